@@ -1,0 +1,53 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+STAMP := .venv/.complete
+
+help:  ## list what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 10
+
+setup: $(STAMP)  ## make .venv with every package pinned
+
+# A set-up that was cut short leaves no stamp and is done again from the start.
+$(STAMP): requirements.lock pyproject.toml
+	@rm -rf .venv
+	@if command -v uv >/dev/null 2>&1; then \
+	    uv venv --quiet --python '>=3.12,<3.14' .venv && \
+	    uv pip install --quiet --python $(PYTHON) -r requirements.lock && \
+	    uv pip install --quiet --python $(PYTHON) --no-deps -e . ; \
+	else \
+	    python=$$(scripts/find-python) && "$$python" -m venv .venv && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $@
+
+demo: setup  ## the main job, live on a synthetic recording, in under 90 seconds
+	@$(PYTHON) -m positions.cli.demo
+
+test: setup  ## every test
+	@$(PYTHON) -m pytest -q -n auto
+
+check: format lint types test  ## format, lint, types, tests
+
+format: setup
+	@.venv/bin/ruff format --check --quiet .
+
+lint: setup
+	@.venv/bin/ruff check --quiet .
+
+types: setup
+	@.venv/bin/mypy --no-error-summary
+
+sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
+	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
+
+mutants: setup  ## negate every condition of the money core and list what no test notices
+	@$(PYTHON) tests/mutants.py
+
+bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
+	@$(PYTHON) tests/bench.py
+
+clean:  ## remove what was made
+	@rm -rf .venv build *.egg-info state catalog/sample
+
+.PHONY: help setup demo test check format lint types sim mutants bench clean

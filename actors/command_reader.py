@@ -1,0 +1,170 @@
+"""Reads the spool and hands each command to the strategy when it is due.
+
+Files are looked for by the wall clock, since they come from outside; when a command is due and when
+it has lapsed is told by the node's clock, which in a replay is the data's. Each file ends in `done/`
+or `bad/` with its reply written before it is moved, and a command id acts once however often a file
+with it appears.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
+from nautilus_trader.config import ActorConfig
+from nautilus_trader.model.data import DataType
+
+from actors.messages import REPLIES, CommandMessage
+from positions.commands import (
+    REFUSED,
+    VALID_FOR,
+    Command,
+    Malformed,
+    Reply,
+    decode,
+    encode_reply,
+)
+from positions.record import iso
+from positions.spool import Spool, SpoolError
+
+POLL_SECONDS = 0.1
+ROTATE_EVERY = 600
+"""Polls between two rotations of what is done."""
+KEEP_FILES = 5_000
+
+
+class CommandReader(Actor):
+    """Turns files of the spool into `CommandMessage`s.
+
+    Parameters
+    ----------
+    spool
+        The queue of files.
+    seen
+        Commands acted on before: id -> (content hash, reply). An id with neither is known to have
+        been acted on without a record of its content.
+    refuse
+        Records a command that the reader itself refuses; it comes back as a reply.
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        seen: dict[str, tuple[str, bytes]],
+        refuse: Callable[[Command, Reply], None],
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(ActorConfig(component_id="CommandReader"))
+        self._spool = spool
+        self._seen = seen
+        self._refuse = refuse
+        self._given_clock = clock
+        self._taken: dict[str, tuple[Path, str]] = {}
+        self._poll_task: asyncio.TimerHandle | None = None
+        self._polls = 0
+
+    def register_base(
+        self, portfolio: object, msgbus: MessageBus, cache: object, clock: Clock
+    ) -> None:
+        """Register with the trader, on the given clock."""
+        super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
+
+    def on_start(self) -> None:
+        """Take up everything that waits, before the first data."""
+        self.msgbus.subscribe(topic=REPLIES, handler=self._on_reply)
+        self._poll()
+
+    def on_stop(self) -> None:
+        """Leave what comes from now on to the next start."""
+        if self._poll_task is not None:
+            self._poll_task.cancel()
+
+    def _poll(self) -> None:
+        self._poll_task = asyncio.get_running_loop().call_later(POLL_SECONDS, self._poll)
+        self.look()
+        self._polls += 1
+        if self._polls % ROTATE_EVERY == 0:
+            self._spool.rotate(KEEP_FILES)
+
+    def look(self) -> None:
+        """Take up every file that came since."""
+        for path in self._spool.waiting():
+            if path.stem not in self._taken:
+                self._take(path)
+
+    def _take(self, path: Path) -> None:
+        command_id = path.stem
+        try:
+            content = self._spool.read(path)
+            command = decode(content, command_id)
+        except (SpoolError, Malformed) as e:
+            self._set_aside(path, "MALFORMED", str(e))
+            return
+        digest = command.digest
+        known = self._seen.get(command_id)
+        if known is None:
+            self._taken[command_id] = (path, digest)
+            self._wait_or_deliver(command, content)
+        elif known[0] in ("", digest):
+            if known[1]:
+                self._spool.reply(command_id, known[1])
+            self._spool.finish(path)
+        else:
+            rule = "was used before with other content; a new command needs a new id"
+            self._set_aside(path, "ID_REUSED", f"id was {command_id}, {rule}")
+
+    def _set_aside(self, path: Path, code: str, why: str) -> None:
+        reply = Reply(
+            id=path.stem,
+            status=REFUSED,
+            code=code,
+            message=f"{code}: {why}",
+            time=self.clock.timestamp_ns(),
+        )
+        self._spool.reject(path, encode_reply(reply))
+
+    def _wait_or_deliver(self, command: Command, content: bytes) -> None:
+        text = content.decode()
+        if command.at is not None and command.at > self.clock.timestamp_ns():
+            self.clock.set_time_alert_ns(
+                f"at-{command.id}", command.at, lambda _: self._deliver(command, text)
+            )
+        else:
+            self._deliver(command, text)
+
+    def _deliver(self, command: Command, text: str, _: TimeEvent | None = None) -> None:
+        now = self.clock.timestamp_ns()
+        lapsed = _lapsed_at(command)
+        wall = command.at is None and command.expires_at is None
+        if lapsed is not None and (time.time_ns() if wall else now) > lapsed:
+            rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
+            message = f"EXPIRED: expires_at was {iso(lapsed)}, {rule}"
+            reply = Reply(id=command.id, status=REFUSED, code="EXPIRED", message=message, time=now)
+            self._refuse(command, reply)
+            return
+        due = CommandMessage(command_id=command.id, content=text, ts_event=now, ts_init=now)
+        self.publish_data(DataType(CommandMessage), due)
+
+    def _on_reply(self, reply: Reply) -> None:
+        """Give a reply that is on disk, then move the command's file."""
+        content = encode_reply(reply)
+        self._spool.reply(reply.id, content)
+        taken = self._taken.pop(reply.id, None)
+        if taken is not None:
+            path, digest = taken
+            self._spool.finish(path)
+            self._seen[reply.id] = (digest, content)
+        elif reply.id in self._seen:
+            self._seen[reply.id] = (self._seen[reply.id][0], content)
+
+
+def _lapsed_at(command: Command) -> int | None:
+    """When a command is no longer to be acted on, in nanoseconds; None = never said."""
+    if command.expires_at is not None:
+        return command.expires_at
+    due = command.at if command.at is not None else command.created_at
+    return None if due is None else due + VALID_FOR

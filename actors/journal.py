@@ -1,0 +1,63 @@
+"""Where what happens is recorded, told and answered: the store, the story and the replies."""
+
+from collections.abc import Callable
+
+from nautilus_trader.common.component import Clock, MessageBus
+
+from actors.messages import ALARMS, REPLIES, STORY
+from positions.commands import Command, Reply
+from positions.desk import Alarm, Answer, Step
+from positions.store import Store
+
+
+class NodeJournal:
+    """Records in the store first, and tells the message bus.
+
+    Parameters
+    ----------
+    msgbus
+        Where the story, the alarms and the replies are published.
+    clock
+        The node's time, for what the journal itself has to tell.
+    """
+
+    store: Store
+
+    def __init__(self, msgbus: MessageBus, clock: Clock) -> None:
+        self._msgbus = msgbus
+        self._clock = clock
+
+    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
+        """Record a step; call back once it is on disk."""
+        self.store.step(step, on_commit)
+        self._msgbus.publish(STORY, step)
+
+    def answer(self, answer: Answer) -> None:
+        """Record a reply and, once it is on disk, give it."""
+        reply = answer.reply
+        if answer.command is None:
+            self.store.late_reply(reply, lambda: self._msgbus.publish(REPLIES, reply))
+        else:
+            self._record(answer.command, reply)
+
+    def refused(self, command: Command, reply: Reply) -> None:
+        """Record a command that never reached the desk; then give its reply."""
+        self._record(command, reply)
+
+    def _record(self, command: Command, reply: Reply) -> None:
+        self.store.command(command, reply, lambda: self._msgbus.publish(REPLIES, reply))
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Record an alarm and tell it."""
+        self.store.alarm(alarm)
+        self._msgbus.publish(ALARMS, alarm)
+
+    def halted(self, halted: bool) -> None:
+        """Record whether new entries are off."""
+        self.store.set("halted", "yes" if halted else "no")
+
+    def store_failed(self, why: str) -> None:
+        """Tell that nothing can be recorded, or that it can again."""
+        text = f"the record cannot be written: {why}" if why else "the record is written again"
+        now = self._clock.timestamp_ns()
+        self._msgbus.publish(ALARMS, Alarm(now, "", "store", text, is_open=bool(why)))

@@ -1,0 +1,40 @@
+"""Tells on the terminal, live, what happens to each position and what goes wrong."""
+
+from collections.abc import Callable
+
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.config import ActorConfig
+
+from actors.messages import ALARMS, STORY
+from positions.desk import Alarm, Step
+from positions.record import iso, story
+from positions.story import ROUTINE, tell
+
+
+class Narrator(Actor):
+    """Prints one line per event.
+
+    Parameters
+    ----------
+    say
+        Takes one line of text.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(ActorConfig(component_id="Narrator"))
+        self._say = say
+
+    def on_start(self) -> None:
+        """Listen to the story and to the alarms."""
+        self.msgbus.subscribe(topic=STORY, handler=self._on_step)
+        self.msgbus.subscribe(topic=ALARMS, handler=self._on_alarm)
+
+    def _on_step(self, step: Step) -> None:
+        p, event = step.position, story(step.position, step.fact)
+        if event["kind"] not in ROUTINE:
+            when = iso(step.fact.time)[11:23].rstrip("Z")
+            self._say(f"{when}  {p.market} {p.outcome} {p.id[-8:]}  {tell(event)}")
+
+    def _on_alarm(self, alarm: Alarm) -> None:
+        word = "ALARM" if alarm.is_open else "over"
+        self._say(f"{iso(alarm.time)[11:23].rstrip('Z')}  {word}: {alarm.text}")

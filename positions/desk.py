@@ -1,0 +1,527 @@
+"""All positions and markets of one node: facts and commands in, effects out.
+
+The desk is the whole decision-making of the node without Nautilus, the disk or a clock. Facts and
+commands are queued; a `turn` books them, asks `plan` what follows for every position concerned, and
+returns what must be done, in order: steps to record, intents to carry out, replies to give, alarms
+to raise. Nothing here is re-entrant: what comes back while effects are carried out waits for the
+next turn. One position's trouble is its own: an error in its handling makes it disputed.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Iterable
+from decimal import Decimal
+
+from msgspec import Struct
+
+from positions import checks
+from positions.alarms import open_alarms
+from positions.checks import Funds, Limits
+from positions.commands import (
+    ACCEPTED,
+    REFUSED,
+    Amend,
+    Cancel,
+    Command,
+    Flatten,
+    Halt,
+    Refusal,
+    Reply,
+    Resume,
+    Sell,
+    Submit,
+)
+from positions.life import (
+    EXITS,
+    OVER,
+    ZERO,
+    AnyFact,
+    CancelSent,
+    Disputed,
+    ExitReason,
+    Opened,
+    OrderSent,
+    Position,
+    SaleEnd,
+    SaleEnded,
+    StopMoved,
+    Triggered,
+    apply,
+)
+from positions.market import Market
+from positions.markets import market_name
+from positions.plan import Intent, MoveStop, Send, judge, plan
+
+SWEEP_PARTS = 30
+"""Every position is looked at anew at least once in so many seconds, whatever happens."""
+_JUDGEMENTS_MAX = 20
+
+
+_SALE_ENDED = {
+    SaleEnd.DONE: "sold {sold} shares; {held} are held",
+    SaleEnd.LAPSED: "time is up: sold {sold} shares, {left} not; {held} held are protected again",
+    SaleEnd.OVERTAKEN: "sold {sold} shares by hand; the rest is being sold by the stop",
+    SaleEnd.MARKET_OVER: "sold {sold} shares; the market is resolved and paid the rest",
+}
+
+
+class Step(Struct, frozen=True):
+    """A position after a fact: to be recorded."""
+
+    position: Position
+    fact: AnyFact
+
+
+class Act(Struct, frozen=True):
+    """An intent, to be carried out; already booked."""
+
+    position: Position
+    intent: Intent
+
+
+class Answer(Struct, frozen=True):
+    """A reply to a command; `command` is None for the later part of an earlier answer."""
+
+    command: Command | None
+    reply: Reply
+
+
+class Alarm(Struct, frozen=True):
+    """An alarm that opened, or one that is over."""
+
+    time: int
+    position_id: str
+    kind: str
+    text: str
+    is_open: bool
+
+
+class HaltChanged(Struct, frozen=True):
+    """Whether new entries are off; must outlive the node."""
+
+    halted: bool
+
+
+Effect = Step | Act | Answer | Alarm | HaltChanged
+
+
+class Levels:
+    """The prices at which a token's positions want to be woken, kept sorted."""
+
+    def __init__(self) -> None:
+        self._stops: list[tuple[Decimal, str]] = []
+        self._targets: list[tuple[Decimal, str]] = []
+        self._of: dict[str, tuple[Decimal | None, Decimal | None]] = {}
+        self.restless: set[str] = set()
+        """Positions that every view of the book concerns."""
+
+    def place(self, p: Position) -> None:
+        """Keep the levels of a position as it is now."""
+        over = p.phase in OVER
+        stop = None if over or p.phase in EXITS else p.stop_loss_price
+        target = None if over or p.phase in EXITS else p.sell_price
+        busy = p.phase in EXITS or p.sale is not None or p.released_seq is not None or p.no_bid
+        if busy and not over:
+            self.restless.add(p.id)
+        else:
+            self.restless.discard(p.id)
+        before = self._of.get(p.id, (None, None))
+        if before == (stop, target):
+            return
+        for levels, old, new in zip(
+            (self._stops, self._targets), before, (stop, target), strict=True
+        ):
+            if old is not None:
+                del levels[bisect_left(levels, (old, p.id))]
+            if new is not None:
+                insort(levels, (new, p.id))
+        self._of[p.id] = (stop, target)
+
+    def crossed(self, bid: Decimal | None) -> Iterable[str]:
+        """The positions that a book with this best bid concerns; None = no bid."""
+        yield from self.restless
+        if bid is None:
+            yield from self._of
+            return
+        for _, position_id in self._stops[bisect_left(self._stops, (bid, "")) :]:
+            yield position_id
+        for _, position_id in self._targets[: bisect_right(self._targets, (bid, "\U0010ffff"))]:
+            yield position_id
+
+
+class Desk:
+    """Every position of a node, and the decisions about them.
+
+    Parameters
+    ----------
+    limits
+        What the owner allows.
+    cash
+        The cash at the venue, in USDC; the caller keeps it up to date.
+    strict
+        Let an error in the handling of a position through, for tests.
+    """
+
+    def __init__(self, limits: Limits, cash: Decimal = ZERO, *, strict: bool = False) -> None:
+        self.limits = limits
+        self.strict = strict
+        self.cash = cash
+        self.halted = False
+        self.markets: dict[str, Market] = {}
+        self.positions: dict[str, Position] = {}
+        self._names: dict[str, list[str]] = {}
+        self._levels: dict[str, Levels] = {}
+        self._open: dict[str, None] = {}
+        self._timed: set[str] = set()
+        self._woken: dict[str, None] = {}
+        self._queue: deque[tuple[str, AnyFact] | Command] = deque()
+        self._effects: list[Effect] = []
+        self._sweep = 0
+        self._money: dict[str, tuple[Decimal, Decimal]] = {}
+        self._reserved = self._staked = ZERO
+
+    # -- what comes in -----------------------------------------------------------------------------
+
+    def list_market(self, market: Market) -> None:
+        """Make an outcome known, under its ids and its slug."""
+        market.entries_allowed = not self.halted
+        self.markets[market.outcome_id] = market
+        self._levels.setdefault(market.outcome_id, Levels())
+        for name in (market.market_id, market.slug):
+            outcomes = self._names.setdefault(name, [])
+            if market.outcome_id not in outcomes:
+                outcomes.append(market.outcome_id)
+
+    def load(self, positions: Iterable[Position], *, halted: bool) -> None:
+        """Take over what an earlier run left."""
+        self._set_halted(halted)
+        for p in positions:
+            self._keep(p)
+            self._woken[p.id] = None
+
+    def viewed(self, outcome_id: str) -> None:
+        """A newer view of this outcome's book stands in its `Market`."""
+        for position_id in self._levels[outcome_id].crossed(self.markets[outcome_id].bid):
+            self._woken[position_id] = None
+
+    def market_changed(self, outcome_id: str) -> None:
+        """Something other than the book changed: the tick, or the market is resolved."""
+        for position_id in self._open:
+            if self.positions[position_id].outcome_id == outcome_id:
+                self._woken[position_id] = None
+
+    def fact(self, position_id: str, fact: AnyFact) -> None:
+        """Queue a fact for the next turn."""
+        self._queue.append((position_id, fact))
+
+    def command(self, command: Command) -> None:
+        """Queue a command for the next turn."""
+        self._queue.append(command)
+
+    def second_passed(self) -> None:
+        """Wake what time concerns, what the bids concern, and a part of all the rest."""
+        for position_id in self._timed:
+            self._woken[position_id] = None
+        for outcome_id, levels in self._levels.items():
+            for position_id in levels.crossed(self.markets[outcome_id].bid):
+                self._woken[position_id] = None
+        self._sweep = (self._sweep + 1) % SWEEP_PARTS
+        for index, position_id in enumerate(self._open):
+            if index % SWEEP_PARTS == self._sweep:
+                self._woken[position_id] = None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn would do anything."""
+        return bool(self._queue or self._woken)
+
+    # -- the turn ----------------------------------------------------------------------------------
+
+    def turn(self, now: int) -> list[Effect]:
+        """Book what is queued, decide what follows, and return what must be done, in order."""
+        while self._queue or self._woken:
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, Command):
+                    self._obey(item, now)
+                else:
+                    self._guarded(item[0], now, item[1])
+            woken, self._woken = self._woken, {}
+            for position_id in woken:
+                self._guarded(position_id, now)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _guarded(self, position_id: str, now: int, fact: AnyFact | None = None) -> None:
+        """Handle one position; its errors stay its own."""
+        try:
+            if fact is None:
+                self._decide(position_id, now)
+            else:
+                self._note(position_id, fact)
+                self._woken[position_id] = None
+        except Exception as e:  # the boundary: see the module's docstring
+            if self.strict:
+                raise
+            reason = f"{type(e).__name__}: {e}"
+            if position_id in self.positions:
+                self._note(position_id, Disputed(time=now, reason=reason))
+            else:
+                text = f"a fact came for a position that is not known: {reason}"
+                self._effects.append(Alarm(now, position_id, "stray", text, is_open=True))
+
+    def _decide(self, position_id: str, now: int) -> None:
+        p = self.positions[position_id]
+        m = self.markets[p.outcome_id]
+        for _ in range(_JUDGEMENTS_MAX):
+            fact = judge(p, m, now, self.limits.slip_ticks)
+            if fact is None:
+                break
+            p = self._note(position_id, fact)
+            if isinstance(fact, SaleEnded):
+                self._answer_sale(p, fact)
+        else:
+            raise RuntimeError(f"no end of judgements in phase {p.phase}")
+        for intent in plan(p, m, now, self.limits.slip_ticks):
+            p = self._note(position_id, _booking(intent, now))
+            self._effects.append(Act(p, intent))
+
+    def _note(self, position_id: str, fact: AnyFact) -> Position:
+        before = self.positions.get(position_id)
+        after = apply(before, fact)
+        if after is before:
+            return after
+        self._keep(after)
+        self._effects.append(Step(after, fact))
+        self._alarm(before, after, fact.time)
+        return after
+
+    def _keep(self, p: Position) -> None:
+        self.positions[p.id] = p
+        self._levels[p.outcome_id].place(p)
+        if p.is_over and p.held <= 0:
+            self._open.pop(p.id, None)
+        else:
+            self._open[p.id] = None
+        if not p.is_over and (p.phase in EXITS or _has_deadline(p)):
+            self._timed.add(p.id)
+        else:
+            self._timed.discard(p.id)
+        reserved, staked = self._money.get(p.id, (ZERO, ZERO))
+        fee_rate = self.markets[p.outcome_id].fee_rate
+        self._money[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p))
+        self._reserved += self._money[p.id][0] - reserved
+        self._staked += self._money[p.id][1] - staked
+
+    def _alarm(self, before: Position | None, after: Position, now: int) -> None:
+        was = {} if before is None else open_alarms(before)
+        now_open = open_alarms(after)
+        for kind, text in now_open.items():
+            if was.get(kind) != text:
+                self._effects.append(Alarm(now, after.id, kind, text, is_open=True))
+        for kind, text in was.items():
+            if kind not in now_open:
+                self._effects.append(Alarm(now, after.id, kind, text, is_open=False))
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _obey(self, c: Command, now: int) -> None:
+        match c:
+            case Submit():
+                outcome = self._submit(c, now)
+            case Sell():
+                outcome = self._sell(c, now)
+            case Cancel():
+                outcome = self._cancel(c, now)
+            case Amend():
+                outcome = self._amend(c, now)
+            case Halt():
+                self._set_halted(True)
+                outcome = self._accept(c, now, "halted: no new entries until `resume`")
+            case Resume():
+                self._set_halted(False)
+                outcome = self._accept(c, now, "resumed: entries are sent again")
+            case Flatten():
+                outcome = self._flatten(c, now)
+            case _:
+                raise TypeError(f"{type(c).__name__} is not a command of the desk")
+        if isinstance(outcome, Refusal):
+            text = f"{outcome.code}: {outcome.message}"
+            outcome = Reply(id=c.id, status=REFUSED, code=outcome.code, message=text, time=now)
+        self._effects.append(Answer(c, outcome))
+
+    def _accept(
+        self,
+        c: Command,
+        now: int,
+        text: str,
+        position_id: str = "",
+        *,
+        done: bool = True,
+    ) -> Reply:
+        return Reply(
+            id=c.id,
+            status=ACCEPTED,
+            message=text,
+            position_id=position_id,
+            done=done,
+            time=now,
+        )
+
+    def _submit(self, c: Submit, now: int) -> Reply | Refusal:
+        m = self.find_market(c.market, c.outcome)
+        if isinstance(m, Refusal):
+            return m
+        p = checks.open_position(c, m, self.funds(), self.limits, now)
+        if isinstance(p, Refusal):
+            return p
+        self._note(p.id, Opened(time=now, position=p))
+        self._woken[p.id] = None
+        text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
+        return self._accept(c, now, text, p.id)
+
+    def _sell(self, c: Sell, now: int) -> Reply | Refusal:
+        p = self._find(c.position_id)
+        if isinstance(p, Refusal):
+            return p
+        asked = checks.sell(c, p, self.markets[p.outcome_id], self.limits, now)
+        if isinstance(asked, Refusal):
+            return asked
+        self._note(p.id, asked)
+        self._woken[p.id] = None
+        sale = asked.sale
+        text = f"selling {sale.shares} shares at {sale.limit_price} or more"
+        return self._accept(c, now, text, p.id, done=False)
+
+    def _answer_sale(self, p: Position, ended: SaleEnded) -> None:
+        text = _SALE_ENDED[ended.reason].format(sold=ended.sold, left=ended.left, held=p.held)
+        reply = Reply(
+            id=ended.command_id,
+            status=ACCEPTED,
+            message=text,
+            position_id=p.id,
+            time=ended.time,
+        )
+        self._effects.append(Answer(None, reply))
+
+    def _cancel(self, c: Cancel, now: int) -> Reply | Refusal:
+        p = self._find(c.position_id)
+        if isinstance(p, Refusal):
+            return p
+        ended = checks.cancel(p, now)
+        if isinstance(ended, Refusal):
+            return ended
+        self._note(p.id, ended)
+        self._woken[p.id] = None
+        rest = f"; {p.held} shares held stay protected" if p.held > 0 else ""
+        return self._accept(c, now, f"the entry is being taken back{rest}", p.id)
+
+    def _amend(self, c: Amend, now: int) -> Reply | Refusal:
+        p = self._find(c.position_id)
+        if isinstance(p, Refusal):
+            return p
+        m = self.markets[p.outcome_id]
+        amended = checks.amend(c, p, m, self.funds(), self.limits, now)
+        if isinstance(amended, Refusal):
+            return amended
+        p = self._note(p.id, amended)
+        self._woken[p.id] = None
+        text = (
+            f"max bid {p.max_bid_price}, target {_or_none(p.sell_price)},"
+            f" stop {_or_none(p.stop_loss_price)}"
+        )
+        if m.through(p.stop_loss_price):
+            text += f"; the bid {m.bid} is at the stop already: it acts at once"
+        return self._accept(c, now, text, p.id)
+
+    def _flatten(self, c: Flatten, now: int) -> Reply:
+        self._set_halted(True)
+        selling = 0
+        for position_id in list(self._open):
+            p = self.positions[position_id]
+            if p.held > 0 and p.cause is None and p.phase not in OVER:
+                m = self.markets[p.outcome_id]
+                self._note(
+                    position_id,
+                    Triggered(
+                        time=now,
+                        cause=ExitReason.FLATTEN,
+                        bid=m.bid,
+                        bid_size=m.bid_size,
+                        stop_loss_price=None,
+                    ),
+                )
+                selling += 1
+            elif p.entry_ended is None:
+                ended = checks.cancel(p, now)
+                if not isinstance(ended, Refusal):
+                    self._note(position_id, ended)
+            self._woken[position_id] = None
+        return self._accept(c, now, f"halted; selling {selling} positions, taking back all entries")
+
+    def _set_halted(self, halted: bool) -> None:
+        changed, self.halted = halted is not self.halted, halted
+        for market in self.markets.values():
+            market.entries_allowed = not halted
+        for position_id in self._open:
+            self._woken[position_id] = None
+        if changed:
+            self._effects.append(HaltChanged(halted))
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    def funds(self) -> Funds:
+        """The money as it stands, with what open entries may still take."""
+        return Funds(self.cash, self._reserved, self._staked, self.halted)
+
+    def open_positions(self) -> Iterable[Position]:
+        """The positions of which something may still come."""
+        return (self.positions[position_id] for position_id in self._open)
+
+    def open_alarms(self) -> list[tuple[str, str, str]]:
+        """Every open alarm: position id, kind, text."""
+        return [
+            (position_id, kind, text)
+            for position_id in self._open
+            for kind, text in open_alarms(self.positions[position_id]).items()
+        ]
+
+    def find_market(self, market: str, outcome: str) -> Market | Refusal:
+        """The outcome that a request names: by slug, condition id or URL, and name or token id."""
+        name = market_name(market)
+        found = [self.markets[token] for token in self._names.get(name, ())]
+        if not found:
+            return Refusal("UNKNOWN_MARKET", f"market was {market!r}, must be one the node knows")
+        for m in found:
+            if outcome == m.outcome_id or outcome.casefold() == m.outcome.casefold():
+                return m
+        known = ", ".join(sorted(m.outcome for m in found))
+        return Refusal("UNKNOWN_OUTCOME", f"outcome was {outcome!r}, must be one of {known}")
+
+    def _find(self, position_id: str) -> Position | Refusal:
+        p = self.positions.get(position_id)
+        if p is None:
+            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, is not known")
+        return p
+
+
+def _booking(intent: Intent, now: int) -> AnyFact:
+    """The fact that an intent is being carried out."""
+    match intent:
+        case Send(order):
+            return OrderSent(time=now, order=order)
+        case MoveStop(order_id, price, shares):
+            return StopMoved(time=now, order_id=order_id, price=price, shares=shares)
+        case _:
+            return CancelSent(time=now, order_id=intent.order_id)
+
+
+def _has_deadline(p: Position) -> bool:
+    """Whether the mere passing of time can concern the position."""
+    cancelling = any(o.cancel_sent_at for o in p.orders)
+    expires = p.entry_expires_at is not None and p.entry_ended is None
+    return bool(cancelling or expires or p.sale or p.backoffs)
+
+
+def _or_none(value: Decimal | None) -> str:
+    return "none" if value is None else str(value)

@@ -1,0 +1,95 @@
+"""One node per state folder.
+
+The lock is the kernel's and goes with the process, however it ends; the file's content only says
+who holds it.
+"""
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+
+class Holder(Struct, frozen=True):
+    """The node that holds a state folder; times are nanoseconds since 1970."""
+
+    pid: int
+    mode: str
+    started_at: int
+    host: str
+
+
+class AlreadyRunning(RuntimeError):
+    """Another node holds the state folder."""
+
+
+class StateLock:
+    """Holds `<folder>/lock` for as long as the process lives or until released.
+
+    Raises
+    ------
+    AlreadyRunning
+        On entering, if another process holds it.
+    """
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        self._path = folder / "lock"
+        self._mode = mode
+        self._file = -1
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for _ in range(20):  # a reader's probe holds it for an instant
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        else:
+            other = _read(self._file)
+            os.close(self._file)
+            who = f"process {other.pid}" if other else "another process"
+            raise AlreadyRunning(f"{self._path.parent} is in use by a running node ({who})")
+        holder = Holder(os.getpid(), self._mode, time.time_ns(), socket.gethostname())
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, msgspec.json.encode(holder), 0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.ftruncate(self._file, 0)
+        os.close(self._file)
+
+
+def holder(folder: Path) -> Holder | None:
+    """The node that holds a state folder now; None when none does."""
+    try:
+        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(file) or Holder(0, "unknown", 0, "")
+    else:
+        return None
+    finally:
+        os.close(file)
+
+
+def _read(file: int) -> Holder | None:
+    try:
+        return msgspec.json.decode(os.pread(file, 4096, 0), type=Holder)
+    except (msgspec.DecodeError, OSError):
+        return None

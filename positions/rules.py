@@ -1,0 +1,107 @@
+"""The venue's arithmetic: ticks, sizes, amounts, minimums, fees.
+
+Pure functions over Decimal. Prices are USDC per share, inside (0, 1); sizes are shares; fees and
+amounts are USDC. Every rounding has a direction, and that direction never favours the order over
+its owner: a max bid is rounded down, a target up, a size down.
+"""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+SIZE_STEP = Decimal("0.01")
+"""The venue's size grid, in shares."""
+CENT = Decimal("0.01")
+MINIMUM_AMOUNT = Decimal(1)
+"""What an order that takes liquidity must be worth, in USDC."""
+AMOUNT_DECIMALS = 4
+"""Decimals that size x price of a FAK or FOK sell may have."""
+FEE_STEP = Decimal("0.00001")
+MICRO = Decimal("0.000001")
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round down to a multiple of `step`."""
+    return (value / step).to_integral_value(ROUND_FLOOR) * step
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """Round up to a multiple of `step`."""
+    return (value / step).to_integral_value(ROUND_CEILING) * step
+
+
+def on_grid(value: Decimal, step: Decimal) -> bool:
+    """Whether `value` is a multiple of `step`."""
+    return value % step == 0
+
+
+def decimals(value: Decimal) -> int:
+    """How many decimals `value` needs; trailing zeros do not count."""
+    exponent = value.normalize().as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def micro(value: Decimal) -> Decimal:
+    """Round to the micro-dollar, half to even."""
+    return value.quantize(MICRO, ROUND_HALF_EVEN)
+
+
+def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:
+    """The venue's fee in USDC: shares x rate x p(1-p), to 0.00001; makers pay none."""
+    return (shares * rate * price * (1 - price)).quantize(FEE_STEP, ROUND_HALF_EVEN)
+
+
+def is_dust(shares: Decimal, tick: Decimal) -> bool:
+    """Whether `shares` could not be sold at any price: worth under $1 at the highest tick."""
+    return floor_to(shares, SIZE_STEP) * (1 - tick) < MINIMUM_AMOUNT
+
+
+def sellable_size(shares: Decimal, price: Decimal) -> Decimal:
+    """The most of `shares` that a FAK sell at `price` may carry.
+
+    The venue refuses a FAK or FOK whose size x price has more than four decimals, so the size is
+    floored to the step at which it has no more.
+    """
+    step = Decimal(1).scaleb(min(0, decimals(price) - AMOUNT_DECIMALS))
+    return floor_to(shares, max(step, SIZE_STEP))
+
+
+class Obstacle(StrEnum):
+    """Why nothing can be sold now."""
+
+    NO_BID = "no_bid"
+    BELOW_FLOOR = "below_floor"
+    BELOW_MINIMUM = "below_minimum"
+
+
+class Offer(NamedTuple):
+    """A FAK sell that the venue would take: limit price and size."""
+
+    price: Decimal
+    shares: Decimal
+
+
+def exit_offer(
+    shares: Decimal, bid: Decimal | None, tick: Decimal, slip: Decimal, floor: Decimal
+) -> Offer | Obstacle:
+    """The FAK sell for as much of `shares` as can go now, or why none can.
+
+    Its limit is the bid less `slip`, since an order exactly at the bid loses every race in a falling
+    book; but never below `floor`, one tick, or the price at which the order is worth $1. Where the
+    whole size could not be sold at that price (see `sellable_size`), the cent below is taken if the
+    limits allow it: the order still fills at the bids it meets, and no tail is left.
+    """
+    if bid is None:
+        return Obstacle.NO_BID
+    if bid < floor:
+        return Obstacle.BELOW_FLOOR
+    whole = floor_to(shares, SIZE_STEP)
+    if whole * bid < MINIMUM_AMOUNT:
+        return Obstacle.BELOW_MINIMUM
+    lowest = max(ceil_to(max(floor, MINIMUM_AMOUNT / whole), tick), tick)
+    price = min(max(floor_to(bid - slip, tick), lowest), bid)
+    cent_below = floor_to(price, CENT)
+    if sellable_size(whole, price) < whole and cent_below >= lowest:
+        price = cent_below
+    size = sellable_size(whole, price)
+    return Offer(price, size) if size * price >= MINIMUM_AMOUNT else Obstacle.BELOW_MINIMUM

@@ -1,0 +1,200 @@
+"""What a node is told by its TOML file: decoded into frozen structs, every rule checked.
+
+Numbers are read as Decimal, unknown keys are refused, and a missing file is an error, never a
+default. Secrets do not stand in the file: they come from the environment alone.
+"""
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from positions.checks import Limits
+from positions.life import SECOND
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used: its owner must change it."""
+
+
+class ReplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a replay's data is and how fast it runs.
+
+    Parameters
+    ----------
+    catalog
+        Folder of the recorded data.
+    speed
+        Market seconds per second (a fraction is written as text), or "max".
+    """
+
+    catalog: str = "catalog/sample"
+    speed: int | str = 1
+
+    def __post_init__(self) -> None:
+        rule = 'must be a number above 0 and at most 100000, or "max"'
+        try:
+            fits = self.pace is None or 0 < self.pace <= 100_000
+        except ArithmeticError:
+            fits = False
+        if not fits:
+            raise ValueError(f"speed was {self.speed}, {rule}")
+
+    @property
+    def pace(self) -> Decimal | None:
+        """Market seconds per second; None = as fast as possible."""
+        return None if self.speed == "max" else Decimal(self.speed)
+
+
+class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The simulated account. `cash` in USDC."""
+
+    cash: Decimal = Decimal(1000)
+
+    def __post_init__(self) -> None:
+        _positive("cash", self.cash)
+
+
+class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the owner allows, in USDC.
+
+    Parameters
+    ----------
+    default_stake
+        Spent on a position that states neither size nor stake.
+    max_stake_per_position
+        The most that size x max bid of one position may be.
+    max_total_stake
+        The most that all open positions may have at stake together.
+    """
+
+    default_stake: Decimal = Decimal(50)
+    max_stake_per_position: Decimal = Decimal(500)
+    max_total_stake: Decimal = Decimal(2000)
+
+    def __post_init__(self) -> None:
+        _positive("default_stake", self.default_stake)
+        _positive("max_stake_per_position", self.max_stake_per_position)
+        _positive("max_total_stake", self.max_total_stake)
+        if self.default_stake > self.max_stake_per_position:
+            rule = f"must be at most max_stake_per_position {self.max_stake_per_position}"
+            raise ValueError(f"default_stake was {self.default_stake}, {rule}")
+
+
+class ExitSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How shares are sold.
+
+    Parameters
+    ----------
+    slip_ticks
+        How far under the bid an exit's limit is set, in ticks; widens with each attempt.
+    sale_seconds
+        How long a cash-out by hand is tried before the rest is protected again.
+    floor_price
+        No exit sells below it, in USDC per share, unless the position states its own; 0 = none.
+    """
+
+    slip_ticks: int = 3
+    sale_seconds: int = 60
+    floor_price: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slip_ticks <= 100:
+            raise ValueError(f"slip_ticks was {self.slip_ticks}, must be from 0 to 100")
+        if not 1 <= self.sale_seconds <= 86_400:
+            raise ValueError(f"sale_seconds was {self.sale_seconds}, must be from 1 to 86400")
+        if not 0 <= self.floor_price < 1:
+            raise ValueError(f"floor_price was {self.floor_price}, must be from 0 to below 1")
+
+
+class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is told when something goes wrong.
+
+    Parameters
+    ----------
+    command
+        A program and its arguments, run with the alarm's text as the last argument; empty = none.
+    """
+
+    command: tuple[str, ...] = ()
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    """One node's settings.
+
+    Parameters
+    ----------
+    mode
+        What the node trades on; `replay` needs neither network nor key.
+    state
+        The folder of the node's record, relative to the working directory.
+    """
+
+    mode: Literal["replay"]
+    state: str
+    replay: ReplaySettings = field(default_factory=ReplaySettings)
+    account: AccountSettings = field(default_factory=AccountSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    exits: ExitSettings = field(default_factory=ExitSettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
+
+    def __post_init__(self) -> None:
+        if not self.state.strip():
+            raise ValueError("state was empty, must be a folder")
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of the node's record."""
+        return Path(self.state)
+
+    def rules(self) -> Limits:
+        """The limits in the form in which requests are checked."""
+        return Limits(
+            default_stake=self.limits.default_stake,
+            max_stake_per_position=self.limits.max_stake_per_position,
+            max_total_stake=self.limits.max_total_stake,
+            slip_ticks=self.exits.slip_ticks,
+            sale_lasts=self.exits.sale_seconds * SECOND,
+            floor_price=self.exits.floor_price,
+        )
+
+
+def _positive(name: str, value: Decimal) -> None:
+    if not 0 < value < Decimal(10) ** 9:
+        raise ValueError(f"{name} was {value}, must be above 0 and below 1000000000 USDC")
+
+
+def load(
+    path: Path,
+    *,
+    catalog: str | None = None,
+    speed: str | None = None,
+    state: str | None = None,
+) -> Settings:
+    """The settings in a file, with what the command line overrides.
+
+    Raises
+    ------
+    SettingsError
+        With the file and the field, its value and its rule.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as e:
+        raise SettingsError(f"{path}: cannot be read: {e.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise SettingsError(f"{path}: is not TOML: {e}") from None
+    try:
+        settings = msgspec.convert(data, Settings)
+        replay = settings.replay
+        if catalog is not None:
+            replay = replace(replay, catalog=catalog)
+        if speed is not None:
+            replay = replace(replay, speed=speed)
+        return replace(settings, replay=replay, state=state or settings.state)
+    except (msgspec.ValidationError, ValueError) as e:
+        raise SettingsError(f"{path}: {e}") from None

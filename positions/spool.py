@@ -1,0 +1,153 @@
+"""The queue of commands: files in a folder, like a maildir.
+
+    spool/tmp   being written          spool/done   acted on
+    spool/new   waiting, by name       spool/bad    set aside, each with its reason beside it
+    replies     the answers, by command id
+
+A file's name is its command's id, a UUIDv7, so names sort in the order of submission. Writing is
+atomic and durable; reading trusts nothing. Any program may write here.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from pathlib import Path
+from uuid import UUID
+
+SIZE_MAX = 64 * 1024
+_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.json")
+
+
+class SpoolError(ValueError):
+    """One file of the spool cannot be used."""
+
+
+_last_id = 0
+_id_lock = threading.Lock()
+
+
+def uuid7() -> str:
+    """A new UUIDv7, above all others that this process has made."""
+    global _last_id
+    with _id_lock:
+        # 48 bits of milliseconds, 12 of their fraction, then randomness.
+        ticks = time.time_ns() * 4096 // 1_000_000
+        _last_id = max(ticks, _last_id + 1)
+        ticks = _last_id
+    value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62
+    return str(UUID(int=value | secrets.randbits(62)))
+
+
+class Spool:
+    """The queue in one state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._root = state / "spool"
+        self._replies = state / "replies"
+        for folder in (*(self._root / n for n in ("tmp", "new", "done", "bad")), self._replies):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    # -- the writer's side -------------------------------------------------------------------------
+
+    def put(self, content: bytes, command_id: str | None = None) -> str:
+        """Queue a command, durably; returns its id. Raises FileExistsError for an id in use."""
+        command_id = command_id or uuid7()
+        temporary = self._root / "tmp" / f"{command_id}.{secrets.token_hex(4)}"
+        try:
+            _write(temporary, content)
+            os.link(temporary, self._root / "new" / f"{command_id}.json")
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(self._root / "new")
+        return command_id
+
+    def read_reply(self, command_id: str) -> bytes | None:
+        """The answer to a command, if it was given yet."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._replies / f"{command_id}.json").read_bytes()
+        return None
+
+    # -- the node's side ---------------------------------------------------------------------------
+
+    def waiting(self) -> list[Path]:
+        """The files that wait, in the order of their names; what is no command is set aside."""
+        names = sorted(os.listdir(self._root / "new"))  # noqa: PTH208  (10x faster than iterdir)
+        files = []
+        for name in names:
+            path = self._root / "new" / name
+            if _NAME.fullmatch(name):
+                files.append(path)
+            else:
+                self.reject(path, b"the name must be a UUID in lower case followed by .json\n")
+        return files
+
+    def read(self, path: Path) -> bytes:
+        """The content of a waiting file.
+
+        Raises
+        ------
+        SpoolError
+            If it is no regular file, too large, or cannot be read.
+        """
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as e:
+            raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
+        with os.fdopen(file, "rb") as stream:
+            info = os.fstat(file)
+            if not stat.S_ISREG(info.st_mode):
+                raise SpoolError(f"file was {path.name}, must be a regular file")
+            if info.st_size > SIZE_MAX:
+                raise SpoolError(f"file was {info.st_size} bytes, must be at most {SIZE_MAX}")
+            try:
+                return stream.read(SIZE_MAX + 1)
+            except OSError as e:
+                raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
+
+    def reply(self, command_id: str, content: bytes) -> None:
+        """Give the answer to a command, replacing an earlier one."""
+        temporary = self._root / "tmp" / f"{command_id}.{secrets.token_hex(4)}"
+        _write(temporary, content)
+        temporary.replace(self._replies / f"{command_id}.json")
+        _sync_folder(self._replies)
+
+    def finish(self, path: Path) -> None:
+        """Move a file that was acted on to `done/`."""
+        with contextlib.suppress(OSError):
+            path.replace(self._root / "done" / path.name)
+
+    def reject(self, path: Path, reason: bytes) -> None:
+        """Move a file to `bad/`, with the reason beside it; answers it if its name is an id."""
+        name = f"{path.name[:100]}.{secrets.token_hex(4)}"
+        with contextlib.suppress(OSError):
+            path.rename(self._root / "bad" / name)
+            _write(self._root / "bad" / f"{name}.reason", reason)
+        if _NAME.fullmatch(path.name) and self.read_reply(path.stem) is None:
+            self.reply(path.stem, reason)
+
+    def rotate(self, keep: int) -> None:
+        """Delete the oldest files beyond `keep` of what is done, bad and answered."""
+        for folder in (self._root / "done", self._root / "bad", self._replies):
+            names = sorted(os.listdir(folder))  # noqa: PTH208
+            for name in names[:-keep]:
+                with contextlib.suppress(OSError):
+                    (folder / name).unlink()
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,342 @@
+"""The node's record: `positions.duckdb`, which the running node alone has open.
+
+Everything is written by one thread, which takes all that is queued, writes it in one transaction
+and only then calls back: the event loop never waits for the disk. Facts are kept as they came, so
+that applying a position's events again gives the position; its row is for people and for a quick
+start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from positions.commands import Command, Reply, encode_reply
+from positions.desk import Alarm, Step
+from positions.life import AnyFact, OrderSent, Position, apply
+from positions.record import fill, row, story, to_json
+
+
+class StoreError(RuntimeError):
+    """The record cannot be used."""
+
+
+_M001 = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE commands (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, received_at TIMESTAMP_NS NOT NULL,
+    digest TEXT NOT NULL, body TEXT NOT NULL, reply TEXT NOT NULL);
+CREATE TABLE positions (
+    id TEXT PRIMARY KEY, market_id TEXT NOT NULL, market TEXT NOT NULL,
+    outcome_id TEXT NOT NULL, outcome TEXT NOT NULL, status TEXT NOT NULL, phase TEXT NOT NULL,
+    size DECIMAL(18, 6) NOT NULL, max_bid_price DECIMAL(9, 6) NOT NULL,
+    sell_price DECIMAL(9, 6), stop_loss_price DECIMAL(9, 6), floor_price DECIMAL(9, 6) NOT NULL,
+    entry_price DECIMAL(9, 6), filled_at TIMESTAMP_NS, volume DECIMAL(18, 6) NOT NULL,
+    held DECIMAL(18, 6) NOT NULL, exit_price DECIMAL(9, 6), exit_time TIMESTAMP_NS,
+    exit_reason TEXT, was_auto BOOLEAN, realized_pnl DECIMAL(18, 6) NOT NULL,
+    fees DECIMAL(18, 6) NOT NULL, waiting_for TEXT, created_at TIMESTAMP_NS NOT NULL,
+    updated_at TIMESTAMP_NS NOT NULL, body TEXT NOT NULL);
+CREATE TABLE events (
+    position_id TEXT NOT NULL, seq BIGINT NOT NULL, time TIMESTAMP_NS NOT NULL,
+    kind TEXT NOT NULL, story TEXT NOT NULL, fact TEXT NOT NULL);
+CREATE TABLE orders (
+    order_id TEXT NOT NULL, position_id TEXT NOT NULL, role TEXT NOT NULL,
+    price DECIMAL(9, 6) NOT NULL, shares DECIMAL(18, 6) NOT NULL, sent_at TIMESTAMP_NS NOT NULL,
+    expected_hash TEXT);
+CREATE TABLE fills (
+    position_id TEXT NOT NULL, order_id TEXT NOT NULL, trade_id TEXT NOT NULL,
+    time TIMESTAMP_NS NOT NULL, side TEXT NOT NULL, shares DECIMAL(18, 6) NOT NULL,
+    price DECIMAL(9, 6) NOT NULL, fee DECIMAL(18, 6) NOT NULL, liquidity TEXT NOT NULL,
+    role TEXT NOT NULL);
+CREATE TABLE alarms (
+    time TIMESTAMP_NS NOT NULL, position_id TEXT NOT NULL, kind TEXT NOT NULL,
+    text TEXT NOT NULL, is_open BOOLEAN NOT NULL);
+"""
+MIGRATIONS = {"m001_initial": _M001}
+"""Applied in order, each in one transaction with its own record; never changed once shipped."""
+
+_POSITION_COLUMNS = tuple(
+    "id market_id market outcome_id outcome status phase size max_bid_price sell_price"
+    " stop_loss_price floor_price entry_price filled_at volume held exit_price exit_time"
+    " exit_reason was_auto realized_pnl fees waiting_for created_at updated_at body".split()
+)
+_TIMES = frozenset({"filled_at", "exit_time", "created_at", "updated_at", "time", "sent_at"})
+_Row = tuple[Any, ...]
+
+
+class Store:
+    """The record of one state folder.
+
+    Parameters
+    ----------
+    path
+        The database file; made if missing.
+    call
+        Runs a function on the caller's own thread, such as `loop.call_soon_threadsafe`.
+    on_failure
+        Told, on the caller's thread, why nothing can be written, and "" once it can again.
+
+    Raises
+    ------
+    StoreError
+        If the file is no record, is in use, or comes from a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        call: Callable[[Callable[[], None]], object],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        try:
+            self._connection = duckdb.connect(str(path))
+            _migrate(self._connection, path)
+        except duckdb.Error as e:
+            raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+        self._call = call
+        self._on_failure = on_failure
+        self._queue: list[tuple[str, _Row]] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._condition = threading.Condition()
+        self._writing = 0
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
+        self._thread.start()
+
+    # -- recording ---------------------------------------------------------------------------------
+
+    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
+        """Record a fact and the position after it."""
+        p, fact = step.position, step.fact
+        told = story(p, fact)
+        encoded = msgspec.json.encode(to_json(told)).decode()
+        rows: list[tuple[str, _Row]] = [
+            ("positions", _position_row(p)),
+            ("events", (p.id, p.seq, fact.time, told["kind"], encoded, _encode(fact))),
+        ]
+        if isinstance(fact, OrderSent):
+            o = fact.order
+            rows.append(("orders", (o.id, p.id, o.role.value, o.price, o.shares, o.sent_at, None)))
+        filled = fill(p, fact)
+        if filled is not None:
+            rows.append(("fills", tuple(filled.values())))
+        self._put(rows, on_commit)
+
+    def command(
+        self,
+        command: Command,
+        reply: Reply,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """Record a command with its reply."""
+        kind, answer = type(command).__name__.lower(), encode_reply(reply).decode()
+        row = (command.id, kind, reply.time, command.digest, _encode(command), answer)
+        self._put([("commands", row)], on_commit)
+
+    def late_reply(self, reply: Reply, on_commit: Callable[[], None] | None = None) -> None:
+        """Record the last reply to a command whose work went on."""
+        self._put([("replies", (encode_reply(reply).decode(), reply.id))], on_commit)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Record an alarm that opened or is over."""
+        row = (alarm.time, alarm.position_id, alarm.kind, alarm.text, alarm.is_open)
+        self._put([("alarms", row)])
+
+    def set(self, name: str, value: str) -> None:
+        """Record a setting that must outlive the node."""
+        self._put([("settings", (name, value))])
+
+    def _put(
+        self, rows: Iterable[tuple[str, _Row]], on_commit: Callable[[], None] | None = None
+    ) -> None:
+        with self._condition:
+            self._queue.extend(rows)
+            if on_commit is not None:
+                self._callbacks.append(on_commit)
+            self._condition.notify()
+
+    @property
+    def pending(self) -> int:
+        """Rows that are not on disk yet."""
+        with self._condition:
+            return len(self._queue) + self._writing
+
+    def flush(self) -> None:
+        """Wait until everything recorded so far is on disk."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._queue and not self._writing)
+
+    def close(self) -> None:
+        """Write what is queued and give the file up."""
+        with self._condition:
+            self._is_closing = True
+            self._condition.notify()
+        self._thread.join()
+        self._connection.close()
+
+    def _write_all(self) -> None:
+        failed = ""
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._queue or self._is_closing)
+                if not self._queue:
+                    return
+                rows, self._queue = self._queue, []
+                callbacks, self._callbacks = self._callbacks, []
+                self._writing = len(rows)
+            try:
+                self._write(rows)
+            except duckdb.Error as e:
+                failed = str(e).splitlines()[0]
+                self._call(lambda why=failed: self._on_failure(why))  # type: ignore[misc]
+                with self._condition:
+                    self._queue[:0], self._callbacks[:0] = rows, callbacks
+                    self._writing = 0
+                    if self._condition.wait_for(lambda: self._is_closing, timeout=1.0):
+                        return
+                continue
+            if failed:
+                failed = ""
+                self._call(lambda: self._on_failure(""))
+            with self._condition:
+                self._writing = 0
+                self._condition.notify_all()
+            for callback in callbacks:
+                self._call(callback)
+
+    def _write(self, rows: list[tuple[str, _Row]]) -> None:
+        by_table: dict[str, dict[Any, _Row]] = {}
+        for table, values in rows:
+            kept = by_table.setdefault(table, {})
+            # Of a table that is replaced by key, only the last row of each key matters.
+            kept[values[0] if table in _REPLACED else len(kept)] = values
+        cursor = self._connection
+        cursor.begin()
+        try:
+            for table, kept in by_table.items():
+                for chunk in _chunks(list(kept.values())):
+                    cursor.execute(_sql(table, len(chunk)), [v for r in chunk for v in r])
+            cursor.commit()
+        except BaseException:
+            cursor.rollback()
+            raise
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Another connection to the same file, for another thread."""
+        return self._connection.cursor()
+
+    def open_positions(self) -> list[Position]:
+        """The positions that are not over."""
+        sql = "SELECT body FROM positions WHERE status = 'open' OR held > 0 ORDER BY id"
+        return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
+
+    def events(self, position_id: str) -> list[tuple[int, AnyFact]]:
+        """The facts of a position in their order, each with its number."""
+        sql = "SELECT seq, fact FROM events WHERE position_id = ? ORDER BY seq"
+        found = self.cursor().execute(sql, [position_id]).fetchall()
+        return [(seq, msgspec.json.decode(fact, type=AnyFact)) for seq, fact in found]
+
+    def replay(self, position_id: str) -> Position:
+        """The position that its facts give; a gap in them is an error."""
+        position: Position | None = None
+        for number, (seq, fact) in enumerate(self.events(position_id), start=1):
+            if seq != number:
+                raise StoreError(f"event {number} of position {position_id} is missing")
+            position = apply(position, fact)
+        if position is None:
+            raise StoreError(f"position {position_id} has no events")
+        return position
+
+    def commands(self) -> dict[str, tuple[str, bytes]]:
+        """Every command acted on: id -> (digest of its content, reply)."""
+        found = self.cursor().execute("SELECT id, digest, reply FROM commands").fetchall()
+        return {command_id: (digest, reply.encode()) for command_id, digest, reply in found}
+
+    def setting(self, name: str) -> str | None:
+        """A setting that was recorded."""
+        found = self.cursor().execute("SELECT value FROM settings WHERE name = ?", [name])
+        value = found.fetchone()
+        return None if value is None else str(value[0])
+
+
+_REPLACED = frozenset({"positions", "commands", "settings"})
+_SHAPES: dict[str, Sequence[str]] = {
+    "positions": _POSITION_COLUMNS,
+    "events": ("position_id", "seq", "time", "kind", "story", "fact"),
+    "orders": (
+        "order_id",
+        "position_id",
+        "role",
+        "price",
+        "shares",
+        "sent_at",
+        "expected_hash",
+    ),
+    "fills": (
+        "position_id",
+        "order_id",
+        "trade_id",
+        "time",
+        "side",
+        "shares",
+        "price",
+        "fee",
+        "liquidity",
+        "role",
+    ),
+    "alarms": ("time", "position_id", "kind", "text", "is_open"),
+    "commands": ("id", "kind", "received_at", "digest", "body", "reply"),
+    "settings": ("name", "value"),
+}
+_INSTANTS = _TIMES | {"received_at"}
+
+
+def _sql(table: str, count: int) -> str:
+    if table == "replies":
+        return "; ".join(["UPDATE commands SET reply = ? WHERE id = ?"] * count)
+    columns = _SHAPES[table]
+    marks = ", ".join("make_timestamp_ns(?)" if c in _INSTANTS else "?" for c in columns)
+    verb = "INSERT OR REPLACE" if table in _REPLACED else "INSERT"
+    return f"{verb} INTO {table} ({', '.join(columns)}) VALUES " + ", ".join([f"({marks})"] * count)
+
+
+def _chunks(rows: list[_Row]) -> Iterable[list[_Row]]:
+    # Few statement shapes, so that DuckDB's parser meets few different texts.
+    for size in (50, 10, 1):
+        while len(rows) >= size:
+            yield rows[:size]
+            rows = rows[size:]
+
+
+def _position_row(p: Position) -> _Row:
+    values = row(p, None, p.floor_price) | {"body": _encode(p)}
+    return tuple(values[name] for name in _POSITION_COLUMNS)
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode_position(body: str) -> Position:
+    return msgspec.json.decode(body, type=Position)
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
+    applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
+    unknown = sorted(applied - set(MIGRATIONS))
+    if unknown:
+        raise StoreError(f"{path} comes from a newer version of polybracket ({unknown[0]})")
+    for name, sql in MIGRATIONS.items():
+        if name not in applied:
+            connection.begin()
+            for statement in sql.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute("INSERT INTO migrations VALUES (?)", [name])
+            connection.commit()

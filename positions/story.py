@@ -1,0 +1,139 @@
+"""A position's story in plain words: one sentence per event."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from positions.record import plain
+
+_Event = Mapping[str, Any]
+
+
+def _number(value: Any) -> str:
+    return "none" if value is None else plain(Decimal(str(value)))
+
+
+def _opened(e: _Event) -> str:
+    return (
+        f"opened: buy {_number(e['size'])} at {_number(e['max_bid_price'])} or less,"
+        f" target {_number(e.get('sell_price'))}, stop {_number(e.get('stop_loss_price'))}"
+    )
+
+
+def _amended(e: _Event) -> str:
+    return (
+        f"amended: max bid {_number(e['max_bid_price'])}, target {_number(e['sell_price'])},"
+        f" stop {_number(e['stop_loss_price'])}"
+    )
+
+
+_ENTRY_ENDED = {
+    "complete": "the entry is complete",
+    "expired": "the entry has expired and is taken back",
+    "stop_reached": "the bid is at the stop: the unfilled entry is taken back",
+    "target_reached": "the target is selling: nothing more is bought",
+    "cancelled": "the entry is taken back",
+}
+
+
+def _entry_ended(e: _Event) -> str:
+    return _ENTRY_ENDED.get(e["reason"], f"the entry is over ({e['reason']})")
+
+
+def _sale_asked(e: _Event) -> str:
+    return f"cash out by hand: {_number(e['shares'])} at {_number(e['limit_price'])} or more"
+
+
+_SALE_ENDED = {
+    "done": "the cash-out is done",
+    "lapsed": "the cash-out has lapsed",
+    "overtaken": "the stop overtook the cash-out",
+    "market_over": "the market ended the cash-out",
+}
+
+
+def _sale_ended(e: _Event) -> str:
+    return f"{_SALE_ENDED[e['reason']]}: {_number(e['sold'])} sold, {_number(e['left'])} left"
+
+
+def _triggered(e: _Event) -> str:
+    seen = f"bid {_number(e['bid'])} ({_number(e['bid_size'])} shares)"
+    if e["cause"] == "flatten":
+        return f"flatten: everything is sold, {seen}"
+    return f"stop triggered: {seen}, stop {_number(e['stop_loss_price'])}"
+
+
+_OBSTACLES = {
+    "no_bid": "there is no bid",
+    "below_floor": "all bids are below the floor",
+    "below_minimum": "it is worth less than $1 at this bid",
+}
+
+
+def _stuck(e: _Event) -> str:
+    return f"cannot sell now: {_OBSTACLES[e['obstacle']]} (bid {_number(e['bid'])})"
+
+
+_VERBS = {
+    "entry": "buy",
+    "target": "offer",
+    "stop": "arm the stop for",
+    "exit": "sell",
+}
+
+
+def _order_sent(e: _Event) -> str:
+    return f"{_VERBS[e['role']]} {_number(e['shares'])} at {_number(e['price'])}"
+
+
+def _order_filled(e: _Event) -> str:
+    verb = "bought" if e["role"] == "entry" else "sold"
+    slippage = e.get("slippage")
+    slip = f", slippage {_number(slippage)} under the stop" if slippage is not None else ""
+    fee = f"fee {_number(e['fee'])}, {e['liquidity']}"
+    return f"{verb} {_number(e['shares'])} at {_number(e['price'])} ({e['role']}), {fee}{slip}"
+
+
+def _order_closed(e: _Event) -> str:
+    why = f": {e['reason']}" if e["reason"] else ""
+    return f"order {_short(e)} {e['end']}{why}"
+
+
+def _short(e: _Event) -> str:
+    return "#" + str(e["order_id"]).rpartition("-")[2]
+
+
+_TELL: dict[str, Callable[[_Event], str]] = {
+    "opened": _opened,
+    "amended": _amended,
+    "entry_ended": _entry_ended,
+    "sale_asked": _sale_asked,
+    "sale_ended": _sale_ended,
+    "triggered": _triggered,
+    "stuck": _stuck,
+    "unstuck": lambda e: f"can sell again: bid {_number(e['bid'])}",
+    "bid_vanished": lambda _: "the book has no bid; nothing is sold for that",
+    "bid_returned": lambda e: f"the book has a bid again: {_number(e['bid'])}",
+    "order_sent": _order_sent,
+    "order_accepted": lambda e: f"order {_short(e)} is working",
+    "order_filled": _order_filled,
+    "order_closed": _order_closed,
+    "cancel_sent": lambda e: f"cancel order {_short(e)}",
+    "cancel_refused": lambda e: f"order {_short(e)} was not cancelled: {e['reason']}",
+    "stop_released": lambda _: "the emulator reports the stop as triggered",
+    "stop_dismissed": lambda e: f"the trigger was only passed through: bid {_number(e['bid'])}",
+    "stop_moved": lambda e: f"stop moved: {_number(e['shares'])} at {_number(e['price'])}",
+    "settled": lambda e: (
+        f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
+    ),
+    "left_as_dust": lambda e: f"{_number(e['shares'])} shares are left: no price could sell them",
+    "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
+}
+
+ROUTINE = frozenset({"order_accepted", "cancel_sent", "stop_moved"})
+"""Kinds that are part of the record but not worth a line on the terminal."""
+
+
+def tell(event: _Event) -> str:
+    """One sentence for an event, as `record.story` gives it."""
+    return _TELL[event["kind"]](event)

@@ -1,0 +1,100 @@
+"""Reads a Nautilus catalog in the order of time, a stretch at a time."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+from nautilus_trader.core.data import Data
+from nautilus_trader.model.data import InstrumentClose, QuoteTick
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from recordings.importer import ABOUT, PRICE_DECIMALS, RecordingError
+from venues.one_sided import OneSidedBook
+
+_STRETCH = 15 * 60 * 1_000_000_000
+_TIME = attrgetter("ts_init")
+_SAME_MOMENT = 1_000
+
+
+class Recording:
+    """The data of one catalog.
+
+    Raises
+    ------
+    RecordingError
+        If the folder is no catalog, or holds nothing that can be replayed exactly.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "data").is_dir():
+            raise RecordingError(f"{folder}: is no catalog: it must hold a folder `data`")
+        self._folder = folder
+        self._catalog = ParquetDataCatalog(str(folder))
+        versions: list[BinaryOption] = sorted(self._catalog.instruments(), key=_TIME)
+        first: dict[str, BinaryOption] = {}
+        for instrument in versions:
+            first.setdefault(instrument.id.value, instrument)
+            if instrument.price_precision != PRICE_DECIMALS:
+                rule = f"must be {PRICE_DECIMALS}, or prices would be read back wrongly"
+                shown = f"{instrument.id}: price precision was {instrument.price_precision}"
+                raise RecordingError(f"{folder}: {shown}, {rule}")
+        if not first:
+            raise RecordingError(f"{folder}: holds no instrument")
+        self.instruments = list(first.values())
+        """Each instrument as it was at first."""
+        self._changes = [i for i in versions if i is not first[i.id.value]]
+        self.start_ns, self.end_ns = self._span()
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the data is made up."""
+        try:
+            about = json.loads((self._folder / ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(about.get("synthetic"))
+
+    def _span(self) -> tuple[int, int]:
+        times: list[tuple[int, int]] = []
+        for kind in (QuoteTick, OneSidedBook, InstrumentClose):
+            for instrument in self.instruments:
+                times += self._catalog.get_intervals(kind, instrument.id.value)
+            if kind is OneSidedBook:
+                times += self._catalog.get_intervals(kind)
+        if not times:
+            raise RecordingError(f"{self._folder}: holds no quote")
+        return min(start for start, _ in times), max(end for _, end in times)
+
+    def batches(self) -> Iterator[tuple[int, list[Data]]]:
+        """All data of each moment, in time order: (nanoseconds, data).
+
+        Of one moment, instruments come first, then quotes, one-sided books and closes.
+        """
+        start = self.start_ns
+        while start <= self.end_ns:
+            end = min(start + _STRETCH - 1, self.end_ns)
+            for moment, data in groupby(self._stretch(start, end), key=_moment):
+                yield moment, list(data)
+            start = end + 1
+
+    def _stretch(self, start: int, end: int) -> list[Data]:
+        data: list[Data] = [i for i in self._changes if start <= i.ts_init <= end]
+        data += self._catalog.query(QuoteTick, start=start, end=end)
+        gaps = self._catalog.query(OneSidedBook, start=start, end=end)
+        data += [getattr(gap, "data", gap) for gap in gaps]
+        data += self._catalog.query(InstrumentClose, start=start, end=end)
+        data.sort(key=_TIME)  # stable: the order of kinds and of instruments stays
+        return data
+
+
+def _moment(data: Data) -> int:
+    """The moment of the venue that data belongs to; its time of receipt where that is another.
+
+    The importer counts the time of receipt on, by a nanosecond each, for what happened at once.
+    """
+    received: int = data.ts_init
+    happened: int = data.ts_event
+    return happened if 0 <= received - happened < _SAME_MOMENT else received

@@ -1,0 +1,313 @@
+"""Turns a recording of best bids and asks into a Nautilus catalog, exactly.
+
+A recording is a Parquet file of quotes (`ts_event_ns`, `token_id`, `bid`, `ask`, `bid_size`,
+`ask_size`; NULL = that side was empty, or its size not recorded) and a JSON list of its markets.
+Every price is written with four decimals, which hold every tick of the venue: a catalog whose
+precision changes with the tick is read back wrongly, without a word.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow
+import pyarrow.parquet
+from nautilus_trader.core.data import Data
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.data import InstrumentClose, QuoteTick
+from nautilus_trader.model.enums import AssetClass, InstrumentCloseType
+from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.objects import FIXED_PRECISION, Price, Quantity
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from venues.one_sided import OneSidedBook
+
+PRICE_DECIMALS = 4
+SIZE_DECIMALS = 6
+ABOUT = "recording.json"
+"""The file beside a catalog's data that says where it comes from."""
+_NANOS = 1_000_000_000
+_FAR = 4_102_444_800 * _NANOS
+_COLUMNS = ("ts_event_ns", "token_id", "bid", "ask", "bid_size", "ask_size")
+
+
+class RecordingError(ValueError):
+    """A recording cannot be used: its file, and what is wrong in it."""
+
+
+class Token(NamedTuple):
+    """One outcome of a recorded market."""
+
+    market: dict[str, Any]
+    token: dict[str, Any]
+    instrument_id: InstrumentId
+
+
+class Summary(NamedTuple):
+    """What was imported; times in nanoseconds."""
+
+    markets: int
+    tokens: int
+    quotes: int
+    one_sided: int
+    settled: int
+    first_ns: int
+    last_ns: int
+
+
+def import_recording(quotes: Path, markets: Path, catalog: Path) -> Summary:
+    """Make a catalog of a recording.
+
+    Parameters
+    ----------
+    quotes
+        The Parquet file.
+    markets
+        The JSON file.
+    catalog
+        The folder to make; it must not exist, or be empty.
+
+    Raises
+    ------
+    RecordingError
+        If a file cannot be read or a value breaks a rule. Nothing is left behind then.
+    """
+    if catalog.exists() and (not catalog.is_dir() or any(catalog.iterdir())):
+        raise RecordingError(f"{catalog}: exists already, must be a new or empty folder")
+    tokens = _read_markets(markets)
+    rows = _read_quotes(quotes, tokens)
+    unfinished = catalog.with_name(f".{catalog.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        summary = _write(unfinished, tokens, rows)
+        about = {"source": quotes.name, **summary._asdict(), "synthetic": _is_synthetic(tokens)}
+        (unfinished / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        if catalog.exists():
+            catalog.rmdir()
+        unfinished.rename(catalog)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return summary
+
+
+def _is_synthetic(tokens: dict[str, Token]) -> bool:
+    return any(t.market.get("synthetic") for t in tokens.values())
+
+
+def _read_markets(path: Path) -> dict[str, Token]:
+    try:
+        markets = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as e:
+        raise RecordingError(f"{path}: cannot be read: {e.strerror}") from None
+    except ValueError as e:
+        raise RecordingError(f"{path}: is not JSON: {e}") from None
+    tokens: dict[str, Token] = {}
+    try:
+        for market in markets:
+            for token in market["tokens"]:
+                token_id = str(token["token_id"])
+                symbol = f"{market['condition_id']}-{token_id}"
+                instrument_id = InstrumentId(Symbol(symbol), Venue("POLYMARKET"))
+                tokens[token_id] = Token(market, token, instrument_id)
+    except (KeyError, TypeError) as e:
+        raise RecordingError(f"{path}: is no list of markets with their tokens: {e!r}") from None
+    if not tokens:
+        raise RecordingError(f"{path}: names no token")
+    return tokens
+
+
+class _Row(NamedTuple):
+    time: int
+    order: int
+    bid: Decimal | None
+    bid_size: Decimal
+    ask: Decimal | None
+    ask_size: Decimal
+
+
+def _read_quotes(path: Path, tokens: dict[str, Token]) -> dict[str, list[_Row]]:
+    try:
+        table = pyarrow.parquet.read_table(path, columns=list(_COLUMNS))
+    except (OSError, pyarrow.ArrowException, KeyError) as e:
+        why = str(e).splitlines()[0]
+        raise RecordingError(f"{path}: cannot be read as Parquet of quotes: {why}") from None
+    rows: dict[str, list[_Row]] = {}
+    last_sizes: dict[tuple[str, int], tuple[Decimal | None, Decimal]] = {}
+    before = 0
+    orders: dict[str, int] = {}
+    columns = [table.column(name).to_pylist() for name in _COLUMNS]
+    for number, (time, token_id, bid, ask, bid_size, ask_size) in enumerate(
+        zip(*columns, strict=True), start=1
+    ):
+        where = f"{path}: row {number}"
+        if token_id not in tokens:
+            raise RecordingError(f"{where}: token_id was {token_id}, is not among the markets")
+        if time is None or time < before:
+            raise RecordingError(f"{where}: ts_event_ns was {time}, must not go back ({before})")
+        before = time
+        for name, value in (("bid", bid), ("ask", ask)):
+            if value is not None and not _is_price(value):
+                rule = "must be above 0 and below 1, with at most 4 decimals"
+                raise RecordingError(f"{where}: {name} was {value}, {rule}")
+        for name, value in (("bid_size", bid_size), ("ask_size", ask_size)):
+            if value is not None and value < 0:
+                raise RecordingError(f"{where}: {name} was {value}, must not be negative")
+        bid_size = _known_size(last_sizes, (token_id, 0), bid, bid_size)
+        ask_size = _known_size(last_sizes, (token_id, 1), ask, ask_size)
+        # A catalog keeps the order of equal times only by chance, so the time of receipt counts on.
+        order = orders[token_id] = max(time, orders.get(token_id, 0) + 1)
+        rows.setdefault(token_id, []).append(_Row(time, order, bid, bid_size, ask, ask_size))
+    if not rows:
+        raise RecordingError(f"{path}: holds no quote")
+    return rows
+
+
+@lru_cache(maxsize=65_536)
+def _is_price(value: Decimal) -> bool:
+    return 0 < value < 1 and value == round(value, PRICE_DECIMALS)
+
+
+def _known_size(
+    last: dict[tuple[str, int], tuple[Decimal | None, Decimal]],
+    key: tuple[str, int],
+    price: Decimal | None,
+    size: Decimal | None,
+) -> Decimal:
+    """The size at this price: as recorded, or as last recorded at the same price, or none.
+
+    Nothing trades against a size that nobody recorded.
+    """
+    if size is None:
+        before_price, before_size = last.get(key, (None, Decimal(0)))
+        size = before_size if price is not None and before_price == price else Decimal(0)
+    last[key] = (price, size)
+    return size
+
+
+def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[_Row]]) -> Summary:
+    catalog = ParquetDataCatalog(str(folder))
+    quotes = one_sided = settled = 0
+    for token_id, seen in rows.items():
+        token = tokens[token_id]
+        catalog.write_data(list(_instruments(token)))
+        two_sided = [_quote(token.instrument_id, r) for r in seen if None not in (r.bid, r.ask)]
+        if two_sided:
+            catalog.write_data(two_sided)
+        gaps: list[Data] = [_gap(token.instrument_id, r) for r in seen if None in (r.bid, r.ask)]
+        if gaps:
+            catalog.write_data(gaps)
+        close = _close(token, seen[-1].time)
+        if close is not None:
+            catalog.write_data([close])
+            settled += 1
+        quotes += len(two_sided)
+        one_sided += len(gaps)
+    return Summary(
+        markets=len({tokens[t].market["condition_id"] for t in rows}),
+        tokens=len(rows),
+        quotes=quotes,
+        one_sided=one_sided,
+        settled=settled,
+        first_ns=min(seen[0].time for seen in rows.values()),
+        last_ns=max(seen[-1].time for seen in rows.values()),
+    )
+
+
+def _instruments(token: Token) -> Iterator[BinaryOption]:
+    """The instrument at first, and again at each change of its tick."""
+    yield _instrument(token, str(token.token["tick_size"]), 0)
+    changes: Iterable[dict[str, Any]] = token.token.get("tick_changes_inferred") or ()
+    for change in changes:
+        yield _instrument(token, str(change["tick_size"]), int(change["ts_ns"]))
+
+
+def _instrument(token: Token, tick: str, since: int) -> BinaryOption:
+    market = token.market
+    # Neither the outcome nor later ticks stand here: a backtest must not see the future.
+    info = {
+        "slug": str(market["slug"]),
+        "question": str(market.get("question") or market["slug"]),
+        "condition_id": str(market["condition_id"]),
+        "token_id": str(token.token["token_id"]),
+        "min_order_size": str(market["min_order_size"]),
+        "fee_rate": str(market["fee_rate"]),
+        "neg_risk": bool(market.get("neg_risk")),
+        "synthetic": bool(market.get("synthetic")),
+    }
+    try:
+        return BinaryOption(
+            instrument_id=token.instrument_id,
+            raw_symbol=Symbol(str(token.token["token_id"])),
+            outcome=str(token.token["outcome"]),
+            description=info["question"],
+            asset_class=AssetClass.ALTERNATIVE,
+            currency=pUSD,
+            price_precision=PRICE_DECIMALS,
+            price_increment=Price.from_str(f"{Decimal(tick):.{PRICE_DECIMALS}f}"),
+            size_precision=SIZE_DECIMALS,
+            size_increment=Quantity.from_str("0.000001"),
+            activation_ns=int(market.get("start_ts_ns") or 0),
+            expiration_ns=int(market.get("end_ts_ns") or _FAR),
+            maker_fee=Decimal(0),
+            taker_fee=Decimal(str(market["fee_rate"])),
+            ts_event=since,
+            ts_init=since,
+            info=info,
+        )
+    except (ValueError, InvalidOperation) as e:
+        raise RecordingError(f"market {market['slug']}: {e}") from None
+
+
+@lru_cache(maxsize=65_536)
+def _raw(value: Decimal) -> int:
+    return int(value.scaleb(FIXED_PRECISION))
+
+
+def _quote(instrument_id: InstrumentId, r: _Row) -> QuoteTick:
+    assert r.bid is not None
+    assert r.ask is not None
+    return QuoteTick.from_raw(
+        instrument_id,
+        _raw(r.bid),
+        _raw(r.ask),
+        PRICE_DECIMALS,
+        PRICE_DECIMALS,
+        _raw(r.bid_size),
+        _raw(r.ask_size),
+        SIZE_DECIMALS,
+        SIZE_DECIMALS,
+        r.time,
+        r.order,
+    )
+
+
+def _gap(instrument_id: InstrumentId, r: _Row) -> OneSidedBook:
+    return OneSidedBook(
+        instrument_id=instrument_id,
+        bid="" if r.bid is None else str(r.bid),
+        bid_size="" if r.bid is None else str(r.bid_size),
+        ask="" if r.ask is None else str(r.ask),
+        ask_size="" if r.ask is None else str(r.ask_size),
+        ts_event=r.time,
+        ts_init=r.order,
+    )
+
+
+def _close(token: Token, last_quote: int) -> InstrumentClose | None:
+    payout = token.token.get("settlement_price_inferred")
+    if payout is None:
+        return None
+    time = max(int(token.market.get("end_ts_ns") or 0), last_quote + _NANOS)
+    return InstrumentClose(
+        token.instrument_id,
+        Price.from_str(f"{Decimal(str(payout)):.{PRICE_DECIMALS}f}"),
+        InstrumentCloseType.CONTRACT_EXPIRED,
+        time,
+        time,
+    )

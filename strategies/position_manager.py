@@ -1,0 +1,271 @@
+"""The translator between Nautilus and the desk.
+
+Each handler turns what Nautilus says into a fact and queues it; each turn of the desk says what to
+do, and that is done with native orders. No price is compared here. Nothing is done inside a handler:
+the turn runs once the event loop is free again, after every quote of one batch has been seen, so a
+book that only passes through a low bid triggers nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol
+
+from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
+from nautilus_trader.model.events import OrderEvent, OrderReleased
+from nautilus_trader.model.identifiers import (
+    ClientId,
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    TraderId,
+)
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.trading.strategy import Strategy
+
+from actors.messages import CommandMessage
+from positions import life
+from positions.commands import decode
+from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
+from positions.life import AnyFact, Order, OrderEnd, Position, Role
+from positions.market import Market
+from positions.plan import Cancel, MoveStop, Send
+from strategies import convert
+from venues.one_sided import OneSidedBook
+
+
+class Journal(Protocol):
+    """Where the strategy records what happens, before and after it acts."""
+
+    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
+        """Record a step; call back once it is on disk."""
+
+    def answer(self, answer: Answer) -> None:
+        """Record a reply and, once it is on disk, give it."""
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Record an alarm, and tell it."""
+
+    def halted(self, halted: bool) -> None:
+        """Record whether new entries are off."""
+
+
+class PositionManagerStrategy(Strategy):
+    """Keeps every position's orders as the desk wants them.
+
+    Parameters
+    ----------
+    desk
+        All positions and the decisions about them.
+    journal
+        The record of what happens.
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(self, desk: Desk, journal: Journal, clock: Clock | None = None) -> None:
+        super().__init__(
+            StrategyConfig(
+                strategy_id="PositionManager",
+                order_id_tag="001",
+                oms_type="HEDGING",
+                log_events=False,
+                log_commands=False,
+            )
+        )
+        self.desk = desk
+        self._journal = journal
+        self._given_clock = clock
+        self._markets: dict[InstrumentId, Market] = {}
+        self._uncommitted: dict[str, Order] = {}
+        self._is_scheduled = False
+
+    def register(
+        self,
+        trader_id: TraderId,
+        portfolio: object,
+        msgbus: MessageBus,
+        cache: object,
+        clock: Clock,
+    ) -> None:
+        """Register with the trader, on the given clock."""
+        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is queued, scheduled, or waiting for the disk."""
+        return not (self._is_scheduled or self._uncommitted or self.desk.has_work)
+
+    # -- what Nautilus says ------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Make every known outcome tradable and begin the rounds."""
+        for instrument in self.cache.instruments(venue=convert.VENUE):
+            self._list(instrument)
+        self._listen(OneSidedBook, self._on_one_sided)
+        self._listen(CommandMessage, self._on_command)
+        self.clock.set_timer("second", timedelta(seconds=1), callback=self._on_second)
+        self._schedule()
+
+    def _listen(self, data: type, handler: Callable[[Any], None]) -> None:
+        # subscribe_data() without a client id logs an error although it works.
+        self.msgbus.subscribe(topic=f"data.{DataType(data).topic}", handler=handler)
+
+    def _list(self, instrument: BinaryOption) -> None:
+        market = convert.market(instrument)
+        self._markets[instrument.id] = market
+        self.desk.list_market(market)
+        self.subscribe_quote_ticks(instrument.id)
+        self.subscribe_instrument(instrument.id)
+        self.subscribe_instrument_close(instrument.id)
+
+    def on_instrument(self, instrument: BinaryOption) -> None:
+        """Take over a new tick, or a market that was not known."""
+        market = self._markets.get(instrument.id)
+        if market is None:
+            self._list(instrument)
+            return
+        market.tick = convert.market(instrument).tick
+        self.desk.market_changed(market.outcome_id)
+        self._schedule()
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        """Take over a view of the book."""
+        market = self._markets[tick.instrument_id]
+        convert.show_quote(market, tick)
+        self._viewed(market)
+
+    def _on_one_sided(self, book: OneSidedBook) -> None:
+        market = self._markets.get(book.instrument_id)
+        if market is not None:
+            convert.show_one_sided(market, book)
+            self._viewed(market)
+
+    def _viewed(self, market: Market) -> None:
+        self.desk.viewed(market.outcome_id)
+        if self.desk.has_work:
+            self._schedule()
+
+    def on_instrument_close(self, close: InstrumentClose) -> None:
+        """Take over what a resolved market pays."""
+        market = self._markets.get(close.instrument_id)
+        if market is not None:
+            market.payout = convert.plain(close.close_price.as_decimal())
+            self.desk.market_changed(market.outcome_id)
+            self._schedule()
+
+    def on_order_event(self, event: OrderEvent) -> None:
+        """Queue the fact that an order event states."""
+        order_id = event.client_order_id.value
+        role = convert.role(self.cache.order(event.client_order_id))
+        if role is None:
+            return  # not one of the desk's
+        position_id = convert.position_id(event.client_order_id)
+        fact: AnyFact | None
+        if isinstance(event, OrderReleased):
+            seq = self._markets[event.instrument_id].seq
+            fact = life.StopReleased(time=event.ts_init, order_id=order_id, quote_seq=seq)
+        else:
+            fact = convert.fact(event, role)
+        if fact is not None:
+            self._fact(position_id, fact)
+
+    def _on_command(self, message: CommandMessage) -> None:
+        self.desk.command(decode(message.content.encode(), message.command_id))
+        self._schedule()
+
+    def _on_second(self, _: TimeEvent) -> None:
+        self.desk.second_passed()
+        if self.desk.has_work:
+            self._schedule()
+
+    # -- the turn ----------------------------------------------------------------------------------
+
+    def _fact(self, position_id: str, fact: AnyFact) -> None:
+        self.desk.fact(position_id, fact)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        account = self.cache.account_for_venue(convert.VENUE)
+        if account is not None:
+            self.desk.cash = convert.cash(account.balance_total(convert.CURRENCY))
+        effects = self.desk.turn(self.clock.timestamp_ns())
+        self._is_scheduled = False
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Step(_, life.OrderSent(order=order)) if order.role is Role.ENTRY:
+                # An entry waits for the disk: a crash must not forget what may be bought.
+                self._uncommitted[order.id] = order
+                position = effect.position
+                self._journal.step(effect, lambda: self._committed(position, order))
+            case Step():
+                self._journal.step(effect)
+            case Act():
+                self._act(effect)
+            case Answer():
+                self._journal.answer(effect)
+            case Alarm():
+                self._journal.alarm(effect)
+            case HaltChanged(halted):
+                self._journal.halted(halted)
+
+    def _committed(self, position: Position, order: Order) -> None:
+        if self._uncommitted.pop(order.id, None) is not None:
+            self._send(position, order)
+
+    def _act(self, act: Act) -> None:
+        match act.intent:
+            case Send(order):
+                if order.role is not Role.ENTRY:
+                    self._send(act.position, order)
+            case Cancel(order_id):
+                self._cancel(act.position, order_id)
+            case MoveStop():
+                self._move_stop(act.position, act.intent)
+
+    def _send(self, position: Position, order: Order) -> None:
+        instrument = self.cache.instrument(convert.instrument_id(position))
+        try:
+            self.submit_order(
+                convert.order(order, instrument, self.order_factory),
+                position_id=PositionId(position.id),
+                client_id=ClientId(convert.VENUE.value),
+            )
+        except Exception as e:  # whatever is wrong with one order must not stop the others
+            self._never_sent(position, order.id, OrderEnd.DENIED, f"{type(e).__name__}: {e}")
+
+    def _cancel(self, position: Position, order_id: str) -> None:
+        if self._uncommitted.pop(order_id, None) is not None:
+            self._never_sent(position, order_id, OrderEnd.CANCELED, "taken back before it was sent")
+            return
+        order = self.cache.order(ClientOrderId(order_id))
+        if order is None or order.is_closed:
+            self._never_sent(position, order_id, OrderEnd.CANCELED, "is not live any more")
+            return
+        self.cancel_order(order)
+
+    def _move_stop(self, position: Position, move: MoveStop) -> None:
+        order = self.cache.order(ClientOrderId(move.order_id))
+        if order is None or order.is_closed:
+            self._never_sent(position, move.order_id, OrderEnd.CANCELED, "is not live any more")
+            return
+        instrument = self.cache.instrument(order.instrument_id)
+        self.modify_order(
+            order,
+            quantity=convert.quantity(move.shares, instrument),
+            trigger_price=convert.price(move.price, instrument),
+        )
+
+    def _never_sent(self, position: Position, order_id: str, end: OrderEnd, why: str) -> None:
+        now = self.clock.timestamp_ns()
+        self._fact(position.id, life.OrderClosed(time=now, order_id=order_id, end=end, reason=why))

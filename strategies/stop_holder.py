@@ -1,0 +1,43 @@
+"""What happens to a stop when Nautilus' emulator releases it: nothing.
+
+The emulator turns a triggered stop into a market order and hands it to this algorithm, which keeps
+it from the venue: a market sell would be signed at the worst bid in the book. The strategy learns of
+the trigger from the `OrderReleased` event, checks it against its own view of the book, sells as
+`positions.plan` says, and cancels the held order in a later turn.
+"""
+
+from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.execution.algorithm import ExecAlgorithm
+from nautilus_trader.execution.config import ExecAlgorithmConfig
+from nautilus_trader.model.identifiers import TraderId
+from nautilus_trader.model.orders import Order
+
+from strategies.convert import STOP_ALGORITHM
+
+
+class StopHolder(ExecAlgorithm):
+    """Holds released stops.
+
+    Parameters
+    ----------
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(ExecAlgorithmConfig(exec_algorithm_id=STOP_ALGORITHM))
+        self._given_clock = clock
+
+    def register(
+        self,
+        trader_id: TraderId,
+        portfolio: object,
+        msgbus: MessageBus,
+        cache: object,
+        clock: Clock,
+    ) -> None:
+        """Register with the trader, on the given clock."""
+        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
+
+    def on_order(self, order: Order) -> None:
+        """Keep a released stop from the venue."""

@@ -1,0 +1,393 @@
+"""Polymarket's rules and a small exact matching engine: the venue of replay, paper and backtest.
+
+Pure: no Nautilus, no clock, no I/O; prices in USDC per share, sizes in shares, money in USDC, times
+in nanoseconds. It knows the best bid and ask and what is displayed there, nothing deeper, so:
+an order that takes does so at the touch; displayed size is consumed once, and a quote that repeats
+price and size displays nothing new; a resting order is filled at its own price, as maker, once the
+other side's touch meets it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from positions.rules import (
+    AMOUNT_DECIMALS,
+    MINIMUM_AMOUNT,
+    SIZE_STEP,
+    decimals,
+    on_grid,
+    taker_fee,
+)
+
+ZERO = Decimal(0)
+GTD_MARGIN = 60_000_000_000
+"""The venue expires a GTD order a minute before the time it states."""
+
+
+class Side(StrEnum):
+    """Buy or sell."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class TimeInForce(StrEnum):
+    """How long an order stands. IOC is the venue's FAK."""
+
+    GTC = "GTC"
+    GTD = "GTD"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+@dataclass(slots=True)
+class Order:
+    """A limit order; a `price` of None is a market order, which must be IOC or FOK."""
+
+    order_id: str
+    token_id: str
+    side: Side
+    price: Decimal | None
+    shares: Decimal
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expires_at: int | None = None
+    post_only: bool = False
+    reduce_only: bool = False
+    filled: Decimal = ZERO
+    venue_order_id: str = ""
+
+    @property
+    def leaves(self) -> Decimal:
+        """Shares that may still be filled."""
+        return self.shares - self.filled
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the venue says of an order."""
+
+    order_id: str
+    venue_order_id: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Event):
+    """The venue has the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied(Event):
+    """The adapter refuses the order before the venue sees it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Event):
+    """The venue refuses the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled(Event):
+    """Shares changed hands."""
+
+    trade_id: str
+    price: Decimal
+    shares: Decimal
+    fee: Decimal
+    is_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled(Event):
+    """The order, or what was left of it, is off the book."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired(Event):
+    """A GTD order reached its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRejected(Event):
+    """There was nothing to cancel."""
+
+    reason: str
+
+
+@dataclass(slots=True)
+class _Display:
+    """One side's touch: what is displayed there, and how much of it we have taken."""
+
+    price: Decimal | None = None
+    size: Decimal = ZERO
+    taken: Decimal = ZERO
+
+    def show(self, price: Decimal | None, size: Decimal) -> None:
+        if (price, size) != (self.price, self.size):
+            self.price, self.size, self.taken = price, size, ZERO
+
+    @property
+    def left(self) -> Decimal:
+        return ZERO if self.price is None else self.size - self.taken
+
+
+@dataclass(slots=True)
+class _Token:
+    tick: Decimal
+    minimum_size: Decimal
+    fee_rate: Decimal
+    bid: _Display = field(default_factory=_Display)
+    ask: _Display = field(default_factory=_Display)
+    payout: Decimal | None = None
+    held: Decimal = ZERO
+    resting: dict[str, Order] = field(default_factory=dict)
+
+    def opposite(self, side: Side) -> _Display:
+        return self.ask if side is Side.BUY else self.bid
+
+    def meets(self, order: Order) -> bool:
+        """Whether the other side's touch is at the order's price or better."""
+        touch = self.opposite(order.side).price
+        if touch is None:
+            return False
+        if order.price is None:
+            return True
+        return touch <= order.price if order.side is Side.BUY else touch >= order.price
+
+
+class SimulatedPolymarket:
+    """One account on a simulated Polymarket.
+
+    Parameters
+    ----------
+    cash
+        The account's money at the start, in USDC.
+    """
+
+    def __init__(self, cash: Decimal) -> None:
+        self.cash = cash
+        self.redeemable = ZERO
+        """What resolved markets have paid; not spendable before it is redeemed."""
+        self._tokens: dict[str, _Token] = {}
+        self._token_of: dict[str, str] = {}
+        self._orders_made = 0
+        self._trades_made = 0
+
+    # -- the market --------------------------------------------------------------------------------
+
+    def list_token(
+        self, token_id: str, tick: Decimal, minimum_size: Decimal, fee_rate: Decimal
+    ) -> None:
+        """Make a token tradable; for one already listed, change its tick only.
+
+        Orders that rest off a new tick keep resting, as they do at the venue.
+        """
+        token = self._tokens.get(token_id)
+        if token is None:
+            self._tokens[token_id] = _Token(tick, minimum_size, fee_rate)
+        else:
+            token.tick = tick
+
+    def quote(
+        self,
+        token_id: str,
+        bid: Decimal | None,
+        bid_size: Decimal,
+        ask: Decimal | None,
+        ask_size: Decimal,
+        time: int,
+    ) -> list[Event]:
+        """Show a new top of the book and fill what rests against it."""
+        token = self._tokens[token_id]
+        token.bid.show(bid, bid_size)
+        token.ask.show(ask, ask_size)
+        events: list[Event] = [*self._expire(token, time)]
+        for order in sorted(token.resting.values(), key=_priority):
+            if token.meets(order):
+                assert order.price is not None
+                events += self._fill(token, order, order.price, time, is_maker=True)
+                if order.leaves <= 0:
+                    self._remove(token, order)
+        return events
+
+    def settle(self, token_id: str, payout: Decimal, time: int) -> list[Event]:
+        """Resolve a token: resting orders end, and each share held pays `payout`."""
+        if not 0 <= payout <= 1:
+            raise ValueError(f"payout was {payout}, must be from 0 to 1 USDC per share")
+        token = self._tokens[token_id]
+        events: list[Event] = []
+        for order in list(token.resting.values()):
+            self._remove(token, order)
+            events.append(Canceled(order.order_id, order.venue_order_id, time))
+        token.payout = payout
+        self.redeemable += payout * token.held
+        token.held = ZERO
+        token.bid, token.ask = _Display(), _Display()
+        return events
+
+    def shares(self, token_id: str) -> Decimal:
+        """Shares held of a token."""
+        return self._tokens[token_id].held
+
+    def resting(self, token_id: str) -> list[Order]:
+        """The orders that rest on a token's book, oldest first."""
+        return list(self._tokens[token_id].resting.values())
+
+    # -- orders ------------------------------------------------------------------------------------
+
+    def submit(self, order: Order, time: int) -> list[Event]:
+        """Take an order in: check it, match it, and let what is left rest or end."""
+        self._orders_made += 1
+        order.venue_order_id = f"V-{self._orders_made}"
+        token = self._tokens.get(order.token_id)
+        denial = _denial(order)
+        if denial is not None:
+            return [Denied(order.order_id, "", time, denial)]
+        reason = "unknown token" if token is None else self._refusal(token, order, time)
+        if token is None or reason is not None:
+            return [Rejected(order.order_id, order.venue_order_id, time, reason or "")]
+        events: list[Event] = [Accepted(order.order_id, order.venue_order_id, time)]
+        display = token.opposite(order.side)
+        whole = order.time_in_force is not TimeInForce.FOK or display.left >= order.shares
+        if token.meets(order) and whole:
+            assert display.price is not None
+            events += self._fill(token, order, display.price, time, is_maker=False)
+        if order.leaves > 0:
+            if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+                events.append(Canceled(order.order_id, order.venue_order_id, time))
+            else:
+                token.resting[order.order_id] = order
+                self._token_of[order.order_id] = order.token_id
+        return events
+
+    def cancel(self, order_id: str, time: int) -> list[Event]:
+        """Take an order off the book."""
+        token_id = self._token_of.get(order_id)
+        if token_id is None:
+            reason = "already canceled or matched"
+            return [CancelRejected(order_id, "", time, reason)]
+        token = self._tokens[token_id]
+        order = token.resting[order_id]
+        self._remove(token, order)
+        return [Canceled(order_id, order.venue_order_id, time)]
+
+    def _remove(self, token: _Token, order: Order) -> None:
+        del token.resting[order.order_id]
+        del self._token_of[order.order_id]
+
+    def _expire(self, token: _Token, time: int) -> Iterator[Expired]:
+        for order in list(token.resting.values()):
+            if order.expires_at is not None and time >= order.expires_at - GTD_MARGIN:
+                self._remove(token, order)
+                yield Expired(order.order_id, order.venue_order_id, time)
+
+    def _fill(
+        self, token: _Token, order: Order, price: Decimal, time: int, *, is_maker: bool
+    ) -> list[Event]:
+        display = token.opposite(order.side)
+        shares = min(order.leaves, display.left)
+        if shares <= 0:
+            return []
+        display.taken += shares
+        order.filled += shares
+        fee = ZERO if is_maker else taker_fee(shares, price, token.fee_rate)
+        if order.side is Side.BUY:
+            token.held += shares
+            self.cash -= shares * price + fee
+        else:
+            token.held -= shares
+            self.cash += shares * price - fee
+        self._trades_made += 1
+        trade_id = f"T-{self._trades_made}"
+        return [
+            Filled(
+                order.order_id, order.venue_order_id, time, trade_id, price, shares, fee, is_maker
+            )
+        ]
+
+    # -- the venue's rules -------------------------------------------------------------------------
+
+    def _refusal(self, token: _Token, order: Order, time: int) -> str | None:
+        if token.payout is not None:
+            return "the market is resolved"
+        return (
+            _price_refusal(token, order)
+            or _size_refusal(token, order, time)
+            or self._poor(token, order)
+        )
+
+    def _poor(self, token: _Token, order: Order) -> str | None:
+        """Refuse what the account cannot pay or deliver: resting orders bind money and shares."""
+        short = "not enough balance / allowance"
+        if order.side is Side.SELL:
+            locked = sum((o.leaves for o in token.resting.values() if o.side is Side.SELL), ZERO)
+            return short if order.shares > token.held - locked else None
+        bound = sum((self._cost(o) for o in self._resting_buys()), ZERO)
+        return short if self._cost(order) > self.cash - bound else None
+
+    def _resting_buys(self) -> Iterator[Order]:
+        for token in self._tokens.values():
+            yield from (o for o in token.resting.values() if o.side is Side.BUY)
+
+    def _cost(self, order: Order) -> Decimal:
+        price = order.price or Decimal(1)
+        token = self._tokens[order.token_id]
+        takes = order.filled == 0 and token.meets(order)
+        fee = taker_fee(order.leaves, price, token.fee_rate) if takes else ZERO
+        return order.leaves * price + fee
+
+
+def _priority(order: Order) -> tuple[Decimal, str]:
+    """Better prices first, then time (venue ids count up; padded so that they sort)."""
+    price = order.price or ZERO
+    by_price = -price if order.side is Side.BUY else price
+    return by_price, order.venue_order_id.rjust(12)
+
+
+def _denial(order: Order) -> str | None:
+    """Why Nautilus' Polymarket adapter would not send the order."""
+    if order.reduce_only:
+        return "REDUCE_ONLY_NOT_SUPPORTED"
+    if order.price is None and order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK):
+        return "UNSUPPORTED_MARKET_TIME_IN_FORCE"
+    if order.price is None and order.side is Side.BUY:
+        return "Polymarket market BUY orders require quote-denominated quantities"
+    return None
+
+
+def _price_refusal(token: _Token, order: Order) -> str | None:
+    if order.price is None:
+        return None
+    if not token.tick <= order.price <= 1 - token.tick:
+        return f"invalid price ({order.price}), min: {token.tick} - max: {1 - token.tick}"
+    if not on_grid(order.price, token.tick):
+        return f"order price {order.price} breaks minimum tick size rule: {token.tick}"
+    if order.post_only and token.meets(order):
+        return "invalid post-only order: order crosses book"
+    return None
+
+
+def _size_refusal(token: _Token, order: Order, time: int) -> str | None:
+    if order.shares <= 0 or not on_grid(order.shares, SIZE_STEP):
+        return f"invalid size ({order.shares}): must be a positive multiple of {SIZE_STEP}"
+    at_once = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if not at_once and order.shares < token.minimum_size:
+        return f"Size ({order.shares}) lower than the minimum: {token.minimum_size}"
+    price = token.opposite(order.side).price if order.price is None else order.price
+    amount = order.shares * (price or ZERO)
+    if (at_once or token.meets(order)) and amount < MINIMUM_AMOUNT:
+        return f"invalid amount for a marketable {order.side} order (${amount}), min size: $1"
+    most = AMOUNT_DECIMALS if order.side is Side.SELL else 2
+    if at_once and order.price is not None and decimals(amount) > most:
+        return f"invalid amounts: {amount} has more than {most} decimals"
+    if order.time_in_force is TimeInForce.GTD and (
+        order.expires_at is None or order.expires_at < time + GTD_MARGIN
+    ):
+        return "invalid expiration: must be at least one minute ahead"
+    return None

@@ -1,0 +1,196 @@
+"""A recording fed to a live node as if it happened now, in lock-step.
+
+The next moment of the recording is fed only when everything that the last one caused is done, and
+every timer runs on the recording's time, so the same recording and the same commands tell the same
+story at every speed and on every machine.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus, TestClock
+from nautilus_trader.common.providers import InstrumentProvider
+from nautilus_trader.config import LiveDataClientConfig
+from nautilus_trader.core.data import Data
+from nautilus_trader.data.messages import SubscribeData, UnsubscribeData
+from nautilus_trader.live.data_client import LiveMarketDataClient
+from nautilus_trader.live.factories import LiveDataClientFactory
+from nautilus_trader.model.data import CustomData, DataType
+from nautilus_trader.model.identifiers import ClientId, Venue
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.system.kernel import NautilusKernel
+
+from venues.one_sided import OneSidedBook
+
+POLYMARKET = Venue("POLYMARKET")
+_NANOS = 1_000_000_000
+_QUIET_PASSES = 4
+"""Passes of the event loop without work after which nothing is under way: a message takes up to
+three passes from one of Nautilus' queues to its handler."""
+_SLICE = 0.05
+"""Seconds of waiting after which time moves on while nothing is recorded."""
+
+
+class ReplayDataClient(LiveMarketDataClient):
+    """Stands where the venue's data client stands; it is told what to publish."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        msgbus: MessageBus,
+        cache: Cache,
+        clock: LiveClock,
+        instruments: list[BinaryOption],
+    ) -> None:
+        super().__init__(
+            loop=loop,
+            client_id=ClientId(POLYMARKET.value),
+            venue=POLYMARKET,
+            msgbus=msgbus,
+            cache=cache,
+            clock=clock,
+            instrument_provider=InstrumentProvider(),
+        )
+        self._instruments = instruments
+
+    def publish(self, data: Data) -> None:
+        """Hand one piece of data to the data engine."""
+        if isinstance(data, OneSidedBook):
+            data = CustomData(DataType(OneSidedBook), data)
+        self._handle_data(data)
+
+    async def _connect(self) -> None:
+        for instrument in self._instruments:
+            self._instrument_provider.add(instrument)
+            self._cache.add_instrument(instrument)
+
+    async def _disconnect(self) -> None:
+        """Nothing is connected."""
+
+    # A recording plays whole whatever is subscribed; Nautilus routes it to its subscribers.
+    def subscribe(self, command: SubscribeData) -> None:
+        """Accept every subscription."""
+
+    def unsubscribe(self, command: UnsubscribeData) -> None:
+        """Accept the end of every subscription."""
+
+    subscribe_quote_ticks = subscribe_order_book_deltas = subscribe_instrument = subscribe
+    subscribe_instruments = subscribe_instrument_close = subscribe_trade_ticks = subscribe
+    unsubscribe_quote_ticks = unsubscribe_order_book_deltas = unsubscribe
+    unsubscribe_instrument = unsubscribe_instruments = unsubscribe
+    unsubscribe_instrument_close = unsubscribe_trade_ticks = unsubscribe
+
+
+def replay_factory(
+    instruments: list[BinaryOption], made: Callable[[ReplayDataClient], None]
+) -> type[LiveDataClientFactory]:
+    """A factory whose client plays these instruments and is handed to `made`."""
+
+    class ReplayDataClientFactory(LiveDataClientFactory):
+        @staticmethod
+        def create(
+            loop: asyncio.AbstractEventLoop,
+            name: str,  # noqa: ARG004  (Nautilus' signature)
+            config: LiveDataClientConfig,  # noqa: ARG004
+            msgbus: MessageBus,
+            cache: Cache,
+            clock: LiveClock,
+        ) -> ReplayDataClient:
+            client = ReplayDataClient(loop, msgbus, cache, clock, instruments)
+            made(client)
+            return client
+
+    return ReplayDataClientFactory
+
+
+class Replay:
+    """Feeds a recording to a node.
+
+    Parameters
+    ----------
+    batches
+        The data of each moment, in time order: (nanoseconds, data).
+    client
+        Where the data goes in.
+    clock
+        The node's notion of now; set to the recording's start before the node is built.
+    kernel
+        The node's kernel, whose queues are waited for.
+    is_idle
+        Whether nothing of our own is under way.
+    pace
+        Market seconds per second; None = as fast as possible.
+    """
+
+    def __init__(
+        self,
+        batches: Iterator[tuple[int, list[Data]]],
+        client: ReplayDataClient,
+        clock: TestClock,
+        kernel: NautilusKernel,
+        is_idle: Callable[[], bool],
+        pace: Decimal | None,
+    ) -> None:
+        self._batches = batches
+        self._client = client
+        self._clock = clock
+        self._kernel = kernel
+        self._is_idle = is_idle
+        self._pace = pace
+
+    async def run(self) -> None:
+        """Feed everything, to the end of the recording."""
+        begun_wall, begun = time.monotonic(), self._clock.timestamp_ns()
+        await self._settle()
+        for moment, batch in self._batches:
+            if self._pace is not None:
+                await self._wait_for(moment, begun_wall, begun, float(self._pace))
+            await self._advance(moment)
+            for data in batch:
+                self._client.publish(data)
+            await self._settle()
+
+    async def _wait_for(self, moment: int, begun_wall: float, begun: int, pace: float) -> None:
+        """Let time pass, at the pace, up to a moment of the recording."""
+        while True:
+            now = begun + int((time.monotonic() - begun_wall) * pace * _NANOS)
+            if now >= moment:
+                return
+            await self._advance(max(now, self._clock.timestamp_ns()))
+            await asyncio.sleep(min(_SLICE, (moment - now) / pace / _NANOS))
+
+    async def _advance(self, moment: int) -> None:
+        """Move the clock on, running each timer that comes due at its own time."""
+        for handler in self._clock.advance_time(moment, set_time=False):
+            self._clock.set_time(handler.event.ts_event)
+            handler.handle()
+            if not self._is_idle():
+                await self._settle()
+        self._clock.set_time(moment)
+
+    async def _settle(self) -> None:
+        """Return once everything that was caused is done."""
+        quiet = 0
+        while quiet < _QUIET_PASSES:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._is_quiet() else 0
+
+    def _is_quiet(self) -> bool:
+        data, execution, risk = (
+            self._kernel.data_engine,
+            self._kernel.exec_engine,
+            self._kernel.risk_engine,
+        )
+        return self._is_idle() and not (
+            data.data_qsize()
+            or data.cmd_qsize()
+            or data.req_qsize()
+            or data.res_qsize()
+            or execution.cmd_qsize()
+            or execution.evt_qsize()
+            or risk.cmd_qsize()
+            or risk.evt_qsize()
+        )

@@ -1,0 +1,341 @@
+"""The simulated Polymarket as Nautilus' execution client.
+
+A thin edge: Nautilus commands and data go into `matching.SimulatedPolymarket`, its events come out
+as order events. Nautilus' own simulated exchange is not used: see docs/decisions.md.
+"""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import Clock, LiveClock, MessageBus
+from nautilus_trader.common.providers import InstrumentProvider
+from nautilus_trader.config import LiveExecClientConfig
+from nautilus_trader.execution.messages import CancelAllOrders, CancelOrder, SubmitOrder
+from nautilus_trader.execution.reports import (
+    ExecutionMassStatus,
+    FillReport,
+    OrderStatusReport,
+    PositionStatusReport,
+)
+from nautilus_trader.live.execution_client import LiveExecutionClient
+from nautilus_trader.live.factories import LiveExecClientFactory
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
+from nautilus_trader.model.enums import (
+    AccountType,
+    LiquiditySide,
+    OmsType,
+    OrderSide,
+    OrderType,
+    order_type_to_str,
+)
+from nautilus_trader.model.enums import TimeInForce as NautilusTimeInForce
+from nautilus_trader.model.identifiers import (
+    AccountId,
+    ClientId,
+    ClientOrderId,
+    TradeId,
+    Venue,
+    VenueOrderId,
+)
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
+from nautilus_trader.model.orders import Order as NautilusOrder
+
+from venues import matching
+from venues.matching import Event, Order, Side, SimulatedPolymarket, TimeInForce
+from venues.one_sided import OneSidedBook
+
+POLYMARKET = Venue("POLYMARKET")
+_BEFORE_STRATEGIES = 100
+_TIMES_IN_FORCE = {
+    NautilusTimeInForce.GTC: TimeInForce.GTC,
+    NautilusTimeInForce.GTD: TimeInForce.GTD,
+    NautilusTimeInForce.IOC: TimeInForce.IOC,
+    NautilusTimeInForce.FOK: TimeInForce.FOK,
+}
+
+
+class SimulatedExecutionClient(LiveExecutionClient):
+    """Carries orders to a simulated venue.
+
+    Parameters
+    ----------
+    simulated
+        The venue; it may have been traded on before.
+    market_clock
+        The time of the venue's messages; a replay gives that of its data.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        msgbus: MessageBus,
+        cache: Cache,
+        clock: LiveClock,
+        simulated: SimulatedPolymarket,
+        market_clock: Clock,
+    ) -> None:
+        super().__init__(
+            loop=loop,
+            client_id=ClientId(POLYMARKET.value),
+            venue=POLYMARKET,
+            oms_type=OmsType.NETTING,
+            account_type=AccountType.CASH,
+            base_currency=pUSD,
+            instrument_provider=InstrumentProvider(),
+            msgbus=msgbus,
+            cache=cache,
+            clock=clock,
+        )
+        self._set_account_id(AccountId(f"{POLYMARKET}-001"))
+        self._venue = simulated
+        self._market_clock = market_clock
+        self._orders: dict[str, NautilusOrder] = {}
+
+    async def _connect(self) -> None:
+        for instrument in self._cache.instruments(venue=POLYMARKET):
+            self._on_instrument(instrument)
+        listen = self._msgbus.subscribe
+        first = _BEFORE_STRATEGIES
+        listen(f"data.instrument.{POLYMARKET}.*", self._on_instrument, priority=first)
+        listen(f"data.quotes.{POLYMARKET}.*", self._on_quote, priority=first)
+        listen(f"data.{DataType(OneSidedBook).topic}", self._on_one_sided, priority=first)
+        listen("data.venue.close_price.*", self._on_close, priority=first)
+        self._report_account()
+        await self._await_account_registered()
+
+    async def _disconnect(self) -> None:
+        """Nothing is connected."""
+
+    # -- the market --------------------------------------------------------------------------------
+
+    def _on_instrument(self, instrument: BinaryOption) -> None:
+        info: dict[str, Any] = instrument.info or {}
+        minimum = info.get("min_order_size") or info.get("minimum_order_size") or "5"
+        self._venue.list_token(
+            instrument.id.value,
+            instrument.price_increment.as_decimal(),
+            Decimal(str(minimum)),
+            instrument.taker_fee,
+        )
+
+    def _on_quote(self, tick: QuoteTick) -> None:
+        self._publish(
+            self._venue.quote(
+                tick.instrument_id.value,
+                tick.bid_price.as_decimal(),
+                tick.bid_size.as_decimal(),
+                tick.ask_price.as_decimal(),
+                tick.ask_size.as_decimal(),
+                tick.ts_event,
+            )
+        )
+
+    def _on_one_sided(self, book: OneSidedBook) -> None:
+        self._publish(
+            self._venue.quote(
+                book.instrument_id.value,
+                Decimal(book.bid) if book.bid else None,
+                Decimal(book.bid_size or 0),
+                Decimal(book.ask) if book.ask else None,
+                Decimal(book.ask_size or 0),
+                book.ts_event,
+            )
+        )
+
+    def _on_close(self, close: InstrumentClose) -> None:
+        payout = close.close_price.as_decimal()
+        self._publish(self._venue.settle(close.instrument_id.value, payout, close.ts_event))
+
+    # -- orders ------------------------------------------------------------------------------------
+    # Synchronous, as Nautilus' own sandbox has it: no task stands between a command and its effect.
+
+    def submit_order(self, command: SubmitOrder) -> None:
+        """Send an order to the venue."""
+        order = command.order
+        self._orders[order.client_order_id.value] = order
+        if order.order_type not in (OrderType.LIMIT, OrderType.MARKET):
+            self._deny(order, f"UNSUPPORTED_ORDER_TYPE: {order_type_to_str(order.order_type)}")
+            return
+        if order.time_in_force not in _TIMES_IN_FORCE:
+            self._deny(order, "UNSUPPORTED_TIME_IN_FORCE")
+            return
+        events = self._venue.submit(_order(order), self._now())
+        if not isinstance(events[0], matching.Denied):
+            self.generate_order_submitted(
+                order.strategy_id, order.instrument_id, order.client_order_id, self._now()
+            )
+        self._publish(events)
+
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Take an order off the venue's book."""
+        self._publish(self._venue.cancel(command.client_order_id.value, self._now()))
+
+    def cancel_all_orders(self, command: CancelAllOrders) -> None:
+        """Take all orders of an instrument off the venue's book."""
+        for order in self._venue.resting(command.instrument_id.value):
+            self._publish(self._venue.cancel(order.order_id, self._now()))
+
+    def modify_order(self, command: Any) -> None:
+        """Refuse: the venue's orders cannot be modified."""
+        self.generate_order_modify_rejected(
+            command.strategy_id,
+            command.instrument_id,
+            command.client_order_id,
+            command.venue_order_id,
+            "MODIFY_NOT_SUPPORTED",
+            self._now(),
+        )
+
+    def _now(self) -> int:
+        return int(self._market_clock.timestamp_ns())
+
+    def _deny(self, order: NautilusOrder, reason: str) -> None:
+        self.generate_order_denied(
+            order.strategy_id, order.instrument_id, order.client_order_id, reason, self._now()
+        )
+
+    # -- what the venue says -----------------------------------------------------------------------
+
+    def _publish(self, events: list[Event]) -> None:
+        for event in events:
+            order = self._orders.get(event.order_id)
+            if order is not None:
+                _GENERATE[type(event)](self, order, event)
+            if isinstance(event, matching.Filled):
+                self._report_account()
+
+    def _accepted(self, order: NautilusOrder, event: matching.Accepted) -> None:
+        self.generate_order_accepted(*_ids(order, event), event.time)
+
+    def _denied(self, order: NautilusOrder, event: matching.Denied) -> None:
+        self._deny(order, event.reason)
+
+    def _rejected(self, order: NautilusOrder, event: matching.Rejected) -> None:
+        self._orders.pop(event.order_id, None)
+        self.generate_order_rejected(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            event.reason,
+            event.time,
+        )
+
+    def _filled(self, order: NautilusOrder, event: matching.Filled) -> None:
+        instrument = self._cache.instrument(order.instrument_id)
+        self.generate_order_filled(
+            *_ids(order, event),
+            None,
+            TradeId(event.trade_id),
+            order.side,
+            order.order_type,
+            Quantity.from_str(f"{event.shares:.{instrument.size_precision}f}"),
+            Price.from_str(f"{event.price:.{instrument.price_precision}f}"),
+            pUSD,
+            Money.from_str(f"{event.fee:.6f} pUSD"),
+            LiquiditySide.MAKER if event.is_maker else LiquiditySide.TAKER,
+            event.time,
+        )
+
+    def _canceled(self, order: NautilusOrder, event: matching.Canceled) -> None:
+        self._orders.pop(event.order_id, None)
+        self.generate_order_canceled(*_ids(order, event), event.time)
+
+    def _expired(self, order: NautilusOrder, event: matching.Expired) -> None:
+        self._orders.pop(event.order_id, None)
+        self.generate_order_expired(*_ids(order, event), event.time)
+
+    def _cancel_rejected(self, order: NautilusOrder, event: matching.CancelRejected) -> None:
+        self.generate_order_cancel_rejected(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            order.venue_order_id,
+            event.reason,
+            event.time,
+        )
+
+    def _report_account(self) -> None:
+        # As the real adapter reports it: nothing is ever locked, all of it is free.
+        total = Money.from_str(f"{self._venue.cash:.6f} pUSD")
+        balance = AccountBalance(total, Money.from_str("0 pUSD"), total)
+        self.generate_account_state([balance], [], reported=True, ts_event=self._now())
+
+    # -- reports: the venue begins anew with the node ----------------------------------------------
+
+    async def generate_order_status_report(self, command: Any) -> OrderStatusReport | None:
+        """Report nothing: what rests is known."""
+
+    async def generate_order_status_reports(self, command: Any) -> list[OrderStatusReport]:
+        """Report nothing: what rests is known."""
+        return []
+
+    async def generate_fill_reports(self, command: Any) -> list[FillReport]:
+        """Report nothing: what was filled is known."""
+        return []
+
+    async def generate_position_status_reports(self, command: Any) -> list[PositionStatusReport]:
+        """Report nothing: what is held is known."""
+        return []
+
+    async def generate_mass_status(
+        self, lookback_mins: int | None = None
+    ) -> ExecutionMassStatus | None:
+        """Report nothing."""
+
+
+_GENERATE: dict[type[Event], Callable[[SimulatedExecutionClient, NautilusOrder, Any], None]] = {
+    matching.Accepted: SimulatedExecutionClient._accepted,
+    matching.Denied: SimulatedExecutionClient._denied,
+    matching.Rejected: SimulatedExecutionClient._rejected,
+    matching.Filled: SimulatedExecutionClient._filled,
+    matching.Canceled: SimulatedExecutionClient._canceled,
+    matching.Expired: SimulatedExecutionClient._expired,
+    matching.CancelRejected: SimulatedExecutionClient._cancel_rejected,
+}
+
+
+def _ids(order: NautilusOrder, event: Event) -> tuple[Any, Any, ClientOrderId, VenueOrderId]:
+    venue_order_id = VenueOrderId(event.venue_order_id)
+    return order.strategy_id, order.instrument_id, order.client_order_id, venue_order_id
+
+
+def _order(order: NautilusOrder) -> Order:
+    expires = getattr(order, "expire_time_ns", 0)
+    return Order(
+        order_id=order.client_order_id.value,
+        token_id=order.instrument_id.value,
+        side=Side.BUY if order.side == OrderSide.BUY else Side.SELL,
+        price=order.price.as_decimal() if order.has_price else None,
+        shares=order.quantity.as_decimal(),
+        time_in_force=_TIMES_IN_FORCE[order.time_in_force],
+        expires_at=expires or None,
+        post_only=getattr(order, "is_post_only", False),
+        reduce_only=order.is_reduce_only,
+    )
+
+
+def simulated_factory(
+    simulated: SimulatedPolymarket, market_clock: Clock | None
+) -> type[LiveExecClientFactory]:
+    """A factory of clients to this venue, on this clock or the node's own."""
+
+    class SimulatedExecClientFactory(LiveExecClientFactory):
+        @staticmethod
+        def create(
+            loop: asyncio.AbstractEventLoop,
+            name: str,  # noqa: ARG004  (Nautilus' signature)
+            config: LiveExecClientConfig,  # noqa: ARG004
+            msgbus: MessageBus,
+            cache: Cache,
+            clock: LiveClock,
+        ) -> SimulatedExecutionClient:
+            return SimulatedExecutionClient(
+                loop, msgbus, cache, clock, simulated, market_clock or clock
+            )
+
+    return SimulatedExecClientFactory
