@@ -136,6 +136,11 @@ async def _drive(node: TradingNode, replay: Replay) -> int:
         playing.cancel()
     await asyncio.wait({running}, timeout=10)
     await asyncio.gather(playing, return_exceptions=True)
+    # Nautilus leaves its actors' idle workers behind; a closed loop would complain of them.
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
     error = None if playing.cancelled() else playing.exception()
     if error is not None:
         raise error

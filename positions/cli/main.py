@@ -1,0 +1,89 @@
+"""The `polybracket` program: every command, and the one place where errors become one line."""
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from positions.cli import requests, views
+from positions.cli.options import DEFAULT_CONFIG
+from positions.cli.output import fail
+from positions.settings import SettingsError, load
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Bracket positions on Polymarket, kept day and night.",
+)
+catalog_app = typer.Typer(no_args_is_help=True, help="Recorded market data.")
+app.add_typer(catalog_app, name="catalog")
+requests.register(app)
+views.register(app)
+
+
+@app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")
+def run(
+    config: Annotated[Path, typer.Option(help="The settings.")] = DEFAULT_CONFIG,
+    catalog: Annotated[str | None, typer.Option(help="Replay this catalog.")] = None,
+    speed: Annotated[str | None, typer.Option(help='Market seconds per second, or "max".')] = None,
+    state: Annotated[str | None, typer.Option(help="The node's state folder.")] = None,
+) -> None:
+    """Run the node in the foreground; Ctrl-C stops it, and a replay ends with its data."""
+    try:
+        state = state or os.environ.get("POLYBRACKET_STATE")
+        settings = load(config, catalog=catalog, speed=speed, state=state)
+    except SettingsError as e:
+        fail(str(e), 2)
+    import node  # Nautilus takes a second to load; no other command needs it
+
+    raise typer.Exit(node.run(settings))
+
+
+@catalog_app.command(
+    "import",
+    epilog="Example: polybracket catalog import quotes.parquet --markets markets.json"
+    " --catalog catalog/mine",
+)
+def catalog_import(
+    quotes: Annotated[Path, typer.Argument(help="Parquet of best bids and asks.")],
+    markets: Annotated[Path, typer.Option(help="JSON of the markets.")],
+    catalog: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Make a catalog of a recording, exactly."""
+    from recordings.importer import RecordingError, import_recording
+
+    try:
+        made = import_recording(quotes, markets, catalog)
+    except RecordingError as e:
+        fail(str(e))
+    typer.echo(
+        f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
+        f" outcomes in {made.markets} markets, {made.settled} resolved"
+    )
+
+
+def main() -> None:
+    """Run the program; no traceback reaches the terminal."""
+    try:
+        app()
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as e:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="polybracket-", suffix=".log", delete=False
+        ) as report:
+            traceback.print_exc(file=report)
+        name = type(e).__name__
+        print(f"polybracket: unexpected {name}: {e}; details in {report.name}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
