@@ -126,7 +126,7 @@ class Levels:
         else:
             self.restless.discard(p.id)
         before = self._of.get(p.id, (None, None))
-        if before == (stop, target):
+        if before == (stop, target) and (p.id in self._of) is not over:
             return
         for levels, old, new in zip(
             (self._stops, self._targets), before, (stop, target), strict=True
@@ -135,7 +135,10 @@ class Levels:
                 del levels[bisect_left(levels, (old, p.id))]
             if new is not None:
                 insort(levels, (new, p.id))
-        self._of[p.id] = (stop, target)
+        if over:
+            self._of.pop(p.id, None)
+        else:
+            self._of[p.id] = (stop, target)
 
     def crossed(self, bid: Decimal | None) -> Iterable[str]:
         """The positions that a book with this best bid concerns; None = no bid."""
@@ -223,7 +226,8 @@ class Desk:
         for position_id in self._timed:
             self._woken[position_id] = None
         for outcome_id, levels in self._levels.items():
-            for position_id in levels.crossed(self.markets[outcome_id].bid):
+            bid = self.markets[outcome_id].bid
+            for position_id in levels.restless if bid is None else levels.crossed(bid):
                 self._woken[position_id] = None
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         for index, position_id in enumerate(self._open):

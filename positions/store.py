@@ -59,7 +59,34 @@ MIGRATIONS = {"m001_initial": _M001}
 """Applied in order, each in one transaction with its own record; never changed once shipped."""
 
 _POSITION_COLUMNS = tuple(
-    ["id", "market_id", "market", "outcome_id", "outcome", "status", "phase", "size", "max_bid_price", "sell_price", "stop_loss_price", "floor_price", "entry_price", "filled_at", "volume", "held", "exit_price", "exit_time", "exit_reason", "was_auto", "realized_pnl", "fees", "waiting_for", "created_at", "updated_at", "body"]
+    [
+        "id",
+        "market_id",
+        "market",
+        "outcome_id",
+        "outcome",
+        "status",
+        "phase",
+        "size",
+        "max_bid_price",
+        "sell_price",
+        "stop_loss_price",
+        "floor_price",
+        "entry_price",
+        "filled_at",
+        "volume",
+        "held",
+        "exit_price",
+        "exit_time",
+        "exit_reason",
+        "was_auto",
+        "realized_pnl",
+        "fees",
+        "waiting_for",
+        "created_at",
+        "updated_at",
+        "body",
+    ]
 )
 _TIMES = frozenset({"filled_at", "exit_time", "created_at", "updated_at", "time", "sent_at"})
 _Row = tuple[Any, ...]

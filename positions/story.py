@@ -103,6 +103,12 @@ def _short(e: _Event) -> str:
     return "#" + str(e["order_id"]).rpartition("-")[2]
 
 
+def _settled(e: _Event) -> str:
+    if Decimal(str(e["shares"])) == 0:
+        return f"the market is resolved at {_number(e['payout'])}; nothing was held"
+    return f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
+
+
 _TELL: dict[str, Callable[[_Event], str]] = {
     "opened": _opened,
     "amended": _amended,

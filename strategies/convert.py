@@ -107,22 +107,25 @@ def role(order: NautilusOrder | None) -> Role | None:
     return Role(order.tags[0]) if order is not None and order.tags else None
 
 
-def fact(event: Any, role: Role) -> AnyFact | None:
-    """The fact that a Nautilus order event states; None where it states nothing new."""
+def fact(event: Any, role: Role, now: int) -> AnyFact | None:
+    """The fact that a Nautilus order event states; None where it states nothing new.
+
+    `now` is the node's time: the emulator stamps its events by the wall clock, whatever is replayed.
+    """
     convert = _FACTS.get(type(event))
-    return None if convert is None else convert(event, role)
+    return None if convert is None else convert(event, role, now)
 
 
-def _accepted(event: Any, _: Role) -> AnyFact:
+def _accepted(event: Any, _: Role, now: int) -> AnyFact:
     venue_id = getattr(event, "venue_order_id", None)
     return life.OrderAccepted(
-        time=event.ts_init,
+        time=now,
         order_id=event.client_order_id.value,
         venue_order_id=None if venue_id is None else venue_id.value,
     )
 
 
-def _filled(event: OrderFilled, role: Role) -> AnyFact:
+def _filled(event: OrderFilled, role: Role, _: int) -> AnyFact:
     maker = event.liquidity_side == LiquiditySide.MAKER
     return life.OrderFilled(
         time=event.ts_event,
@@ -136,10 +139,10 @@ def _filled(event: OrderFilled, role: Role) -> AnyFact:
     )
 
 
-def _closed(end: OrderEnd) -> Callable[[Any, Role], AnyFact]:
-    def convert(event: Any, _: Role) -> AnyFact:
+def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
+    def convert(event: Any, _: Role, now: int) -> AnyFact:
         return life.OrderClosed(
-            time=event.ts_init,
+            time=now,
             order_id=event.client_order_id.value,
             end=end,
             reason=str(getattr(event, "reason", "") or ""),
@@ -148,15 +151,15 @@ def _closed(end: OrderEnd) -> Callable[[Any, Role], AnyFact]:
     return convert
 
 
-def _cancel_refused(event: Any, _: Role) -> AnyFact:
+def _cancel_refused(event: Any, _: Role, now: int) -> AnyFact:
     return life.CancelRefused(
-        time=event.ts_init,
+        time=now,
         order_id=event.client_order_id.value,
         reason=str(event.reason),
     )
 
 
-_FACTS: dict[type, Callable[[Any, Role], AnyFact]] = {
+_FACTS: dict[type, Callable[[Any, Role, int], AnyFact]] = {
     OrderAccepted: _accepted,
     OrderEmulated: _accepted,
     OrderFilled: _filled,

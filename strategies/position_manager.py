@@ -163,12 +163,13 @@ class PositionManagerStrategy(Strategy):
         if role is None:
             return  # not one of the desk's
         position_id = convert.position_id(event.client_order_id)
+        now = self.clock.timestamp_ns()
         fact: AnyFact | None
         if isinstance(event, OrderReleased):
             seq = self._markets[event.instrument_id].seq
-            fact = life.StopReleased(time=event.ts_init, order_id=order_id, quote_seq=seq)
+            fact = life.StopReleased(time=now, order_id=order_id, quote_seq=seq)
         else:
-            fact = convert.fact(event, role)
+            fact = convert.fact(event, role, now)
         if fact is not None:
             self._fact(position_id, fact)
 

@@ -30,6 +30,7 @@ _NANOS = 1_000_000_000
 _QUIET_PASSES = 4
 """Passes of the event loop without work after which nothing is under way: a message takes up to
 three passes from one of Nautilus' queues to its handler."""
+_PATIENCE = 40
 _SLICE = 0.05
 """Seconds of waiting after which time moves on while nothing is recorded."""
 
@@ -173,9 +174,11 @@ class Replay:
 
     async def _settle(self) -> None:
         """Return once everything that was caused is done."""
-        quiet = 0
+        quiet = passes = 0
         while quiet < _QUIET_PASSES:
-            await asyncio.sleep(0)
+            # What takes long waits for the disk: leave the processor to the store's thread.
+            passes += 1
+            await asyncio.sleep(0 if passes < _PATIENCE else 0.0005)
             quiet = quiet + 1 if self._is_quiet() else 0
 
     def _is_quiet(self) -> bool:

@@ -57,7 +57,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 _NUMERIC = frozenset(
-    ["size", "held", "max", "entry", "bid", "ask", "exit", "target", "stop", "profit", "fees", "tick", "minimum", "shares", "price"]
+    [
+        "size",
+        "held",
+        "max",
+        "entry",
+        "bid",
+        "ask",
+        "exit",
+        "target",
+        "stop",
+        "profit",
+        "fees",
+        "tick",
+        "minimum",
+        "shares",
+        "price",
+    ]
 )
 
 

@@ -1,0 +1,170 @@
+"""The main job, shown: a node on a made-up recording, and a person at the command line beside it."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from positions.commands import decode_reply
+from positions.published import NotPublished, Published
+from positions.spool import Spool
+
+CATALOG = Path("catalog/sample")
+STATE = Path("state/demo")
+SPEED = "20"
+_PROGRAM = [sys.executable, "-m", "positions.cli.main"]
+
+
+def main() -> int:
+    """Play the demo; 0 only if every promise was kept."""
+    begun = time.monotonic()
+    _make_sample()
+    shutil.rmtree(STATE, ignore_errors=True)
+    print("== polybracket demo: SYNTHETIC data, no network, no key, no money ==\n")
+    print(f"$ polybracket run --catalog {CATALOG} --speed {SPEED} --state {STATE}", flush=True)
+    node = subprocess.Popen(
+        [*_PROGRAM, "run", "--catalog", str(CATALOG), "--speed", SPEED, "--state", str(STATE)]
+    )
+    try:
+        _play(node)
+        code = node.wait(timeout=120)
+    except BaseException:
+        node.terminate()
+        node.wait(timeout=10)
+        raise
+    if code != 0:
+        print(f"\nthe node ended with exit code {code}")
+        return 1
+    print()
+    _program("positions", "--all")
+    broken = _broken_promises()
+    _close(broken, time.monotonic() - begun)
+    return 1 if broken else 0
+
+
+def _make_sample() -> None:
+    if not (CATALOG / "data").is_dir():
+        from recordings.sample import make_sample
+
+        print(f"making a small synthetic recording in {CATALOG} ...", flush=True)
+        make_sample(CATALOG)
+
+
+_ids: dict[str, str] = {}
+
+
+def _play(node: subprocess.Popen[bytes]) -> None:
+    _until(node, 2)
+    _submit("rain", "synthetic-rain-in-london", "0.55", "100", "--target", "0.70", "--stop", "0.45")
+    _submit("red", "synthetic-team-red-wins", "0.61", "80", "--target", "0.75", "--stop", "0.50")
+    _submit("rate", "synthetic-rate-cut-in-june", "0.46", "60", "--stop", "0.35")
+    _submit("film", "synthetic-film-wins-award", "0.20", "50", "--target", "0.40")
+    _submit("launch", "synthetic-launch-before-friday", "0.66", "40", "--stop", "0.40")
+    _submit("wrong", "synthetic-launch-before-friday", "0.65", "40", "--stop", "0.80")
+    _until(node, 130)
+    _program("sell", _ids["rate"], "--fraction", "0.5", "--wait", "5s")
+    _program("positions")
+    _until(node, 300)
+    _program("sell", _ids["rate"], "--wait", "5s")
+    _until(node, 400)
+    _program("cancel", _ids["film"], "--wait", "5s")
+
+
+def _until(node: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait until the recording is so many seconds old."""
+    from recordings.sample import START_NS
+
+    moment = START_NS + int(seconds * 1e9)
+    while node.poll() is None:
+        try:
+            with Published(STATE) as copy:
+                if copy.node()["market_time"] >= moment:
+                    return
+        except NotPublished:
+            pass
+        time.sleep(0.1)
+
+
+def _program(*arguments: str) -> str:
+    """Run the program as a person would; returns what it printed."""
+    print(f"\n$ polybracket {' '.join(arguments)}", flush=True)
+    done = subprocess.run(
+        [*_PROGRAM, *arguments, "--state", str(STATE)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(done.stdout, flush=True)
+    return done.stdout
+
+
+def _submit(name: str, market: str, max_bid: str, size: str, *rest: str) -> None:
+    out = _program(
+        "submit", market, "Yes", "--max-bid", max_bid, "--size", size, *rest, "--wait", "5s"
+    )
+    _ids[name] = out.split()[1]
+
+
+def _broken_promises() -> list[str]:
+    """What the demo promised and the record does not show."""
+    with Published(STATE) as copy:
+        rows = {name: copy.position(i) for name, i in _ids.items() if name != "wrong"}
+        fills = {name: copy.fills(i) for name, i in _ids.items() if name != "wrong"}
+    refusal = Spool(STATE).read_reply(_ids["wrong"])
+
+    def count(name: str, role: str) -> int:
+        return sum(1 for f in fills[name] if f["role"] == role)
+
+    def ended(name: str, reason: str) -> bool:
+        row: dict[str, Any] = rows[name]
+        return bool(row["status"] == "closed" and row["exit_reason"] == reason)
+
+    promises: dict[str, Callable[[], bool]] = {
+        "one position is filled in parts and sold at its target": lambda: (
+            ended("rain", "target") and count("rain", "entry") > 1
+        ),
+        "one is stopped out through a gap, in several sales": lambda: (
+            ended("red", "stop")
+            and count("red", "exit") > 1
+            and rows["red"]["exit_price"] < Decimal("0.45")
+        ),
+        "one is cashed out by hand in two parts": lambda: (
+            ended("rate", "manual") and count("rate", "exit") > 1
+        ),
+        "one never trades and is cancelled": lambda: rows["film"]["status"] == "cancelled",
+        "one is carried to resolution": lambda: ended("launch", "settlement"),
+        "one is refused with its reason": lambda: (
+            refusal is not None and decode_reply(refusal).code == "STOP_NOT_BELOW_MAX_BID"
+        ),
+        "nothing is bought above its max bid": lambda: all(
+            f["price"] <= rows[name]["max_bid_price"]
+            for name, made in fills.items()
+            for f in made
+            if f["role"] == "entry"
+        ),
+        "nothing is sold that was not held": lambda: all(row["held"] == 0 for row in rows.values()),
+    }
+    return [promise for promise, is_kept in promises.items() if not is_kept()]
+
+
+def _close(broken: list[str], seconds: float) -> None:
+    for promise in broken:
+        print(f"NOT KEPT: {promise}")
+    word = "every promise was kept" if not broken else f"{len(broken)} promises were not kept"
+    print(f"\n{word} in {seconds:.0f} s. The record of this synthetic session is in {STATE}/:")
+    print("  published.duckdb   what every reader uses; open it with duckdb or a notebook")
+    print("  positions.duckdb   the whole record, with every event")
+    print("  logs/              Nautilus' own log\n")
+    print("Next:")
+    print(f"  .venv/bin/polybracket show {_ids['red'][-8:]} --state {STATE}")
+    print("  .venv/bin/polybracket run --help")
+    print("  .venv/bin/polybracket catalog import --help      to replay real data")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
