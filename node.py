@@ -90,9 +90,10 @@ def _run_replay(settings: Settings, recording: Recording) -> int:
         copier = Copier(
             state, store.cursor, desk, lambda: venue.redeemable, clock.timestamp_ns, about
         )
-        for actor in (Narrator(_say), AlarmBell(settings.alarms.command), reader):
+        for actor in (Narrator(_say), reader, Publisher(copier.publish)):
             node.trader.add_actor(actor)
-        node.trader.add_actor(Publisher(copier.publish))
+        if settings.alarms.command:
+            node.trader.add_actor(AlarmBell(settings.alarms.command))
         node.trader.add_exec_algorithm(StopHolder(clock))
         node.trader.add_strategy(strategy)
         node.add_data_client_factory(VENUE, replay_factory(recording.instruments, clients.append))
@@ -107,7 +108,7 @@ def _run_replay(settings: Settings, recording: Recording) -> int:
             settings.replay.pace,
         )
         _say(_greeting(settings, recording))
-        code = loop.run_until_complete(_drive(node, replay))
+        code: int = loop.run_until_complete(_drive(node, replay))
         store.flush()
         copier.publish_last()
         return code

@@ -1,9 +1,9 @@
 """Reads the spool and hands each command to the strategy when it is due.
 
 Files are looked for by the wall clock, since they come from outside; when a command is due and when
-it has lapsed is told by the node's clock, which in a replay is the data's. Each file ends in `done/`
-or `bad/` with its reply written before it is moved, and a command id acts once however often a file
-with it appears.
+it has lapsed is told by the node's clock, which in a replay is the data's. Each file ends in
+`done/` or `bad/` with its reply written before it is moved, and a command id acts once however
+often a file with it appears.
 """
 
 import asyncio

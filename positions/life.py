@@ -1,9 +1,9 @@
 """A position's life: its ledger, its phases, and the facts that happen to it.
 
-Book-keeping only. A fact is never refused: it happened. `apply` returns the position after the fact;
-what ought to be done about it is decided in `plan`. Every fact that changed a position is an event
-of its story, and applying the stored facts in order gives the stored position. No clock: each fact
-brings its time. Prices are USDC per share, sizes shares, money USDC, times nanoseconds.
+Book-keeping only. A fact is never refused: it happened. `apply` returns the position after the
+fact; what ought to be done about it is decided in `plan`. Every fact that changed a position is an
+event of its story, and applying the stored facts in order gives the stored position. No clock: each
+fact brings its time. Prices are USDC per share, sizes shares, money USDC, times nanoseconds.
 """
 
 from collections.abc import Callable

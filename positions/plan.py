@@ -231,7 +231,6 @@ def _entry(p: Position, m: Market, now: int) -> Iterator[Send]:
         until = p.entry_expires_at
         yield Send(
             _order(
-                p,
                 m,
                 now,
                 Role.ENTRY,
@@ -256,7 +255,7 @@ def _target(p: Position, m: Market, now: int) -> Iterator[Intent]:
     uncovered = floor_to(p.held - p.locked, SIZE_STEP)
     resting = [o for o in p.live(Role.TARGET) if o.state is not OrderState.CANCELLING]
     if uncovered >= m.minimum_size:
-        yield Send(_order(p, m, now, Role.TARGET, price, uncovered))
+        yield Send(_order(m, now, Role.TARGET, price, uncovered))
     elif uncovered > 0:
         smallest = min(resting, key=lambda o: o.leaves, default=None)
         if smallest is not None and smallest.leaves + uncovered >= m.minimum_size:
@@ -265,7 +264,7 @@ def _target(p: Position, m: Market, now: int) -> Iterator[Intent]:
             # Too few shares to rest: taken at the target once the bid is there.
             offer = exit_offer(uncovered, m.bid, m.tick, ZERO, price)
             if isinstance(offer, Offer):
-                yield Send(_order(p, m, now, Role.TARGET, *offer, immediate=True))
+                yield Send(_order(m, now, Role.TARGET, *offer, immediate=True))
 
 
 def _wants_stop(p: Position) -> bool:
@@ -278,7 +277,7 @@ def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
     stops = p.live(Role.STOP)
     if not stops:
         if p.released_seq is None and p.may_send(Role.STOP, now):
-            yield Send(_order(p, m, now, Role.STOP, p.stop_loss_price, p.held))
+            yield Send(_order(m, now, Role.STOP, p.stop_loss_price, p.held))
         return
     armed = stops[0]
     if armed.state in (OrderState.SENT, OrderState.WORKING) and (
@@ -298,7 +297,7 @@ def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
     else:
         return
     if isinstance(offer, Offer) and not _entry_in_the_way(p, now):
-        yield Send(_order(p, m, now, Role.EXIT, *offer, immediate=True))
+        yield Send(_order(m, now, Role.EXIT, *offer, immediate=True))
 
 
 def _exit_offer(
@@ -337,7 +336,6 @@ def _entries(p: Position) -> tuple[Order, ...]:
 
 
 def _order(
-    p: Position,
     m: Market,
     now: int,
     role: Role,

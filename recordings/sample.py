@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ def _line(*points: tuple[float, float]) -> Path_:
     """A path of straight lines through (seconds, cents)."""
 
     def price(t: float) -> float:
-        for (t0, p0), (t1, p1) in zip(points, points[1:], strict=False):
+        for (t0, p0), (t1, p1) in pairwise(points):
             if t <= t1:
                 return p0 + (p1 - p0) * (t - t0) / (t1 - t0)
         return points[-1][1]

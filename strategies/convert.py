@@ -110,7 +110,8 @@ def role(order: NautilusOrder | None) -> Role | None:
 def fact(event: Any, role: Role, now: int) -> AnyFact | None:
     """The fact that a Nautilus order event states; None where it states nothing new.
 
-    `now` is the node's time: the emulator stamps its events by the wall clock, whatever is replayed.
+    `now` is the node's time: the emulator stamps its events by the wall clock, also in a
+    replay.
     """
     convert = _FACTS.get(type(event))
     return None if convert is None else convert(event, role, now)

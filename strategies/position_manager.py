@@ -1,9 +1,9 @@
 """The translator between Nautilus and the desk.
 
 Each handler turns what Nautilus says into a fact and queues it; each turn of the desk says what to
-do, and that is done with native orders. No price is compared here. Nothing is done inside a handler:
-the turn runs once the event loop is free again, after every quote of one batch has been seen, so a
-book that only passes through a low bid triggers nothing.
+do, and that is done with native orders. No price is compared here, and nothing is done inside a
+handler: the turn runs once the event loop is free again, after every quote of one batch has been
+seen, so a book that only passes through a low bid triggers nothing.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What happens to a stop when Nautilus' emulator releases it: nothing.
 
 The emulator turns a triggered stop into a market order and hands it to this algorithm, which keeps
-it from the venue: a market sell would be signed at the worst bid in the book. The strategy learns of
-the trigger from the `OrderReleased` event, checks it against its own view of the book, sells as
+it from the venue: a market sell would be signed at the worst bid in the book. The strategy learns
+of the trigger from the `OrderReleased` event, checks it against its own view of the book, sells as
 `positions.plan` says, and cancels the held order in a later turn.
 """
 

@@ -1,7 +1,7 @@
 """The moment when a book has lost a side.
 
 Nautilus' `QuoteTick` needs both a bid and an ask, and its order emulator acts on whatever stands in
-it, so a book without bids must never be written as a quote at price zero. It is this record instead.
+it, so a book without bids must never be written as a quote at price zero: it is this record.
 """
 
 from nautilus_trader.core.data import Data

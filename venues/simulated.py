@@ -15,7 +15,6 @@ from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.config import LiveExecClientConfig
 from nautilus_trader.execution.messages import CancelAllOrders, CancelOrder, SubmitOrder
 from nautilus_trader.execution.reports import (
-    ExecutionMassStatus,
     FillReport,
     OrderStatusReport,
     PositionStatusReport,
@@ -267,25 +266,20 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     # -- reports: the venue begins anew with the node ----------------------------------------------
 
-    async def generate_order_status_report(self, command: Any) -> OrderStatusReport | None:
+    async def generate_order_status_report(self, _: Any) -> OrderStatusReport | None:
         """Report nothing: what rests is known."""
 
-    async def generate_order_status_reports(self, command: Any) -> list[OrderStatusReport]:
+    async def generate_order_status_reports(self, _: Any) -> list[OrderStatusReport]:
         """Report nothing: what rests is known."""
         return []
 
-    async def generate_fill_reports(self, command: Any) -> list[FillReport]:
+    async def generate_fill_reports(self, _: Any) -> list[FillReport]:
         """Report nothing: what was filled is known."""
         return []
 
-    async def generate_position_status_reports(self, command: Any) -> list[PositionStatusReport]:
+    async def generate_position_status_reports(self, _: Any) -> list[PositionStatusReport]:
         """Report nothing: what is held is known."""
         return []
-
-    async def generate_mass_status(
-        self, lookback_mins: int | None = None
-    ) -> ExecutionMassStatus | None:
-        """Report nothing."""
 
 
 _GENERATE: dict[type[Event], Callable[[SimulatedExecutionClient, NautilusOrder, Any], None]] = {

@@ -1,4 +1,4 @@
-"""The main job, shown: a node on a made-up recording, and a person at the command line beside it."""
+"""The main job, shown: a node on a made-up recording, a person at the command line beside it."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""How the command line shows things: tables for people, JSON lines for programs, one-line errors."""
+"""How the command line shows things: tables for people, JSON lines for programs, errors."""
 
 import json
 import sys
@@ -88,8 +88,22 @@ def show(made: Table) -> None:
 def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """What people see of positions; profit is realized plus estimated, after fees."""
     return table(
-        ("id", "market", "outcome", "status", "phase", "size", "held", "max", "entry")
-        + ("bid", "target", "stop", "exit", "profit"),
+        [
+            "id",
+            "market",
+            "outcome",
+            "status",
+            "phase",
+            "size",
+            "held",
+            "max",
+            "entry",
+            "bid",
+            "target",
+            "stop",
+            "exit",
+            "profit",
+        ],
         (
             (
                 short(r["id"]),

@@ -263,7 +263,8 @@ def _words(c: Command) -> str:
         f"{c.size} shares of" if c.size else f"{c.stake} USDC of" if c.stake else "default stake of"
     )
     target, stop = _level(c.sell_price), _level(c.stop_loss_price)
-    return f"buy {much} {c.market} {c.outcome} at {c.max_bid_price} or less, target {target}, stop {stop}"
+    limits = f"at {c.max_bid_price} or less, target {target}, stop {stop}"
+    return f"buy {much} {c.market} {c.outcome} {limits}"
 
 
 def _level(value: Decimal | Percent | None) -> str:
