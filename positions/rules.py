@@ -86,7 +86,7 @@ def exit_offer(
 ) -> Offer | Obstacle:
     """The FAK sell for as much of `shares` as can go now, or why none can.
 
-    Its limit is the bid less `slip`, since an order exactly at the bid loses every race in a falling
+    Its limit is the bid less `slip`: an order exactly at the bid loses every race in a falling
     book; but never below `floor`, one tick, or the price at which the order is worth $1. Where the
     whole size could not be sold at that price (see `sellable_size`), the cent below is taken if the
     limits allow it: the order still fills at the bids it meets, and no tail is left.

@@ -1,0 +1,303 @@
+"""A small world for seeded lives: the desk on one side, the simulated venue on the other.
+
+Between them stands a courier that delays, reorders within reason, and now and then loses an answer
+to a cancel, as real connections do. The emulator is played too: it fires on every bid it passes.
+"""
+
+import random
+from collections import deque
+from decimal import Decimal
+
+from stage import LIMITS, START, TOKEN, market
+
+from positions import life
+from positions.commands import from_fields
+from positions.desk import Act, Answer, Desk, Effect, Step
+from positions.life import EXITS, OVER, PROTECTED, SECOND, AnyFact, OrderEnd, Phase, Role
+from positions.plan import Cancel, MoveStop, Send
+from positions.rules import is_dust
+from venues import matching
+from venues.matching import Side, SimulatedPolymarket, TimeInForce
+
+D = Decimal
+CENT = D("0.01")
+_ENDS = {
+    matching.Canceled: OrderEnd.CANCELED,
+    matching.Expired: OrderEnd.EXPIRED,
+    matching.Rejected: OrderEnd.REJECTED,
+    matching.Denied: OrderEnd.DENIED,
+}
+
+
+class World:
+    """One life, from its submission to the end of its market."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.now = START
+        self.market = market(tick=self.rng.choice((CENT, CENT, D("0.001"))))
+        self.desk = Desk(LIMITS, cash=D(1000), strict=True)
+        self.desk.list_market(self.market)
+        self.venue = SimulatedPolymarket(D(1000))
+        self.venue.list_token(TOKEN, self.market.tick, D(5), D("0.04"))
+        self.mail: deque[tuple[int, str, AnyFact]] = deque()
+        self.stops: dict[str, tuple[str, Decimal]] = {}
+        self.roles: dict[str, Role] = {}
+        self.steps: list[Step] = []
+        self.answered: set[str] = set()
+        self.commands = 0
+        self.price = 50
+        self.is_slow = self.rng.random() < 0.5
+
+    # -- one round ---------------------------------------------------------------------------------
+
+    def live(self, rounds: int) -> None:
+        """Play a whole life and check what must hold at every moment of it."""
+        for _ in range(self.rng.choice((1, 1, 2))):
+            self.submit()
+        for _ in range(rounds):
+            self.play_round()
+        self.end()
+
+    def play_round(self) -> None:
+        """A change of the book, perhaps a command, time, and the mail that is due."""
+        for _ in range(self.rng.choice((1, 1, 1, 2, 3))):
+            self.quote()
+        if self.rng.random() < 0.04:
+            self.command()
+        self.turn()
+        if self.rng.random() < 0.5:
+            self.now += self.rng.choice((SECOND // 5, SECOND, 7 * SECOND))
+            self.desk.second_passed()
+            self.turn()
+
+    def end(self) -> None:
+        """Resolve the market, deliver everything, and check the accounts."""
+        payout = self.rng.choice((D(0), D(1), D("0.5")))
+        self.venue_says(self.venue.settle(TOKEN, payout, self.now))
+        self.market.payout = payout
+        self.desk.market_changed(TOKEN)
+        for _ in range(40):
+            self.now += SECOND
+            self.desk.second_passed()
+            self.turn(everything=True)
+        for p in self.desk.positions.values():
+            assert p.phase in OVER, (p.phase, p.orders)
+            assert p.held == 0
+            assert not p.orders
+        spent = self.venue.cash + self.venue.redeemable - 1000
+        booked = sum((life.realized_pnl(p) for p in self.desk.positions.values()), D(0))
+        assert spent == booked, "the ledger and the venue's account must agree exactly"
+
+    def turn(self, *, everything: bool = False) -> None:
+        """Deliver what is due and let the desk have its turns, until it is quiet."""
+        for _ in range(200):
+            while self.mail and (everything or self.mail[0][0] <= self.now):
+                _, position_id, fact = self.mail.popleft()
+                self.desk.fact(position_id, fact)
+            if not self.desk.has_work:
+                break
+            for effect in self.desk.turn(self.now):
+                self.carry_out(effect)
+        else:
+            raise AssertionError("the desk finds no rest")
+        self.check()
+
+    # -- the courier -------------------------------------------------------------------------------
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Step():
+                self.steps.append(effect)
+            case Answer(_, reply):
+                self.answered.add(reply.id)
+            case Act(position, Send(o)) if o.role is Role.STOP:
+                self.stops[o.id] = (position.id, o.price)
+                self.post(position.id, life.OrderAccepted(time=self.now, order_id=o.id))
+            case Act(position, Send(o)):
+                self.send(position.id, o)
+            case Act(position, MoveStop(order_id, price, _)):
+                self.stops[order_id] = (position.id, price)
+            case Act(position, Cancel(order_id)):
+                self.cancel(position.id, order_id)
+
+    def send(self, position_id: str, o: life.Order) -> None:
+        self.roles[o.id] = o.role
+        if self.rng.random() < 0.03:
+            closed = life.OrderClosed(
+                time=self.now, order_id=o.id, end=OrderEnd.REJECTED, reason="503"
+            )
+            self.post(position_id, closed)
+            return
+        gtd = o.expires_at is not None
+        kind = TimeInForce.IOC if o.immediate else TimeInForce.GTD if gtd else TimeInForce.GTC
+        order = matching.Order(
+            order_id=o.id,
+            token_id=TOKEN,
+            side=Side.BUY if o.role is Role.ENTRY else Side.SELL,
+            price=o.price,
+            shares=o.shares,
+            time_in_force=kind,
+            expires_at=o.expires_at,
+            post_only=o.post_only,
+        )
+        if o.role is Role.ENTRY:
+            p = self.desk.positions[position_id]
+            assert o.price <= p.max_bid_price
+            assert o.shares + p.bought <= p.size
+        self.venue_says(self.venue.submit(order, self.now))
+
+    def cancel(self, position_id: str, order_id: str) -> None:
+        if order_id in self.stops:
+            del self.stops[order_id]
+            end = OrderEnd.CANCELED
+            self.post(position_id, life.OrderClosed(time=self.now, order_id=order_id, end=end))
+        elif order_id not in self.roles:
+            end = OrderEnd.CANCELED  # a stop that was released and is held by the algorithm
+            self.post(position_id, life.OrderClosed(time=self.now, order_id=order_id, end=end))
+        elif self.rng.random() > 0.1:  # else the cancel is lost on its way
+            self.venue_says(self.venue.cancel(order_id, self.now))
+
+    def venue_says(self, events: list[matching.Event]) -> None:
+        for e in events:
+            position_id = e.order_id.rpartition("-")[0]
+            fact: AnyFact
+            match e:
+                case matching.Accepted():
+                    fact = life.OrderAccepted(
+                        time=self.now, order_id=e.order_id, venue_order_id=e.venue_order_id
+                    )
+                case matching.Filled():
+                    fact = life.OrderFilled(
+                        time=self.now,
+                        order_id=e.order_id,
+                        trade_id=e.trade_id,
+                        role=self.roles[e.order_id],
+                        price=e.price,
+                        shares=e.shares,
+                        fee=e.fee,
+                        liquidity="maker" if e.is_maker else "taker",
+                    )
+                case matching.CancelRejected():
+                    fact = life.CancelRefused(
+                        time=self.now, order_id=e.order_id, reason=e.reason
+                    )
+                case _:
+                    fact = life.OrderClosed(
+                        time=self.now, order_id=e.order_id, end=_ENDS[type(e)], reason=""
+                    )
+            self.post(position_id, fact)
+            if isinstance(e, matching.Filled) and self.rng.random() < 0.05:
+                self.post(position_id, fact)  # told twice
+
+    def post(self, position_id: str, fact: AnyFact) -> None:
+        slow = self.is_slow and self.rng.random() < 0.5
+        due = self.now + (self.rng.choice((1, 2, 5)) * SECOND if slow else 0)
+        if self.mail:
+            due = max(due, self.mail[-1][0])
+        self.mail.append((due, position_id, fact))
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def submit(self) -> None:
+        self.commands += 1
+        tick = self.market.tick
+        max_bid = CENT * self.rng.randint(40, 56)
+        target = min(max_bid + CENT * self.rng.randint(1, 20), 1 - tick)
+        stop = max_bid - CENT * self.rng.randint(1, 15)
+        fields = {
+            "command": "submit",
+            "id": f"0190b5a2-7a3f-7c3e-8c3e-{self.commands:012}",
+            "market": self.market.slug,
+            "outcome": "Yes",
+            "max_bid_price": str(max_bid),
+            "size": str(self.rng.choice(("5", "7.31", "20", "100", "250.5"))),
+            "post_only": self.rng.random() < 0.2,
+        }
+        if self.rng.random() < 0.8:
+            fields["sell_price"] = str(target)
+        if self.rng.random() < 0.9:
+            fields["stop_loss_price"] = str(stop)
+        if self.rng.random() < 0.2:
+            fields["floor_price"] = str(max(stop - CENT * 10, CENT))
+        if self.rng.random() < 0.2:
+            fields["expires"] = self.rng.choice(("10s", "2m"))
+        self.desk.command(from_fields(fields))
+        self.turn()
+
+    def quote(self) -> None:
+        self.price += self.rng.choice((-6, -2, -1, -1, 0, 0, 1, 1, 2, 6))
+        self.price = min(max(self.price, 3), 96)
+        bid = CENT * self.price + self.market.tick * self.rng.randint(0, 5)
+        ask = bid + self.market.tick * self.rng.choice((1, 2, 3))
+        sizes = [D(self.rng.choice((0, 1, 3, 12, 80, 500))) for _ in range(2)]
+        no_bid, no_ask = self.rng.random() < 0.05, self.rng.random() < 0.05
+        shown = (None if no_bid else bid, sizes[0], None if no_ask else ask, sizes[1])
+        self.venue_says(self.venue.quote(TOKEN, *shown, self.now))
+        self.market.show(*shown, self.now)
+        self.desk.viewed(TOKEN)
+        if not no_bid:
+            for order_id, (position_id, trigger) in list(self.stops.items()):
+                if bid <= trigger:
+                    del self.stops[order_id]
+                    seq = self.market.seq - self.rng.randint(0, 1)
+                    released = life.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
+                    self.desk.fact(position_id, released)
+
+    def command(self) -> None:
+        self.commands += 1
+        position_id = self.rng.choice(list(self.desk.positions) or ["none"])
+        if position_id == "none":
+            return
+        base = {"id": f"0190b5a2-7a3f-7c3e-8c3e-{self.commands:012}", "position_id": position_id}
+        near = str(CENT * min(max(self.price + self.rng.randint(-10, 10), 1), 99))
+        fields = self.rng.choice(
+            [
+                {"command": "sell", "fraction": "0.5"},
+                {"command": "sell"},
+                {"command": "sell", "min_price": near},
+                {"command": "cancel"},
+                {"command": "amend", "stop_loss_price": near},
+                {"command": "amend", "sell_price": near},
+                {"command": "amend", "max_bid_price": near},
+                {"command": "amend", "stop_loss_price": "none"},
+                {"command": "halt"},
+                {"command": "resume"},
+                {"command": "flatten"},
+            ]
+        )
+        if fields["command"] in ("halt", "resume", "flatten"):
+            base.pop("position_id")
+        self.desk.command(from_fields(base | fields))
+        self.turn()
+        assert base["id"] in self.answered
+
+    # -- what must hold ----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """The promise, at every moment."""
+        for p in self.desk.positions.values():
+            assert p.held >= 0, "sold more than held"
+            assert p.bought <= p.size, "bought more than asked"
+            assert p.locked <= p.held or self.mail, "offered more than held"
+            assert len(p.live(Role.STOP)) <= 1
+            assert sum(o.immediate for o in p.orders) <= 1
+            if p.held > 0 and p.stop_loss_price is not None and self.market.payout is None:
+                self.check_protected(p)
+            replayed = None
+            for step in self.steps:
+                if step.position.id == p.id:
+                    replayed = life.apply(replayed, step.fact)
+            assert replayed == p, "the story gives another position"
+
+    def check_protected(self, p: life.Position) -> None:
+        """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
+        if p.phase in EXITS or p.phase is Phase.DUST:
+            return
+        assert p.phase in PROTECTED, p.phase
+        assert not self.market.through(p.stop_loss_price), "through the stop and nothing is done"
+        armed = bool(p.live(Role.STOP))
+        excused = p.released_seq is not None or Role.STOP in p.backoffs
+        assert armed or excused, "held without a stop"
+        if p.entry_ended is not None and is_dust(p.held, self.market.tick):
+            assert p.locked > 0 or self.mail
