@@ -44,10 +44,13 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 mutants: setup  ## negate every condition of the money core and list what no test notices
 	@$(PYTHON) tests/mutants.py
 
+diagram: setup  ## print the life of a position into the README
+	@$(PYTHON) -m positions.lifecycle README.md
+
 bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 	@$(PYTHON) tests/bench.py
 
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim mutants bench clean
+.PHONY: help setup demo test check format lint types sim mutants diagram bench clean

@@ -92,7 +92,7 @@ def judge(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
         return Settled(time=now, payout=m.payout, shares=max(p.held, ZERO))
     if is_over and p.sale is None:
         return None
-    for question in (_entry_over, _triggered, _sale_over, _stuck, _dust, _bid_gone):
+    for question in (_entry_over, _triggered, _dust, _sale_over, _stuck, _bid_gone):
         fact = question(p, m, now, slip_ticks)
         if fact is not None:
             return fact

@@ -14,6 +14,7 @@ from positions import life
 from positions.commands import from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
 from positions.life import EXITS, OVER, PROTECTED, SECOND, AnyFact, OrderEnd, Phase, Role
+from positions.lifecycle import LIFE
 from positions.plan import Cancel, MoveStop, Send
 from positions.rules import is_dust
 from venues import matching
@@ -107,8 +108,11 @@ class World:
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
-            case Step():
+            case Step(p, fact):
+                before = next((s for s in reversed(self.steps) if s.position.id == p.id), None)
                 self.steps.append(effect)
+                if before is not None and before.position.phase is not p.phase:
+                    assert type(fact) in LIFE[before.position.phase, p.phase]
             case Answer(_, reply):
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
@@ -179,9 +183,7 @@ class World:
                         liquidity="maker" if e.is_maker else "taker",
                     )
                 case matching.CancelRejected():
-                    fact = life.CancelRefused(
-                        time=self.now, order_id=e.order_id, reason=e.reason
-                    )
+                    fact = life.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
                 case _:
                     fact = life.OrderClosed(
                         time=self.now, order_id=e.order_id, end=_ENDS[type(e)], reason=""

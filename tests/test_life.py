@@ -1,0 +1,206 @@
+"""Every phase and every fact: booked, and the phase goes only where the table of lives allows."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from stage import START, TOKEN
+
+from positions import life
+from positions.life import (
+    OVER,
+    AnyFact,
+    EntryEnd,
+    ExitReason,
+    Fact,
+    Order,
+    OrderEnd,
+    OrderState,
+    Phase,
+    Position,
+    Role,
+    Sale,
+    SaleEnd,
+)
+from positions.lifecycle import LIFE, refresh
+from positions.record import story
+from positions.rules import Obstacle
+from positions.story import tell
+
+D = Decimal
+FACTS = [f for f in get_args(AnyFact) if f is not life.Opened]
+
+
+def order(role: Role, number: int, **fields: Any) -> Order:
+    return Order(
+        id=f"P-{number}",
+        role=role,
+        price=D("0.50"),
+        shares=D(100),
+        sent_at=START,
+        quote_seq=1,
+        **fields,
+    )
+
+
+BASE = Position(
+    id="P",
+    market_id="0xc0ffee",
+    market="rain-in-london",
+    outcome_id=TOKEN,
+    outcome="Yes",
+    size=D(100),
+    max_bid_price=D("0.55"),
+    created_at=START,
+    sell_price=D("0.70"),
+    stop_loss_price=D("0.45"),
+)
+BOUGHT = {"bought": D(100), "cost": D(55), "entry_ended": EntryEnd.COMPLETE}
+SALE = Sale("C", D(40), D("0.50"), START + 60)
+ENTRY, TARGET = order(Role.ENTRY, 1), order(Role.TARGET, 2)
+STOP, EXIT = order(Role.STOP, 3), order(Role.EXIT, 4, immediate=True)
+
+
+def made(**fields: Any) -> Position:
+    p = msgspec.structs.replace(BASE, **fields)
+    return msgspec.structs.replace(p, phase=life.phase_of(p))
+
+
+POSITIONS: dict[Phase, list[Position]] = {
+    Phase.ENTERING: [made(), made(orders=(ENTRY,)), made(orders=(ENTRY,), bought=D(5), sold=D(5))],
+    Phase.FILLING: [
+        made(bought=D(30), cost=D(16), orders=(ENTRY, TARGET, STOP)),
+        made(bought=D(100), cost=D(55), orders=(TARGET, STOP)),
+    ],
+    Phase.HOLDING: [made(**BOUGHT, orders=(TARGET, STOP)), made(**BOUGHT, orders=(ENTRY, STOP))],
+    Phase.SELLING: [
+        made(**BOUGHT, sale=SALE, orders=(STOP, EXIT)),
+        made(**BOUGHT, sale=SALE, orders=(ENTRY,)),
+    ],
+    Phase.EXITING: [
+        made(**BOUGHT, cause=ExitReason.STOP, orders=(EXIT,)),
+        made(**BOUGHT, cause=ExitReason.FLATTEN, orders=(ENTRY, EXIT)),
+    ],
+    Phase.WAITING: [made(**BOUGHT, cause=ExitReason.STOP, stuck=Obstacle.NO_BID)],
+    Phase.LEAVING: [
+        made(entry_ended=EntryEnd.CANCELLED, orders=(ENTRY,)),
+        made(entry_ended=EntryEnd.CANCELLED, orders=(ENTRY,), bought=D(5), sold=D(5)),
+    ],
+    Phase.DISPUTED: [
+        made(**BOUGHT, dispute="?", orders=(STOP,)),
+        made(bought=D(100), sold=D(110), entry_ended=EntryEnd.COMPLETE),
+    ],
+    Phase.DUST: [made(**BOUGHT, sold=D("99.5"), dust=True)],
+    Phase.CLOSED: [
+        made(**BOUGHT, sold=D(100)),
+        made(**BOUGHT, sold=D(100), cause=ExitReason.STOP),
+        made(**BOUGHT, sold=D(100), sale=SALE, orders=(STOP,)),
+    ],
+    Phase.CANCELLED: [made(entry_ended=EntryEnd.CANCELLED)],
+}
+
+
+def facts(kind: type[Fact]) -> list[Any]:
+    """Some facts of a kind, for live and unknown orders, of every role and end."""
+    orders = ["P-1", "P-2", "P-3", "P-4", "P-99"]
+    t = {"time": START + 1}
+    match kind.__name__:
+        case "Amended":
+            return [kind(**t, max_bid_price=D("0.6"), sell_price=None, stop_loss_price=None)]
+        case "EntryEnded":
+            return [kind(**t, reason=r) for r in EntryEnd]
+        case "SaleAsked":
+            return [kind(**t, sale=SALE)]
+        case "SaleEnded":
+            return [kind(**t, command_id="C", reason=r, sold=D(1), left=D(1)) for r in SaleEnd]
+        case "Triggered":
+            seen = {"bid": D("0.4"), "bid_size": D(5), "stop_loss_price": D("0.45")}
+            return [kind(**t, cause=c, **seen) for c in (ExitReason.STOP, ExitReason.FLATTEN)]
+        case "Stuck":
+            return [kind(**t, obstacle=o, bid=None) for o in Obstacle]
+        case "Unstuck" | "BidReturned" | "StopDismissed":
+            return [kind(**t, bid=D("0.5"))]
+        case "BidVanished":
+            return [kind(**t)]
+        case "OrderSent":
+            return [kind(**t, order=order(r, 5)) for r in Role if r is not Role.SETTLEMENT]
+        case "OrderAccepted":
+            return [kind(**t, order_id=o, venue_order_id="V") for o in orders]
+        case "OrderFilled":
+            rest = {"price": D("0.5"), "fee": D(0), "liquidity": "maker"}
+            return [
+                kind(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
+                for o in orders
+                for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
+                for s in ("1", "100")
+            ]
+        case "OrderClosed":
+            return [kind(**t, order_id=o, end=e) for o in orders for e in OrderEnd]
+        case "StopReleased":
+            return [kind(**t, order_id=o, quote_seq=1) for o in orders]
+        case "StopMoved":
+            return [kind(**t, order_id=o, price=D("0.4"), shares=D(9)) for o in orders]
+        case "Settled":
+            return [kind(**t, payout=D(1), shares=s) for s in (D(0), D("0.5"), D(30), D(100))]
+        case "LeftAsDust":
+            return [kind(**t, shares=D("0.5"))]
+        case "Disputed":
+            return [kind(**t, reason="?")]
+        case _:
+            return [kind(**t, order_id=o) for o in orders]
+
+
+@pytest.mark.parametrize("kind", FACTS)
+@pytest.mark.parametrize("phase", Phase)
+def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> None:
+    for before in POSITIONS[phase]:
+        assert before.phase is phase
+        for fact in facts(kind):
+            if kind is life.Settled and fact.shares != max(before.held, D(0)):
+                continue  # the venue pays what is held
+            if kind is life.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
+                continue  # nothing is bought any more
+            after = life.apply(before, fact)
+            assert after.seq == before.seq + (after is not before)
+            if after.phase is not phase:
+                allowed = LIFE.get((phase, after.phase), ())
+                assert kind in allowed, f"{phase} -> {after.phase} by {kind.__name__}"
+            if isinstance(fact, life.OrderFilled):
+                sign = 1 if fact.role is Role.ENTRY else -1
+                assert after.held == before.held + sign * fact.shares
+                assert life.apply(after, fact) is after, "a trade counts once"
+            else:
+                paid = fact.shares if isinstance(fact, life.Settled) else 0
+                assert after.held == before.held - paid
+            assert len(tell(story(after, fact))) > 5
+
+
+def test_no_fact_comes_before_the_position() -> None:
+    with pytest.raises(ValueError, match="before the position was opened"):
+        life.apply(None, life.BidVanished(time=1))
+
+
+def test_a_position_is_opened_once() -> None:
+    with pytest.raises(ValueError, match="open already"):
+        life.apply(BASE, life.Opened(time=1, position=BASE))
+
+
+def test_a_settled_position_is_over() -> None:
+    for before in (p for phase in POSITIONS for p in POSITIONS[phase] if p.held > 0):
+        after = life.apply(before, life.Settled(time=1, payout=D(1), shares=before.held))
+        assert after.held == 0
+        assert after.phase in OVER or after.live(Role.ENTRY)
+        assert after.exit_reason is ExitReason.SETTLEMENT
+
+
+def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:
+    p = made(orders=(msgspec.structs.replace(ENTRY, state=OrderState.CANCELLING),))
+    after = life.apply(p, life.OrderAccepted(time=1, order_id="P-1"))
+    assert after.orders[0].state is OrderState.CANCELLING
+
+
+def test_the_readme_shows_the_life_as_it_is() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert refresh(readme) == readme, "run `make diagram`"
