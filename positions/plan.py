@@ -55,6 +55,8 @@ CANCEL_AGAIN_AFTER = 5 * SECOND
 """A cancel that nothing answered is sent again."""
 SELF_TRADE_WAIT = 5 * SECOND
 """How long an exit waits for its own entry to be off the book before it sells all the same."""
+SLIP_WIDENED_MAX = 4
+"""An exit that met no bid widens its slip with each attempt, to so many times what is set."""
 GTD_MARGIN = 60 * SECOND
 """The venue expires a GTD order a minute before the time it states."""
 
@@ -303,7 +305,7 @@ def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
 def _exit_offer(
     p: Position, m: Market, slip_ticks: int, shares: Decimal | None = None
 ) -> Offer | Obstacle:
-    slip = m.tick * slip_ticks * (1 + p.attempts)
+    slip = m.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
     return exit_offer(p.held if shares is None else shares, m.bid, m.tick, slip, p.floor_price)
 
 

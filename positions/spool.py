@@ -97,16 +97,17 @@ class Spool:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as e:
             raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
-        with os.fdopen(file, "rb") as stream:
+        try:
             info = os.fstat(file)
             if not stat.S_ISREG(info.st_mode):
                 raise SpoolError(f"file was {path.name}, must be a regular file")
             if info.st_size > SIZE_MAX:
                 raise SpoolError(f"file was {info.st_size} bytes, must be at most {SIZE_MAX}")
-            try:
-                return stream.read(SIZE_MAX + 1)
-            except OSError as e:
-                raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
+            return os.read(file, SIZE_MAX)
+        except OSError as e:
+            raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
+        finally:
+            os.close(file)
 
     def reply(self, command_id: str, content: bytes) -> None:
         """Give the answer to a command, replacing an earlier one."""
