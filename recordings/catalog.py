@@ -86,8 +86,16 @@ class Recording:
         gaps = self._catalog.query(OneSidedBook, start=start, end=end)
         data += [getattr(gap, "data", gap) for gap in gaps]
         data += self._catalog.query(InstrumentClose, start=start, end=end)
-        data.sort(key=_TIME)  # stable: the order of kinds and of instruments stays
+        # A query gives what has one time in any order; the same recording must play the same.
+        data.sort(key=_order)
         return data
+
+
+def _order(data: Data) -> tuple[int, int, str]:
+    """By time, then instruments before books before closes, then by instrument."""
+    if isinstance(data, BinaryOption):
+        return data.ts_init, 0, data.id.value
+    return data.ts_init, 1 + isinstance(data, InstrumentClose), data.instrument_id.value
 
 
 def _moment(data: Data) -> int:

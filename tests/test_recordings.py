@@ -17,7 +17,7 @@ import pytest
 import recorded
 from recorded import D
 
-COUNT = 310
+COUNT = 400
 CASH = D(100_000)
 CONFIG = f"""
 mode = "replay"

@@ -1,0 +1,254 @@
+"""The most important scenarios through the real TradingNode, and what once stopped such nodes.
+
+All of them are played in one replay, each in a market of its own; a node that fell over in one would
+tell no story of the others.
+"""
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from positions.published import Published
+from positions.spool import Spool
+
+D = Decimal
+T0 = 1_776_000_000
+Quote = tuple[float, str | None, str | None, int]
+"""Seconds, bid, ask, and the size on both sides."""
+
+
+def submit(at: float, **fields: str) -> tuple[float, dict[str, str]]:
+    """100 at 0.55, target 0.70, stop 0.45, unless told otherwise."""
+    asked = {"max_bid": "0.55", "size": "100", "target": "0.70", "stop": "0.45"} | fields
+    return at, {"command": "submit"} | {k: v for k, v in asked.items() if v}
+
+
+def order(at: float, kind: str, **fields: str) -> tuple[float, dict[str, str]]:
+    """A later command about the scenario's position."""
+    return at, {"command": kind} | fields
+
+
+# fmt: off
+# name: (quotes, commands, phase, exit reason, [(role, shares, price) of each fill])
+SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[str, str, str]]]] = {
+    "bought in parts, sold at the target": (
+        [(0, "0.53", "0.55", 40), (2, "0.53", "0.55", 41), (3, "0.53", "0.55", 42), (4, "0.70", "0.72", 500)],
+        [submit(1)], "closed", "target",
+        [("entry", "40", "0.55"), ("entry", "41", "0.55"), ("entry", "19", "0.55"),
+         ("target", "40", "0.7"), ("target", "41", "0.7"), ("target", "19", "0.7")]),
+    "stopped out through a gap in a thin book": (
+        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 30), (3, "0.28", "0.33", 45), (4, "0.25", "0.30", 500)],
+        [submit(1)], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "30", "0.3"), ("exit", "45", "0.28"), ("exit", "25", "0.25")]),
+    "a batch that only passes through a low bid": (
+        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 500), (2, "0.54", "0.56", 500), (5, "0.54", "0.57", 500)],
+        [submit(1)], "holding", None, [("entry", "100", "0.55")]),
+    "passed through, armed anew, and then stopped": (
+        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 500), (2, "0.54", "0.56", 500), (3, "0.53", "0.56", 500),
+         (4, "0.44", "0.46", 500)],
+        [submit(1)], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.44")]),
+    "a vanished bid sells nothing; its return below the stop does": (
+        [(0, "0.53", "0.55", 500), (2, None, "0.55", 500), (4, "0.40", "0.55", 500)],
+        [submit(1)], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.4")]),
+    "a vanished bid that returns above the stop": (
+        [(0, "0.53", "0.55", 500), (2, None, "0.55", 500), (4, "0.50", "0.55", 500)],
+        [submit(1)], "holding", None, [("entry", "100", "0.55")]),
+    "the entry is taken back when the bid is at its stop": (
+        [(0, "0.53", "0.56", 500), (2, "0.45", "0.47", 0), (4, "0.60", "0.62", 500)],
+        [submit(1)], "cancelled", None, []),
+    "a stop amended through the bid acts at once": (
+        [(0, "0.53", "0.55", 500), (9, "0.53", "0.56", 500)],
+        [submit(1), order(3, "amend", stop="0.53")], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "100", "0.53")]),
+    "cashed out by hand in two parts": (
+        [(0, "0.53", "0.55", 500), (9, "0.52", "0.56", 500)],
+        [submit(1), order(3, "sell", fraction="0.4"), order(5, "sell")], "closed", "manual",
+        [("entry", "100", "0.55"), ("exit", "40", "0.53"), ("exit", "60", "0.53")]),
+    "a cash-out that lapses is protected again": (
+        [(0, "0.53", "0.55", 500), (70, "0.53", "0.56", 500), (75, "0.44", "0.46", 500)],
+        [submit(1), order(3, "sell", min_price="0.60")], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "100", "0.44")]),
+    "an entry expires by the market's time": (
+        [(0, "0.53", "0.56", 500), (90, "0.50", "0.55", 500)],
+        [submit(1, expires="60s")], "cancelled", None, []),
+    "not below the floor": (
+        [(0, "0.53", "0.55", 500), (2, "0.38", "0.40", 500), (5, "0.37", "0.40", 500)],
+        [submit(1, floor="0.40", target="")], "waiting", None, [("entry", "100", "0.55")]),
+    "not below the floor, and sold when the bid is back at it": (
+        [(0, "0.53", "0.55", 500), (2, "0.38", "0.40", 500), (5, "0.41", "0.43", 500)],
+        [submit(1, floor="0.40", target="")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.41")]),
+    "a target sold in part when the stop comes is not sold twice": (
+        [(0, "0.53", "0.55", 500), (2, "0.70", "0.72", 35), (3, "0.44", "0.46", 500)],
+        [submit(1)], "closed", "stop",
+        [("entry", "100", "0.55"), ("target", "35", "0.7"), ("exit", "65", "0.44")]),
+    "carried to its resolution": (
+        [(0, "0.53", "0.55", 500), (5, "0.60", "0.62", 500)],
+        [submit(1)], "closed", "settlement", [("entry", "100", "0.55"), ("settlement", "100", "1")]),
+}
+# fmt: on
+RESOLVED = {"carried to its resolution": "1"}
+BURST = 150
+HERD = 10
+"""Positions of one market whose stops one quote triggers."""
+
+
+def _id(number: int) -> str:
+    return str(uuid.UUID(int=(7 << 76) | (2 << 62) | number))
+
+
+class Stage:
+    """The recording, the commands, and the record of one replay of all scenarios."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[dict[str, Any]] = []
+        self.markets: list[dict[str, Any]] = []
+        self.spool = Spool(folder / "state")
+        self.count = 0
+        self.ids: dict[str, str] = {}
+
+    def add(self, name: str, quotes: list[Quote], commands: list[Any]) -> None:
+        number = len(self.markets) + 1
+        token, slug = str(1000 + number), f"market-{number}"
+        self.markets.append(
+            {
+                "slug": slug,
+                "condition_id": f"0x{number:064x}",
+                "question": name,
+                "start_ts_ns": T0 * 10**9,
+                "end_ts_ns": (T0 + 6) * 10**9,
+                "min_order_size": "5",
+                "fee_rate": "0.04",
+                "neg_risk": False,
+                "tokens": [
+                    {
+                        "token_id": token,
+                        "outcome": "Yes",
+                        "tick_size": "0.01",
+                        "tick_changes_inferred": [],
+                        "settlement_price_inferred": RESOLVED.get(name),
+                    }
+                ],
+            }
+        )
+        for t, bid, ask, size in quotes:
+            row = {"ts_event_ns": int((T0 + t) * 10**9), "token_id": token}
+            sizes = [None if p is None else D(size) for p in (bid, ask)]
+            prices = [None if p is None else D(p) for p in (bid, ask)]
+            self.rows.append(
+                row
+                | dict(zip(("bid", "ask"), prices, strict=True))
+                | dict(zip(("bid_size", "ask_size"), sizes, strict=True))
+            )
+        for at, fields in commands:
+            self.count += 1
+            command_id = _id(self.count)
+            if fields["command"] == "submit":
+                self.ids.setdefault(name, command_id)
+                fields = fields | {"market": slug, "outcome": "Yes"}
+            else:
+                fields = fields | {"position_id": self.ids[name]}
+            when = f"2026-04-12T13:{20 + int(at) // 60:02}:{at % 60:06.3f}Z"
+            self.spool.put(json.dumps(fields | {"at": when}).encode(), command_id)
+
+    def play(self) -> Published:
+        self.rows.sort(key=lambda r: r["ts_event_ns"])
+        decimal = pyarrow.decimal128
+        fields = [("ts_event_ns", pyarrow.int64()), ("token_id", pyarrow.string())]
+        fields += [(n, decimal(9, 6)) for n in ("bid", "ask")]
+        fields += [(n, decimal(18, 6)) for n in ("bid_size", "ask_size")]
+        table = pyarrow.Table.from_pylist(self.rows, schema=pyarrow.schema(fields))
+        pyarrow.parquet.write_table(table, self.folder / "q.parquet")
+        (self.folder / "m.json").write_text(json.dumps(self.markets))
+        (self.folder / "config.toml").write_text(
+            'mode = "replay"\nstate = "x"\n[account]\ncash = 100000\n'
+            "[limits]\nmax_total_stake = 100000\n"
+        )
+        self._run("catalog", "import", "q.parquet", "--markets", "m.json", "--catalog", "c")
+        options = ["--config", "config.toml", "--catalog", "c", "--state", "state"]
+        self._run("run", *options, "--speed", "max")
+        return Published(self.folder / "state")
+
+    def _run(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "positions.cli.main", *arguments]
+        root = str(Path(__file__).parents[1])
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        assert done.stderr == ""
+        assert "[ERROR]" not in done.stdout, done.stdout[-3000:]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Published]]:
+    stage = Stage(tmp_path_factory.mktemp("engine"))
+    for name, (quotes, commands, *_) in SCENARIOS.items():
+        stage.add(name, quotes, commands)
+    calm: list[Quote] = [(0, "0.40", "0.42", 500), (6, "0.40", "0.43", 500)]
+    burst = [submit(2, max_bid="0.30", target="", stop="", size="5") for _ in range(BURST)]
+    stage.add("a burst of entries", calm, burst)
+    crash: list[Quote] = [
+        (0, "0.53", "0.55", 5000),
+        (3, "0.25", "0.27", 5000),
+        (4, "0.24", "0.27", 5000),
+    ]
+    stage.add("a herd of stops", crash, [submit(1, size="20", target="") for _ in range(HERD)])
+    with stage.play() as copy:
+        yield stage, copy
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, played: tuple[Stage, Published]) -> None:
+    stage, copy = played
+    _, _, phase, reason, expected = SCENARIOS[name]
+    row = copy.position(stage.ids[name])
+    fills = [(f["role"], f"{f['shares']:f}", f["price"]) for f in copy.fills(stage.ids[name])]
+    found = [(role, D(shares).normalize() + 0, price) for role, shares, price in fills]
+    assert found == [(role, D(shares), D(price)) for role, shares, price in expected]
+    assert (row["phase"], row["exit_reason"]) == (phase, reason)
+
+
+def test_a_burst_of_entries_is_denied_by_nobody(played: tuple[Stage, Published]) -> None:
+    _, copy = played
+    rows = [r for r in copy.positions() if r["max_bid_price"] == D("0.3")]
+    assert len(rows) == BURST
+    assert {r["phase"] for r in rows} == {"entering"}
+    for r in rows:
+        assert [e["kind"] for e in copy.story(r["id"])] == [
+            "opened",
+            "order_sent",
+            "order_accepted",
+        ]
+
+
+def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Published]) -> None:
+    stage, copy = played
+    market = stage.markets[-1]["slug"]
+    rows = [r for r in copy.positions(everything=True) if r["market"] == market]
+    assert [(r["status"], r["exit_reason"], r["held"]) for r in rows] == [
+        ("closed", "stop", D(0))
+    ] * HERD
+
+
+def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Published]) -> None:
+    stage, _ = played
+    assert stage.spool.waiting() == []
+    done = list((stage.folder / "state" / "spool" / "done").iterdir())
+    assert len(done) == stage.count
+    assert all(stage.spool.read_reply(f.stem) for f in done)
