@@ -108,7 +108,7 @@ def _run_replay(settings: Settings, recording: Recording) -> int:
             settings.replay.pace,
         )
         _say(_greeting(settings, recording))
-        code: int = loop.run_until_complete(_drive(node, replay))
+        code: int = loop.run_until_complete(_drive(node, replay, store))
         store.flush()
         copier.publish_last()
         return code
@@ -117,7 +117,7 @@ def _run_replay(settings: Settings, recording: Recording) -> int:
         node.dispose()
 
 
-async def _drive(node: TradingNode, replay: Replay) -> int:
+async def _drive(node: TradingNode, replay: Replay, store: Store) -> int:
     """Start the node, play the recording to its end or to Ctrl-C, and stop the node."""
     running = asyncio.ensure_future(node.run_async())
     for _ in range(200):
@@ -130,11 +130,16 @@ async def _drive(node: TradingNode, replay: Replay) -> int:
         return 1
     playing = asyncio.ensure_future(replay.run())
     await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
-    if playing.done():
+    has_ended = playing.done()
+    if has_ended:
         _say("the recording has ended")
-        await node.stop_async()
     else:
         playing.cancel()
+    while store.pending and not store.failure:
+        await asyncio.sleep(0.01)  # what is being written is still to be answered
+    await asyncio.sleep(0.01)
+    if has_ended:
+        await node.stop_async()
     await asyncio.wait({running}, timeout=10)
     await asyncio.gather(playing, return_exceptions=True)
     # Nautilus leaves its actors' idle workers behind; a closed loop would complain of them.

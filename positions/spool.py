@@ -126,9 +126,10 @@ class Spool:
         name = f"{path.name[:100]}.{secrets.token_hex(4)}"
         with contextlib.suppress(OSError):
             path.rename(self._root / "bad" / name)
-            _write(self._root / "bad" / f"{name}.reason", reason)
-        if _NAME.fullmatch(path.name) and self.read_reply(path.stem) is None:
-            self.reply(path.stem, reason)
+            (self._root / "bad" / f"{name}.reason").write_bytes(reason)
+        answer = self._replies / path.name
+        if _NAME.fullmatch(path.name) and not answer.exists():
+            answer.write_bytes(reason)
 
     def rotate(self, keep: int) -> None:
         """Delete the oldest files beyond `keep` of what is done, bad and answered."""

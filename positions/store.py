@@ -126,6 +126,8 @@ class Store:
         self._condition = threading.Condition()
         self._writing = 0
         self._is_closing = False
+        self.failure = ""
+        """Why nothing can be written now; empty while it can."""
         self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
         self._thread.start()
 
@@ -201,7 +203,6 @@ class Store:
         self._connection.close()
 
     def _write_all(self) -> None:
-        failed = ""
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._queue or self._is_closing)
@@ -213,16 +214,16 @@ class Store:
             try:
                 self._write(rows)
             except duckdb.Error as e:
-                failed = str(e).splitlines()[0]
-                self._call(lambda why=failed: self._on_failure(why))  # type: ignore[misc]
+                self.failure = str(e).splitlines()[0]
+                self._call(lambda why=self.failure: self._on_failure(why))  # type: ignore[misc]
                 with self._condition:
                     self._queue[:0], self._callbacks[:0] = rows, callbacks
                     self._writing = 0
                     if self._condition.wait_for(lambda: self._is_closing, timeout=1.0):
                         return
                 continue
-            if failed:
-                failed = ""
+            if self.failure:
+                self.failure = ""
                 self._call(lambda: self._on_failure(""))
             with self._condition:
                 self._writing = 0

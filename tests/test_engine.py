@@ -5,6 +5,7 @@ tell no story of the others.
 """
 
 import json
+import random
 import subprocess
 import sys
 import uuid
@@ -13,12 +14,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import hostile
 import pyarrow
 import pyarrow.parquet
 import pytest
 
 from positions.published import Published
-from positions.spool import Spool
+from positions.spool import Spool, uuid7
 
 D = Decimal
 T0 = 1_776_000_000
@@ -97,6 +99,7 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
 # fmt: on
 RESOLVED = {"carried to its resolution": "1"}
 BURST = 150
+HOSTILE = 10_000
 HERD = 10
 """Positions of one market whose stops one quote triggers."""
 
@@ -195,6 +198,15 @@ class Stage:
         assert "[ERROR]" not in done.stdout, done.stdout[-3000:]
 
 
+def _throw_rubbish(stage: Stage) -> None:
+    """Hostile files around the valid commands, and some of those a second time."""
+    rng = random.Random(3)
+    new = stage.folder / "state" / "spool" / "new"
+    for number in range(HOSTILE):
+        name = rng.choice((uuid7(), _id(10_000 + number), f"rubbish-{number}", f".{number}"))
+        (new / f"{name}.json").write_bytes(hostile.content(rng))
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Published]]:
     stage = Stage(tmp_path_factory.mktemp("engine"))
@@ -203,6 +215,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Pu
     calm: list[Quote] = [(0, "0.40", "0.42", 500), (6, "0.40", "0.43", 500)]
     burst = [submit(2, max_bid="0.30", target="", stop="", size="5") for _ in range(BURST)]
     stage.add("a burst of entries", calm, burst)
+    _throw_rubbish(stage)
     crash: list[Quote] = [
         (0, "0.53", "0.55", 5000),
         (3, "0.25", "0.27", 5000),
@@ -249,6 +262,8 @@ def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Published]) 
 def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Published]) -> None:
     stage, _ = played
     assert stage.spool.waiting() == []
+    bad = [f for f in (stage.folder / "state/spool/bad").iterdir() if f.suffix == ".reason"]
+    assert len(bad) == HOSTILE
     done = list((stage.folder / "state" / "spool" / "done").iterdir())
     assert len(done) == stage.count
     assert all(stage.spool.read_reply(f.stem) for f in done)

@@ -1,17 +1,15 @@
 """The queue of commands: what is thrown at it, it answers or sets aside, and nothing is lost."""
 
-import json
 import os
 import random
 import threading
 from pathlib import Path
 
+import hostile
 import pytest
 
 from positions.commands import Malformed, decode
 from positions.spool import SIZE_MAX, Spool, SpoolError, uuid7
-
-GOOD = {"command": "submit", "market": "m", "outcome": "Yes", "max_bid": "0.5", "size": "10"}
 
 
 def test_ids_sort_in_the_order_in_which_they_were_made() -> None:
@@ -94,38 +92,6 @@ def test_the_oldest_are_deleted_when_there_are_many(tmp_path: Path) -> None:
     assert [i for i in ids if spool.read_reply(i)] == ids[-3:]
 
 
-def hostile(rng: random.Random) -> bytes:
-    """The content of one command file that may be anything."""
-    good = json.dumps(GOOD | {"id": uuid7()}).encode()
-    deep = b'{"command":' * rng.randint(1, 3000)
-    wrong = rng.choice(
-        [
-            {"max_bid": rng.choice(["0", "1", "-1", "NaN", "1e999", "0.5\n", [], {}, None, True])},
-            {"size": rng.choice(["0", "-5", "9" * 40, "0x10", "\uff11\uff10", 1e400, "10 ; drop"])},
-            {"command": rng.choice(["", "buy", None, 7, ["submit"]])},
-            {"market": rng.choice(["", "\x00", "a" * 5000, 5, "../../etc/passwd\n"])},
-            {"surprise": 1},
-            {"id": "not-an-id"},
-            {"at": rng.choice(["yesterday", "2026-04-13", 5, "2026-04-13T10:00:00"])},
-            {"max_bid_price": "0.5"},
-            {"stake": "5"},
-            {"expires": rng.choice(["0s", "1y", "-2h", "999999999d"])},
-        ]
-    )
-    return rng.choice(
-        [
-            rng.randbytes(rng.randint(0, 300)),
-            good[: rng.randint(0, len(good) - 1)],
-            deep,
-            b"[]",
-            b"null",
-            b"\xef\xbb\xbf" + good,
-            json.dumps(GOOD | wrong).encode(),
-            good.replace(b'"0.5"', b'"0.5", "max_bid": 2'),
-        ]
-    )
-
-
 def refusal(content: bytes) -> str:
     """Why a content is refused; empty where it is understood."""
     try:
@@ -137,7 +103,7 @@ def refusal(content: bytes) -> str:
 
 def test_ten_thousand_hostile_contents_are_named_by_field_and_rule() -> None:
     rng = random.Random(5)
-    refusals = [why for why in (refusal(hostile(rng)) for _ in range(10_000)) if why]
+    refusals = [why for why in (refusal(hostile.content(rng)) for _ in range(10_000)) if why]
     assert len(refusals) > 9_900
     for why in refusals:
         assert " was " in why

@@ -1,0 +1,104 @@
+"""Negates every condition of the money core, one at a time, and lists what no test notices.
+
+    python tests/mutants.py [MODULE ...]      by default plan, life and rules
+
+Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
+condition or operand of `and`/`or` negated. Survivors are printed with their line; the exit code is
+their number, capped.
+"""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = ("plan", "life", "rules")
+TESTS = ("test_scenarios.py", "test_life.py", "test_rules.py", "test_simulation.py")
+
+
+def conditions(tree: ast.Module) -> Iterator[ast.expr]:
+    """Every expression whose truth decides something."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.While | ast.IfExp):
+            yield node.test
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values
+        elif isinstance(node, ast.Assert):
+            continue
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Compare):
+            yield node.value
+
+
+def mutants(source: str) -> Iterator[tuple[str, str]]:
+    """Each condition with where it stands, and the source in which it is negated."""
+    seen = set()
+    for node in conditions(ast.parse(source)):
+        where = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+        if where in seen:
+            continue
+        seen.add(where)
+        text = ast.get_source_segment(source, node) or ""
+        lines = source.splitlines(keepends=True)
+        offsets = [0]
+        for line in lines:
+            offsets.append(offsets[-1] + len(line.encode()))
+        data = source.encode()
+        start = offsets[node.lineno - 1] + node.col_offset
+        end = offsets[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
+        changed = data[:start] + b"(not (" + data[start:end] + b"))" + data[end:]
+        yield f"{node.lineno}: {' '.join(text.split())}", changed.decode()
+
+
+def survives(module: str, source: str) -> bool:
+    """Whether every test still passes with this source in place of a module's."""
+    with tempfile.TemporaryDirectory() as folder:
+        for part in ("positions", "venues", "tests"):
+            shutil.copytree(ROOT / part, Path(folder) / part)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, folder)
+        (Path(folder) / "positions" / f"{module}.py").write_text(source)
+        present = [t for t in TESTS if (Path(folder) / "tests" / t).exists()]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{t}" for t in present)],
+            cwd=folder,
+            env=os.environ | {"LIVES": "150", "PYTHONPATH": folder},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode == 0
+
+
+def main() -> int:
+    """Try every mutant; returns how many survived."""
+    modules = sys.argv[1:] or MODULES
+    tried = 0
+    survivors = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for module in modules:
+            source = (ROOT / "positions" / f"{module}.py").read_text()
+            made = list(mutants(source))
+            tried += len(made)
+            alive = pool.map(lambda m, name=module: survives(name, m[1]), made)
+            survivors += [
+                f"positions/{module}.py:{where}"
+                for (where, _), lives in zip(made, alive, strict=True)
+                if lives
+            ]
+    for line in survivors:
+        print(line)
+    print(f"{tried} mutants, {len(survivors)} survived")
+    return min(len(survivors), 100)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
