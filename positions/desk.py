@@ -112,8 +112,8 @@ class Levels:
         self._stops: list[tuple[Decimal, str]] = []
         self._targets: list[tuple[Decimal, str]] = []
         self._of: dict[str, tuple[Decimal | None, Decimal | None]] = {}
-        self.restless: set[str] = set()
-        """Positions that every view of the book concerns."""
+        self.restless: dict[str, None] = {}
+        """Positions that every view of the book concerns; a dict, for its order is kept."""
 
     def place(self, p: Position) -> None:
         """Keep the levels of a position as it is now."""
@@ -122,9 +122,9 @@ class Levels:
         target = None if over or p.phase in EXITS else p.sell_price
         busy = p.phase in EXITS or p.sale is not None or p.released_seq is not None or p.no_bid
         if busy and not over:
-            self.restless.add(p.id)
+            self.restless[p.id] = None
         else:
-            self.restless.discard(p.id)
+            self.restless.pop(p.id, None)
         before = self._of.get(p.id, (None, None))
         if before == (stop, target) and (p.id in self._of) is not over:
             return
@@ -175,7 +175,7 @@ class Desk:
         self._names: dict[str, list[str]] = {}
         self._levels: dict[str, Levels] = {}
         self._open: dict[str, None] = {}
-        self._timed: set[str] = set()
+        self._timed: dict[str, None] = {}
         self._woken: dict[str, None] = {}
         self._queue: deque[tuple[str, AnyFact] | Command] = deque()
         self._effects: list[Effect] = []
@@ -308,9 +308,9 @@ class Desk:
         else:
             self._open[p.id] = None
         if not p.is_over and (p.phase in EXITS or _has_deadline(p)):
-            self._timed.add(p.id)
+            self._timed[p.id] = None
         else:
-            self._timed.discard(p.id)
+            self._timed.pop(p.id, None)
         reserved, staked = self._money.get(p.id, (ZERO, ZERO))
         fee_rate = self.markets[p.outcome_id].fee_rate
         self._money[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p))
