@@ -27,7 +27,8 @@ class Malformed(ValueError):
     """The command cannot be understood: its sender must change it."""
 
     def __init__(self, field: str, value: object, rule: str) -> None:
-        shown = str(value) if isinstance(value, Decimal | int) else repr(value)
+        is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
+        shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
         super().__init__(f"{field} was {shown if len(shown) <= 80 else shown[:77] + '...'}, {rule}")
         self.field = field
 

@@ -1,0 +1,113 @@
+"""The command line: what it refuses, what it says, and how it exits."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from positions.cli.main import app
+from positions.spool import Spool
+
+RUN = CliRunner()
+GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100"]
+
+
+def commands() -> dict[str, typer.models.CommandInfo]:
+    return {c.name or c.callback.__name__: c for c in app.registered_commands if c.callback}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_has_an_example(name: str) -> None:
+    out = RUN.invoke(app, [name, "--help"]).output
+    assert re.search(rf"Example: polybracket {name}", out), out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--max-bid", "1.5"], "max_bid_price was 1.5"),
+        (["--max-bid", "abc"], "max_bid_price was 'abc'"),
+        (["--size", "0"], "size was 0, must be above 0"),
+        (["--target", "120%%"], "sell_price was"),
+        (["--expires", "soon"], "expires was 'soon'"),
+        (["--at", "noon"], "at was 'noon'"),
+        (["--stake", "5"], "stake was 5, must not be given together with size"),
+        (["--wait", "x"], "wait was 'x'"),
+    ],
+)
+def test_bad_input_is_one_line_and_queues_nothing(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    done = RUN.invoke(app, [*GOOD, *arguments, "--state", str(tmp_path)])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert Spool(tmp_path).waiting() == []
+
+
+def test_a_request_is_queued_and_said_to_wait_for_a_node(tmp_path: Path) -> None:
+    done = RUN.invoke(app, [*GOOD, "--target", "+20%", "--stop", "0.45", "--state", str(tmp_path)])
+    assert done.exit_code == 0
+    (file,) = Spool(tmp_path).waiting()
+    assert file.stem in done.stdout
+    assert "buy 100 shares of rain Yes at 0.55 or less, target 20%, stop 0.45" in done.stdout
+    assert "no node is running" in done.stdout
+    assert json.loads(file.read_text())["sell_price"] == "+20%"
+
+
+def test_without_an_answer_it_says_so_and_fails(tmp_path: Path) -> None:
+    done = RUN.invoke(app, [*GOOD, "--wait", "1s", "--state", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no answer yet" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.jsonl", '{"market":"m","outcome":"Yes","max_bid":0.5,"size":10}\n' * 3),
+        ("p.csv", "market,outcome,max_bid,size\nm,Yes,0.5,10\nm,Yes,0.5,20\nm,No,0.4,30\n"),
+    ],
+)
+def test_many_at_once(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    state = tmp_path / "state"
+    done = RUN.invoke(app, ["submit", "--file", str(file), "--state", str(state)])
+    assert done.exit_code == 0, done.output
+    assert len(Spool(state).waiting()) == 3
+
+
+def test_a_file_with_one_bad_line_queues_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    good = '{"market":"m","outcome":"Yes","max_bid":0.5,"size":10}\n'
+    file.write_text(good + good.replace("0.5", "5") + good)
+    state = tmp_path / "state"
+    done = RUN.invoke(app, ["submit", "--file", str(file), "--state", str(state)])
+    assert done.exit_code == 2
+    assert "entry 2: max_bid_price was 5" in done.stderr
+    assert Spool(state).waiting() == []
+
+
+@pytest.mark.parametrize("name", ["positions", "markets", "status"])
+def test_a_view_without_a_record_says_what_to_do(tmp_path: Path, name: str) -> None:
+    done = RUN.invoke(app, [name, "--state", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "start a node" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_missing_configuration_is_one_line(tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["run", "--config", str(tmp_path / "none.toml")])
+    assert done.exit_code == 2
+    assert "cannot be read" in done.stderr
+
+
+def test_the_default_state_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLYBRACKET_STATE", str(tmp_path / "mine"))
+    assert RUN.invoke(app, GOOD).exit_code == 0
+    assert len(Spool(tmp_path / "mine").waiting()) == 1
