@@ -52,7 +52,7 @@ def positions(name: str, count: int, seed: int) -> list[dict[str, Any]]:
         asks_cent = -(-ask // CENT) * CENT
         max_bid = bid if rng.random() < 0.25 else asks_cent
         stop = min(max_bid - CENT * rng.choice((2, 3, 5, 8)), bid - CENT)
-        target = max_bid + CENT * rng.choice((1, 2, 3, 5, 12))
+        target = max_bid + CENT * rng.choice((1, 1, 2, 3, 8))
         at = datetime.fromtimestamp(r["ts_event_ns"] // 10**9 + 1, UTC).isoformat()
         fields = {
             "command": "submit",
