@@ -1,0 +1,266 @@
+"""Speed and memory, as ratios to a bare Nautilus (or DuckDB) baseline measured in the same run.
+
+    python tests/bench.py [--positions 0,100,1000,10000]
+
+Whole processes are measured: the cost of a quote is what a longer recording takes more than a short
+one, divided by the quotes it has more. Figures of one run are told as they are; quote the ratios.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow
+import pyarrow.parquet
+from stage import Stage, filled, quote, submit
+
+from positions.desk import Step
+from positions.life import Role
+from positions.spool import Spool, uuid7
+from positions.store import Store
+
+D = Decimal
+T0 = 1_776_000_000
+ROOT = Path(__file__).parents[1]
+SHORT, LONG = 2_000, 42_000
+_BASELINE = """
+import sys
+from pathlib import Path
+from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.config import LoggingConfig, StrategyConfig
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.enums import AccountType, OmsType
+from nautilus_trader.model.identifiers import Venue
+from nautilus_trader.model.objects import Money
+from nautilus_trader.trading.strategy import Strategy
+from recordings.catalog import Recording
+class Idle(Strategy):
+    def on_start(self):
+        for i in self.cache.instruments(): self.subscribe_quote_ticks(i.id)
+    def on_quote_tick(self, tick): pass
+recording = Recording(Path(sys.argv[1]))
+config = BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True), run_analysis=False)
+engine = BacktestEngine(config)
+engine.add_venue(Venue("POLYMARKET"), OmsType.NETTING, AccountType.CASH, [Money(1000, pUSD)])
+for i in recording.instruments: engine.add_instrument(i)
+engine.add_strategy(Idle(StrategyConfig()))
+engine.add_data([d for _, batch in recording.batches() for d in batch])
+engine.run()
+"""
+
+
+def recording(folder: Path, instruments: int, count: int) -> Path:
+    """A calm recording of so many quotes over so many outcomes."""
+    rng = random.Random(1)
+    catalog = folder / f"c-{instruments}-{count}"
+    if catalog.exists():
+        return catalog
+    rows = []
+    for n in range(count):
+        bid = D(rng.randint(50, 53)) / 100
+        rows.append(
+            {
+                "ts_event_ns": T0 * 10**9 + n * 10_000_000,
+                "token_id": str(n % instruments),
+                "bid": bid,
+                "ask": bid + D("0.01"),
+                "bid_size": D(100_000),
+                "ask_size": D(rng.randint(100_000, 200_000)),
+            }
+        )
+    markets = [
+        {
+            "slug": f"m-{n}",
+            "condition_id": f"0x{n:064x}",
+            "min_order_size": "5",
+            "fee_rate": "0.04",
+            "tokens": [{"token_id": str(n), "outcome": "Yes", "tick_size": "0.01"}],
+        }
+        for n in range(instruments)
+    ]
+    decimal = pyarrow.decimal128
+    fields = [("ts_event_ns", pyarrow.int64()), ("token_id", pyarrow.string())]
+    fields += [(n, decimal(9, 6)) for n in ("bid", "ask")]
+    fields += [(n, decimal(18, 6)) for n in ("bid_size", "ask_size")]
+    table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, folder / "q.parquet")
+    (folder / "m.json").write_text(json.dumps(markets))
+    options = ["--markets", str(folder / "m.json"), "--catalog", str(catalog)]
+    run("-m", "positions.cli.main", "catalog", "import", str(folder / "q.parquet"), *options)
+    return catalog
+
+
+def run(*arguments: str) -> tuple[float, float]:
+    """Wall seconds and peak memory in MB of one Python process."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        child = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=out,
+            stderr=out,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        if status != 0:
+            out.seek(0)
+            raise SystemExit(out.read()[-2000:].decode())
+    return time.perf_counter() - begun, usage.ru_maxrss / 1024
+
+
+def replay(folder: Path, catalog: Path, positions: int, instruments: int) -> tuple[float, float]:
+    """The node on a recording, with so many protected positions from its first second on."""
+    state = Path(tempfile.mkdtemp(dir=folder))
+    spool = state / "spool" / "new"
+    spool.mkdir(parents=True)
+    for n in range(positions):
+        fields = {
+            "command": "submit",
+            "market": f"m-{n % instruments}",
+            "outcome": "Yes",
+            "max_bid": "0.60",
+            "size": "10",
+            "target": "0.90",
+            "stop": f"0.{20 + n % 25}",
+            "at": "2026-04-12T13:20:02Z",
+        }
+        (spool / f"{uuid7()}.json").write_text(json.dumps(fields))
+    config = state / "config.toml"
+    config.write_text(
+        'mode = "replay"\nstate = "x"\n[account]\ncash = 1000000\n'
+        "[limits]\nmax_total_stake = 1000000\n"
+    )
+    options = ["--config", str(config), "--catalog", str(catalog), "--state", str(state)]
+    return run("-m", "positions.cli.main", "run", *options, "--speed", "max")
+
+
+def cost_per_quote(folder: Path, positions: list[int]) -> None:
+    """Microseconds a quote, ours against a strategy that does nothing on a BacktestEngine."""
+    print("cost per quote (µs), ratio to an idle strategy on a bare BacktestEngine")
+    for instruments in (1, 100):
+        short = recording(folder, instruments, SHORT)
+        long = recording(folder, instruments, LONG)
+        script = folder / "baseline.py"
+        script.write_text(_BASELINE)
+        bare = (run(str(script), str(long))[0] - run(str(script), str(short))[0]) / (LONG - SHORT)
+        print(f"  bare Nautilus, {instruments:>3} instruments: {bare * 1e6:7.1f}")
+        empty = 0.0
+        for count in positions:
+            brief, memory = replay(folder, short, count, instruments)
+            full, _ = replay(folder, long, count, instruments)
+            cost = (full - brief) / (LONG - SHORT)
+            empty = empty or memory
+            grown = f", {(memory - empty) / count * 1000:6.1f} MB per 1,000" if count else ""
+            times = f"{cost * 1e6:7.1f}  x{cost / bare:5.1f}"
+            print(f"  {count:>6} positions, {instruments:>3} instruments: {times}{grown}")
+
+
+def answers(folder: Path) -> None:
+    """From `submit` to the reply, and commands per second."""
+    catalog = recording(folder, 1, LONG)
+    state = folder / "live"
+    config = folder / "live.toml"
+    config.write_text(
+        f'mode = "replay"\nstate = "{state}"\n[account]\ncash = 1000000\n'
+        "[limits]\nmax_total_stake = 1000000\n"
+    )
+    command = ["-m", "positions.cli.main", "run", "--config", str(config)]
+    node = subprocess.Popen(
+        [sys.executable, *command, "--catalog", str(catalog)],
+        stdout=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
+    try:
+        while not (state / "published.duckdb").exists():
+            time.sleep(0.05)
+        time.sleep(1)
+        spool = Spool(state)
+        fields = {"command": "submit", "market": "m-0", "outcome": "Yes"}
+        fields |= {"max_bid": "0.30", "size": "10"}
+        body = json.dumps(fields).encode()
+        taken = []
+        for _ in range(100):
+            begun = time.perf_counter()
+            _wait(spool, spool.put(body))
+            taken.append((time.perf_counter() - begun) * 1e3)
+        taken.sort()
+        p50, p99 = statistics.median(taken), taken[98]
+        print(
+            f"submit to reply (ms; files are looked for every 100 ms): p50 {p50:.0f}, p99 {p99:.0f}"
+        )
+        begun = time.perf_counter()
+        ids = [spool.put(body) for _ in range(500)]
+        for command_id in ids:
+            _wait(spool, command_id)
+        print(f"commands per second, 500 at once: {500 / (time.perf_counter() - begun):.0f}")
+    finally:
+        node.terminate()
+        node.wait(timeout=20)
+
+
+def _wait(spool: Spool, command_id: str) -> None:
+    while spool.read_reply(command_id) is None:
+        time.sleep(0.001)
+
+
+def commits(folder: Path) -> None:
+    """What a commit costs, against one row in a bare DuckDB table."""
+    bare = duckdb.connect(str(folder / "bare.duckdb"))
+    bare.execute("CREATE TABLE t (a TEXT, b BIGINT)")
+    begun = time.perf_counter()
+    for n in range(50):
+        bare.execute("INSERT INTO t VALUES (?, ?)", ["x", n])
+    base = (time.perf_counter() - begun) / 50
+    print(f"one row, one commit, bare DuckDB: {base * 1e3:.2f} ms")
+    steps = _steps()
+    store = Store(folder / "s.duckdb", lambda f: f(), print)
+    for size in (1, 10, 100):
+        begun = time.perf_counter()
+        for n in range(30):
+            for k in range(size):
+                store.step(steps[(n * size + k) % len(steps)])
+            store.flush()
+        cost = (time.perf_counter() - begun) / 30
+        print(f"  {size:>3} steps a commit: {cost * 1e3:6.2f} ms  x{cost / base:.1f}")
+    store.close()
+
+
+def _steps() -> list[Step]:
+    stage, steps = Stage(), []
+    turn = stage.desk.turn
+
+    def kept(now: int) -> list[Any]:
+        effects = turn(now)
+        steps.extend(e for e in effects if isinstance(e, Step))
+        return effects
+
+    stage.desk.turn = kept  # type: ignore[method-assign]
+    for cue in (quote("0.5", "0.56"), submit(), filled(Role.ENTRY, "30", "0.55")):
+        cue(stage)
+    return steps
+
+
+def main() -> None:
+    """Run every part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--positions", default="0,100,1000,10000")
+    counts = [int(n) for n in parser.parse_args().positions.split(",")]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        commits(folder)
+        answers(folder)
+        cost_per_quote(folder, counts)
+
+
+if __name__ == "__main__":
+    main()
