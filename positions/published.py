@@ -3,7 +3,8 @@
 The node's own file cannot be opened by another process, so once a second, and when it stops, the
 node writes a small copy aside and renames it: what is open with its current price and estimated
 profit, what closed lately, the events and fills of those, the markets, and the node's heartbeat.
-Nothing outside can block the node.
+The copy made when it stops holds the whole history; while it runs, the whole is copied to
+`history.duckdb` when a reader asks for it. Nothing outside can block the node.
 """
 
 import threading
@@ -26,6 +27,9 @@ RECENT_POSITIONS = 2_000
 RECENT_STORIES = 500
 """Positions that are over and still published with their events and fills."""
 
+_WANTED = "history.wanted"
+_ANSWER_SECONDS = 15.0
+
 _TABLES = """
 CREATE TABLE pub.node (
     mode TEXT, pid INTEGER, started_at TIMESTAMP_NS, heartbeat TIMESTAMP_NS,
@@ -40,19 +44,19 @@ CREATE TABLE pub.marks (
     id TEXT, current_price DECIMAL(9, 6), unrealized_pnl DECIMAL(18, 6));
 CREATE TABLE pub.open_alarms (position_id TEXT, kind TEXT, text TEXT);
 """
-_COPY = f"""
+_COPY = """
 CREATE TABLE pub.positions AS
     SELECT p.* EXCLUDE (body), m.current_price, m.unrealized_pnl
     FROM positions p LEFT JOIN pub.marks m USING (id)
     WHERE status = 'open' OR id IN (
         SELECT id FROM positions WHERE status <> 'open'
-        ORDER BY updated_at DESC LIMIT {RECENT_POSITIONS});
+        ORDER BY updated_at DESC LIMIT {positions});
 DROP TABLE pub.marks;
 CREATE TEMP TABLE told AS
     SELECT id FROM positions WHERE status = 'open'
     UNION SELECT id FROM (
         SELECT id FROM positions WHERE status <> 'open'
-        ORDER BY updated_at DESC LIMIT {RECENT_STORIES});
+        ORDER BY updated_at DESC LIMIT {stories});
 CREATE TABLE pub.events AS
     SELECT position_id, seq, time, kind, story FROM events
     WHERE position_id IN (SELECT id FROM told);
@@ -60,6 +64,8 @@ CREATE TABLE pub.fills AS
     SELECT * FROM fills WHERE position_id IN (SELECT id FROM told);
 DROP TABLE told;
 """
+_RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES)
+_WHOLE = _COPY.format(positions="ALL", stories="ALL")
 
 
 class NodeRow(Struct, frozen=True):
@@ -101,6 +107,8 @@ class Copier:
         about: NodeRow,
     ) -> None:
         self._path = state / "published.duckdb"
+        self._history = state / "history.duckdb"
+        self._wanted = state / _WANTED
         self._cursor = cursor
         self._desk = desk
         self._redeemable = redeemable
@@ -112,14 +120,15 @@ class Copier:
         """Begin a copy, unless the last one is still being made."""
         if self._thread is None or not self._thread.is_alive():
             rows = self._rows(wall_time)
-            self._thread = threading.Thread(target=self._copy, args=(rows,), name="published")
+            self._thread = threading.Thread(target=self._copies, args=(rows,), name="published")
             self._thread.start()
 
     def publish_last(self) -> None:
-        """Make the copy that stays when the node has stopped."""
+        """Make the copy that stays when the node has stopped, with the whole history."""
         if self._thread is not None:
             self._thread.join()
-        self._copy(self._rows(time.time_ns()))
+        self._copy(self._path, _WHOLE, self._rows(time.time_ns()))
+        self._history.unlink(missing_ok=True)
 
     def _rows(self, wall_time: int) -> dict[str, list[tuple[Any, ...]]]:
         desk, about = self._desk, self._about
@@ -148,8 +157,14 @@ class Copier:
             "open_alarms": [tuple(a) for a in desk.open_alarms()],
         }
 
-    def _copy(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-        aside = self._path.with_suffix(".tmp")
+    def _copies(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        self._copy(self._path, _RECENT, rows)
+        if self._wanted.exists():
+            self._copy(self._history, _WHOLE, rows)
+            self._wanted.unlink(missing_ok=True)
+
+    def _copy(self, path: Path, selection: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        aside = path.with_suffix(".tmp")
         aside.unlink(missing_ok=True)
         cursor = self._cursor()
         try:
@@ -159,11 +174,11 @@ class Copier:
                     cursor.execute(statement)
                 for table, values in rows.items():
                     _insert(cursor, table, values)
-                for statement in _COPY.split(";"):
+                for statement in selection.split(";"):
                     cursor.execute(statement)
             finally:
                 cursor.execute("DETACH pub")
-            aside.replace(self._path)
+            aside.replace(path)
         except (duckdb.Error, OSError):
             # The next beat tries again; readers see the age of what they read.
             aside.unlink(missing_ok=True)
@@ -218,14 +233,21 @@ class NotPublished(RuntimeError):
 class Published:
     """The newest copy, open for reading; rows are dicts with times in nanoseconds.
 
+    Parameters
+    ----------
+    state
+        The node's state folder.
+    whole
+        Read the copy of the whole history that `history` asked the node for.
+
     Raises
     ------
     NotPublished
         If the state folder holds no copy.
     """
 
-    def __init__(self, state: Path) -> None:
-        self._path = state / "published.duckdb"
+    def __init__(self, state: Path, *, whole: bool = False) -> None:
+        self._path = state / ("history.duckdb" if whole else "published.duckdb")
         if not self._path.exists():
             raise NotPublished(f"no record at {state}: start a node with `polybracket run`")
         for attempt in range(20):
@@ -265,6 +287,10 @@ class Published:
             raise NotPublished(f"position {position_id} is not known here")
         return found[0]
 
+    def is_told(self, position_id: str) -> bool:
+        """Whether the story of this position is here."""
+        return bool(self._rows("SELECT 1 FROM events WHERE position_id = ? LIMIT 1", position_id))
+
     def fills(self, position_id: str) -> list[dict[str, Any]]:
         """What changed hands, in the order of time."""
         sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY time"
@@ -295,3 +321,22 @@ class Published:
             shown = ", ".join(f"epoch_ns({n}) AS {n}" if n in times else n for n in names)
             relation = self._connection.execute(f"SELECT {shown} FROM ({sql})", list(values))
         return [dict(zip(names, r, strict=True)) for r in relation.fetchall()]
+
+
+def history(state: Path) -> Published:
+    """Everything a running node ever recorded, copied anew.
+
+    Raises
+    ------
+    NotPublished
+        If the node does not answer.
+    """
+    wanted = state / _WANTED
+    wanted.touch()
+    given_up = time.monotonic() + _ANSWER_SECONDS
+    while wanted.exists():
+        if time.monotonic() > given_up:
+            wanted.unlink(missing_ok=True)
+            raise NotPublished("the node did not copy its history in time; is it busy or stopped?")
+        time.sleep(0.05)
+    return Published(state, whole=True)

@@ -22,7 +22,7 @@ from positions.cli.output import (
 )
 from positions.cli.requests import PositionId, resolve
 from positions.locks import holder
-from positions.published import NotPublished, Published
+from positions.published import RECENT_POSITIONS, NotPublished, Published, history
 from positions.record import iso, to_json
 from positions.story import tell
 
@@ -42,6 +42,16 @@ def _open(state: Path) -> Published:
         fail(str(e))
 
 
+def _whole(folder: Path) -> Published:
+    """Everything: a stopped node's copy has it; a running one is asked for it."""
+    if holder(folder) is None:
+        return _open(folder)
+    try:
+        return history(folder)
+    except NotPublished as e:
+        fail(str(e))
+
+
 def positions(
     everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="A live table; Ctrl-C ends it.")] = False,
@@ -55,6 +65,9 @@ def positions(
         return
     with _open(folder) as copy:
         rows, line = copy.positions(everything=everything), age_line(folder, copy.node())
+    if everything and len(rows) >= RECENT_POSITIONS:
+        with _whole(folder) as copy:
+            rows = copy.positions(everything=True)
     if as_json:
         print_json(rows)
         return
@@ -81,7 +94,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     """Show everything about one position, and its story event by event."""
     folder = state_dir(state)
     position_id = resolve(folder, position)
-    with _open(folder) as copy:
+    with _told(folder, position_id) as copy:
         try:
             row = copy.position(position_id)
         except NotPublished as e:
@@ -98,6 +111,12 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     for event in story:
         typer.echo(f"{event['time'][11:23].rstrip('Z'):<12}  {tell(event)}")
     typer.echo(line, err=True)
+
+
+def _told(folder: Path, position_id: str) -> Published:
+    """The copy with the story of a position: an older one is asked of the running node."""
+    copy = _open(folder)
+    return copy if copy.is_told(position_id) else _whole(folder)
 
 
 def markets(
