@@ -123,19 +123,91 @@ class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     command: tuple[str, ...] = ()
 
 
+class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where Polymarket is.
+
+    Parameters
+    ----------
+    clob
+        The REST address of the order book, such as "https://clob.polymarket.com".
+    websocket
+        The address that the channels' names are put behind.
+    gamma
+        The REST address of the markets.
+    data
+        The REST address of what wallets hold.
+    """
+
+    clob: str = "https://clob.polymarket.com"
+    websocket: str = "wss://ws-subscriptions-clob.polymarket.com/ws/"
+    gamma: str = "https://gamma-api.polymarket.com"
+    data: str = "https://data-api.polymarket.com"
+
+    def __post_init__(self) -> None:
+        for name in ("clob", "gamma", "data"):
+            _address(name, getattr(self, name), ("https://", "http://127.0.0.1:"))
+        _address("websocket", self.websocket, ("wss://", "ws://127.0.0.1:"))
+        if not self.websocket.endswith("/"):
+            raise ValueError(f"websocket was {self.websocket}, must end with /")
+
+
+class SafetySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds when the node or its prices stop.
+
+    Parameters
+    ----------
+    dead_man
+        What the venue takes back when the node is dead: "entries" (each expires within a quarter of
+        an hour and is renewed), "all" orders of the wallet, or nothing ("off").
+    stale_seconds
+        How long an outcome's prices may be silent before the book is read to check them.
+    """
+
+    dead_man: Literal["entries", "all", "off"] = "entries"
+    stale_seconds: int = 10
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stale_seconds <= 600:
+            raise ValueError(f"stale_seconds was {self.stale_seconds}, must be from 1 to 600")
+
+
+class WalletSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The kind of wallet; its keys come from the environment alone.
+
+    Parameters
+    ----------
+    signature_type
+        0 a wallet of one's own, 1 an account by e-mail, 2 a browser wallet's proxy, 3 a deposit
+        wallet.
+    """
+
+    signature_type: int = 0
+
+    def __post_init__(self) -> None:
+        if self.signature_type not in (0, 1, 2, 3):
+            raise ValueError(f"signature_type was {self.signature_type}, must be 0, 1, 2 or 3")
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One node's settings.
 
     Parameters
     ----------
     mode
-        What the node trades on; `replay` needs neither network nor key.
+        `replay` plays recorded data; `paper` trades on live data with simulated money; `live`
+        trades with money. Only `live` needs a key.
     state
         The folder of the node's record, relative to the working directory.
+    really_trade
+        Whether a `live` node may start without being told so on the command line.
     """
 
-    mode: Literal["replay"]
+    mode: Literal["replay", "paper", "live"]
     state: str
+    really_trade: bool = False
+    venue: VenueSettings = field(default_factory=VenueSettings)
+    wallet: WalletSettings = field(default_factory=WalletSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     account: AccountSettings = field(default_factory=AccountSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -161,6 +233,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             sale_lasts=self.exits.sale_seconds * SECOND,
             floor_price=self.exits.floor_price,
         )
+
+
+def _address(name: str, value: str, beginnings: tuple[str, ...]) -> None:
+    if not value.startswith(beginnings):
+        raise ValueError(f"{name} was {value!r}, must begin with {' or '.join(beginnings)}")
 
 
 def _positive(name: str, value: Decimal) -> None:

@@ -1,0 +1,95 @@
+"""The wallet's keys: from the environment, or a `.env` that only its owner can read.
+
+They live in one struct whose text never shows them, and go from there to the clients alone.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from msgspec import Struct
+
+KEY = "POLYMARKET_PK"
+FUNDER = "POLYMARKET_FUNDER"
+API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
+_KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+_ADDRESS_FORM = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+class WalletError(ValueError):
+    """The wallet cannot be used; says what to set, never what was set."""
+
+
+class Wallet(Struct, frozen=True, repr_omit_defaults=True):
+    """One wallet: its private key, who funds it, and the API's credentials."""
+
+    key: str
+    funder: str
+    api_key: str
+    api_secret: str
+    api_passphrase: str
+
+    def __repr__(self) -> str:
+        return f"Wallet(funder={self.funder!r})"
+
+    __str__ = __repr__
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be written anywhere."""
+        bare = self.key.removeprefix("0x")
+        return (bare, self.api_key, self.api_secret, self.api_passphrase)
+
+
+def environment(folder: Path = Path()) -> Mapping[str, str]:
+    """The process' environment over the `.env` of a folder.
+
+    Raises
+    ------
+    WalletError
+        If others than its owner may read the `.env`.
+    """
+    path = folder / ".env"
+    if not path.exists():
+        return os.environ
+    if path.stat().st_mode & 0o077:
+        raise WalletError(f"{path.absolute()} can be read by others: chmod 600 it")
+    kept = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    return kept | os.environ
+
+
+def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
+    """The wallet that the environment describes.
+
+    Parameters
+    ----------
+    values
+        The environment.
+    needs_api
+        Whether the API's credentials must be there.
+
+    Raises
+    ------
+    WalletError
+        Naming the variable that is missing or malformed; its value is never told.
+    """
+    needed = (KEY, FUNDER, *(API if needs_api else ()))
+    missing = [name for name in needed if not values.get(name)]
+    if missing:
+        how = " (make them with `polybracket credentials`)" if set(missing) <= set(API) else ""
+        raise WalletError(f"{', '.join(missing)} not set in the environment{how}")
+    if not _KEY_FORM.fullmatch(values[KEY]):
+        raise WalletError(
+            f"{KEY} is not a private key: 64 hexadecimal digits, 0x before them or not"
+        )
+    if not _ADDRESS_FORM.fullmatch(values[FUNDER]):
+        raise WalletError(f"{FUNDER} is not an address: 0x and 40 hexadecimal digits")
+    return Wallet(
+        key="0x" + values[KEY].removeprefix("0x"),
+        funder=values[FUNDER],
+        api_key=values.get(API[0], ""),
+        api_secret=values.get(API[1], ""),
+        api_passphrase=values.get(API[2], ""),
+    )
