@@ -43,7 +43,11 @@ from positions.rules import (
 
 
 class Limits(Struct, frozen=True):
-    """What one owner allows. Money in USDC, spans in nanoseconds."""
+    """What one owner allows. Money in USDC, spans in nanoseconds.
+
+    `entry_lasts` is how long an entry stays on the venue's book without being renewed, so that a
+    dead node cannot keep buying; None = until it is cancelled.
+    """
 
     default_stake: Decimal
     max_stake_per_position: Decimal
@@ -51,6 +55,7 @@ class Limits(Struct, frozen=True):
     slip_ticks: int = 3
     sale_lasts: int = 60 * SECOND
     floor_price: Decimal = ZERO
+    entry_lasts: int | None = None
 
 
 class Funds(Struct, frozen=True):

@@ -187,7 +187,7 @@ class Desk:
 
     def list_market(self, market: Market) -> None:
         """Make an outcome known, under its ids and its slug."""
-        market.entries_allowed = not self.halted
+        market.halted = self.halted
         self.markets[market.outcome_id] = market
         self._levels.setdefault(market.outcome_id, Levels())
         for name in (market.market_id, market.slug):
@@ -213,6 +213,15 @@ class Desk:
             if self.positions[position_id].outcome_id == outcome_id:
                 self._woken[position_id] = None
 
+    def feed_changed(self, outcome_id: str, problem: str, now: int) -> None:
+        """The outcome's prices cannot be trusted because of `problem`, or can again ("")."""
+        m = self.markets[outcome_id]
+        before, m.feed_problem = m.feed_problem, problem
+        if problem != before:
+            text = _feed_text(m, problem or before)
+            self._effects.append(Alarm(now, "", "feed", text, is_open=bool(problem)))
+            self.market_changed(outcome_id)
+
     def fact(self, position_id: str, fact: AnyFact) -> None:
         """Queue a fact for the next turn."""
         self._queue.append((position_id, fact))
@@ -237,7 +246,7 @@ class Desk:
     @property
     def has_work(self) -> bool:
         """Whether a turn would do anything."""
-        return bool(self._queue or self._woken)
+        return bool(self._queue or self._woken or self._effects)
 
     # -- the turn ----------------------------------------------------------------------------------
 
@@ -286,7 +295,7 @@ class Desk:
                 self._answer_sale(p, fact)
         else:
             raise RuntimeError(f"no end of judgements in phase {p.phase}")
-        for intent in plan(p, m, now, self.limits.slip_ticks):
+        for intent in plan(p, m, now, self.limits.slip_ticks, self.limits.entry_lasts):
             p = self._note(position_id, _booking(intent, now))
             self._effects.append(Act(p, intent))
 
@@ -466,7 +475,7 @@ class Desk:
     def _set_halted(self, halted: bool) -> None:
         changed, self.halted = halted is not self.halted, halted
         for market in self.markets.values():
-            market.entries_allowed = not halted
+            market.halted = halted
         for position_id in self._open:
             self._woken[position_id] = None
         if changed:
@@ -483,8 +492,13 @@ class Desk:
         return (self.positions[position_id] for position_id in self._open)
 
     def open_alarms(self) -> list[tuple[str, str, str]]:
-        """Every open alarm: position id, kind, text."""
-        return [
+        """Every open alarm: position id ("" for the node's own), kind, text."""
+        feeds = [
+            ("", "feed", _feed_text(m, m.feed_problem))
+            for m in self.markets.values()
+            if m.feed_problem
+        ]
+        return feeds + [
             (position_id, kind, text)
             for position_id in self._open
             for kind, text in open_alarms(self.positions[position_id]).items()
@@ -523,8 +537,14 @@ def _booking(intent: Intent, now: int) -> AnyFact:
 def _has_deadline(p: Position) -> bool:
     """Whether the mere passing of time can concern the position."""
     cancelling = any(o.cancel_sent_at for o in p.orders)
-    expires = p.entry_expires_at is not None and p.entry_ended is None
+    expires = p.entry_ended is None and (
+        p.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
+    )
     return bool(cancelling or expires or p.sale or p.backoffs)
+
+
+def _feed_text(m: Market, problem: str) -> str:
+    return f"{m.slug} {m.outcome}: {problem}; nothing is bought, exits go on"
 
 
 def _or_none(value: Decimal | None) -> str:

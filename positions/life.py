@@ -18,6 +18,8 @@ from positions.rules import Obstacle, micro
 
 ZERO = Decimal(0)
 SECOND = 1_000_000_000
+GTD_MARGIN = 60 * SECOND
+"""The venue expires a GTD order a minute before the time it states."""
 
 
 class Phase(StrEnum):
@@ -339,6 +341,13 @@ class OrderSent(Fact, frozen=True, kw_only=True):
     order: Order
 
 
+class OrderSigned(Fact, frozen=True, kw_only=True):
+    """An order is signed and about to be posted; from now on the venue may know it by its hash."""
+
+    order_id: str
+    venue_order_id: str
+
+
 class OrderAccepted(Fact, frozen=True, kw_only=True):
     """The venue, or the emulator for a stop, has the order."""
 
@@ -348,6 +357,18 @@ class OrderAccepted(Fact, frozen=True, kw_only=True):
 
 class OrderFilled(Fact, frozen=True, kw_only=True):
     """Shares changed hands. `liquidity` is maker or taker; the fee is in USDC."""
+
+    order_id: str
+    trade_id: str
+    role: Role
+    price: Decimal
+    shares: Decimal
+    fee: Decimal
+    liquidity: str
+
+
+class FillReversed(Fact, frozen=True, kw_only=True):
+    """A trade that was told failed to settle on the chain: nothing changed hands after all."""
 
     order_id: str
     trade_id: str
@@ -431,8 +452,10 @@ AnyFact = (
     | BidVanished
     | BidReturned
     | OrderSent
+    | OrderSigned
     | OrderAccepted
     | OrderFilled
+    | FillReversed
     | OrderClosed
     | CancelSent
     | CancelRefused
@@ -547,6 +570,13 @@ def _order_sent(p: Position, f: OrderSent) -> Position:
     return p
 
 
+def _order_signed(p: Position, f: OrderSigned) -> Position:
+    order = _find(p, f.order_id)
+    if order is None:
+        return p
+    return replace(p, orders=_swap(p, replace(order, venue_order_id=f.venue_order_id)))
+
+
 def _order_accepted(p: Position, f: OrderAccepted) -> Position:
     order = _find(p, f.order_id)
     if order is None:
@@ -555,7 +585,7 @@ def _order_accepted(p: Position, f: OrderAccepted) -> Position:
     order = replace(
         order,
         state=OrderState.WORKING if working else order.state,
-        venue_order_id=f.venue_order_id,
+        venue_order_id=f.venue_order_id or order.venue_order_id,
     )
     backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
     return replace(p, orders=_swap(p, order), backoffs=backoffs)
@@ -596,6 +626,30 @@ def _order_filled(p: Position, f: OrderFilled) -> Position:
     return replace(p, orders=_drop(p, order), backoffs=backoffs)
 
 
+def _fill_reversed(p: Position, f: FillReversed) -> Position:
+    undone = f"{f.trade_id} reversed"
+    if f.trade_id not in p.trades or undone in p.trades:
+        return p
+    amount = f.price * f.shares
+    p = replace(p, trades=(*p.trades, undone), dust=False)
+    if f.role is Role.ENTRY:
+        return replace(
+            p,
+            bought=p.bought - f.shares,
+            cost=p.cost - amount,
+            buy_fees=p.buy_fees - f.fee,
+        )
+    p = replace(
+        p,
+        sold=p.sold - f.shares,
+        proceeds=p.proceeds - amount,
+        sell_fees=p.sell_fees - f.fee,
+    )
+    if p.sale is not None and f.role is Role.EXIT:
+        p = replace(p, sale=replace(p.sale, sold=p.sale.sold - f.shares))
+    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
+
+
 def _exit_reason(p: Position, role: Role) -> ExitReason:
     if role is Role.TARGET:
         return ExitReason.TARGET
@@ -611,7 +665,9 @@ def _order_closed(p: Position, f: OrderClosed) -> Position:
         return _failed(p, order.role, f.time)
     if order.immediate:
         return p if order.filled > 0 else replace(p, attempts=p.attempts + 1)
-    asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED)
+    asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED) or (
+        order.expires_at is not None and f.time >= order.expires_at - GTD_MARGIN
+    )
     return p if asked_for else _failed(p, order.role, f.time)
 
 
@@ -703,8 +759,10 @@ _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     BidVanished: _bid_vanished,
     BidReturned: _bid_returned,
     OrderSent: _order_sent,
+    OrderSigned: _order_signed,
     OrderAccepted: _order_accepted,
     OrderFilled: _order_filled,
+    FillReversed: _fill_reversed,
     OrderClosed: _order_closed,
     CancelSent: _cancel_sent,
     CancelRefused: _noted,

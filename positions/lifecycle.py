@@ -75,6 +75,15 @@ LIFE: dict[tuple[Phase, Phase], tuple[type[Fact], ...]] = {
     (P.DISPUTED, P.WAITING): (OrderFilled, Triggered),
 }
 LIFE[(P.DISPUTED, P.EXITING)] = (Triggered, OrderFilled)
+_BOUGHT = (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DUST, P.DISPUTED)
+_SOLD = (P.LEAVING, P.CLOSED, P.DUST, P.DISPUTED)
+UNDONE: frozenset[tuple[Phase, Phase]] = frozenset(
+    {(P.ENTERING, P.FILLING), (P.FILLING, P.ENTERING)}
+    | {(held, none) for held in _BOUGHT for none in (P.LEAVING, P.CANCELLED, P.CLOSED)}
+    | {(over, again) for over in _SOLD for again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING)}
+    | {(any_, P.DISPUTED) for any_ in P}
+)
+"""Where a failed settlement may lead: what was bought is not held, or what was sold still is."""
 _RARE = frozenset({P.DISPUTED})
 _BEGIN, _END = "<!-- life: made by `make diagram` -->\n", "<!-- /life -->"
 

@@ -14,7 +14,8 @@ class Market(Struct):
 
     `bid` and `ask` are None while that side of the book is empty or nothing was seen yet. `seq`
     counts the views of the book, so that "a newer quote" can be told. `payout` is what a share pays
-    once the market is resolved, None before. `entries_allowed` is False while the node is halted.
+    once the market is resolved, None before. `feed_problem` says what is wrong with the outcome's
+    prices, "" while nothing is: without sound prices nothing is bought.
     """
 
     market_id: str
@@ -33,7 +34,13 @@ class Market(Struct):
     seq: int = 0
     quoted_at: int | None = None
     payout: Decimal | None = None
-    entries_allowed: bool = True
+    halted: bool = False
+    feed_problem: str = ""
+
+    @property
+    def entries_allowed(self) -> bool:
+        """Whether anything may be bought now."""
+        return not self.halted and not self.feed_problem
 
     def show(
         self,

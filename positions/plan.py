@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from positions.life import (
     EXITS,
+    GTD_MARGIN,
     OVER,
     PROTECTED,
     SECOND,
@@ -57,8 +58,6 @@ SELF_TRADE_WAIT = 5 * SECOND
 """How long an exit waits for its own entry to be off the book before it sells all the same."""
 SLIP_WIDENED_MAX = 4
 """An exit that met no bid widens its slip with each attempt, to so many times what is set."""
-GTD_MARGIN = 60 * SECOND
-"""The venue expires a GTD order a minute before the time it states."""
 
 
 class Send(Struct, frozen=True):
@@ -181,11 +180,16 @@ def _bid_gone(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
 # -- the orders that should exist ------------------------------------------------------------------
 
 
-def plan(p: Position, m: Market, now: int, slip_ticks: int) -> list[Intent]:
-    """What to send so that the orders that exist become those that should."""
+def plan(
+    p: Position, m: Market, now: int, slip_ticks: int, entry_lasts: int | None = None
+) -> list[Intent]:
+    """What to send so that the orders that exist become those that should.
+
+    An entry is sent to last `entry_lasts` nanoseconds and renewed when two thirds of that are over.
+    """
     intents: list[Intent] = [
-        *_cancel_unwanted(p, m, now),
-        *_entry(p, m, now),
+        *_cancel_unwanted(p, m, now, entry_lasts),
+        *_entry(p, m, now, entry_lasts),
         *_target(p, m, now),
         *_stop(p, m, now),
         *_exit(p, m, now, slip_ticks),
@@ -198,12 +202,27 @@ def plan(p: Position, m: Market, now: int, slip_ticks: int) -> list[Intent]:
     return intents
 
 
-def _cancel_unwanted(p: Position, m: Market, now: int) -> Iterator[Cancel]:
+def _cancel_unwanted(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Cancel]:
     for order in p.orders:
         asked = order.state is OrderState.CANCELLING
         unanswered = now >= order.cancel_sent_at + CANCEL_AGAIN_AFTER
-        if not _is_wanted(order, p, m) and (unanswered or not asked):
+        unwanted = not _is_wanted(order, p, m) or _is_to_be_renewed(order, p, m, now, entry_lasts)
+        if unwanted and (unanswered or not asked):
             yield Cancel(order.id)
+
+
+def _is_to_be_renewed(
+    order: Order, p: Position, m: Market, now: int, entry_lasts: int | None
+) -> bool:
+    """Whether an entry is to be replaced by one that lasts longer.
+
+    Not where its remainder is too small to be sent again: that one is left to expire.
+    """
+    if order.role is not Role.ENTRY or order.expires_at is None or entry_lasts is None:
+        return False
+    if order.expires_at == _expiry(p, order.sent_at, None) or order.leaves < m.minimum_size:
+        return False
+    return now >= order.sent_at + entry_lasts * 2 // 3
 
 
 def _is_wanted(order: Order, p: Position, m: Market) -> bool:
@@ -224,13 +243,21 @@ def _wants_entry(p: Position, m: Market) -> bool:
     return p.entry_ended is None and m.entries_allowed and m.payout is None
 
 
-def _entry(p: Position, m: Market, now: int) -> Iterator[Send]:
+def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
+    """The time that an entry states to the venue; None = it is good till cancelled."""
+    ends = [
+        *([] if p.entry_expires_at is None else [p.entry_expires_at]),
+        *([] if entry_lasts is None else [now + entry_lasts]),
+    ]
+    return min(ends) + GTD_MARGIN if ends else None
+
+
+def _entry(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Send]:
     price = floor_to(p.max_bid_price, m.tick)
     size = floor_to(p.remaining, SIZE_STEP)
     if not _wants_entry(p, m) or _entries(p) or size < m.minimum_size or price <= 0:
         return
     if p.may_send(Role.ENTRY, now):
-        until = p.entry_expires_at
         yield Send(
             _order(
                 m,
@@ -239,7 +266,7 @@ def _entry(p: Position, m: Market, now: int) -> Iterator[Send]:
                 price,
                 size,
                 post_only=p.post_only,
-                expires_at=None if until is None else until + GTD_MARGIN,
+                expires_at=_expiry(p, now, entry_lasts),
             )
         )
 

@@ -14,6 +14,7 @@ from positions.life import (
     ZERO,
     AnyFact,
     ExitReason,
+    FillReversed,
     OrderFilled,
     Phase,
     Position,
@@ -139,17 +140,18 @@ def story(p: Position, fact: AnyFact) -> dict[str, Any]:
 
 
 def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:
-    """The fill that a fact states, if it states one."""
-    if isinstance(fact, OrderFilled):
+    """The fill that a fact states, if it states one; one that is undone has negative shares."""
+    if isinstance(fact, OrderFilled | FillReversed):
+        sign = 1 if isinstance(fact, OrderFilled) else -1
         return {
             "position_id": p.id,
             "order_id": fact.order_id,
             "trade_id": fact.trade_id,
             "time": fact.time,
             "side": "buy" if fact.role is Role.ENTRY else "sell",
-            "shares": fact.shares,
+            "shares": fact.shares * sign,
             "price": fact.price,
-            "fee": fact.fee,
+            "fee": fact.fee * sign,
             "liquidity": fact.liquidity,
             "role": fact.role.value,
         }

@@ -94,6 +94,11 @@ def _order_filled(e: _Event) -> str:
     return f"{verb} {_number(e['shares'])} at {_number(e['price'])} ({e['role']}), {fee}{slip}"
 
 
+def _fill_reversed(e: _Event) -> str:
+    what = f"{_number(e['shares'])} at {_number(e['price'])}"
+    return f"the trade of {what} ({e['role']}) failed to settle: it is undone"
+
+
 def _order_closed(e: _Event) -> str:
     why = f": {e['reason']}" if e["reason"] else ""
     return f"order {_short(e)} {e['end']}{why}"
@@ -122,7 +127,9 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "bid_returned": lambda e: f"the book has a bid again: {_number(e['bid'])}",
     "order_sent": _order_sent,
     "order_accepted": lambda e: f"order {_short(e)} is working",
+    "order_signed": lambda e: f"order {_short(e)} is signed as {e['venue_order_id']}",
     "order_filled": _order_filled,
+    "fill_reversed": _fill_reversed,
     "order_closed": _order_closed,
     "cancel_sent": lambda e: f"cancel order {_short(e)}",
     "cancel_refused": lambda e: f"order {_short(e)} was not cancelled: {e['reason']}",
@@ -136,7 +143,7 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
 }
 
-ROUTINE = frozenset({"order_accepted", "cancel_sent", "stop_moved"})
+ROUTINE = frozenset({"order_signed", "order_accepted", "cancel_sent", "stop_moved"})
 """Kinds that are part of the record but not worth a line on the terminal."""
 
 

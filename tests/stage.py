@@ -46,8 +46,8 @@ def market(**changes: Any) -> Market:
 class Stage:
     """Plays cues on a desk with one market and remembers what came of them."""
 
-    def __init__(self, **changes: Any) -> None:
-        self.desk = Desk(LIMITS, cash=D(1000), strict=True)
+    def __init__(self, limits: Limits = LIMITS, **changes: Any) -> None:
+        self.desk = Desk(limits, cash=D(1000), strict=True)
         self.market = market(**changes)
         self.desk.list_market(self.market)
         self.now = START
@@ -206,6 +206,34 @@ def late(role: Role, shares: str, price: str) -> Cue:
             fee=D(0),
             liquidity="maker",
         )
+
+    return play
+
+
+def reversed_(role: Role, shares: str, price: str, number: int = -1) -> Cue:
+    """A trade told before failed to settle: the last one, or the one of this number."""
+
+    def play(s: Stage) -> list[str]:
+        return s.fact(
+            life.FillReversed,
+            order_id=f"{ID}-1",
+            trade_id=f"T-{s.trades if number < 0 else number}",
+            role=role,
+            price=D(price),
+            shares=D(shares),
+            fee=D(0),
+            liquidity="maker",
+        )
+
+    return play
+
+
+def feed(problem: str) -> Cue:
+    """The outcome's prices cannot be trusted any more, or can again ("")."""
+
+    def play(s: Stage) -> list[str]:
+        s.desk.feed_changed(TOKEN, problem, s.now)
+        return s.run()
 
     return play
 

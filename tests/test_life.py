@@ -24,7 +24,7 @@ from positions.life import (
     Sale,
     SaleEnd,
 )
-from positions.lifecycle import LIFE, refresh
+from positions.lifecycle import LIFE, UNDONE, refresh
 from positions.record import story
 from positions.rules import Obstacle
 from positions.story import tell
@@ -56,6 +56,7 @@ BASE = Position(
     created_at=START,
     sell_price=D("0.70"),
     stop_loss_price=D("0.45"),
+    trades=("BUY",),
 )
 BOUGHT = {"bought": D(100), "cost": D(55), "entry_ended": EntryEnd.COMPLETE}
 SALE = Sale("C", D(40), D("0.50"), START + 60)
@@ -136,6 +137,16 @@ def facts(kind: type[Fact]) -> list[Any]:
                 for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
                 for s in ("1", "100")
             ]
+        case "OrderSigned":
+            return [kind(**t, order_id=o, venue_order_id="0xabc") for o in orders]
+        case "FillReversed":
+            rest = {"price": D("0.5"), "fee": D(0), "liquidity": "taker", "order_id": "P-9"}
+            return [
+                kind(**t, trade_id=n, role=r, shares=D(s), **rest)
+                for n in ("BUY", "never seen")
+                for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
+                for s in ("5", "100")
+            ]
         case "OrderClosed":
             return [kind(**t, order_id=o, end=e) for o in orders for e in OrderEnd]
         case "StopReleased":
@@ -162,15 +173,25 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> 
                 continue  # the venue pays what is held
             if kind is life.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
                 continue  # nothing is bought any more
+            undone = before.bought if getattr(fact, "role", None) is Role.ENTRY else before.sold
+            if kind is life.FillReversed and undone < fact.shares:
+                continue  # only what was traded can be undone
             after = life.apply(before, fact)
             assert after.seq == before.seq + (after is not before)
             if after.phase is not phase:
-                allowed = LIFE.get((phase, after.phase), ())
-                assert kind in allowed, f"{phase} -> {after.phase} by {kind.__name__}"
+                step = (phase, after.phase)
+                allowed = (
+                    step in UNDONE if kind is life.FillReversed else kind in LIFE.get(step, ())
+                )
+                assert allowed, f"{phase} -> {after.phase} by {kind.__name__}"
             if isinstance(fact, life.OrderFilled):
                 sign = 1 if fact.role is Role.ENTRY else -1
                 assert after.held == before.held + sign * fact.shares
                 assert life.apply(after, fact) is after, "a trade counts once"
+            elif isinstance(fact, life.FillReversed) and fact.trade_id in before.trades:
+                sign = -1 if fact.role is Role.ENTRY else 1
+                assert after.held == before.held + sign * fact.shares
+                assert life.apply(after, fact) is after, "a trade is undone once"
             else:
                 paid = fact.shares if isinstance(fact, life.Settled) else 0
                 assert after.held == before.held - paid

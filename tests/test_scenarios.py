@@ -5,13 +5,16 @@ Each row is a cue and the orders that it must cause; the last line names the pha
 
 from typing import Any
 
+import msgspec
 import pytest
 from stage import (
+    LIMITS,
     Stage,
     accepted,
     batch,
     cancel_refused,
     ended,
+    feed,
     filled,
     late,
     later,
@@ -20,12 +23,13 @@ from stage import (
     rejected,
     released,
     resolved,
+    reversed_,
     submit,
     tick,
     turn,
 )
 
-from positions.life import Phase, Role
+from positions.life import SECOND, OrderEnd, Phase, Role
 
 ENTRY, TARGET, STOP, EXIT = Role.ENTRY, Role.TARGET, Role.STOP, Role.EXIT
 CALM = quote("0.53", "0.56")
@@ -236,7 +240,7 @@ SCENARIOS: dict[str, list[Any]] = {
         *held(sell_price=None), (quote("0.40", "0.42"), ["cancel stop", "sell 100 @0.37"]), (ended(STOP), []),
         (filled(EXIT, "98.98", "0.40"), []), (ended(EXIT), []), Phase.WAITING],
     "an exit at a fine tick takes the cent below so that no tail is left": [
-        *held(sell_price=None, size="100"), (tick("0.001"), []), (filled(ENTRY, "0", "0.55") if False else turn(), []),
+        *held(sell_price=None, size="100"), (tick("0.001"), []),
         (quote("0.405", "0.42"), ["cancel stop", "sell 100 @0.402"]), Phase.EXITING],
     # -- by hand -----------------------------------------------------------------------------------
     "cash out all: the target off the book, then the sale, the stop armed to the end": [
@@ -284,6 +288,57 @@ SCENARIOS: dict[str, list[Any]] = {
         (quote("0.41", "0.42"), ["sell 10 @0.38"]), Phase.EXITING],
     "more sold than held is disputed, and nothing more is sent": [
         *stopped(), (filled(EXIT, "100", "0.40"), []), (late(EXIT, "10", "0.40"), []), (later(60), []), Phase.DISPUTED],
+    # -- settlements that fail -----------------------------------------------------------------------
+    "a buy that failed to settle is not held: its stop and target go": [
+        *held(), (reversed_(ENTRY, "100", "0.55"), ["cancel target", "cancel stop"]), (ended(TARGET), []), (ended(STOP), []),
+        Phase.CANCELLED],
+    "a part of a buy that failed to settle shrinks the stop and is not bought again": [
+        (CALM, []), (submit(sell_price=None), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]),
+        (filled(ENTRY, "60", "0.55"), ["move 100 @0.45"]), (reversed_(ENTRY, "60", "0.55"), ["move 40 @0.45"]), Phase.HOLDING],
+    "a target's sale that failed to settle is protected and offered again": [
+        *held(), (filled(TARGET, "100", "0.70"), ["cancel stop"]), (ended(STOP), []),
+        (reversed_(TARGET, "100", "0.70"), ["offer 100 @0.70", "arm 100 @0.45"]), Phase.HOLDING],
+    "a stop's sale that failed to settle is sold again": [
+        *stopped(), (filled(EXIT, "100", "0.40"), []), (reversed_(EXIT, "100", "0.40"), []),
+        (quote("0.39", "0.42"), ["sell 100 @0.36"]), Phase.EXITING],
+    "a trade that failed to settle is undone once": [
+        *held(sell_price=None), (reversed_(ENTRY, "100", "0.55"), ["cancel stop"]), (reversed_(ENTRY, "100", "0.55"), []),
+        (ended(STOP), []), Phase.CANCELLED],
+    "a failed settlement of a trade never told changes nothing": [
+        *held(), (reversed_(ENTRY, "100", "0.55", 7), []), Phase.HOLDING],
+    "a buy that failed to settle after its shares were sold is disputed": [
+        *stopped(), (filled(EXIT, "100", "0.40"), []), (reversed_(ENTRY, "100", "0.55", 1), []), Phase.DISPUTED],
+    # -- prices that cannot be trusted ---------------------------------------------------------------
+    "without sound prices the entry is taken back, and sent again with them": [
+        (CALM, []), (submit(), [BUY]), (feed("silent"), ["cancel entry"]), (ended(ENTRY), []), (feed(""), [BUY]), Phase.ENTERING],
+    "without sound prices what is held stays protected, and its stop still sells": [
+        *held(sell_price=None), (feed("silent"), []), (quote("0.45", "0.47"), ["cancel stop", "sell 100 @0.42"]), Phase.EXITING],
+}
+LASTING = msgspec.structs.replace(LIMITS, entry_lasts=900 * SECOND)
+RENEWALS: dict[str, list[Any]] = {
+    "an entry states when it ends, with the venue's margin": [
+        (submit(), ["buy 100 @0.55 until +960s"]), Phase.ENTERING],
+    "an entry is renewed when two thirds of its time are over": [
+        (submit(), ["buy 100 @0.55 until +960s"]), (later(599), []), (later(1), ["cancel entry"]),
+        (ended(ENTRY), ["buy 100 @0.55 until +1560s"]), Phase.ENTERING],
+    "a renewal waits for the old order's end": [
+        (submit(), ["buy 100 @0.55 until +960s"]), (later(630), ["cancel entry"]), (later(4), []), (later(1), ["cancel entry"]),
+        (filled(ENTRY, "20", "0.55"), ["arm 20 @0.45", "offer 20 @0.70"][::-1]), (ended(ENTRY), ["buy 80 @0.55 until +1595s"]), Phase.FILLING],
+    "a remainder below the venue's minimum is not renewed and ends the entry": [
+        (submit(sell_price=None), ["buy 100 @0.55 until +960s"]), (filled(ENTRY, "95.01", "0.55"), ["arm 95.01 @0.45"]), (later(899), []),
+        (later(1), []), (ended(ENTRY, OrderEnd.EXPIRED), []), Phase.HOLDING],
+    "a remainder of the venue's minimum is renewed": [
+        (submit(sell_price=None), ["buy 100 @0.55 until +960s"]), (filled(ENTRY, "95", "0.55"), ["arm 95 @0.45"]), (later(630), ["cancel entry"]),
+        (ended(ENTRY), ["buy 5 @0.55 until +1590s"]), Phase.FILLING],
+    "the owner's own end is not renewed": [
+        (submit(expires="10m"), ["buy 100 @0.55 until +660s"]), (later(599), []), (later(1), ["cancel entry"]), (ended(ENTRY), []),
+        Phase.CANCELLED],
+    "an end of the owner's beyond the order's is reached by renewals": [
+        (submit(expires="20m"), ["buy 100 @0.55 until +960s"]), (later(630), ["cancel entry"]),
+        (ended(ENTRY), ["buy 100 @0.55 until +1260s"]), (later(569), []), (later(1), ["cancel entry"]), (ended(ENTRY), []), Phase.CANCELLED],
+    "an entry that expired while it could not be renewed is no failure and is sent again": [
+        (submit(), ["buy 100 @0.55 until +960s"]), (later(900), ["cancel entry"]), (ended(ENTRY, OrderEnd.EXPIRED), ["buy 100 @0.55 until +1860s"]),
+        Phase.ENTERING],
 }
 # fmt: on
 
@@ -295,3 +350,27 @@ def test_scenario(name: str) -> None:
     for number, (cue, expected) in enumerate(rows):
         assert cue(stage) == expected, f"row {number}"
     assert stage.position.phase is phase
+
+
+@pytest.mark.parametrize("name", RENEWALS)
+def test_renewal(name: str) -> None:
+    *rows, phase = RENEWALS[name]
+    stage = Stage(LASTING)
+    for number, (cue, expected) in enumerate(rows):
+        assert cue(stage) == expected, f"row {number}"
+    assert stage.position.phase is phase
+    assert not stage.position.backoffs
+
+
+def test_unsound_prices_are_an_alarm_until_they_are_sound() -> None:
+    stage = Stage()
+    feed("silent for 12 s")(stage)
+    feed("silent for 13 s")(stage)
+    feed("")(stage)
+    feed("")(stage)
+    assert [(a.kind, a.is_open) for a in stage.alarms] == [
+        ("feed", True),
+        ("feed", True),
+        ("feed", False),
+    ]
+    assert "silent for 12 s; nothing is bought, exits go on" in stage.alarms[0].text

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from decimal import Decimal
 
+from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
 
 from positions import life
@@ -37,7 +38,8 @@ class World:
         self.rng = random.Random(seed)
         self.now = START
         self.market = market(tick=self.rng.choice((CENT, CENT, D("0.001"))))
-        self.desk = Desk(LIMITS, cash=D(1000), strict=True)
+        lasts = self.rng.choice((None, None, 60 * SECOND))
+        self.desk = Desk(replace(LIMITS, entry_lasts=lasts), cash=D(1000), strict=True)
         self.desk.list_market(self.market)
         self.venue = SimulatedPolymarket(D(1000))
         self.venue.list_token(TOKEN, self.market.tick, D(5), D("0.04"))
@@ -66,6 +68,8 @@ class World:
             self.quote()
         if self.rng.random() < 0.04:
             self.command()
+        if self.rng.random() < 0.03:
+            self.desk.feed_changed(TOKEN, self.rng.choice(("", "silent")), self.now)
         self.turn()
         if self.rng.random() < 0.5:
             self.now += self.rng.choice((SECOND // 5, SECOND, 7 * SECOND))
@@ -302,4 +306,4 @@ class World:
         excused = p.released_seq is not None or Role.STOP in p.backoffs
         assert armed or excused, "held without a stop"
         if p.entry_ended is not None and is_dust(p.held, self.market.tick):
-            assert p.locked > 0 or self.mail
+            assert p.locked > 0 or p.live(Role.ENTRY) or self.mail
