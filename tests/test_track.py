@@ -1,0 +1,129 @@
+"""What the venue says of an order gives the same end in every sequence, told once or twice."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import permutations
+
+import pytest
+
+from venues.polymarket.track import (
+    Accepted,
+    Canceled,
+    Filled,
+    News,
+    Rejected,
+    Settlement,
+    Track,
+    Trade,
+    Undone,
+)
+
+D = Decimal
+Said = Callable[[Track], list[News]]
+
+
+def trade(number: int, shares: str, status: Settlement = Settlement.MATCHED) -> Said:
+    made = Trade(f"T-{number}", D("0.5"), D(shares), is_maker=False, time=number, status=status)
+    return lambda t: t.traded(made)
+
+
+def placed(t: Track) -> list[News]:
+    return t.placed()
+
+
+def ended(matched: str | None) -> Said:
+    return lambda t: t.ended(None if matched is None else D(matched), "done")
+
+
+def play(said: list[Said], shares: str = "8") -> tuple[Track, list[News]]:
+    track = Track(D(shares))
+    return track, [news for say in said for news in say(track)]
+
+
+def held(news: list[News]) -> Decimal:
+    filled = sum((n.trade.shares for n in news if isinstance(n, Filled)), D(0))
+    return filled - sum((n.trade.shares for n in news if isinstance(n, Undone)), D(0))
+
+
+WHOLE = [placed, trade(1, "3"), trade(2, "5")]
+PART = [placed, trade(1, "3"), trade(2, "2"), ended("5")]
+SETTLED = [trade(1, "8"), trade(1, "8", Settlement.MINED), trade(1, "8", Settlement.CONFIRMED)]
+FAILED = [placed, trade(1, "8"), trade(1, "8", Settlement.FAILED)]
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize(
+    ("said", "shares", "is_cancelled"),
+    [(WHOLE, "8", False), (PART, "5", True), (SETTLED, "8", False), (FAILED, "0", False)],
+)
+def test_every_sequence_ends_alike(
+    said: list[Said], shares: str, is_cancelled: bool, twice: bool
+) -> None:
+    for order in permutations(said * 2 if twice and len(said) == 3 else said):
+        track, news = play([*order, *order] if twice else list(order))
+        assert held(news) == D(shares)
+        assert sum(isinstance(n, Accepted) for n in news) <= 1
+        assert sum(isinstance(n, Canceled) for n in news) == is_cancelled
+        assert track.is_over
+        assert not track.lacks_trades
+        if is_cancelled:
+            assert isinstance(news[-1], Canceled), "the end comes after every fill"
+
+
+def test_an_end_that_matched_more_than_was_told_waits_for_the_trades() -> None:
+    track, news = play([placed, ended("5"), trade(1, "3")])
+    assert [type(n) for n in news] == [Accepted, Filled]
+    assert track.lacks_trades
+    assert not track.is_over
+    assert [type(n) for n in track.traded(Trade("T-2", D(1), D(2), True, 1, Settlement.MINED))] == [
+        Filled,
+        Canceled,
+    ]
+    assert track.is_over
+
+
+def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:
+    track, news = play([placed, trade(1, "3"), ended(None)])
+    assert [type(n) for n in news] == [Accepted, Filled, Canceled]
+    late = track.traded(Trade("T-2", D(1), D(2), True, 1, Settlement.MATCHED))
+    assert [type(n) for n in late] == [Filled, Canceled], "a late fill ends the order again"
+    assert late[0].is_late  # type: ignore[union-attr]
+    whole = track.traded(Trade("T-3", D(1), D(3), True, 1, Settlement.MATCHED))
+    assert [type(n) for n in whole] == [Filled], "a whole order needs no end"
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ([], [Rejected]),
+        ([placed], [Accepted, Canceled]),
+        ([trade(1, "3")], [Accepted, Filled, Canceled]),
+        ([trade(1, "8")], [Accepted, Filled]),
+        ([ended("0")], [Canceled]),
+    ],
+)
+def test_only_an_order_that_the_venue_never_had_is_rejected(
+    before: list[Said], expected: list[type]
+) -> None:
+    _, news = play([*before, lambda t: t.rejected("no")])
+    assert [type(n) for n in news] == expected
+
+
+def test_a_rejected_order_that_trades_after_all_is_told_as_late() -> None:
+    track, _ = play([lambda t: t.rejected("not found")])
+    assert track.is_rejected
+    news = track.traded(Trade("T-1", D(1), D(8), True, 1, Settlement.MATCHED))
+    assert [type(n) for n in news] == [Accepted, Filled] or [type(n) for n in news] == [Filled]
+    assert news[-1].is_late  # type: ignore[union-attr]
+
+
+def test_a_trade_that_failed_before_it_was_told_never_counts() -> None:
+    _, news = play([placed, trade(1, "8", Settlement.FAILED), trade(1, "8")])
+    assert [type(n) for n in news] == [Accepted]
+
+
+def test_only_trades_that_may_still_fail_are_unsettled() -> None:
+    for status in Settlement:
+        track, _ = play([trade(1, "8", status)])
+        final = status in (Settlement.CONFIRMED, Settlement.FAILED)
+        assert track.has_unsettled is not final

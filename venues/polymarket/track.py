@@ -1,0 +1,169 @@
+"""What the venue has said of one order, in whatever sequence it said it.
+
+The venue tells of an order on several ways at once: the reply to its POST or DELETE, messages on
+the user channel, answers to questions. They arrive late, twice, in any sequence, or not at all. A
+`Track` takes each of them and gives what is new: an order is accepted once, each trade is filled
+once and undone at most once, and an order ends once everything that it matched has been told. Pure:
+no clock, no connection. Prices are USDC per share, sizes shares.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+ZERO = Decimal(0)
+
+
+class Settlement(StrEnum):
+    """How far a trade has come on the chain."""
+
+    MATCHED = "MATCHED"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+
+
+class Trade(Struct, frozen=True):
+    """Our order's part of one trade, at one price. `time` in nanoseconds."""
+
+    id: str
+    price: Decimal
+    shares: Decimal
+    is_maker: bool
+    time: int
+    status: Settlement
+
+
+class Accepted(Struct, frozen=True):
+    """The venue has the order."""
+
+
+class Filled(Struct, frozen=True):
+    """Shares changed hands. `is_late`: the order had been told to be over."""
+
+    trade: Trade
+    is_late: bool
+
+
+class Undone(Struct, frozen=True):
+    """A trade that was told failed to settle."""
+
+    trade: Trade
+
+
+class Canceled(Struct, frozen=True):
+    """The order is over without having been filled whole."""
+
+    reason: str
+
+
+class Rejected(Struct, frozen=True):
+    """The venue never had the order on its book."""
+
+    reason: str
+
+
+News = Accepted | Filled | Undone | Canceled | Rejected
+
+
+class Track:
+    """One order of ours at the venue.
+
+    Parameters
+    ----------
+    shares
+        Its whole size.
+    """
+
+    def __init__(self, shares: Decimal) -> None:
+        self.shares = shares
+        self._trades: dict[str, Trade] = {}
+        self._is_accepted = False
+        self._ends_at: Decimal | None = None
+        self._reason = ""
+        self._is_over = False
+        self._is_rejected = False
+
+    @property
+    def matched(self) -> Decimal:
+        """Shares of all trades told so far, failed ones included."""
+        return sum((t.shares for t in self._trades.values()), ZERO)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is expected: filled whole, or its end is told."""
+        return self._is_over or self.matched >= self.shares
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether it was told that the venue never had the order."""
+        return self._is_rejected
+
+    @property
+    def lacks_trades(self) -> bool:
+        """Whether the order ended with more matched than was told: the trades must be asked for."""
+        return self._ends_at is not None and self.matched < self._ends_at
+
+    @property
+    def has_unsettled(self) -> bool:
+        """Whether a trade may still fail."""
+        return any(t.status not in _FINAL for t in self._trades.values())
+
+    def placed(self) -> list[News]:
+        """The venue says that it has the order."""
+        if self._is_accepted or self._is_over:
+            return []
+        self._is_accepted = True
+        return [Accepted()]
+
+    def traded(self, trade: Trade) -> list[News]:
+        """The venue tells of a trade, or of how far it has come."""
+        before = self._trades.get(trade.id)
+        if before is not None:
+            if before.status is Settlement.FAILED:
+                return []  # told out of sequence: what failed stays so
+            self._trades[trade.id] = trade
+            return [Undone(before)] if trade.status is Settlement.FAILED else []
+        self._trades[trade.id] = trade
+        news: list[News] = []
+        if trade.status is not Settlement.FAILED:
+            news = [*self.placed(), Filled(trade, is_late=self._is_over)]
+        if self._is_over and self.matched < self.shares:
+            return [*news, Canceled(self._reason)]  # the late fill opened the order again
+        return news + self._end()
+
+    def ended(self, matched: Decimal | None, reason: str = "") -> list[News]:
+        """The venue says that the order is over.
+
+        Parameters
+        ----------
+        matched
+            Shares that it matched in all; None where the venue does not say, which ends the order
+            at what was told so far.
+        reason
+            Why, in the venue's words.
+        """
+        if self._is_over:
+            return []
+        self._ends_at = self.matched if matched is None else min(matched, self.shares)
+        self._reason = reason
+        return self._end()
+
+    def rejected(self, reason: str) -> list[News]:
+        """The venue says that it never took the order."""
+        if self._is_over or self._is_accepted or self._trades:
+            return self.ended(None, reason)
+        self._is_over = self._is_rejected = True
+        self._reason = reason
+        return [Rejected(reason)]
+
+    def _end(self) -> list[News]:
+        if self._ends_at is None or self.matched < self._ends_at:
+            return []
+        self._is_over = True
+        return [] if self.matched >= self.shares else [Canceled(self._reason)]
+
+
+_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})

@@ -1,0 +1,132 @@
+"""What the venue sends, read leniently: exact numbers, and only the fields that are needed.
+
+The adapter's own schemas refuse a whole message for an unknown word or a missing field, and lose
+what it said. Foreign data is never trusted to be well-formed: what cannot be read raises
+`Unreadable`, and the caller asks the venue instead.
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from venues.polymarket.track import Settlement, Trade
+
+_NANOS = 1_000_000_000
+_ONE = Decimal(1)
+_TRADE_ID_LENGTH = 36
+"""What Nautilus lets a trade's id be."""
+
+
+class Unreadable(ValueError):
+    """A message of the venue that makes no sense."""
+
+
+def messages(raw: bytes) -> list[dict[str, Any]]:
+    """The objects in one frame, which may be one, a list of them, or a bare word such as PONG."""
+    try:
+        data = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        if raw.strip().isalpha():
+            return []
+        raise Unreadable(f"is not JSON: {raw[:80]!r}") from None
+    found = data if isinstance(data, list) else [data]
+    return [m for m in found if isinstance(m, dict)]
+
+
+def number(values: Mapping[str, Any], name: str) -> Decimal:
+    """A number that must be there, at or above zero."""
+    try:
+        value = Decimal(str(values[name]))
+    except (KeyError, InvalidOperation):
+        raise Unreadable(f"{name} was {values.get(name)!r}, must be a number") from None
+    if not value.is_finite() or value < 0:
+        raise Unreadable(f"{name} was {value}, must be a number at or above 0")
+    return value
+
+
+def text(values: Mapping[str, Any], name: str) -> str:
+    """A text that must be there."""
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise Unreadable(f"{name} was {value!r}, must be text")
+    return value
+
+
+def is_live(order: Mapping[str, Any]) -> bool:
+    """Whether an order, as the venue describes it, may still be filled."""
+    return str(order.get("status", "")).upper() in ("LIVE", "DELAYED", "UNMATCHED")
+
+
+def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:
+    """The hashes of all orders that took part in a trade."""
+    yield str(trade.get("taker_order_id", ""))
+    for maker in _makers(trade):
+        yield str(maker.get("order_id", ""))
+
+
+def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
+    """An order's parts of a trade: one for each price at which it traded.
+
+    A taker that met several makers is told at one price; what each of them asked is what it paid. A
+    maker of the other outcome stands for its complement: buying No at 0.40 is selling Yes at 0.60.
+
+    Raises
+    ------
+    Unreadable
+        If the trade does not say what changed hands.
+    """
+    try:
+        status = Settlement(text(trade, "status").upper().removeprefix("TRADE_STATUS_"))
+    except ValueError:
+        raise Unreadable(f"status was {trade.get('status')!r}, is not known") from None
+    trade_id = text(trade, "id")
+    time = int(number(trade, "match_time")) * _NANOS
+    parts = []
+    for maker in _makers(trade):
+        if maker.get("order_id") == order_id:
+            parts.append((number(maker, "price"), number(maker, "matched_amount")))
+    if parts:
+        return _trades(trade_id, order_id, parts, time, status, is_maker=True)
+    if trade.get("taker_order_id") != order_id:
+        return []
+    levels = _levels(trade)
+    return _trades(trade_id, order_id, levels, time, status, is_maker=False)
+
+
+def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
+    size = number(trade, "size")
+    by_price: dict[Decimal, Decimal] = {}
+    for maker in _makers(trade):
+        price = number(maker, "price")
+        if maker.get("asset_id") != trade.get("asset_id"):
+            price = _ONE - price
+        by_price[price] = by_price.get(price, Decimal(0)) + number(maker, "matched_amount")
+    if sum(by_price.values()) == size:
+        return sorted(by_price.items())
+    return [(number(trade, "price"), size)]
+
+
+def _makers(trade: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    makers = trade.get("maker_orders") or []
+    return [m for m in makers if isinstance(m, dict)] if isinstance(makers, list) else []
+
+
+def _trades(
+    trade_id: str,
+    order_id: str,
+    parts: list[tuple[Decimal, Decimal]],
+    time: int,
+    status: Settlement,
+    *,
+    is_maker: bool,
+) -> list[Trade]:
+    made = []
+    for index, (price, shares) in enumerate(parts):
+        if not 0 < price < 1:
+            raise Unreadable(f"price was {price}, must be between 0 and 1")
+        ending = f"-{order_id[-6:]}" + (f"-{index}" if len(parts) > 1 else "")
+        short = trade_id[: _TRADE_ID_LENGTH - len(ending)] + ending
+        made.append(Trade(short, price, shares, is_maker, time, status))
+    return [t for t in made if t.shares > 0]
