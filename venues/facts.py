@@ -1,15 +1,19 @@
-"""What the venue says of our orders that Nautilus has no event for.
+"""What the venue says that Nautilus has no event for. It goes over the message bus.
 
 A trade that failed to settle, or one of an order that was told to have been rejected: Nautilus'
-orders cannot take them any more, but the ledger must. They go over the message bus.
+orders cannot take them any more, but the ledger must. And whether an outcome's prices can be
+trusted: Nautilus keeps the last quote however old it is.
 """
 
 from msgspec import Struct
+from nautilus_trader.model.identifiers import InstrumentId
 
 from positions.life import AnyFact
 
 VENUE_FACTS = "venue.facts"
 """The topic that `VenueFact`s are published on."""
+FEEDS = "venue.feeds"
+"""The topic that `FeedState`s are published on."""
 
 
 class VenueFact(Struct, frozen=True):
@@ -17,3 +21,10 @@ class VenueFact(Struct, frozen=True):
 
     client_order_id: str
     fact: AnyFact
+
+
+class FeedState(Struct, frozen=True):
+    """What is wrong with an outcome's prices; "" = nothing any more."""
+
+    instrument_id: InstrumentId
+    problem: str

@@ -83,10 +83,11 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
         raise Unreadable(f"status was {trade.get('status')!r}, is not known") from None
     trade_id = text(trade, "id")
     time = int(number(trade, "match_time")) * _NANOS
-    parts = []
-    for maker in _makers(trade):
-        if maker.get("order_id") == order_id:
-            parts.append((number(maker, "price"), number(maker, "matched_amount")))
+    parts = [
+        (number(maker, "price"), number(maker, "matched_amount"))
+        for maker in _makers(trade)
+        if maker.get("order_id") == order_id
+    ]
     if parts:
         return _trades(trade_id, order_id, parts, time, status, is_maker=True)
     if trade.get("taker_order_id") != order_id:

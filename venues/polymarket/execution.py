@@ -1,0 +1,565 @@
+"""Polymarket's execution client, hardened.
+
+A thin subclass of the adapter's: what the adapter does well (signing, the channel, the account) is
+its own, and each override names the defect that it mends. All that the venue says of an order goes
+through one `Track`, so that lost, late, doubled and swapped messages end alike, and whatever is not
+known is asked of the venue until it is.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
+    get_polymarket_token_id,
+)
+from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
+from nautilus_trader.adapters.polymarket.http.conversion import (
+    convert_tif_to_polymarket_order_type,
+)
+from nautilus_trader.adapters.polymarket.websocket.client import (
+    PolymarketWebSocketChannel,
+    PolymarketWebSocketClient,
+)
+from nautilus_trader.core.nautilus_pyo3 import WebSocketClientError
+from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model.identifiers import TradeId, VenueOrderId
+from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.model.orders import Order
+from py_clob_client_v2.clob_types import OrderPayload, TradeParams
+from py_clob_client_v2.exceptions import PolyApiException
+
+from positions import life
+from positions.life import Role
+from positions.rules import taker_fee
+from venues.facts import VENUE_FACTS, VenueFact
+from venues.polymarket import wire
+from venues.polymarket.clob import teach_tick
+from venues.polymarket.track import (
+    Accepted,
+    Canceled,
+    Filled,
+    News,
+    Rejected,
+    Track,
+    Trade,
+    Undone,
+)
+from venues.polymarket.wire import Unreadable
+
+_NANOS = 1_000_000_000
+_NO_MATCH = "no orders found to match"
+"""The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
+_DUPLICATE = "duplicat"
+"""The venue's words for an order that it has already."""
+WATCH_SECONDS = 5.0
+SWEEP_EVERY = 6
+"""Watches between two looks at every order."""
+ANSWER_SECONDS = 2.0
+"""How long an answer of the venue may take before it is asked for."""
+UNSETTLED_SECONDS = 60.0
+KEPT = 10_000
+"""Orders that are over and still known, for what is said of them late."""
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between two questions about an order whose fate is unknown."""
+_GONE_AFTER = {True: 2.0, False: 15.0}
+"""Seconds after which an order that the venue does not know was never taken, by whether it is
+immediate: one that rests could still arrive, and be bought twice."""
+
+Signed = Callable[[str, str, Callable[[], None]], None]
+"""Is told an order's id and hash before it is posted, and calls back when it may be."""
+
+
+class DiscreetWebSocketClient(PolymarketWebSocketClient):
+    """The adapter's websocket client, without the credentials in its log.
+
+    Defect: a message that cannot be sent is logged whole, with the API's secret in it. Can go when
+    the adapter leaves `auth` out.
+    """
+
+    async def _send(self, client_id: int, msg: dict[str, Any]) -> None:
+        client = self._clients.get(client_id)
+        if client is None:
+            self._log.warning(f"ws-client {client_id}: not connected, nothing sent")
+            return
+        try:
+            await client.send_text(msgspec.json.encode(msg))
+        except WebSocketClientError as e:
+            self._log.warning(f"ws-client {client_id}: {e!s}")
+
+
+class LiveOrder:
+    """An order of ours, and what is known of it at the venue."""
+
+    def __init__(self, order: Order, venue_order_id: str, now: float) -> None:
+        self.order = order
+        self.venue_order_id = venue_order_id
+        self.track = Track(order.quantity.as_decimal())
+        self.signed_at = now
+        self.cancelled_at: float | None = None
+        self.posted = asyncio.Event()
+        self.is_unwanted = False
+        self.is_unknown = False
+        self.is_asked_about = False
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it fills at once or is killed."""
+        return bool(self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK))
+
+    @property
+    def role(self) -> Role:
+        """What it is for."""
+        return Role(self.order.tags[0])
+
+
+class HardenedExecutionClient(PolymarketExecutionClient):
+    """Carries orders to Polymarket, and everything that becomes of them back.
+
+    Parameters
+    ----------
+    signed
+        Records an order's hash; a buy is posted only once that is on disk.
+    """
+
+    def __init__(self, *args: Any, signed: Signed, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._signed = signed
+        self._by_hash: dict[str, LiveOrder] = {}
+        self._by_id: dict[str, LiveOrder] = {}
+        self._watching: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        # Defect: nothing is asked for after the user channel was down, and what it would have said
+        # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
+        self._ws_client = DiscreetWebSocketClient(
+            self._clock,
+            base_url=self._config.base_url_ws,
+            channel=PolymarketWebSocketChannel.USER,
+            handler=self._handle_ws_message,
+            handler_reconnect=self._ask_about_all,
+            loop=self._loop,
+            auth=self._ws_auth,
+            max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
+            proxy_url=self._config.proxy_url,
+        )
+
+    # -- the connection ----------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        await super()._connect()
+        await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
+        self._watching = self._loop.create_task(self._watch())
+
+    async def _disconnect(self) -> None:
+        for task in (self._watching, self._refreshing):
+            if task is not None:
+                task.cancel()
+        await super()._disconnect()
+
+    async def prepare(self, instrument_id: Any) -> None:
+        """Make everything ready that an order of this instrument will need.
+
+        Defect: the user channel is opened by the first order, too late for what is said of it, and
+        not at all for orders of an earlier run. Can go when the adapter opens it at the start.
+        """
+        await self._maintain_active_market(instrument_id)
+
+    # -- submitting --------------------------------------------------------------------------------
+
+    async def _submit_order(self, command: SubmitOrder) -> None:
+        """Defect: an exception before or while signing leaves the order without any event, for
+        ever. Can go when the adapter's own `_submit_order` answers each with a denial.
+        """
+        order = command.order
+        try:
+            if order.order_type != OrderType.LIMIT:
+                raise ValueError(f"{order.type_string()} orders are never sent")
+            instrument = self._cache.instrument(order.instrument_id)
+            if order.side == OrderSide.BUY:
+                await self._maintain_active_market(order.instrument_id)
+            else:
+                # An exit never waits for the channel: its fills can be asked for.
+                self.create_task(self._maintain_active_market(order.instrument_id))
+            tick = instrument.price_increment.as_decimal().normalize()
+            teach_tick(self._http_client, get_polymarket_token_id(instrument.id), f"{tick:f}")
+            await self._submit_limit_order(command, instrument)
+        except Exception as e:
+            if order.client_order_id.value in self._by_id:
+                raise
+            self.generate_order_denied(
+                order.strategy_id,
+                order.instrument_id,
+                order.client_order_id,
+                _said(e),
+                self._clock.timestamp_ns(),
+            )
+
+    async def _post_signed_order(
+        self,
+        order: Order,
+        signed_order: Any,
+        post_only: bool = False,
+        order_type_override: Any = None,  # noqa: ARG002  (the adapter's signature)
+        base_quantity: Any = None,  # noqa: ARG002
+        expected_venue_order_id: VenueOrderId | None = None,
+    ) -> None:
+        """Defects: messages that overtake the POST's reply are held back for it, a 5xx counts as a
+        refusal although the venue may have taken the order, and the reply itself is no acceptance.
+        Can go when the adapter registers the hash before it posts and asks about what is unknown.
+        """
+        if expected_venue_order_id is None:
+            raise ValueError("the order's hash cannot be told")
+        live = LiveOrder(order, expected_venue_order_id.value, self._loop.time())
+        self._remember(live)
+        self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
+        try:
+            await self._note_hash(live)
+            if live.is_unwanted:
+                self._tell(live, live.track.ended(Decimal(0), "taken back before it was posted"))
+                return
+            live.signed_at = self._loop.time()
+            kind = convert_tif_to_polymarket_order_type(order.time_in_force)
+            reply = await asyncio.to_thread(
+                self._http_client.post_order, signed_order, kind, post_only
+            )
+        except Exception as e:
+            self._take_failure(live, e)
+        else:
+            self._take_reply(live, reply)
+        finally:
+            live.posted.set()
+
+    async def _note_hash(self, live: LiveOrder) -> None:
+        ready: asyncio.Future[None] = self._loop.create_future()
+
+        def go() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        self._signed(live.order.client_order_id.value, live.venue_order_id, go)
+        if live.order.side == OrderSide.BUY:
+            await ready
+
+    def _take_reply(self, live: LiveOrder, reply: Any) -> None:
+        if not isinstance(reply, dict) or not reply.get("success", False):
+            why = reply.get("errorMsg") or reply.get("error") if isinstance(reply, dict) else reply
+            self._refuse(live, str(why or "refused without a reason"))
+            return
+        self._tell(live, live.track.placed())
+        if live.is_immediate:
+            self._ask_later(live, ANSWER_SECONDS / 4)
+
+    def _take_failure(self, live: LiveOrder, error: Exception) -> None:
+        status = getattr(error, "status_code", None)
+        was_seen = status is None or status >= 500 or _DUPLICATE in _said(error).lower()
+        if was_seen or not isinstance(error, PolyApiException):
+            live.is_unknown = True
+            self._log.warning(f"{live.order.client_order_id}: fate unknown: {_said(error)}")
+            self._ask(live)
+        else:
+            self._refuse(live, _said(error))
+
+    def _refuse(self, live: LiveOrder, why: str) -> None:
+        if _NO_MATCH in why:
+            self._tell(live, live.track.ended(Decimal(0), why))
+        else:
+            self._tell(live, live.track.rejected(why))
+
+    # -- cancelling --------------------------------------------------------------------------------
+
+    async def _cancel_order(self, command: CancelOrder) -> None:
+        """Defects: the reply that lists an order as cancelled is not taken as its cancel, and a
+        cancel asked for while the order is being posted is forgotten. Can go when the adapter does
+        both.
+        """
+        live = self._by_id.get(command.client_order_id.value)
+        if live is None:
+            self._refuse_cancel(command, "the order was never posted")
+            return
+        live.is_unwanted = True
+        await live.posted.wait()
+        if live.track.is_over:
+            return
+        live.cancelled_at = self._loop.time()
+        try:
+            reply = await asyncio.to_thread(
+                self._http_client.cancel_order, OrderPayload(orderID=live.venue_order_id)
+            )
+            cancelled = reply.get("canceled") or []
+            reasons = reply.get("not_canceled") or {}
+        except Exception as e:
+            self._ask(live)
+            self._refuse_cancel(command, _said(e))
+            return
+        if live.venue_order_id in cancelled:
+            self._tell(live, live.track.ended(None))
+            self._ask_later(live, ANSWER_SECONDS / 2)  # for what it matched before
+            return
+        await self._look_up(live)
+        if not live.track.is_over:
+            self._refuse_cancel(command, str(reasons.get(live.venue_order_id) or "not cancelled"))
+
+    def _refuse_cancel(self, command: CancelOrder, why: str) -> None:
+        self.generate_order_cancel_rejected(
+            command.strategy_id,
+            command.instrument_id,
+            command.client_order_id,
+            command.venue_order_id,
+            why,
+            self._clock.timestamp_ns(),
+        )
+
+    # -- the user channel --------------------------------------------------------------------------
+
+    def _handle_ws_message(self, raw: bytes) -> None:
+        """Defects: a message with a word that the schema does not know is lost (the cancel of a
+        killed FAK order among them), an order that ends before its last fill is told stays open, a
+        fill after that is dropped, and a trade that fails to settle is never undone. Can go when
+        the adapter reads leniently and keeps each order's fills and end together.
+        """
+        try:
+            for message in wire.messages(raw):
+                if message.get("event_type") == "order":
+                    self._take_order(message)
+                elif message.get("event_type") == "trade":
+                    self._take_trade(message)
+        except Unreadable as e:
+            self._log.warning(f"a message of the user channel was not understood: {e}")
+            self._loop.create_task(self._ask_about_all())
+
+    def _take_order(self, message: dict[str, Any]) -> None:
+        live = self._by_hash.get(wire.text(message, "id"))
+        if live is None:
+            return
+        kind = str(message.get("type", "")).upper()
+        status = str(message.get("status", "")).upper()
+        if kind == "PLACEMENT":
+            self._tell(live, live.track.placed())
+        elif kind == "CANCELLATION" or status == "MATCHED":
+            matched = wire.number(message, "size_matched")
+            self._tell(live, live.track.ended(matched, "" if kind == "UPDATE" else status.lower()))
+        if live.track.lacks_trades:
+            self._ask_later(live, ANSWER_SECONDS / 4)
+
+    def _take_trade(self, message: dict[str, Any]) -> None:
+        for order_id in wire.order_ids(message):
+            live = self._by_hash.get(order_id)
+            if live is not None:
+                for trade in wire.trades_of(order_id, message):
+                    self._tell(live, live.track.traded(trade))
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = self._loop.create_task(self._refresh_cash())
+
+    async def _refresh_cash(self) -> None:
+        await asyncio.sleep(0.5)  # several trades of one order need one look
+        try:
+            await self._update_account_state()
+        except Exception as e:
+            self._log.warning(f"the balance could not be read: {_said(e)}")
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    async def _look_up(self, live: LiveOrder) -> bool | None:
+        """Ask the venue about an order: whether it has or had it; None where it did not answer."""
+        try:
+            order = await asyncio.to_thread(self._http_client.get_order, live.venue_order_id)
+        except PolyApiException as e:
+            if e.status_code != 404:
+                return None
+            order = None
+        except Exception:
+            return None
+        try:
+            if not isinstance(order, dict) or not order.get("id"):
+                return await self._look_up_gone(live)
+            matched = wire.number(order, "size_matched")
+            if matched > live.track.matched or live.track.has_unsettled:
+                await self._look_up_trades(live)
+            self._tell(live, live.track.placed())
+            if not wire.is_live(order):
+                self._tell(live, live.track.ended(matched, str(order.get("status", "")).lower()))
+        except (Unreadable, PolyApiException) as e:
+            self._log.warning(f"{live.order.client_order_id} could not be looked up: {_said(e)}")
+            return None
+        return True
+
+    async def _look_up_gone(self, live: LiveOrder) -> bool:
+        """The venue forgets orders that are over; their trades stay."""
+        await self._look_up_trades(live)
+        if live.track.matched > 0 or not live.is_unknown:
+            self._tell(live, live.track.ended(None, "gone from the venue"))
+            return True
+        return False
+
+    async def _look_up_trades(self, live: LiveOrder) -> None:
+        age = int(self._loop.time() - live.signed_at) + 120
+        since = self._clock.timestamp_ns() // _NANOS - age
+        params = TradeParams(
+            market=get_polymarket_condition_id(live.order.instrument_id), after=since
+        )
+        for trade in await asyncio.to_thread(self._http_client.get_trades, params):
+            for told in wire.trades_of(live.venue_order_id, trade):
+                self._tell(live, live.track.traded(told))
+
+    def _ask(self, live: LiveOrder, after: float = 0.0) -> None:
+        if not live.is_asked_about:
+            live.is_asked_about = True
+            self._spawn(self._find_out(live, after))
+
+    def _ask_later(self, live: LiveOrder, seconds: float) -> None:
+        self._ask(live, seconds)
+
+    async def _find_out(self, live: LiveOrder, after: float) -> None:
+        """Ask until the venue's answer leaves nothing open."""
+        try:
+            await asyncio.sleep(after)
+            if live.track.is_over and not live.track.has_unsettled:
+                return
+            for attempt in range(1_000_000):
+                known = await self._look_up(live)
+                if known:
+                    live.is_unknown = False
+                    if not live.track.lacks_trades:
+                        return
+                elif known is False and self._is_gone(live, attempt):
+                    self._tell(live, live.track.rejected("the venue never took it"))
+                    return
+                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+        finally:
+            live.is_asked_about = False
+
+    def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
+        waited = self._loop.time() - live.signed_at
+        return attempt >= 2 and waited >= _GONE_AFTER[live.is_immediate]
+
+    async def _ask_about_all(self) -> None:
+        for live in [o for o in self._by_hash.values() if o.posted.is_set()]:
+            if not live.track.is_over or live.track.has_unsettled:
+                self._ask(live)
+
+    async def _watch(self) -> None:
+        """Ask about what should have been answered by now; now and then about everything."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            rounds += 1
+            try:
+                if rounds % SWEEP_EVERY == 0:
+                    await self._ask_about_all()
+                    await self._refresh_cash()
+                for live in list(self._by_hash.values()):
+                    if self._is_overdue(live):
+                        self._ask(live)
+                self._forget()
+            except Exception as e:
+                self._log.warning(f"the watch over the orders failed and goes on: {_said(e)}")
+
+    def _is_overdue(self, live: LiveOrder) -> bool:
+        if not live.posted.is_set() or live.track.is_over:
+            return False
+        age = self._loop.time() - live.signed_at
+        cancelled = live.cancelled_at
+        return (live.is_immediate and age > ANSWER_SECONDS) or (
+            cancelled is not None and self._loop.time() - cancelled > ANSWER_SECONDS
+        )
+
+    def _remember(self, live: LiveOrder) -> None:
+        self._by_hash[live.venue_order_id] = live
+        self._by_id[live.order.client_order_id.value] = live
+
+    def _forget(self) -> None:
+        old = self._loop.time() - UNSETTLED_SECONDS
+        for venue_order_id, live in list(self._by_hash.items()):
+            if len(self._by_hash) <= KEPT:
+                return
+            if live.track.is_over and live.signed_at < old:
+                del self._by_hash[venue_order_id]
+                del self._by_id[live.order.client_order_id.value]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self.create_task(work)
+
+    # -- telling -----------------------------------------------------------------------------------
+
+    def _tell(self, live: LiveOrder, news: list[News]) -> None:
+        order, now = live.order, self._clock.timestamp_ns()
+        ids = (
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            VenueOrderId(live.venue_order_id),
+        )
+        for item in news:
+            match item:
+                case Accepted():
+                    self.generate_order_accepted(*ids, now)
+                case Filled(trade):
+                    self._tell_fill(live, trade, ids)
+                case Undone(trade):
+                    self._publish(
+                        live, _fact(life.FillReversed, live, trade, self._fee(live, trade), now)
+                    )
+                case Canceled():
+                    self.generate_order_canceled(*ids, now)
+                case Rejected(reason):
+                    self.generate_order_rejected(*ids[:3], reason, now)
+
+    def _tell_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
+        fee = self._fee(live, trade)
+        if live.track.is_rejected or live.track.matched > live.track.shares:
+            # Nautilus takes no fill of a rejected order and none beyond an order's size, as when
+            # a trade failed to settle and the order was matched again.
+            now = self._clock.timestamp_ns()
+            self._publish(live, _fact(life.OrderFilled, live, trade, fee, now))
+            return
+        order = live.order
+        instrument = self._cache.instrument(order.instrument_id)
+        self.generate_order_filled(
+            *ids,
+            None,
+            TradeId(trade.id),
+            order.side,
+            order.order_type,
+            Quantity.from_str(f"{trade.shares:.{instrument.size_precision}f}"),
+            Price.from_str(f"{trade.price:f}"),
+            pUSD,
+            Money.from_str(f"{fee:.6f} pUSD"),
+            LiquiditySide.MAKER if trade.is_maker else LiquiditySide.TAKER,
+            trade.time,
+        )
+
+    def _fee(self, live: LiveOrder, trade: Trade) -> Decimal:
+        if trade.is_maker:
+            return Decimal(0)
+        instrument = self._cache.instrument(live.order.instrument_id)
+        return taker_fee(trade.shares, trade.price, instrument.taker_fee)
+
+    def _publish(self, live: LiveOrder, fact: life.AnyFact) -> None:
+        client_order_id = live.order.client_order_id.value
+        self._msgbus.publish(VENUE_FACTS, VenueFact(client_order_id, fact))
+
+
+def _fact(kind: Any, live: LiveOrder, trade: Trade, fee: Decimal, now: int) -> Any:
+    return kind(
+        time=now,
+        order_id=live.order.client_order_id.value,
+        trade_id=trade.id,
+        role=live.role,
+        price=trade.price,
+        shares=trade.shares,
+        fee=fee,
+        liquidity="maker" if trade.is_maker else "taker",
+    )
+
+
+def _said(error: BaseException) -> str:
+    """An error in one line."""
+    detail = getattr(error, "error_msg", None)
+    if detail is None:
+        return f"{type(error).__name__}: {error}"
+    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()
