@@ -6,14 +6,11 @@ import os
 import shutil
 import sys
 import time
-from decimal import Decimal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from nautilus_trader.common.component import TestClock
 from nautilus_trader.config import (
-    LiveDataClientConfig,
     LiveDataEngineConfig,
-    LiveExecClientConfig,
     LiveExecEngineConfig,
     LiveRiskEngineConfig,
     LoggingConfig,
@@ -29,30 +26,155 @@ from actors.publisher import Publisher
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock
 from positions.published import Copier, NodeRow
+from positions.sent_log import SentLog
 from positions.settings import Settings, SettingsError, load
 from positions.spool import Spool
 from positions.store import Store, StoreError
-from recordings.catalog import Recording
+from positions.wallet import WalletError, environment, wallet
 from recordings.importer import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
-from venues.matching import SimulatedPolymarket
-from venues.replay import Replay, ReplayDataClient, replay_factory
-from venues.simulated import simulated_factory
+from venues.grounds import VENUE, Ground, GroundError, LiveGround, PaperGround, ReplayGround
+from venues.polymarket.clob import UnknownAdapter
 
-VENUE = "POLYMARKET"
+_START_PATIENCE = 800
+"""Looks, each after 50 ms, at whether the node has come up."""
 
 
 def run(settings: Settings) -> int:
     """Run a node until its data ends or it is told to stop; returns the exit code."""
+    if settings.mode == "live" and not settings.really_trade:
+        rule = (
+            "must be allowed by --yes-really-trade, or by really_trade = true: it trades with money"
+        )
+        print(f"polybracket: mode was live, {rule}", file=sys.stderr)
+        return 2
     try:
         with StateLock(settings.state_dir, settings.mode):
-            recording = Recording(Path(settings.replay.catalog))
-            _begin_anew(settings.state_dir)
-            return _run_replay(settings, recording)
-    except (AlreadyRunning, RecordingError, StoreError) as e:
+            return _Node(settings).run()
+    except (
+        AlreadyRunning,
+        GroundError,
+        RecordingError,
+        StoreError,
+        UnknownAdapter,
+        WalletError,
+        OSError,
+    ) as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 1
+
+
+class _Node:
+    """One node and what it is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._state = settings.state_dir
+        self._ground = self._make_ground()
+        _say(self._ground.greeting())
+        if settings.mode != "live":
+            _begin_anew(self._state)
+        self._node = TradingNode(config=_config(settings, self._ground))
+        loop = self._loop = self._node.get_event_loop()
+        # One slow call to the venue must never keep an exit waiting for a thread.
+        loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="venue"))
+        clock = self._ground.clock
+        journal = NodeJournal(self._node.kernel.msgbus, clock or self._node.kernel.clock)
+        path = self._state / "positions.duckdb"
+        self._store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
+        journal.store = self._store
+        journal.sent = SentLog(self._state / "sent.log")
+        desk = Desk(settings.rules(), settings.account.cash)
+        self._strategy = PositionManagerStrategy(desk, journal, clock)
+        self._reader = CommandReader(
+            Spool(self._state), self._store.commands(), journal.refused, clock
+        )
+        self._copier = Copier(
+            self._state,
+            self._store.cursor,
+            desk,
+            self._ground.redeemable,
+            (clock or self._node.kernel.clock).timestamp_ns,
+            NodeRow(
+                mode=settings.mode,
+                pid=os.getpid(),
+                started_at=time.time_ns(),
+                catalog=self._ground.catalog,
+                is_synthetic=self._ground.is_synthetic,
+            ),
+        )
+
+    def _make_ground(self) -> Ground:
+        match self._settings.mode:
+            case "replay":
+                return ReplayGround(self._settings)
+            case "paper":
+                return PaperGround(self._settings)
+            case _:
+                own = wallet(environment())
+                return LiveGround(self._settings, own, lambda *a: self._strategy.signed(*a))
+
+    def run(self) -> int:
+        """Run it to its end."""
+        try:
+            self._build()
+            code = int(self._loop.run_until_complete(self._drive()))
+            self._store.flush()
+            self._copier.publish_last()
+            return code
+        finally:
+            self._store.close()
+            self._node.dispose()
+
+    def _build(self) -> None:
+        trader = self._node.trader
+        for actor in (Narrator(_say), self._reader, Publisher(self._copier.publish)):
+            trader.add_actor(actor)
+        if self._settings.alarms.command:
+            trader.add_actor(AlarmBell(self._settings.alarms.command))
+        trader.add_exec_algorithm(StopHolder(self._ground.clock))
+        trader.add_strategy(self._strategy)
+        self._ground.attach(self._node)
+        self._node.build()
+        self._strategy.finder = self._ground.finder()
+
+    async def _drive(self) -> int:
+        """Start the node, trade to the end of the ground or to Ctrl-C, and stop the node."""
+        running = asyncio.ensure_future(self._node.run_async())
+        for _ in range(_START_PATIENCE):
+            if self._node.trader.is_running or running.done():
+                break
+            await asyncio.sleep(0.05)
+        if not self._node.trader.is_running:
+            print("polybracket: the node did not come up; see the log", file=sys.stderr)
+            await self._node.stop_async()
+            return 1
+        playing = asyncio.ensure_future(
+            self._ground.play(self._node, lambda: self._strategy.is_idle)
+        )
+        await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
+        has_ended = playing.done()
+        if has_ended:
+            _say("the recording has ended")
+        else:
+            playing.cancel()
+        while self._store.pending and not self._store.failure:
+            await asyncio.sleep(0.01)  # what is being written is still to be answered
+        await asyncio.sleep(0.01)
+        if has_ended:
+            await self._node.stop_async()
+        await asyncio.wait({running}, timeout=10)
+        await asyncio.gather(playing, return_exceptions=True)
+        # Nautilus leaves its actors' idle workers behind; a closed loop would complain of them.
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+        error = None if playing.cancelled() else playing.exception()
+        if error is not None:
+            raise error
+        return 0
 
 
 def _begin_anew(state: Path) -> None:
@@ -65,95 +187,8 @@ def _begin_anew(state: Path) -> None:
             shutil.move(path, shelf / path.name)
 
 
-def _run_replay(settings: Settings, recording: Recording) -> int:
-    clock = TestClock()
-    clock.set_time(recording.start_ns)
-    venue = SimulatedPolymarket(settings.account.cash)
-    clients: list[ReplayDataClient] = []
-    node = TradingNode(config=_config(settings))
-    loop = node.get_event_loop()
-    state = settings.state_dir
-    journal = NodeJournal(node.kernel.msgbus, clock)
-    store = Store(state / "positions.duckdb", loop.call_soon_threadsafe, journal.store_failed)
-    try:
-        journal.store = store
-        desk = Desk(settings.rules(), settings.account.cash)
-        strategy = PositionManagerStrategy(desk, journal, clock)
-        reader = CommandReader(Spool(state), store.commands(), journal.refused, clock)
-        about = NodeRow(
-            mode=settings.mode,
-            pid=os.getpid(),
-            started_at=time.time_ns(),
-            catalog=settings.replay.catalog,
-            is_synthetic=recording.is_synthetic,
-        )
-        copier = Copier(
-            state, store.cursor, desk, lambda: venue.redeemable, clock.timestamp_ns, about
-        )
-        for actor in (Narrator(_say), reader, Publisher(copier.publish)):
-            node.trader.add_actor(actor)
-        if settings.alarms.command:
-            node.trader.add_actor(AlarmBell(settings.alarms.command))
-        node.trader.add_exec_algorithm(StopHolder(clock))
-        node.trader.add_strategy(strategy)
-        node.add_data_client_factory(VENUE, replay_factory(recording.instruments, clients.append))
-        node.add_exec_client_factory(VENUE, simulated_factory(venue, clock))
-        node.build()
-        replay = Replay(
-            recording.batches(),
-            clients[0],
-            clock,
-            node.kernel,
-            lambda: strategy.is_idle,
-            settings.replay.pace,
-        )
-        _say(_greeting(settings, recording))
-        code: int = loop.run_until_complete(_drive(node, replay, store))
-        store.flush()
-        copier.publish_last()
-        return code
-    finally:
-        store.close()
-        node.dispose()
-
-
-async def _drive(node: TradingNode, replay: Replay, store: Store) -> int:
-    """Start the node, play the recording to its end or to Ctrl-C, and stop the node."""
-    running = asyncio.ensure_future(node.run_async())
-    for _ in range(200):
-        if node.trader.is_running or running.done():
-            break
-        await asyncio.sleep(0.05)
-    if not node.trader.is_running:
-        print("polybracket: the node did not come up; see the log", file=sys.stderr)
-        await node.stop_async()
-        return 1
-    playing = asyncio.ensure_future(replay.run())
-    await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
-    has_ended = playing.done()
-    if has_ended:
-        _say("the recording has ended")
-    else:
-        playing.cancel()
-    while store.pending and not store.failure:
-        await asyncio.sleep(0.01)  # what is being written is still to be answered
-    await asyncio.sleep(0.01)
-    if has_ended:
-        await node.stop_async()
-    await asyncio.wait({running}, timeout=10)
-    await asyncio.gather(playing, return_exceptions=True)
-    # Nautilus leaves its actors' idle workers behind; a closed loop would complain of them.
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in rest:
-        task.cancel()
-    await asyncio.gather(*rest, return_exceptions=True)
-    error = None if playing.cancelled() else playing.exception()
-    if error is not None:
-        raise error
-    return 0
-
-
-def _config(settings: Settings) -> TradingNodeConfig:
+def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
+    data_client, exec_client = ground.clients()
     return TradingNodeConfig(
         trader_id="POLYBRACKET-001",
         logging=LoggingConfig(
@@ -167,22 +202,16 @@ def _config(settings: Settings) -> TradingNodeConfig:
         data_engine=LiveDataEngineConfig(qsize=1_000_000),
         # Nautilus' own checks deny bursts of exits, and sells when fully invested.
         risk_engine=LiveRiskEngineConfig(bypass=True, qsize=1_000_000),
+        # The execution client asks the venue itself: Nautilus' own checks infer fills without fees.
         exec_engine=LiveExecEngineConfig(
             reconciliation=False, inflight_check_interval_ms=0, qsize=1_000_000
         ),
-        data_clients={VENUE: LiveDataClientConfig()},
-        exec_clients={VENUE: LiveExecClientConfig()},
+        data_clients={VENUE: data_client},
+        exec_clients={VENUE: exec_client},
         timeout_connection=20,
         timeout_post_stop=0.1,
         timeout_disconnection=2,
     )
-
-
-def _greeting(settings: Settings, recording: Recording) -> str:
-    kind = "SYNTHETIC data" if recording.is_synthetic else "recorded data"
-    speed = settings.replay.speed
-    pace = "as fast as possible" if speed == "max" else f"at {Decimal(speed)}x"
-    return f"replaying {kind} {settings.replay.catalog} {pace}; state in {settings.state_dir}"
 
 
 def _say(line: str) -> None:
@@ -196,9 +225,18 @@ def main() -> int:
     parser.add_argument("--catalog", help="replay this catalog")
     parser.add_argument("--speed", help='market seconds per second, or "max"')
     parser.add_argument("--state", help="the folder of the node's record")
+    parser.add_argument(
+        "--yes-really-trade", action="store_true", help="let a live node trade with money"
+    )
     given = parser.parse_args()
     try:
-        settings = load(given.config, catalog=given.catalog, speed=given.speed, state=given.state)
+        settings = load(
+            given.config,
+            catalog=given.catalog,
+            speed=given.speed,
+            state=given.state,
+            really_trade=given.yes_really_trade,
+        )
     except SettingsError as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 from actors.messages import ALARMS, REPLIES, STORY
 from positions.commands import Command, Reply
 from positions.desk import Alarm, Answer, Step
+from positions.sent_log import SentLog
 from positions.store import Store
 
 
@@ -22,6 +23,7 @@ class NodeJournal:
     """
 
     store: Store
+    sent: SentLog
 
     def __init__(self, msgbus: MessageBus, clock: Clock) -> None:
         self._msgbus = msgbus
@@ -30,6 +32,15 @@ class NodeJournal:
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record a step; call back once it is on disk."""
         self.store.step(step, on_commit)
+        self._msgbus.publish(STORY, step)
+
+    def signed(self, order_id: str, venue_order_id: str) -> None:
+        """Record, at once, what the venue may soon know a sale by."""
+        self.sent.write(order_id, venue_order_id)
+
+    def step_signed(self, step: Step) -> None:
+        """Record the step of a sale that `signed` noted."""
+        self.store.step(step, self.sent.recorded)
         self._msgbus.publish(STORY, step)
 
     def answer(self, answer: Answer) -> None:

@@ -504,6 +504,15 @@ class Desk:
             for kind, text in open_alarms(self.positions[position_id]).items()
         ]
 
+    def knows(self, market: str) -> bool:
+        """Whether a request may name this market."""
+        return market_name(market) in self._names
+
+    def awaits_prices(self, market: str) -> bool:
+        """Whether an outcome of this market has not shown its book yet."""
+        tokens = self._names.get(market_name(market), ())
+        return any(self.markets[token].seq == 0 for token in tokens)
+
     def find_market(self, market: str, outcome: str) -> Market | Refusal:
         """The outcome that a request names: by slug, condition id or URL, and name or token id."""
         name = market_name(market)

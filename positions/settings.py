@@ -16,6 +16,9 @@ from msgspec.structs import replace
 from positions.checks import Limits
 from positions.life import SECOND
 
+ENTRY_LASTS = 900 * SECOND
+"""How long an entry of a node that must not outlive it stays on the book without being renewed."""
+
 
 class SettingsError(ValueError):
     """The configuration cannot be used: its owner must change it."""
@@ -232,6 +235,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             slip_ticks=self.exits.slip_ticks,
             sale_lasts=self.exits.sale_seconds * SECOND,
             floor_price=self.exits.floor_price,
+            entry_lasts=ENTRY_LASTS if self.safety.dead_man == "entries" else None,
         )
 
 
@@ -251,6 +255,7 @@ def load(
     catalog: str | None = None,
     speed: str | None = None,
     state: str | None = None,
+    really_trade: bool = False,
 ) -> Settings:
     """The settings in a file, with what the command line overrides.
 
@@ -272,6 +277,11 @@ def load(
             replay = replace(replay, catalog=catalog)
         if speed is not None:
             replay = replace(replay, speed=speed)
-        return replace(settings, replay=replay, state=state or settings.state)
+        return replace(
+            settings,
+            replay=replay,
+            state=state or settings.state,
+            really_trade=really_trade or settings.really_trade,
+        )
     except (msgspec.ValidationError, ValueError) as e:
         raise SettingsError(f"{path}: {e}") from None

@@ -27,13 +27,18 @@ from nautilus_trader.trading.strategy import Strategy
 
 from actors.messages import CommandMessage
 from positions import life
-from positions.commands import decode
+from positions.commands import REFUSED, Reply, Submit, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.life import AnyFact, Order, OrderEnd, Position, Role
 from positions.market import Market
+from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
 from strategies import convert
+from venues.facts import FEEDS, VENUE_FACTS, FeedState, VenueFact
 from venues.one_sided import OneSidedBook
+
+_FIRST_PRICES = 200
+"""Looks, each after 50 ms, at whether a market that was found has shown its prices."""
 
 
 class Journal(Protocol):
@@ -50,6 +55,25 @@ class Journal(Protocol):
 
     def halted(self, halted: bool) -> None:
         """Record whether new entries are off."""
+
+    def signed(self, order_id: str, venue_order_id: str) -> None:
+        """Record, at once, what the venue may soon know a sale by."""
+
+    def step_signed(self, step: Step) -> None:
+        """Record the step of a sale that `signed` noted."""
+
+
+class Finder(Protocol):
+    """Finds markets while the node runs, and makes them known to it."""
+
+    async def find(self, name: str) -> list[BinaryOption]:
+        """The outcomes of the market of a slug, condition id or address; none if there is none.
+
+        Raises
+        ------
+        RuntimeError
+            If the venue did not answer.
+        """
 
 
 class PositionManagerStrategy(Strategy):
@@ -80,7 +104,12 @@ class PositionManagerStrategy(Strategy):
         self._given_clock = clock
         self._markets: dict[InstrumentId, Market] = {}
         self._uncommitted: dict[str, Order] = {}
+        self._unposted: dict[str, Callable[[], None]] = {}
+        self._sought: dict[str, list[Submit]] = {}
+        self._searches: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
+        self.finder: Finder | None = None
+        """Where markets that are not known yet are looked for; None = all are known."""
 
     def register(
         self,
@@ -106,6 +135,8 @@ class PositionManagerStrategy(Strategy):
             self._list(instrument)
         self._listen(OneSidedBook, self._on_one_sided)
         self._listen(CommandMessage, self._on_command)
+        self.msgbus.subscribe(topic=VENUE_FACTS, handler=self._on_venue_fact)
+        self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
         self.clock.set_timer("second", timedelta(seconds=1), callback=self._on_second)
         self._schedule()
 
@@ -173,14 +204,84 @@ class PositionManagerStrategy(Strategy):
         if fact is not None:
             self._fact(position_id, fact)
 
+    def _on_venue_fact(self, message: VenueFact) -> None:
+        self._fact(convert.position_id(ClientOrderId(message.client_order_id)), message.fact)
+
+    def _on_feed(self, feed: FeedState) -> None:
+        market = self._markets.get(feed.instrument_id)
+        if market is not None:
+            now = self.clock.timestamp_ns()
+            self.desk.feed_changed(market.outcome_id, feed.problem, now)
+            self._schedule()
+
     def _on_command(self, message: CommandMessage) -> None:
-        self.desk.command(decode(message.content.encode(), message.command_id))
+        command = decode(message.content.encode(), message.command_id)
+        if (
+            isinstance(command, Submit)
+            and self.finder is not None
+            and not self.desk.knows(command.market)
+        ):
+            self._seek(self.finder, command)
+            return
+        self.desk.command(command)
         self._schedule()
+
+    def _seek(self, finder: Finder, command: Submit) -> None:
+        waiting = self._sought.setdefault(market_name(command.market), [])
+        waiting.append(command)
+        if len(waiting) == 1:
+            search = asyncio.get_running_loop().create_task(self._search(finder, command.market))
+            self._searches.add(search)
+            search.add_done_callback(self._searches.discard)
+
+    async def _search(self, finder: Finder, name: str) -> None:
+        """Find a market, wait for its first prices, and let the commands that named it through."""
+        problem = ""
+        try:
+            for instrument in await finder.find(name):
+                if instrument.id not in self._markets:
+                    self._list(instrument)
+        except RuntimeError as e:
+            problem = str(e)
+        for _ in range(_FIRST_PRICES):
+            if not self.desk.awaits_prices(name):
+                break
+            await asyncio.sleep(0.05)
+        for command in self._sought.pop(market_name(name)):
+            if problem:
+                self._journal.answer(Answer(command, self._unreachable(command, problem)))
+            else:
+                self.desk.command(command)
+        self._schedule()
+
+    def _unreachable(self, command: Submit, problem: str) -> Reply:
+        text = f"VENUE_UNREACHABLE: market was {command.market!r}: {problem}; send it again later"
+        return Reply(
+            id=command.id,
+            status=REFUSED,
+            code="VENUE_UNREACHABLE",
+            message=text,
+            time=self.clock.timestamp_ns(),
+        )
 
     def _on_second(self, _: TimeEvent) -> None:
         self.desk.second_passed()
         if self.desk.has_work:
             self._schedule()
+
+    def signed(self, order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:
+        """An order is signed: `go` is called when it may be posted.
+
+        A buy waits for its hash to be on disk, so that a crash cannot forget it; a sale does not.
+        """
+        if convert.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
+            self._unposted[order_id] = go
+        else:
+            self._journal.signed(order_id, venue_order_id)
+            go()
+        now = self.clock.timestamp_ns()
+        fact = life.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
+        self._fact(convert.position_id(ClientOrderId(order_id)), fact)
 
     # -- the turn ----------------------------------------------------------------------------------
 
@@ -209,6 +310,12 @@ class PositionManagerStrategy(Strategy):
                 self._uncommitted[order.id] = order
                 position = effect.position
                 self._journal.step(effect, lambda: self._committed(position, order))
+            case Step(_, life.OrderSigned(order_id=order_id)):
+                go = self._unposted.pop(order_id, None)
+                if go is None:
+                    self._journal.step_signed(effect)
+                else:
+                    self._journal.step(effect, go)
             case Step():
                 self._journal.step(effect)
             case Act():

@@ -33,11 +33,14 @@ def run(
     catalog: Annotated[str | None, typer.Option(help="Replay this catalog.")] = None,
     speed: Annotated[str | None, typer.Option(help='Market seconds per second, or "max".')] = None,
     state: Annotated[str | None, typer.Option(help="The node's state folder.")] = None,
+    really: Annotated[
+        bool, typer.Option("--yes-really-trade", help="Let a live node trade with money.")
+    ] = False,
 ) -> None:
     """Run the node in the foreground; Ctrl-C stops it, and a replay ends with its data."""
     try:
         state = state or os.environ.get("POLYBRACKET_STATE")
-        settings = load(config, catalog=catalog, speed=speed, state=state)
+        settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)
     except SettingsError as e:
         fail(str(e), 2)
     import node  # Nautilus takes a second to load; no other command needs it

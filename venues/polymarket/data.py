@@ -324,9 +324,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._take_book(self._cache.instrument(instrument_id), snapshot)
         is_changed = was_complete and self._views.get(instrument_id) != before
         if not self._ws_client.is_connected():
-            self._froze(
-                instrument_id, "the channel of its prices is down; its book is read instead"
-            )
+            self._froze(instrument_id, "its channel is down; its book is read instead")
         elif is_changed or instrument_id in self._frozen:
             self._froze(instrument_id, "its prices are silent; its book is read instead")
         else:

@@ -1,0 +1,32 @@
+"""The note of an order outlives the process, and is dropped once the database has it."""
+
+from pathlib import Path
+
+from positions.sent_log import SentLog, SentOrder, read
+
+
+def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:
+    path = tmp_path / "sent.log"
+    assert read(path) == []
+    log = SentLog(path)
+    log.write("P-1", "0xaa")
+    log.write("P-2", "0xbb")
+    with path.open("ab") as file:
+        file.write(b'{"order_id":"P-3","ven')
+    assert read(path) == [SentOrder("P-1", "0xaa"), SentOrder("P-2", "0xbb")]
+    assert path.stat().st_mode & 0o077 == 0
+    log.close()
+
+
+def test_the_file_is_emptied_when_everything_is_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "sent.log"
+    log = SentLog(path)
+    log.write("P-1", "0xaa")
+    log.write("P-2", "0xbb")
+    log.recorded()
+    assert len(read(path)) == 2
+    log.recorded()
+    assert read(path) == []
+    log.write("P-3", "0xcc")
+    assert read(path) == [SentOrder("P-3", "0xcc")]
+    log.close()

@@ -1,0 +1,234 @@
+"""What a node trades on, by its mode: where prices come from and where orders go.
+
+A ground gives a node its clock, its clients and, once it runs, something to wait for: the end of a
+recording, or nothing at all where the market goes on.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from nautilus_trader.common.component import TestClock
+from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
+from nautilus_trader.live.node import TradingNode
+from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
+
+from positions.settings import Settings
+from positions.wallet import Wallet
+from recordings.catalog import Recording
+from strategies.position_manager import Finder
+from venues.matching import SimulatedPolymarket
+from venues.polymarket.execution import Signed
+from venues.polymarket.factories import Polymarket
+from venues.replay import Replay, ReplayDataClient, replay_factory
+from venues.simulated import simulated_factory
+
+VENUE = "POLYMARKET"
+
+
+class GroundError(RuntimeError):
+    """The node cannot trade here now."""
+
+
+class Ground(Protocol):
+    """Where a node trades."""
+
+    clock: TestClock | None
+    """The node's notion of now; None = the wall clock."""
+    catalog: str
+    """The recording that is played, if one is."""
+    is_synthetic: bool
+    is_real: bool
+    """Whether there is a venue beyond this process."""
+
+    def greeting(self) -> str:
+        """What a person is told first.
+
+        Raises
+        ------
+        GroundError
+            If the venue cannot be traded on.
+        """
+
+    def clients(self) -> tuple[Any, Any]:
+        """Nautilus' configurations of the data client and the execution client."""
+
+    def attach(self, node: TradingNode) -> None:
+        """Give the node its clients."""
+
+    def finder(self) -> Finder | None:
+        """Finds markets while the node runs; None = all are known. Asked once the node is built."""
+
+    def redeemable(self) -> Decimal:
+        """What resolved markets have paid and is not cash yet, in USDC."""
+
+    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """Return when there is nothing more to come."""
+
+
+class ReplayGround:
+    """A recording, and a simulated venue."""
+
+    is_real = False
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._recording = Recording(Path(settings.replay.catalog))
+        self._venue = SimulatedPolymarket(settings.account.cash)
+        self._clients: list[ReplayDataClient] = []
+        self.clock: TestClock | None = TestClock()
+        self.clock.set_time(self._recording.start_ns)
+        self.catalog = settings.replay.catalog
+        self.is_synthetic = self._recording.is_synthetic
+
+    def greeting(self) -> str:
+        """What is played, and how fast."""
+        kind = "SYNTHETIC data" if self.is_synthetic else "recorded data"
+        speed = self._settings.replay.speed
+        pace = "as fast as possible" if speed == "max" else f"at {Decimal(speed)}x"
+        return f"replaying {kind} {self.catalog} {pace}; state in {self._settings.state_dir}"
+
+    def clients(self) -> tuple[Any, Any]:
+        """Plain configurations: nothing is connected."""
+        return LiveDataClientConfig(), LiveExecClientConfig()
+
+    def attach(self, node: TradingNode) -> None:
+        """Give the node the recording and the simulated venue."""
+        data = replay_factory(self._recording.instruments, self._clients.append)
+        node.add_data_client_factory(VENUE, data)
+        node.add_exec_client_factory(VENUE, simulated_factory(self._venue, self.clock))
+
+    def finder(self) -> Finder | None:
+        """A recording's markets are all known."""
+        return None
+
+    def redeemable(self) -> Decimal:
+        """What the simulated venue's resolved markets have paid."""
+        return self._venue.redeemable
+
+    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """Play the recording to its end."""
+        replay = Replay(
+            self._recording.batches(),
+            self._clients[0],
+            self.clock,
+            node.kernel,
+            is_idle,
+            self._settings.replay.pace,
+        )
+        await replay.run()
+
+
+class PaperGround:
+    """Live prices, and a simulated venue."""
+
+    clock: TestClock | None = None
+    catalog = ""
+    is_synthetic = False
+    is_real = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._simulated = SimulatedPolymarket(settings.account.cash)
+        self._venue = Polymarket(settings, None, _never_signed)
+
+    def greeting(self) -> str:
+        """Where prices come from, and that no money is at stake."""
+        s = self._settings
+        return (
+            f"paper trading on {s.venue.clob} with {s.account.cash} USDC of simulated money;"
+            f" state in {s.state_dir}"
+        )
+
+    def clients(self) -> tuple[Any, Any]:
+        """The venue's data; a simulated venue for orders."""
+        return self._venue.data_config(), LiveExecClientConfig()
+
+    def attach(self, node: TradingNode) -> None:
+        """Give the node live prices and the simulated venue."""
+        node.add_data_client_factory(VENUE, self._venue.data_factory())
+        node.add_exec_client_factory(VENUE, simulated_factory(self._simulated, None))
+
+    def finder(self) -> Finder | None:
+        """Markets are looked for at the venue."""
+        return self._venue.finder()
+
+    def redeemable(self) -> Decimal:
+        """What the simulated venue's resolved markets have paid."""
+        return self._simulated.redeemable
+
+    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
+        """The market goes on."""
+        await asyncio.Event().wait()
+
+
+class LiveGround:
+    """Polymarket itself.
+
+    Parameters
+    ----------
+    settings
+        Where it is, and what the owner allows.
+    wallet
+        Whose money is traded.
+    signed
+        Records an order's hash before it is posted.
+    """
+
+    clock: TestClock | None = None
+    catalog = ""
+    is_synthetic = False
+    is_real = True
+
+    def __init__(self, settings: Settings, wallet: Wallet, signed: Signed) -> None:
+        self._settings = settings
+        self._wallet = wallet
+        self._venue = Polymarket(settings, wallet, signed)
+
+    def greeting(self) -> str:
+        """The wallet, its money and the caps."""
+        s, client = self._settings, self._venue.client
+        kind = BalanceAllowanceParams(
+            asset_type=AssetType.COLLATERAL, signature_type=s.wallet.signature_type
+        )
+        try:
+            cash = Decimal(str(client.get_balance_allowance(kind)["balance"])) / 10**6
+        except Exception as e:
+            why = getattr(e, "error_msg", None) or type(e).__name__
+            raise GroundError(
+                f"the wallet's balance cannot be read at {s.venue.clob}: {why}"
+            ) from None
+        return (
+            f"LIVE on {s.venue.clob}: wallet {client.get_address()}, funder {self._wallet.funder},"
+            f" {cash:f} USDC\n"
+            f"at most {s.limits.max_stake_per_position} USDC per position and"
+            f" {s.limits.max_total_stake} USDC in all; state in {s.state_dir}"
+        )
+
+    def clients(self) -> tuple[Any, Any]:
+        """The venue's data and orders."""
+        return self._venue.data_config(), self._venue.exec_config()
+
+    def attach(self, node: TradingNode) -> None:
+        """Give the node the venue's clients."""
+        node.add_data_client_factory(VENUE, self._venue.data_factory())
+        node.add_exec_client_factory(VENUE, self._venue.exec_factory())
+
+    def finder(self) -> Finder | None:
+        """Markets are looked for at the venue."""
+        return self._venue.finder()
+
+    def redeemable(self) -> Decimal:
+        """Not known: what is resolved is redeemed at the venue by hand."""
+        return Decimal(0)
+
+    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
+        """The market goes on."""
+        await asyncio.Event().wait()
+
+
+def _never_signed(order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:  # noqa: ARG001
+    sys.exit("an order was signed without a wallet")

@@ -1,0 +1,153 @@
+"""Makes the hardened clients of one node. No secret ever stands in a Nautilus configuration."""
+
+import asyncio
+from typing import Any
+
+from nautilus_trader.adapters.polymarket.common import gamma_markets
+from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
+from nautilus_trader.adapters.polymarket.config import (
+    PolymarketDataClientConfig,
+    PolymarketExecClientConfig,
+)
+from nautilus_trader.adapters.polymarket.providers import (
+    PolymarketInstrumentProvider,
+    PolymarketInstrumentProviderConfig,
+)
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus
+from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
+from py_clob_client_v2.client import ClobClient
+
+from positions.settings import Settings
+from positions.wallet import Wallet
+from venues.gamma import Gamma
+from venues.polymarket.clob import make_client
+from venues.polymarket.data import HardenedDataClient
+from venues.polymarket.execution import HardenedExecutionClient, Signed
+from venues.polymarket.markets import MarketFinder
+
+
+class Polymarket:
+    """One node's connection to the venue: its clients share what they know.
+
+    Parameters
+    ----------
+    settings
+        Where the venue is, and how long silence is borne.
+    wallet
+        Whose orders are signed; None = public data alone.
+    signed
+        Records an order's hash before it is posted.
+    """
+
+    def __init__(self, settings: Settings, wallet: Wallet | None, signed: Signed) -> None:
+        self._settings = settings
+        self._wallet = wallet
+        self._signed = signed
+        self.gamma = Gamma(settings.venue.gamma)
+        # The adapter takes this address from its process' environment alone.
+        gamma_markets.DEFAULT_GAMMA_BASE_URL = settings.venue.gamma
+        self.client: ClobClient = make_client(
+            settings.venue.clob, wallet, settings.wallet.signature_type
+        )
+        self._provider: PolymarketInstrumentProvider | None = None
+        self.data: HardenedDataClient | None = None
+        self.execution: HardenedExecutionClient | None = None
+
+    def provider(self, clock: LiveClock) -> PolymarketInstrumentProvider:
+        """The instruments of the node, shared by its clients."""
+        if self._provider is None:
+            config = PolymarketInstrumentProviderConfig(log_warnings=False)
+            self._provider = PolymarketInstrumentProvider(self.client, clock, config)
+        return self._provider
+
+    def finder(self) -> MarketFinder:
+        """Finds markets once the node is built."""
+        if self.data is None or self._provider is None:
+            raise RuntimeError("the node is not built yet")
+        return MarketFinder(self.gamma, self._provider, self.data.add)
+
+    def data_config(self) -> PolymarketDataClientConfig:
+        """Nautilus' configuration of the data client."""
+        return PolymarketDataClientConfig(
+            base_url_http=self._settings.venue.clob,
+            base_url_ws=self._settings.venue.websocket,
+            # Defect: five seconds pass before the first connection. Can go when that is 0.
+            ws_connection_initial_delay_secs=0.05,
+            ws_connection_delay_secs=0.05,
+            update_instruments_interval_mins=None,
+        )
+
+    def exec_config(self) -> PolymarketExecClientConfig:
+        """Nautilus' configuration of the execution client."""
+        return PolymarketExecClientConfig(
+            signature_type=self._settings.wallet.signature_type,
+            base_url_http=self._settings.venue.clob,
+            base_url_ws=self._settings.venue.websocket,
+            base_url_data_api=self._settings.venue.data,
+        )
+
+    def data_factory(self) -> type[LiveDataClientFactory]:
+        """The factory of the node's data client."""
+        venue = self
+
+        class DataFactory(LiveDataClientFactory):
+            @staticmethod
+            def create(
+                loop: asyncio.AbstractEventLoop,
+                name: str,
+                config: PolymarketDataClientConfig,
+                msgbus: MessageBus,
+                cache: Cache,
+                clock: LiveClock,
+            ) -> HardenedDataClient:
+                venue.data = HardenedDataClient(
+                    loop=loop,
+                    http_client=venue.client,
+                    msgbus=msgbus,
+                    cache=cache,
+                    clock=clock,
+                    instrument_provider=venue.provider(clock),
+                    config=config,
+                    name=name,
+                    stale_seconds=venue._settings.safety.stale_seconds,
+                    resolutions=venue.gamma.payouts,
+                )
+                return venue.data
+
+        return DataFactory
+
+    def exec_factory(self) -> type[LiveExecClientFactory]:
+        """The factory of the node's execution client. Needs a wallet."""
+        venue, wallet = self, self._wallet
+        if wallet is None:
+            raise RuntimeError("orders need a wallet")
+        auth: Any = PolymarketWebSocketAuth(
+            apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.api_passphrase
+        )
+
+        class ExecFactory(LiveExecClientFactory):
+            @staticmethod
+            def create(
+                loop: asyncio.AbstractEventLoop,
+                name: str,
+                config: PolymarketExecClientConfig,
+                msgbus: MessageBus,
+                cache: Cache,
+                clock: LiveClock,
+            ) -> HardenedExecutionClient:
+                venue.execution = HardenedExecutionClient(
+                    loop=loop,
+                    http_client=venue.client,
+                    msgbus=msgbus,
+                    cache=cache,
+                    clock=clock,
+                    instrument_provider=venue.provider(clock),
+                    ws_auth=auth,
+                    config=config,
+                    name=name,
+                    signed=venue._signed,
+                )
+                return venue.execution
+
+        return ExecFactory

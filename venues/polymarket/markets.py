@@ -1,0 +1,62 @@
+"""Finds markets by the names that people use, and makes them known to a running node."""
+
+from collections.abc import Callable
+
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import BinaryOption
+
+from venues.gamma import Gamma, GammaError
+
+
+class VenueUnreachable(RuntimeError):
+    """The venue did not answer, so nothing can be said of the market."""
+
+
+class MarketFinder:
+    """Loads the outcomes of a market that a request names.
+
+    Parameters
+    ----------
+    gamma
+        Tells which market a slug or an address means.
+    provider
+        Loads its outcomes, with tick, minimum and fee.
+    add
+        Makes them known to the node.
+    """
+
+    def __init__(
+        self,
+        gamma: Gamma,
+        provider: PolymarketInstrumentProvider,
+        add: Callable[[list[BinaryOption]], None],
+    ) -> None:
+        self._gamma = gamma
+        self._provider = provider
+        self._add = add
+
+    async def find(self, name: str) -> list[BinaryOption]:
+        """The outcomes of the market; none where the venue knows no such market.
+
+        Raises
+        ------
+        VenueUnreachable
+            If the venue did not answer.
+        """
+        try:
+            market = await self._gamma.find(name)
+            if market is None:
+                return []
+            ids = [
+                InstrumentId.from_str(f"{market.condition_id}-{o.token_id}.POLYMARKET")
+                for o in market.outcomes
+            ]
+            await self._provider.load_ids_async(ids[:1])  # brings every outcome of the market
+        except GammaError as e:
+            raise VenueUnreachable(str(e)) from None
+        except Exception as e:
+            raise VenueUnreachable(f"the market could not be read: {e}") from None
+        found = [i for i in map(self._provider.find, ids) if i is not None]
+        self._add(found)
+        return found
