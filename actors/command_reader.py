@@ -64,7 +64,7 @@ class CommandReader(Actor):
         self._refuse = refuse
         self._given_clock = clock
         self._taken: dict[str, tuple[Path, str]] = {}
-        self._poll_task: asyncio.TimerHandle | None = None
+        self._poll_task: asyncio.Handle | None = None
         self._polls = 0
 
     def register_base(
@@ -74,9 +74,9 @@ class CommandReader(Actor):
         super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
-        """Take up everything that waits, before the first data."""
+        """Take up everything that waits, before the first data but once the strategy listens."""
         self.msgbus.subscribe(topic=REPLIES, handler=self._on_reply)
-        self._poll()
+        self._poll_task = asyncio.get_running_loop().call_soon(self._poll)
 
     def on_stop(self) -> None:
         """Leave what comes from now on to the next start."""
