@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
+from nautilus_trader.common.component import Clock, MessageBus
 from nautilus_trader.config import ActorConfig
 from nautilus_trader.model.data import DataType
 
 from actors.messages import REPLIES, CommandMessage
+from actors.timers import on_this_thread
 from positions.commands import (
     REFUSED,
     VALID_FOR,
@@ -130,13 +131,12 @@ class CommandReader(Actor):
     def _wait_or_deliver(self, command: Command, content: bytes) -> None:
         text = content.decode()
         if command.at is not None and command.at > self.clock.timestamp_ns():
-            self.clock.set_time_alert_ns(
-                f"at-{command.id}", command.at, lambda _: self._deliver(command, text)
-            )
+            deliver = on_this_thread(lambda _: self._deliver(command, text))
+            self.clock.set_time_alert_ns(f"at-{command.id}", command.at, deliver)
         else:
             self._deliver(command, text)
 
-    def _deliver(self, command: Command, text: str, _: TimeEvent | None = None) -> None:
+    def _deliver(self, command: Command, text: str) -> None:
         now = self.clock.timestamp_ns()
         lapsed = _lapsed_at(command)
         wall = command.at is None and command.expires_at is None

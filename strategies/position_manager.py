@@ -26,6 +26,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.trading.strategy import Strategy
 
 from actors.messages import CommandMessage
+from actors.timers import on_this_thread
 from positions import life
 from positions.commands import REFUSED, Reply, Submit, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
@@ -137,7 +138,8 @@ class PositionManagerStrategy(Strategy):
         self._listen(CommandMessage, self._on_command)
         self.msgbus.subscribe(topic=VENUE_FACTS, handler=self._on_venue_fact)
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
-        self.clock.set_timer("second", timedelta(seconds=1), callback=self._on_second)
+        on_second = on_this_thread(self._on_second)
+        self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
         self._schedule()
 
     def _listen(self, data: type, handler: Callable[[Any], None]) -> None:
