@@ -182,6 +182,8 @@ class Desk:
         self._sweep = 0
         self._money: dict[str, tuple[Decimal, Decimal]] = {}
         self._reserved = self._staked = ZERO
+        self._foreign = ZERO
+        self._foreign_text = ""
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -221,6 +223,15 @@ class Desk:
             text = _feed_text(m, problem or before)
             self._effects.append(Alarm(now, "", "feed", text, is_open=bool(problem)))
             self.market_changed(outcome_id)
+
+    def foreign_orders_changed(self, count: int, cost: Decimal, now: int) -> None:
+        """The wallet has so many orders that are not ours; their buys may take `cost` USDC."""
+        self._foreign = cost
+        before, self._foreign_text = self._foreign_text, _foreign_text(count, cost)
+        text = self._foreign_text
+        if text != before:
+            alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
+            self._effects.append(alarm)
 
     def fact(self, position_id: str, fact: AnyFact) -> None:
         """Queue a fact for the next turn."""
@@ -485,7 +496,7 @@ class Desk:
 
     def funds(self) -> Funds:
         """The money as it stands, with what open entries may still take."""
-        return Funds(self.cash, self._reserved, self._staked, self.halted)
+        return Funds(self.cash, self._reserved + self._foreign, self._staked, self.halted)
 
     def open_positions(self) -> Iterable[Position]:
         """The positions of which something may still come."""
@@ -498,11 +509,16 @@ class Desk:
             for m in self.markets.values()
             if m.feed_problem
         ]
-        return feeds + [
-            (position_id, kind, text)
-            for position_id in self._open
-            for kind, text in open_alarms(self.positions[position_id]).items()
-        ]
+        foreign = [("", "foreign_orders", self._foreign_text)] if self._foreign_text else []
+        return (
+            feeds
+            + foreign
+            + [
+                (position_id, kind, text)
+                for position_id in self._open
+                for kind, text in open_alarms(self.positions[position_id]).items()
+            ]
+        )
 
     def knows(self, market: str) -> bool:
         """Whether a request may name this market."""
@@ -554,6 +570,13 @@ def _has_deadline(p: Position) -> bool:
 
 def _feed_text(m: Market, problem: str) -> str:
     return f"{m.slug} {m.outcome}: {problem}; nothing is bought, exits go on"
+
+
+def _foreign_text(count: int, cost: Decimal) -> str:
+    if count == 0:
+        return ""
+    orders = "1 order" if count == 1 else f"{count} orders"
+    return f"{orders} in the wallet not placed by this node; {cost:.2f} USDC are left to its buys"
 
 
 def _or_none(value: Decimal | None) -> str:

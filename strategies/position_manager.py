@@ -35,7 +35,7 @@ from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
 from strategies import convert
-from venues.facts import FEEDS, VENUE_FACTS, FeedState, VenueFact
+from venues.facts import FEEDS, VENUE_FACTS, WALLETS, FeedState, VenueFact, WalletView
 from venues.one_sided import OneSidedBook
 
 _FIRST_PRICES = 200
@@ -138,6 +138,7 @@ class PositionManagerStrategy(Strategy):
         self._listen(CommandMessage, self._on_command)
         self.msgbus.subscribe(topic=VENUE_FACTS, handler=self._on_venue_fact)
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
+        self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
         self._schedule()
@@ -214,6 +215,12 @@ class PositionManagerStrategy(Strategy):
         if market is not None:
             now = self.clock.timestamp_ns()
             self.desk.feed_changed(market.outcome_id, feed.problem, now)
+            self._schedule()
+
+    def _on_wallet(self, wallet: WalletView) -> None:
+        now = self.clock.timestamp_ns()
+        self.desk.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
+        if self.desk.has_work:
             self._schedule()
 
     def _on_command(self, message: CommandMessage) -> None:

@@ -2,8 +2,10 @@
 
 A trade that failed to settle, or one of an order that was told to have been rejected: Nautilus'
 orders cannot take them any more, but the ledger must. And whether an outcome's prices can be
-trusted: Nautilus keeps the last quote however old it is.
+trusted: Nautilus keeps the last quote however old it is. And what others do with the same wallet.
 """
+
+from decimal import Decimal
 
 from msgspec import Struct
 from nautilus_trader.model.identifiers import InstrumentId
@@ -14,6 +16,8 @@ VENUE_FACTS = "venue.facts"
 """The topic that `VenueFact`s are published on."""
 FEEDS = "venue.feeds"
 """The topic that `FeedState`s are published on."""
+WALLETS = "venue.wallet"
+"""The topic that `WalletView`s are published on."""
 
 
 class VenueFact(Struct, frozen=True):
@@ -28,3 +32,10 @@ class FeedState(Struct, frozen=True):
 
     instrument_id: InstrumentId
     problem: str
+
+
+class WalletView(Struct, frozen=True):
+    """The orders in the wallet that are not ours: how many, and the USDC that its buys may take."""
+
+    foreign_orders: int
+    foreign_cost: Decimal

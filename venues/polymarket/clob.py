@@ -5,6 +5,7 @@ name; those names are checked at start, so that a newer version is refused with 
 than found out in the middle of an exit.
 """
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -22,6 +23,8 @@ from positions.wallet import Wallet
 TIMEOUT_SECONDS = 5.0
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
+_WARM = 4
+"""Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, tuple[str, ...]] = {
     ClobClient: ("_ClobClient__resolve_version",),
     PolymarketExecutionClient: (
@@ -85,8 +88,9 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     UnknownAdapter
         If the library is not the one that this package was made for.
     """
+    # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
+    # threads that wait for a slow answer there keep others from reading theirs.
     helpers._http_client = httpx.Client(
-        http2=True,
         timeout=TIMEOUT_SECONDS,
         limits=httpx.Limits(
             max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS
@@ -117,6 +121,12 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         client._resolve_transactions_hashes = lambda reply: reply
     check_versions(client)
     return client
+
+
+async def keep_warm(client: ClobClient) -> None:
+    """Use the connections that exits will need, all at once."""
+    pings = (asyncio.to_thread(client.get_server_time) for _ in range(_WARM))
+    await asyncio.gather(*pings, return_exceptions=True)
 
 
 def teach_tick(client: ClobClient, token_id: str, tick: str) -> None:

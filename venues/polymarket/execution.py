@@ -7,15 +7,13 @@ known is asked of the venue until it is.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import itertools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
-from nautilus_trader.adapters.polymarket.common.symbol import (
-    get_polymarket_condition_id,
-    get_polymarket_token_id,
-)
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from nautilus_trader.adapters.polymarket.http.conversion import (
     convert_tif_to_polymarket_order_type,
@@ -27,49 +25,33 @@ from nautilus_trader.adapters.polymarket.websocket.client import (
 from nautilus_trader.core.nautilus_pyo3 import WebSocketClientError
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.currencies import pUSD
-from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType
 from nautilus_trader.model.identifiers import TradeId, VenueOrderId
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order
-from py_clob_client_v2.clob_types import OrderPayload, TradeParams
+from py_clob_client_v2.clob_types import OrderPayload
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions import life
-from positions.life import Role
 from positions.rules import taker_fee
-from venues.facts import VENUE_FACTS, VenueFact
+from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
-from venues.polymarket.clob import teach_tick
-from venues.polymarket.track import (
-    Accepted,
-    Canceled,
-    Filled,
-    News,
-    Rejected,
-    Track,
-    Trade,
-    Undone,
-)
+from venues.polymarket.clob import keep_warm, teach_tick
+from venues.polymarket.heartbeat import Heartbeat
+from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
+from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
 from venues.polymarket.wire import Unreadable
 
-_NANOS = 1_000_000_000
 _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
 _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already."""
-WATCH_SECONDS = 5.0
-SWEEP_EVERY = 6
-"""Watches between two looks at every order."""
-ANSWER_SECONDS = 2.0
-"""How long an answer of the venue may take before it is asked for."""
-UNSETTLED_SECONDS = 60.0
-KEPT = 10_000
-"""Orders that are over and still known, for what is said of them late."""
-_PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
-"""Seconds between two questions about an order whose fate is unknown."""
-_GONE_AFTER = {True: 2.0, False: 15.0}
-"""Seconds after which an order that the venue does not know was never taken, by whether it is
-immediate: one that rests could still arrive, and be bought twice."""
+WATCH_SECONDS = 1.0
+WALLET_SECONDS = 10.0
+"""Seconds between two looks at the wallet's money and at all of its open orders."""
+PING_EVERY = 2
+"""Looks at the wallet between two uses of all connections, so that the venue keeps them."""
 
 Signed = Callable[[str, str, Callable[[], None]], None]
 """Is told an order's id and hash before it is posted, and calls back when it may be."""
@@ -93,31 +75,6 @@ class DiscreetWebSocketClient(PolymarketWebSocketClient):
             self._log.warning(f"ws-client {client_id}: {e!s}")
 
 
-class LiveOrder:
-    """An order of ours, and what is known of it at the venue."""
-
-    def __init__(self, order: Order, venue_order_id: str, now: float) -> None:
-        self.order = order
-        self.venue_order_id = venue_order_id
-        self.track = Track(order.quantity.as_decimal())
-        self.signed_at = now
-        self.cancelled_at: float | None = None
-        self.posted = asyncio.Event()
-        self.is_unwanted = False
-        self.is_unknown = False
-        self.is_asked_about = False
-
-    @property
-    def is_immediate(self) -> bool:
-        """Whether it fills at once or is killed."""
-        return bool(self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK))
-
-    @property
-    def role(self) -> Role:
-        """What it is for."""
-        return Role(self.order.tags[0])
-
-
 class HardenedExecutionClient(PolymarketExecutionClient):
     """Carries orders to Polymarket, and everything that becomes of them back.
 
@@ -125,14 +82,24 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     ----------
     signed
         Records an order's hash; a buy is posted only once that is on disk.
+    beats
+        Whether the venue shall cancel every order of the wallet once the node is dead.
     """
 
-    def __init__(self, *args: Any, signed: Signed, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, signed: Signed, beats: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._signed = signed
-        self._by_hash: dict[str, LiveOrder] = {}
-        self._by_id: dict[str, LiveOrder] = {}
-        self._watching: asyncio.Task[None] | None = None
+        self._orders = LiveOrders()
+        self._inquiry = Inquiry(
+            self._http_client,
+            self._orders,
+            self._tell,
+            self.create_task,
+            self._clock.timestamp_ns,
+            self._log.warning,
+        )
+        self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
+        self._upkeep: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -141,7 +108,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             base_url=self._config.base_url_ws,
             channel=PolymarketWebSocketChannel.USER,
             handler=self._handle_ws_message,
-            handler_reconnect=self._ask_about_all,
+            handler_reconnect=self._inquiry.ask_about_all,
             loop=self._loop,
             auth=self._ws_auth,
             max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
@@ -153,10 +120,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     async def _connect(self) -> None:
         await super()._connect()
         await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
-        self._watching = self._loop.create_task(self._watch())
+        upkeep = [self._watch(), self._keep_up()]
+        if self._heartbeat is not None:
+            upkeep.append(self._heartbeat.run())
+        self._upkeep = [self._loop.create_task(work) for work in upkeep]
 
     async def _disconnect(self) -> None:
-        for task in (self._watching, self._refreshing):
+        for task in (*self._upkeep, self._refreshing):
             if task is not None:
                 task.cancel()
         await super()._disconnect()
@@ -189,13 +159,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             teach_tick(self._http_client, get_polymarket_token_id(instrument.id), f"{tick:f}")
             await self._submit_limit_order(command, instrument)
         except Exception as e:
-            if order.client_order_id.value in self._by_id:
+            if self._orders.by_id(order.client_order_id.value) is not None:
                 raise
             self.generate_order_denied(
                 order.strategy_id,
                 order.instrument_id,
                 order.client_order_id,
-                _said(e),
+                said(e),
                 self._clock.timestamp_ns(),
             )
 
@@ -215,7 +185,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if expected_venue_order_id is None:
             raise ValueError("the order's hash cannot be told")
         live = LiveOrder(order, expected_venue_order_id.value, self._loop.time())
-        self._remember(live)
+        self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
         try:
             await self._note_hash(live)
@@ -241,7 +211,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             if not ready.done():
                 ready.set_result(None)
 
-        self._signed(live.order.client_order_id.value, live.venue_order_id, go)
+        self._signed(live.id, live.venue_order_id, go)
         if live.order.side == OrderSide.BUY:
             await ready
 
@@ -252,17 +222,17 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             return
         self._tell(live, live.track.placed())
         if live.is_immediate:
-            self._ask_later(live, ANSWER_SECONDS / 4)
+            self._inquiry.ask(live, ANSWER_SECONDS / 4)
 
     def _take_failure(self, live: LiveOrder, error: Exception) -> None:
         status = getattr(error, "status_code", None)
-        was_seen = status is None or status >= 500 or _DUPLICATE in _said(error).lower()
+        was_seen = status is None or status >= 500 or _DUPLICATE in said(error).lower()
         if was_seen or not isinstance(error, PolyApiException):
             live.is_unknown = True
-            self._log.warning(f"{live.order.client_order_id}: fate unknown: {_said(error)}")
-            self._ask(live)
+            self._log.warning(f"{live.id}: fate unknown: {said(error)}")
+            self._inquiry.ask(live)
         else:
-            self._refuse(live, _said(error))
+            self._refuse(live, said(error))
 
     def _refuse(self, live: LiveOrder, why: str) -> None:
         if _NO_MATCH in why:
@@ -277,7 +247,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         cancel asked for while the order is being posted is forgotten. Can go when the adapter does
         both.
         """
-        live = self._by_id.get(command.client_order_id.value)
+        live = self._orders.by_id(command.client_order_id.value)
         if live is None:
             self._refuse_cancel(command, "the order was never posted")
             return
@@ -293,14 +263,14 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             cancelled = reply.get("canceled") or []
             reasons = reply.get("not_canceled") or {}
         except Exception as e:
-            self._ask(live)
-            self._refuse_cancel(command, _said(e))
+            self._inquiry.ask(live)
+            self._refuse_cancel(command, said(e))
             return
         if live.venue_order_id in cancelled:
             self._tell(live, live.track.ended(None))
-            self._ask_later(live, ANSWER_SECONDS / 2)  # for what it matched before
+            self._inquiry.ask(live, ANSWER_SECONDS / 2)  # for what it matched before
             return
-        await self._look_up(live)
+        await self._inquiry.look_up(live)
         if not live.track.is_over:
             self._refuse_cancel(command, str(reasons.get(live.venue_order_id) or "not cancelled"))
 
@@ -330,10 +300,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                     self._take_trade(message)
         except Unreadable as e:
             self._log.warning(f"a message of the user channel was not understood: {e}")
-            self._loop.create_task(self._ask_about_all())
+            self.create_task(self._inquiry.ask_about_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
-        live = self._by_hash.get(wire.text(message, "id"))
+        live = self._orders.by_hash(wire.text(message, "id"))
         if live is None:
             return
         kind = str(message.get("type", "")).upper()
@@ -344,11 +314,11 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             matched = wire.number(message, "size_matched")
             self._tell(live, live.track.ended(matched, "" if kind == "UPDATE" else status.lower()))
         if live.track.lacks_trades:
-            self._ask_later(live, ANSWER_SECONDS / 4)
+            self._inquiry.ask(live, ANSWER_SECONDS / 4)
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         for order_id in wire.order_ids(message):
-            live = self._by_hash.get(order_id)
+            live = self._orders.by_hash(order_id)
             if live is not None:
                 for trade in wire.trades_of(order_id, message):
                     self._tell(live, live.track.traded(trade))
@@ -360,129 +330,34 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             await self._update_account_state()
         except Exception as e:
-            self._log.warning(f"the balance could not be read: {_said(e)}")
+            self._log.warning(f"the balance could not be read: {said(e)}")
 
-    # -- asking ------------------------------------------------------------------------------------
-
-    async def _look_up(self, live: LiveOrder) -> bool | None:
-        """Ask the venue about an order: whether it has or had it; None where it did not answer."""
-        try:
-            order = await asyncio.to_thread(self._http_client.get_order, live.venue_order_id)
-        except PolyApiException as e:
-            if e.status_code != 404:
-                return None
-            order = None
-        except Exception:
-            return None
-        try:
-            if not isinstance(order, dict) or not order.get("id"):
-                return await self._look_up_gone(live)
-            matched = wire.number(order, "size_matched")
-            if matched > live.track.matched or live.track.has_unsettled:
-                await self._look_up_trades(live)
-            self._tell(live, live.track.placed())
-            if not wire.is_live(order):
-                self._tell(live, live.track.ended(matched, str(order.get("status", "")).lower()))
-        except (Unreadable, PolyApiException) as e:
-            self._log.warning(f"{live.order.client_order_id} could not be looked up: {_said(e)}")
-            return None
-        return True
-
-    async def _look_up_gone(self, live: LiveOrder) -> bool:
-        """The venue forgets orders that are over; their trades stay."""
-        await self._look_up_trades(live)
-        if live.track.matched > 0 or not live.is_unknown:
-            self._tell(live, live.track.ended(None, "gone from the venue"))
-            return True
-        return False
-
-    async def _look_up_trades(self, live: LiveOrder) -> None:
-        age = int(self._loop.time() - live.signed_at) + 120
-        since = self._clock.timestamp_ns() // _NANOS - age
-        params = TradeParams(
-            market=get_polymarket_condition_id(live.order.instrument_id), after=since
-        )
-        for trade in await asyncio.to_thread(self._http_client.get_trades, params):
-            for told in wire.trades_of(live.venue_order_id, trade):
-                self._tell(live, live.track.traded(told))
-
-    def _ask(self, live: LiveOrder, after: float = 0.0) -> None:
-        if not live.is_asked_about:
-            live.is_asked_about = True
-            self._spawn(self._find_out(live, after))
-
-    def _ask_later(self, live: LiveOrder, seconds: float) -> None:
-        self._ask(live, seconds)
-
-    async def _find_out(self, live: LiveOrder, after: float) -> None:
-        """Ask until the venue's answer leaves nothing open."""
-        try:
-            await asyncio.sleep(after)
-            if live.track.is_over and not live.track.has_unsettled:
-                return
-            for attempt in range(1_000_000):
-                known = await self._look_up(live)
-                if known:
-                    live.is_unknown = False
-                    if not live.track.lacks_trades:
-                        return
-                elif known is False and self._is_gone(live, attempt):
-                    self._tell(live, live.track.rejected("the venue never took it"))
-                    return
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
-        finally:
-            live.is_asked_about = False
-
-    def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
-        waited = self._loop.time() - live.signed_at
-        return attempt >= 2 and waited >= _GONE_AFTER[live.is_immediate]
-
-    async def _ask_about_all(self) -> None:
-        for live in [o for o in self._by_hash.values() if o.posted.is_set()]:
-            if not live.track.is_over or live.track.has_unsettled:
-                self._ask(live)
+    # -- the watch ---------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Ask about what should have been answered by now; now and then about everything."""
-        rounds = 0
+        """Ask about what should have been answered by now."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            rounds += 1
+            self._inquiry.ask_about_overdue()
+            self._orders.forget(self._loop.time())
+
+    async def _keep_up(self) -> None:
+        """Keep the connections open and look at the wallet, every now and then."""
+        for beat in itertools.count():
             try:
-                if rounds % SWEEP_EVERY == 0:
-                    await self._ask_about_all()
-                    await self._refresh_cash()
-                for live in list(self._by_hash.values()):
-                    if self._is_overdue(live):
-                        self._ask(live)
-                self._forget()
+                if beat % PING_EVERY == 0:
+                    await keep_warm(self._http_client)
+                await self._look_at_wallet()
             except Exception as e:
-                self._log.warning(f"the watch over the orders failed and goes on: {_said(e)}")
+                self._log.warning(f"the wallet could not be read: {said(e)}")
+            await asyncio.sleep(WALLET_SECONDS)
 
-    def _is_overdue(self, live: LiveOrder) -> bool:
-        if not live.posted.is_set() or live.track.is_over:
-            return False
-        age = self._loop.time() - live.signed_at
-        cancelled = live.cancelled_at
-        return (live.is_immediate and age > ANSWER_SECONDS) or (
-            cancelled is not None and self._loop.time() - cancelled > ANSWER_SECONDS
-        )
-
-    def _remember(self, live: LiveOrder) -> None:
-        self._by_hash[live.venue_order_id] = live
-        self._by_id[live.order.client_order_id.value] = live
-
-    def _forget(self) -> None:
-        old = self._loop.time() - UNSETTLED_SECONDS
-        for venue_order_id, live in list(self._by_hash.items()):
-            if len(self._by_hash) <= KEPT:
-                return
-            if live.track.is_over and live.signed_at < old:
-                del self._by_hash[venue_order_id]
-                del self._by_id[live.order.client_order_id.value]
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self.create_task(work)
+    async def _look_at_wallet(self) -> None:
+        await self._update_account_state()
+        orders = await asyncio.to_thread(self._http_client.get_open_orders)
+        self._inquiry.compare({str(order.get("id")) for order in orders})
+        foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
+        self._msgbus.publish(WALLETS, WalletView(len(foreign), wire.cost_of_buys(foreign)))
 
     # -- telling -----------------------------------------------------------------------------------
 
@@ -540,14 +415,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         return taker_fee(trade.shares, trade.price, instrument.taker_fee)
 
     def _publish(self, live: LiveOrder, fact: life.AnyFact) -> None:
-        client_order_id = live.order.client_order_id.value
-        self._msgbus.publish(VENUE_FACTS, VenueFact(client_order_id, fact))
+        self._msgbus.publish(VENUE_FACTS, VenueFact(live.id, fact))
 
 
 def _fact(kind: Any, live: LiveOrder, trade: Trade, fee: Decimal, now: int) -> Any:
     return kind(
         time=now,
-        order_id=live.order.client_order_id.value,
+        order_id=live.id,
         trade_id=trade.id,
         role=live.role,
         price=trade.price,
@@ -555,11 +429,3 @@ def _fact(kind: Any, live: LiveOrder, trade: Trade, fee: Decimal, now: int) -> A
         fee=fee,
         liquidity="maker" if trade.is_maker else "taker",
     )
-
-
-def _said(error: BaseException) -> str:
-    """An error in one line."""
-    detail = getattr(error, "error_msg", None)
-    if detail is None:
-        return f"{type(error).__name__}: {error}"
-    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()

@@ -147,6 +147,7 @@ class Polymarket:
                     config=config,
                     name=name,
                     signed=venue._signed,
+                    beats=venue._settings.safety.dead_man == "all",
                 )
                 return venue.execution
 

@@ -5,7 +5,7 @@ what it said. Foreign data is never trusted to be well-formed: what cannot be re
 `Unreadable`, and the caller asks the venue instead.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -57,6 +57,18 @@ def text(values: Mapping[str, Any], name: str) -> str:
 def is_live(order: Mapping[str, Any]) -> bool:
     """Whether an order, as the venue describes it, may still be filled."""
     return str(order.get("status", "")).upper() in ("LIVE", "DELAYED", "UNMATCHED")
+
+
+def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
+    """What buys, as the venue describes them, may still take, in USDC; fees apart."""
+    return sum(
+        (
+            number(o, "price") * (number(o, "original_size") - number(o, "size_matched"))
+            for o in orders
+            if str(o.get("side", "")).upper() == "BUY"
+        ),
+        Decimal(0),
+    )
 
 
 def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:

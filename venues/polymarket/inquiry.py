@@ -1,0 +1,181 @@
+"""Finds out at the venue what became of an order, when nobody said it.
+
+A request whose answer was lost, a message that never came, a channel that was down: the order is
+asked about until the venue's answer leaves nothing open. Nothing is sent again before.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_condition_id
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import TradeParams
+from py_clob_client_v2.exceptions import PolyApiException
+
+from venues.polymarket import wire
+from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.track import News
+from venues.polymarket.wire import Unreadable
+
+_NANOS = 1_000_000_000
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between two questions about an order whose fate is unknown."""
+_GONE_AFTER = {True: 2.0, False: 15.0}
+"""Seconds after which an order that the venue does not know was never taken, by whether it is
+immediate: one that rests could still arrive, and be bought twice."""
+ANSWER_SECONDS = 2.0
+"""How long an answer of the venue may take before it is asked for."""
+APPEARS_AFTER = 5.0
+"""Seconds after which an order that rests must be among the venue's open ones."""
+
+
+class Inquiry:
+    """Asks the venue about orders.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    orders
+        Our orders.
+    tell
+        Takes the news of an order.
+    spawn
+        Starts a task that may not be lost.
+    now_ns
+        The time, for how far back trades are asked for.
+    warn
+        Takes a line for the log.
+    """
+
+    def __init__(
+        self,
+        client: ClobClient,
+        orders: LiveOrders,
+        tell: Callable[[LiveOrder, list[News]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        now_ns: Callable[[], int],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._orders = orders
+        self._tell = tell
+        self._spawn = spawn
+        self._now_ns = now_ns
+        self._warn = warn
+
+    # -- when to ask -------------------------------------------------------------------------------
+
+    def ask(self, live: LiveOrder, after: float = 0.0) -> None:
+        """Find out about an order, unless that is under way."""
+        if not live.is_asked_about:
+            live.is_asked_about = True
+            self._spawn(self._find_out(live, after))
+
+    async def ask_about_all(self) -> None:
+        """Find out about every order of which something may have been missed."""
+        for live in self._orders:
+            if live.posted.is_set() and not live.is_settled:
+                self.ask(live)
+
+    def ask_about_overdue(self) -> None:
+        """Find out about orders whose answer should have come by now."""
+        for live in self._orders:
+            if self._is_overdue(live):
+                self.ask(live)
+
+    def compare(self, open_hashes: set[str]) -> None:
+        """Find out about orders that should rest, and are not among the venue's open ones."""
+        now = _now()
+        for live in self._orders:
+            if not live.posted.is_set() or live.is_settled or now - live.signed_at < APPEARS_AFTER:
+                continue
+            if live.venue_order_id not in open_hashes or live.track.has_unsettled:
+                self.ask(live)
+
+    def _is_overdue(self, live: LiveOrder) -> bool:
+        if not live.posted.is_set() or live.track.is_over:
+            return False
+        now, cancelled = _now(), live.cancelled_at
+        return (live.is_immediate and now - live.signed_at > ANSWER_SECONDS) or (
+            cancelled is not None and now - cancelled > ANSWER_SECONDS
+        )
+
+    async def _find_out(self, live: LiveOrder, after: float) -> None:
+        """Ask until the venue's answer leaves nothing open."""
+        try:
+            await asyncio.sleep(after)
+            attempt = 0
+            while not live.is_settled:
+                known = await self.look_up(live)
+                if known:
+                    live.is_unknown = False
+                    if not live.track.lacks_trades:
+                        return
+                elif known is False and self._is_gone(live, attempt):
+                    self._tell(live, live.track.rejected("the venue never took it"))
+                    return
+                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                attempt += 1
+        finally:
+            live.is_asked_about = False
+
+    def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
+        return attempt >= 2 and _now() - live.signed_at >= _GONE_AFTER[live.is_immediate]
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    async def look_up(self, live: LiveOrder) -> bool | None:
+        """Ask about an order once: whether the venue has or had it; None if it did not answer."""
+        try:
+            order = await asyncio.to_thread(self._client.get_order, live.venue_order_id)
+        except PolyApiException as e:
+            if e.status_code != 404:
+                return None
+            order = None
+        except Exception:
+            return None
+        try:
+            if not isinstance(order, dict) or not order.get("id"):
+                return await self._look_up_gone(live)
+            matched = wire.number(order, "size_matched")
+            if matched > live.track.matched or live.track.has_unsettled:
+                await self._look_up_trades(live)
+            self._tell(live, live.track.placed())
+            if not wire.is_live(order):
+                self._tell(live, live.track.ended(matched, str(order.get("status", "")).lower()))
+        except (Unreadable, PolyApiException) as e:
+            self._warn(f"{live.id} could not be looked up: {said(e)}")
+            return None
+        return True
+
+    async def _look_up_gone(self, live: LiveOrder) -> bool:
+        """The venue forgets orders that are over; their trades stay."""
+        await self._look_up_trades(live)
+        if live.track.matched > Decimal(0) or not live.is_unknown:
+            self._tell(live, live.track.ended(None, "gone from the venue"))
+            return True
+        return False
+
+    async def _look_up_trades(self, live: LiveOrder) -> None:
+        age = int(_now() - live.signed_at) + 120
+        market = get_polymarket_condition_id(live.order.instrument_id)
+        params = TradeParams(market=market, after=self._now_ns() // _NANOS - age)
+        for trade in await asyncio.to_thread(self._client.get_trades, params):
+            for told in wire.trades_of(live.venue_order_id, trade):
+                self._tell(live, live.track.traded(told))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    detail = getattr(error, "error_msg", None)
+    if detail is None:
+        return f"{type(error).__name__}: {error}"
+    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()

@@ -1,0 +1,88 @@
+"""Our orders at the venue, by our id and by their hash."""
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+
+from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.orders import Order
+
+from positions.life import Role
+from venues.polymarket.track import Track
+
+KEPT = 10_000
+"""Orders that are over and still known, for what is said of them late."""
+UNSETTLED_SECONDS = 60.0
+
+
+class LiveOrder:
+    """An order of ours, and what is known of it at the venue."""
+
+    def __init__(self, order: Order, venue_order_id: str, now: float) -> None:
+        self.order = order
+        self.venue_order_id = venue_order_id
+        self.track = Track(order.quantity.as_decimal())
+        self.signed_at = now
+        self.cancelled_at: float | None = None
+        self.posted = asyncio.Event()
+        self.is_unwanted = False
+        self.is_unknown = False
+        self.is_asked_about = False
+
+    @property
+    def id(self) -> str:
+        """Our id of it."""
+        return str(self.order.client_order_id.value)
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it fills at once or is killed."""
+        return bool(self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK))
+
+    @property
+    def role(self) -> Role:
+        """What it is for."""
+        return Role(self.order.tags[0])
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more is expected of it, nor of its trades."""
+        return self.track.is_over and not self.track.has_unsettled
+
+    @property
+    def leaves(self) -> Decimal:
+        """Shares that may still be filled."""
+        return self.track.shares - self.track.matched
+
+
+class LiveOrders:
+    """All orders that this process has signed or taken over."""
+
+    def __init__(self) -> None:
+        self._by_hash: dict[str, LiveOrder] = {}
+        self._by_id: dict[str, LiveOrder] = {}
+
+    def __iter__(self) -> Iterator[LiveOrder]:
+        return iter(list(self._by_hash.values()))
+
+    def add(self, live: LiveOrder) -> None:
+        """Keep an order."""
+        self._by_hash[live.venue_order_id] = live
+        self._by_id[live.id] = live
+
+    def by_hash(self, venue_order_id: str) -> LiveOrder | None:
+        """The order that the venue knows by this hash, if it is ours."""
+        return self._by_hash.get(venue_order_id)
+
+    def by_id(self, order_id: str) -> LiveOrder | None:
+        """The order that we know by this id, if it was ever signed."""
+        return self._by_id.get(order_id)
+
+    def forget(self, now: float) -> None:
+        """Drop the oldest of those that are over, beyond what is kept."""
+        for venue_order_id, live in list(self._by_hash.items()):
+            if len(self._by_hash) <= KEPT:
+                return
+            if live.track.is_over and live.signed_at < now - UNSETTLED_SECONDS:
+                del self._by_hash[venue_order_id]
+                del self._by_id[live.id]
