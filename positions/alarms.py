@@ -3,7 +3,7 @@
 An alarm is open for as long as its condition holds, so it can neither be forgotten nor stay behind.
 """
 
-from positions.life import OVER, Phase, Position, Role
+from positions.position import OVER, Phase, Position, Role
 from positions.rules import Obstacle
 
 _OBSTACLE = {

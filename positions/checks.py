@@ -17,20 +17,9 @@ from positions.commands import (
     stop_price,
     target_price,
 )
-from positions.life import (
-    EXITS,
-    OVER,
-    SECOND,
-    ZERO,
-    Amended,
-    EntryEnd,
-    EntryEnded,
-    Position,
-    Role,
-    Sale,
-    SaleAsked,
-)
+from positions.facts import Amended, EntryEnded, SaleAsked
 from positions.market import Market
+from positions.position import EXITS, OVER, SECOND, ZERO, EntryEnd, Position, Role, Sale
 from positions.rules import (
     CENT,
     MINIMUM_AMOUNT,

@@ -31,26 +31,21 @@ from positions.commands import (
     Sell,
     Submit,
 )
-from positions.life import (
-    EXITS,
-    OVER,
-    ZERO,
+from positions.facts import (
     AnyFact,
     CancelSent,
     Disputed,
-    ExitReason,
     Opened,
     OrderSent,
-    Position,
-    SaleEnd,
     SaleEnded,
     StopMoved,
     Triggered,
-    apply,
 )
+from positions.life import apply
 from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Intent, MoveStop, Send, judge, plan
+from positions.position import EXITS, OVER, ZERO, ExitReason, Position, SaleEnd
 
 SWEEP_PARTS = 30
 """Every position is looked at anew at least once in so many seconds, whatever happens."""

@@ -8,14 +8,13 @@ held to: the tests walk every phase and every fact, and the README's diagram is 
 import sys
 from pathlib import Path
 
-from positions.life import (
+from positions.facts import (
     Disputed,
     EntryEnded,
     Fact,
     LeftAsDust,
     OrderClosed,
     OrderFilled,
-    Phase,
     SaleAsked,
     SaleEnded,
     Settled,
@@ -23,6 +22,7 @@ from positions.life import (
     Triggered,
     Unstuck,
 )
+from positions.position import Phase
 
 P = Phase
 LIFE: dict[tuple[Phase, Phase], tuple[type[Fact], ...]] = {

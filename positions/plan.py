@@ -13,27 +13,12 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.life import (
-    EXITS,
-    GTD_MARGIN,
-    OVER,
-    PROTECTED,
-    SECOND,
-    SELLS,
-    ZERO,
+from positions.facts import (
     AnyFact,
     BidReturned,
     BidVanished,
-    EntryEnd,
     EntryEnded,
-    ExitReason,
     LeftAsDust,
-    Order,
-    OrderState,
-    Phase,
-    Position,
-    Role,
-    SaleEnd,
     SaleEnded,
     Settled,
     StopDismissed,
@@ -42,6 +27,23 @@ from positions.life import (
     Unstuck,
 )
 from positions.market import Market
+from positions.position import (
+    EXITS,
+    GTD_MARGIN,
+    OVER,
+    PROTECTED,
+    SECOND,
+    SELLS,
+    ZERO,
+    EntryEnd,
+    ExitReason,
+    Order,
+    OrderState,
+    Phase,
+    Position,
+    Role,
+    SaleEnd,
+)
 from positions.rules import (
     SIZE_STEP,
     Obstacle,

@@ -10,16 +10,13 @@ from typing import Any
 
 import msgspec
 
-from positions.life import (
+from positions.facts import AnyFact, FillReversed, OrderFilled, Settled
+from positions.position import (
     ZERO,
-    AnyFact,
     ExitReason,
-    FillReversed,
-    OrderFilled,
     Phase,
     Position,
     Role,
-    Settled,
     entry_price,
     exit_price,
     realized_pnl,

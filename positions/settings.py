@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from positions.checks import Limits
-from positions.life import SECOND
+from positions.position import SECOND
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""

@@ -16,7 +16,9 @@ import msgspec
 
 from positions.commands import Command, Reply, encode_reply
 from positions.desk import Alarm, Step
-from positions.life import AnyFact, OrderSent, Position, apply
+from positions.facts import AnyFact, OrderSent
+from positions.life import apply
+from positions.position import Position
 from positions.record import fill, row, story, to_json
 
 

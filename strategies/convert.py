@@ -30,9 +30,10 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
-from positions import life
-from positions.life import AnyFact, Order, OrderEnd, Position, Role
+from positions import facts
+from positions.facts import AnyFact
 from positions.market import Market
+from positions.position import Order, OrderEnd, Position, Role
 from venues.one_sided import OneSidedBook
 
 VENUE = Venue("POLYMARKET")
@@ -119,7 +120,7 @@ def fact(event: Any, role: Role, now: int) -> AnyFact | None:
 
 def _accepted(event: Any, _: Role, now: int) -> AnyFact:
     venue_id = getattr(event, "venue_order_id", None)
-    return life.OrderAccepted(
+    return facts.OrderAccepted(
         time=now,
         order_id=event.client_order_id.value,
         venue_order_id=None if venue_id is None else venue_id.value,
@@ -128,7 +129,7 @@ def _accepted(event: Any, _: Role, now: int) -> AnyFact:
 
 def _filled(event: OrderFilled, role: Role, _: int) -> AnyFact:
     maker = event.liquidity_side == LiquiditySide.MAKER
-    return life.OrderFilled(
+    return facts.OrderFilled(
         time=event.ts_event,
         order_id=event.client_order_id.value,
         trade_id=event.trade_id.value,
@@ -142,7 +143,7 @@ def _filled(event: OrderFilled, role: Role, _: int) -> AnyFact:
 
 def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
     def convert(event: Any, _: Role, now: int) -> AnyFact:
-        return life.OrderClosed(
+        return facts.OrderClosed(
             time=now,
             order_id=event.client_order_id.value,
             end=end,
@@ -153,7 +154,7 @@ def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
 
 
 def _cancel_refused(event: Any, _: Role, now: int) -> AnyFact:
-    return life.CancelRefused(
+    return facts.CancelRefused(
         time=now,
         order_id=event.client_order_id.value,
         reason=str(event.reason),

@@ -27,13 +27,14 @@ from nautilus_trader.trading.strategy import Strategy
 
 from actors.messages import CommandMessage
 from actors.timers import on_this_thread
-from positions import life
+from positions import facts
 from positions.commands import REFUSED, Reply, Submit, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
-from positions.life import AnyFact, Order, OrderEnd, Position, Role
+from positions.facts import AnyFact
 from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
+from positions.position import Order, OrderEnd, Position, Role
 from strategies import convert
 from venues.facts import FEEDS, VENUE_FACTS, WALLETS, FeedState, VenueFact, WalletView
 from venues.one_sided import OneSidedBook
@@ -201,7 +202,7 @@ class PositionManagerStrategy(Strategy):
         fact: AnyFact | None
         if isinstance(event, OrderReleased):
             seq = self._markets[event.instrument_id].seq
-            fact = life.StopReleased(time=now, order_id=order_id, quote_seq=seq)
+            fact = facts.StopReleased(time=now, order_id=order_id, quote_seq=seq)
         else:
             fact = convert.fact(event, role, now)
         if fact is not None:
@@ -289,7 +290,7 @@ class PositionManagerStrategy(Strategy):
             self._journal.signed(order_id, venue_order_id)
             go()
         now = self.clock.timestamp_ns()
-        fact = life.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
+        fact = facts.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
         self._fact(convert.position_id(ClientOrderId(order_id)), fact)
 
     # -- the turn ----------------------------------------------------------------------------------
@@ -314,12 +315,12 @@ class PositionManagerStrategy(Strategy):
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Step(_, life.OrderSent(order=order)) if order.role is Role.ENTRY:
+            case Step(_, facts.OrderSent(order=order)) if order.role is Role.ENTRY:
                 # An entry waits for the disk: a crash must not forget what may be bought.
                 self._uncommitted[order.id] = order
                 position = effect.position
                 self._journal.step(effect, lambda: self._committed(position, order))
-            case Step(_, life.OrderSigned(order_id=order_id)):
+            case Step(_, facts.OrderSigned(order_id=order_id)):
                 go = self._unposted.pop(order_id, None)
                 if go is None:
                     self._journal.step_signed(effect)
@@ -385,4 +386,4 @@ class PositionManagerStrategy(Strategy):
 
     def _never_sent(self, position: Position, order_id: str, end: OrderEnd, why: str) -> None:
         now = self.clock.timestamp_ns()
-        self._fact(position.id, life.OrderClosed(time=now, order_id=order_id, end=end, reason=why))
+        self._fact(position.id, facts.OrderClosed(time=now, order_id=order_id, end=end, reason=why))

@@ -25,7 +25,7 @@ import pyarrow.parquet
 from stage import Stage, filled, quote, submit
 
 from positions.desk import Step
-from positions.life import Role
+from positions.position import Role
 from positions.spool import Spool, uuid7
 from positions.store import Store
 

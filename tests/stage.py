@@ -9,13 +9,14 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from positions import life
+from positions import facts
 from positions.checks import Limits
 from positions.commands import Reply, from_fields
 from positions.desk import Act, Alarm, Answer, Desk, Step
-from positions.life import SECOND, AnyFact, Order, Position, Role
+from positions.facts import AnyFact
 from positions.market import Market
 from positions.plan import MoveStop, Send
+from positions.position import SECOND, Order, OrderEnd, Position, Role
 
 ID = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
 TOKEN = "1001"
@@ -178,7 +179,7 @@ def filled(role: Role, shares: str, price: str, *, index: int = -1, fee: str = "
     def play(s: Stage) -> list[str]:
         s.trades += 1
         return s.fact(
-            life.OrderFilled,
+            facts.OrderFilled,
             order_id=s.live(role, index).id,
             trade_id=f"T-{s.trades}",
             role=role,
@@ -197,7 +198,7 @@ def late(role: Role, shares: str, price: str) -> Cue:
     def play(s: Stage) -> list[str]:
         s.trades += 1
         return s.fact(
-            life.OrderFilled,
+            facts.OrderFilled,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades}",
             role=role,
@@ -215,7 +216,7 @@ def reversed_(role: Role, shares: str, price: str, number: int = -1) -> Cue:
 
     def play(s: Stage) -> list[str]:
         return s.fact(
-            life.FillReversed,
+            facts.FillReversed,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades if number < 0 else number}",
             role=role,
@@ -238,26 +239,26 @@ def feed(problem: str) -> Cue:
     return play
 
 
-def ended(role: Role, end: life.OrderEnd = life.OrderEnd.CANCELED, *, index: int = -1) -> Cue:
+def ended(role: Role, end: OrderEnd = OrderEnd.CANCELED, *, index: int = -1) -> Cue:
     """A live order ends without being filled whole."""
     return lambda s: s.fact(
-        life.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
+        facts.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
     )
 
 
 def rejected(role: Role) -> Cue:
     """The venue rejects a live order."""
-    return ended(role, life.OrderEnd.REJECTED)
+    return ended(role, OrderEnd.REJECTED)
 
 
 def accepted(role: Role) -> Cue:
     """The venue has the order."""
-    return lambda s: s.fact(life.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
+    return lambda s: s.fact(facts.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
 
 
 def cancel_refused(role: Role) -> Cue:
     """The venue does not cancel."""
-    return lambda s: s.fact(life.CancelRefused, order_id=s.live(role).id, reason="matched")
+    return lambda s: s.fact(facts.CancelRefused, order_id=s.live(role).id, reason="matched")
 
 
 def released() -> Cue:
@@ -265,7 +266,7 @@ def released() -> Cue:
 
     def play(s: Stage) -> list[str]:
         stop = s.live(Role.STOP)
-        s.desk.fact(ID, life.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq))
+        s.desk.fact(ID, facts.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq))
         return []
 
     return play

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from stage import START, TOKEN
 
-from positions import life
-from positions.life import (
+from positions import facts, life
+from positions.facts import AnyFact, Fact
+from positions.lifecycle import LIFE, UNDONE, refresh
+from positions.position import (
     OVER,
-    AnyFact,
     EntryEnd,
     ExitReason,
-    Fact,
     Order,
     OrderEnd,
     OrderState,
@@ -24,13 +24,12 @@ from positions.life import (
     Sale,
     SaleEnd,
 )
-from positions.lifecycle import LIFE, UNDONE, refresh
 from positions.record import story
 from positions.rules import Obstacle
 from positions.story import tell
 
 D = Decimal
-FACTS = [f for f in get_args(AnyFact) if f is not life.Opened]
+FACTS = [f for f in get_args(AnyFact) if f is not facts.Opened]
 
 
 def order(role: Role, number: int, **fields: Any) -> Order:
@@ -103,7 +102,7 @@ POSITIONS: dict[Phase, list[Position]] = {
 }
 
 
-def facts(kind: type[Fact]) -> list[Any]:
+def examples(kind: type[Fact]) -> list[Any]:
     """Some facts of a kind, for live and unknown orders, of every role and end."""
     orders = ["P-1", "P-2", "P-3", "P-4", "P-99"]
     t = {"time": START + 1}
@@ -168,49 +167,49 @@ def facts(kind: type[Fact]) -> list[Any]:
 def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> None:
     for before in POSITIONS[phase]:
         assert before.phase is phase
-        for fact in facts(kind):
-            if kind is life.Settled and fact.shares != max(before.held, D(0)):
+        for fact in examples(kind):
+            if kind is facts.Settled and fact.shares != max(before.held, D(0)):
                 continue  # the venue pays what is held
-            if kind is life.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
+            if kind is facts.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
                 continue  # nothing is bought any more
             undone = before.bought if getattr(fact, "role", None) is Role.ENTRY else before.sold
-            if kind is life.FillReversed and undone < fact.shares:
+            if kind is facts.FillReversed and undone < fact.shares:
                 continue  # only what was traded can be undone
             after = life.apply(before, fact)
             assert after.seq == before.seq + (after is not before)
             if after.phase is not phase:
                 step = (phase, after.phase)
                 allowed = (
-                    step in UNDONE if kind is life.FillReversed else kind in LIFE.get(step, ())
+                    step in UNDONE if kind is facts.FillReversed else kind in LIFE.get(step, ())
                 )
                 assert allowed, f"{phase} -> {after.phase} by {kind.__name__}"
-            if isinstance(fact, life.OrderFilled):
+            if isinstance(fact, facts.OrderFilled):
                 sign = 1 if fact.role is Role.ENTRY else -1
                 assert after.held == before.held + sign * fact.shares
                 assert life.apply(after, fact) is after, "a trade counts once"
-            elif isinstance(fact, life.FillReversed) and fact.trade_id in before.trades:
+            elif isinstance(fact, facts.FillReversed) and fact.trade_id in before.trades:
                 sign = -1 if fact.role is Role.ENTRY else 1
                 assert after.held == before.held + sign * fact.shares
                 assert life.apply(after, fact) is after, "a trade is undone once"
             else:
-                paid = fact.shares if isinstance(fact, life.Settled) else 0
+                paid = fact.shares if isinstance(fact, facts.Settled) else 0
                 assert after.held == before.held - paid
             assert len(tell(story(after, fact))) > 5
 
 
 def test_no_fact_comes_before_the_position() -> None:
     with pytest.raises(ValueError, match="before the position was opened"):
-        life.apply(None, life.BidVanished(time=1))
+        life.apply(None, facts.BidVanished(time=1))
 
 
 def test_a_position_is_opened_once() -> None:
     with pytest.raises(ValueError, match="open already"):
-        life.apply(BASE, life.Opened(time=1, position=BASE))
+        life.apply(BASE, facts.Opened(time=1, position=BASE))
 
 
 def test_a_settled_position_is_over() -> None:
     for before in (p for phase in POSITIONS for p in POSITIONS[phase] if p.held > 0):
-        after = life.apply(before, life.Settled(time=1, payout=D(1), shares=before.held))
+        after = life.apply(before, facts.Settled(time=1, payout=D(1), shares=before.held))
         assert after.held == 0
         assert after.phase in OVER or after.live(Role.ENTRY)
         assert after.exit_reason is ExitReason.SETTLEMENT
@@ -218,7 +217,7 @@ def test_a_settled_position_is_over() -> None:
 
 def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:
     p = made(orders=(msgspec.structs.replace(ENTRY, state=OrderState.CANCELLING),))
-    after = life.apply(p, life.OrderAccepted(time=1, order_id="P-1"))
+    after = life.apply(p, facts.OrderAccepted(time=1, order_id="P-1"))
     assert after.orders[0].state is OrderState.CANCELLING
 
 

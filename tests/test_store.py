@@ -10,7 +10,7 @@ from world import World
 
 from positions.commands import Reply, from_fields
 from positions.desk import Alarm
-from positions.life import Position
+from positions.position import Position
 from positions.store import Store, StoreError
 
 

@@ -11,12 +11,24 @@ from decimal import Decimal
 from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
 
-from positions import life
+from positions import facts, life
 from positions.commands import from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
-from positions.life import EXITS, OVER, PROTECTED, SECOND, AnyFact, OrderEnd, Phase, Role
+from positions.facts import AnyFact
 from positions.lifecycle import LIFE
 from positions.plan import Cancel, MoveStop, Send
+from positions.position import (
+    EXITS,
+    OVER,
+    PROTECTED,
+    SECOND,
+    Order,
+    OrderEnd,
+    Phase,
+    Position,
+    Role,
+    realized_pnl,
+)
 from positions.rules import is_dust
 from venues import matching
 from venues.matching import Side, SimulatedPolymarket, TimeInForce
@@ -91,7 +103,7 @@ class World:
             assert p.held == 0
             assert not p.orders
         spent = self.venue.cash + self.venue.redeemable - 1000
-        booked = sum((life.realized_pnl(p) for p in self.desk.positions.values()), D(0))
+        booked = sum((realized_pnl(p) for p in self.desk.positions.values()), D(0))
         assert spent == booked, "the ledger and the venue's account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
@@ -121,7 +133,7 @@ class World:
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
                 self.stops[o.id] = (position.id, o.price)
-                self.post(position.id, life.OrderAccepted(time=self.now, order_id=o.id))
+                self.post(position.id, facts.OrderAccepted(time=self.now, order_id=o.id))
             case Act(position, Send(o)):
                 self.send(position.id, o)
             case Act(position, MoveStop(order_id, price, _)):
@@ -129,10 +141,10 @@ class World:
             case Act(position, Cancel(order_id)):
                 self.cancel(position.id, order_id)
 
-    def send(self, position_id: str, o: life.Order) -> None:
+    def send(self, position_id: str, o: Order) -> None:
         self.roles[o.id] = o.role
         if self.rng.random() < 0.03:
-            closed = life.OrderClosed(
+            closed = facts.OrderClosed(
                 time=self.now, order_id=o.id, end=OrderEnd.REJECTED, reason="503"
             )
             self.post(position_id, closed)
@@ -159,10 +171,10 @@ class World:
         if order_id in self.stops:
             del self.stops[order_id]
             end = OrderEnd.CANCELED
-            self.post(position_id, life.OrderClosed(time=self.now, order_id=order_id, end=end))
+            self.post(position_id, facts.OrderClosed(time=self.now, order_id=order_id, end=end))
         elif order_id not in self.roles:
             end = OrderEnd.CANCELED  # a stop that was released and is held by the algorithm
-            self.post(position_id, life.OrderClosed(time=self.now, order_id=order_id, end=end))
+            self.post(position_id, facts.OrderClosed(time=self.now, order_id=order_id, end=end))
         elif self.rng.random() > 0.1:  # else the cancel is lost on its way
             self.venue_says(self.venue.cancel(order_id, self.now))
 
@@ -172,11 +184,11 @@ class World:
             fact: AnyFact
             match e:
                 case matching.Accepted():
-                    fact = life.OrderAccepted(
+                    fact = facts.OrderAccepted(
                         time=self.now, order_id=e.order_id, venue_order_id=e.venue_order_id
                     )
                 case matching.Filled():
-                    fact = life.OrderFilled(
+                    fact = facts.OrderFilled(
                         time=self.now,
                         order_id=e.order_id,
                         trade_id=e.trade_id,
@@ -187,9 +199,9 @@ class World:
                         liquidity="maker" if e.is_maker else "taker",
                     )
                 case matching.CancelRejected():
-                    fact = life.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
+                    fact = facts.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
                 case _:
-                    fact = life.OrderClosed(
+                    fact = facts.OrderClosed(
                         time=self.now, order_id=e.order_id, end=_ENDS[type(e)], reason=""
                     )
             self.post(position_id, fact)
@@ -247,7 +259,7 @@ class World:
                 if bid <= trigger:
                     del self.stops[order_id]
                     seq = self.market.seq - self.rng.randint(0, 1)
-                    released = life.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
+                    released = facts.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
                     self.desk.fact(position_id, released)
 
     def command(self) -> None:
@@ -296,7 +308,7 @@ class World:
                     replayed = life.apply(replayed, step.fact)
             assert replayed == p, "the story gives another position"
 
-    def check_protected(self, p: life.Position) -> None:
+    def check_protected(self, p: Position) -> None:
         """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
         if p.phase in EXITS or p.phase is Phase.DUST:
             return

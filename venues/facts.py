@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 from nautilus_trader.model.identifiers import InstrumentId
 
-from positions.life import AnyFact
+from positions.facts import AnyFact
 
 VENUE_FACTS = "venue.facts"
 """The topic that `VenueFact`s are published on."""

@@ -32,7 +32,7 @@ from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderPayload
 from py_clob_client_v2.exceptions import PolyApiException
 
-from positions import life
+from positions import facts
 from positions.rules import taker_fee
 from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
@@ -377,7 +377,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                     self._tell_fill(live, trade, ids)
                 case Undone(trade):
                     self._publish(
-                        live, _fact(life.FillReversed, live, trade, self._fee(live, trade), now)
+                        live, _fact(facts.FillReversed, live, trade, self._fee(live, trade), now)
                     )
                 case Canceled():
                     self.generate_order_canceled(*ids, now)
@@ -390,7 +390,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             # Nautilus takes no fill of a rejected order and none beyond an order's size, as when
             # a trade failed to settle and the order was matched again.
             now = self._clock.timestamp_ns()
-            self._publish(live, _fact(life.OrderFilled, live, trade, fee, now))
+            self._publish(live, _fact(facts.OrderFilled, live, trade, fee, now))
             return
         order = live.order
         instrument = self._cache.instrument(order.instrument_id)
@@ -414,7 +414,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         instrument = self._cache.instrument(live.order.instrument_id)
         return taker_fee(trade.shares, trade.price, instrument.taker_fee)
 
-    def _publish(self, live: LiveOrder, fact: life.AnyFact) -> None:
+    def _publish(self, live: LiveOrder, fact: facts.AnyFact) -> None:
         self._msgbus.publish(VENUE_FACTS, VenueFact(live.id, fact))
 
 

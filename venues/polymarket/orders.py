@@ -7,7 +7,7 @@ from decimal import Decimal
 from nautilus_trader.model.enums import TimeInForce
 from nautilus_trader.model.orders import Order
 
-from positions.life import Role
+from positions.position import Role
 from venues.polymarket.track import Track
 
 KEPT = 10_000
