@@ -34,7 +34,15 @@ from positions.wallet import WalletError, environment, wallet
 from recordings.importer import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
-from venues.grounds import VENUE, Ground, GroundError, LiveGround, PaperGround, ReplayGround
+from venues.grounds import (
+    VENUE,
+    Ground,
+    GroundError,
+    LiveGround,
+    PaperGround,
+    Play,
+    ReplayGround,
+)
 from venues.polymarket.clob import UnknownAdapter
 
 _START_PATIENCE = 800
@@ -51,7 +59,7 @@ def run(settings: Settings) -> int:
         return 2
     try:
         with StateLock(settings.state_dir, settings.mode):
-            return _Node(settings).run()
+            return Node(settings).run()
     except (
         AlreadyRunning,
         GroundError,
@@ -65,14 +73,13 @@ def run(settings: Settings) -> int:
         return 1
 
 
-class _Node:
+class Node:
     """One node and what it is made of."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._state = settings.state_dir
         self._ground = self._make_ground()
-        _say(self._ground.greeting())
         if settings.mode != "live":
             _begin_anew(self._state)
         self._node = TradingNode(config=_config(settings, self._ground))
@@ -86,7 +93,7 @@ class _Node:
         journal.store = self._store
         journal.sent = SentLog(self._state / "sent.log")
         desk = Desk(settings.rules(), settings.account.cash)
-        self._strategy = PositionManagerStrategy(desk, journal, clock)
+        self.strategy = PositionManagerStrategy(desk, journal, clock)
         self._reader = CommandReader(
             Spool(self._state), self._store.commands(), journal.refused, clock
         )
@@ -113,13 +120,14 @@ class _Node:
                 return PaperGround(self._settings)
             case _:
                 own = wallet(environment())
-                return LiveGround(self._settings, own, lambda *a: self._strategy.signed(*a))
+                return LiveGround(self._settings, own, lambda *a: self.strategy.signed(*a))
 
-    def run(self) -> int:
-        """Run it to its end."""
+    def run(self, play: Play | None = None) -> int:
+        """Run it for as long as `play` lasts, by default its ground's; returns the exit code."""
         try:
+            _say(self._ground.greeting(self._store.known_orders()))
             self._build()
-            code = int(self._loop.run_until_complete(self._drive()))
+            code = int(self._loop.run_until_complete(self._drive(play or self._ground.play)))
             self._store.flush()
             self._copier.publish_last()
             return code
@@ -134,13 +142,13 @@ class _Node:
         if self._settings.alarms.command:
             trader.add_actor(AlarmBell(self._settings.alarms.command))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
-        trader.add_strategy(self._strategy)
+        trader.add_strategy(self.strategy)
         self._ground.attach(self._node)
         self._node.build()
-        self._strategy.finder = self._ground.finder()
+        self.strategy.finder = self._ground.finder()
 
-    async def _drive(self) -> int:
-        """Start the node, trade to the end of the ground or to Ctrl-C, and stop the node."""
+    async def _drive(self, play: Play) -> int:
+        """Start the node, trade to the end of `play` or to Ctrl-C, and stop the node."""
         running = asyncio.ensure_future(self._node.run_async())
         for _ in range(_START_PATIENCE):
             if self._node.trader.is_running or running.done():
@@ -150,13 +158,11 @@ class _Node:
             print("polybracket: the node did not come up; see the log", file=sys.stderr)
             await self._node.stop_async()
             return 1
-        playing = asyncio.ensure_future(
-            self._ground.play(self._node, lambda: self._strategy.is_idle)
-        )
+        playing = asyncio.ensure_future(play(self._node, lambda: self.strategy.is_idle))
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()
         if has_ended:
-            _say("the recording has ended")
+            _say(self._ground.farewell)
         else:
             playing.cancel()
         while self._store.pending and not self._store.failure:

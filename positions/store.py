@@ -261,6 +261,11 @@ class Store:
         sql = "SELECT body FROM positions WHERE status = 'open' OR held > 0 ORDER BY id"
         return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
 
+    def known_orders(self) -> frozenset[str]:
+        """What the venue may know our live orders by."""
+        orders = [order for p in self.open_positions() for order in p.orders]
+        return frozenset(o.venue_order_id for o in orders if o.venue_order_id is not None)
+
     def events(self, position_id: str) -> list[tuple[int, AnyFact]]:
         """The facts of a position in their order, each with its number."""
         sql = "SELECT seq, fact FROM events WHERE position_id = ? ORDER BY seq"

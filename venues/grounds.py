@@ -6,7 +6,7 @@ recording, or nothing at all where the market goes on.
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,10 @@ from venues.simulated import simulated_factory
 
 VENUE = "POLYMARKET"
 
+Play = Callable[[TradingNode, Callable[[], bool]], Coroutine[Any, Any, None]]
+"""What a node waits for once it trades; is told the node and whether nothing of ours is under way.
+"""
+
 
 class GroundError(RuntimeError):
     """The node cannot trade here now."""
@@ -41,11 +45,11 @@ class Ground(Protocol):
     catalog: str
     """The recording that is played, if one is."""
     is_synthetic: bool
-    is_real: bool
-    """Whether there is a venue beyond this process."""
+    farewell: str
+    """What a person is told when there is nothing more to come."""
 
-    def greeting(self) -> str:
-        """What a person is told first.
+    def greeting(self, known: Set[str]) -> str:
+        """What a person is told first; `known` are the hashes of our orders that may be open.
 
         Raises
         ------
@@ -72,7 +76,7 @@ class Ground(Protocol):
 class ReplayGround:
     """A recording, and a simulated venue."""
 
-    is_real = False
+    farewell = "the recording has ended"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -84,7 +88,7 @@ class ReplayGround:
         self.catalog = settings.replay.catalog
         self.is_synthetic = self._recording.is_synthetic
 
-    def greeting(self) -> str:
+    def greeting(self, known: Set[str]) -> str:  # noqa: ARG002
         """What is played, and how fast."""
         kind = "SYNTHETIC data" if self.is_synthetic else "recorded data"
         speed = self._settings.replay.speed
@@ -128,14 +132,14 @@ class PaperGround:
     clock: TestClock | None = None
     catalog = ""
     is_synthetic = False
-    is_real = True
+    farewell = "stopped"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._simulated = SimulatedPolymarket(settings.account.cash)
         self._venue = Polymarket(settings, None, _never_signed)
 
-    def greeting(self) -> str:
+    def greeting(self, known: Set[str]) -> str:  # noqa: ARG002
         """Where prices come from, and that no money is at stake."""
         s = self._settings
         return (
@@ -181,32 +185,43 @@ class LiveGround:
     clock: TestClock | None = None
     catalog = ""
     is_synthetic = False
-    is_real = True
+    farewell = "stopped"
 
     def __init__(self, settings: Settings, wallet: Wallet, signed: Signed) -> None:
         self._settings = settings
         self._wallet = wallet
         self._venue = Polymarket(settings, wallet, signed)
 
-    def greeting(self) -> str:
-        """The wallet, its money and the caps."""
+    def greeting(self, known: Set[str]) -> str:
+        """The wallet, its money, the caps, and what happens when the node dies."""
+        s = self._settings
+        cash, foreign = self._read_wallet(known)
+        if foreign and s.safety.dead_man == "all":
+            raise GroundError(
+                f'safety.dead_man was "all", which cancels every order of the wallet; {foreign} of'
+                ' them are not this node\'s: cancel them, or choose "entries"'
+            )
+        return (
+            f"LIVE on {s.venue.clob}: wallet {self._venue.client.get_address()},"
+            f" funder {self._wallet.funder}, {cash:f} USDC\n"
+            f"at most {s.limits.max_stake_per_position} USDC per position and"
+            f" {s.limits.max_total_stake} USDC in all; {_DEAD_MAN[s.safety.dead_man]};"
+            f" state in {s.state_dir}"
+        )
+
+    def _read_wallet(self, known: Set[str]) -> tuple[Decimal, int]:
+        """The wallet's USDC, and how many of its open orders are not among the known ones."""
         s, client = self._settings, self._venue.client
         kind = BalanceAllowanceParams(
             asset_type=AssetType.COLLATERAL, signature_type=s.wallet.signature_type
         )
         try:
             cash = Decimal(str(client.get_balance_allowance(kind)["balance"])) / 10**6
+            hashes = {str(order.get("id")) for order in client.get_open_orders()}
         except Exception as e:
             why = getattr(e, "error_msg", None) or type(e).__name__
-            raise GroundError(
-                f"the wallet's balance cannot be read at {s.venue.clob}: {why}"
-            ) from None
-        return (
-            f"LIVE on {s.venue.clob}: wallet {client.get_address()}, funder {self._wallet.funder},"
-            f" {cash:f} USDC\n"
-            f"at most {s.limits.max_stake_per_position} USDC per position and"
-            f" {s.limits.max_total_stake} USDC in all; state in {s.state_dir}"
-        )
+            raise GroundError(f"the wallet cannot be read at {s.venue.clob}: {why}") from None
+        return cash, len(hashes - known)
 
     def clients(self) -> tuple[Any, Any]:
         """The venue's data and orders."""
@@ -228,6 +243,13 @@ class LiveGround:
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""
         await asyncio.Event().wait()
+
+
+_DEAD_MAN = {
+    "entries": "its entries expire within a quarter of an hour once the node is dead",
+    "all": "the venue cancels EVERY order of the wallet, the website's too, once the node is dead",
+    "off": "its orders stay when the node is dead",
+}
 
 
 def _never_signed(order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:  # noqa: ARG001
