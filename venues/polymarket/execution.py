@@ -26,7 +26,7 @@ from nautilus_trader.core.nautilus_pyo3 import WebSocketClientError
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType
-from nautilus_trader.model.identifiers import TradeId, VenueOrderId
+from nautilus_trader.model.identifiers import InstrumentId, TradeId, VenueOrderId
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderPayload
@@ -131,7 +131,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 task.cancel()
         await super()._disconnect()
 
-    async def prepare(self, instrument_id: Any) -> None:
+    async def prepare(self, instrument_id: InstrumentId) -> None:
         """Make everything ready that an order of this instrument will need.
 
         Defect: the user channel is opened by the first order, too late for what is said of it, and
@@ -268,7 +268,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             return
         if live.venue_order_id in cancelled:
             self._tell(live, live.track.ended(None))
-            self._inquiry.ask(live, ANSWER_SECONDS / 2)  # for what it matched before
+            self._inquiry.check(live, ANSWER_SECONDS / 2)  # the reply does not say what it matched
             return
         await self._inquiry.look_up(live)
         if not live.track.is_over:
@@ -313,8 +313,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         elif kind == "CANCELLATION" or status == "MATCHED":
             matched = wire.number(message, "size_matched")
             self._tell(live, live.track.ended(matched, "" if kind == "UPDATE" else status.lower()))
-        if live.track.lacks_trades:
-            self._inquiry.ask(live, ANSWER_SECONDS / 4)
+        if wire.number(message, "size_matched") > live.track.matched:
+            self._inquiry.ask(live, ANSWER_SECONDS / 4)  # its trades should come by then
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         for order_id in wire.order_ids(message):
@@ -355,7 +355,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     async def _look_at_wallet(self) -> None:
         await self._update_account_state()
         orders = await asyncio.to_thread(self._http_client.get_open_orders)
-        self._inquiry.compare({str(order.get("id")) for order in orders})
+        self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
         foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
         self._msgbus.publish(WALLETS, WalletView(len(foreign), wire.cost_of_buys(foreign)))
 

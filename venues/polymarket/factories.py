@@ -16,6 +16,7 @@ from nautilus_trader.adapters.polymarket.providers import (
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
+from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.client import ClobClient
 
 from positions.settings import Settings
@@ -65,7 +66,11 @@ class Polymarket:
         """Finds markets once the node is built."""
         if self.data is None or self._provider is None:
             raise RuntimeError("the node is not built yet")
-        return MarketFinder(self.gamma, self._provider, self.data.add)
+        return MarketFinder(self.gamma, self._provider, self.data.add, self._prepare)
+
+    async def _prepare(self, instrument_id: InstrumentId) -> None:
+        if self.execution is not None:
+            await self.execution.prepare(instrument_id)
 
     def data_config(self) -> PolymarketDataClientConfig:
         """Nautilus' configuration of the data client."""

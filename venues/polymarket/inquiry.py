@@ -5,7 +5,7 @@ asked about until the venue's answer leaves nothing open. Nothing is sent again 
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -70,10 +70,14 @@ class Inquiry:
     # -- when to ask -------------------------------------------------------------------------------
 
     def ask(self, live: LiveOrder, after: float = 0.0) -> None:
-        """Find out about an order, unless that is under way."""
+        """Find out about an order, unless that is under way or all of it is known by then."""
         if not live.is_asked_about:
             live.is_asked_about = True
             self._spawn(self._find_out(live, after))
+
+    def check(self, live: LiveOrder, after: float) -> None:
+        """Ask about an order once more, although it is over: a fill of it may have been missed."""
+        self._spawn(self._look_again(live, after))
 
     async def ask_about_all(self) -> None:
         """Find out about every order of which something may have been missed."""
@@ -87,13 +91,19 @@ class Inquiry:
             if self._is_overdue(live):
                 self.ask(live)
 
-    def compare(self, open_hashes: set[str]) -> None:
-        """Find out about orders that should rest, and are not among the venue's open ones."""
+    def compare(self, matched: Mapping[str, Decimal]) -> None:
+        """Find out about orders of which the venue's open ones tell something else.
+
+        Parameters
+        ----------
+        matched
+            Shares matched of each open order, by its hash.
+        """
         now = _now()
         for live in self._orders:
             if not live.posted.is_set() or live.is_settled or now - live.signed_at < APPEARS_AFTER:
                 continue
-            if live.venue_order_id not in open_hashes or live.track.has_unsettled:
+            if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
                 self.ask(live)
 
     def _is_overdue(self, live: LiveOrder) -> bool:
@@ -122,6 +132,13 @@ class Inquiry:
                 attempt += 1
         finally:
             live.is_asked_about = False
+
+    async def _look_again(self, live: LiveOrder, after: float) -> None:
+        await asyncio.sleep(after)
+        for pause in _PAUSES:
+            if await self.look_up(live) is not None:
+                return
+            await asyncio.sleep(pause)
 
     def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
         return attempt >= 2 and _now() - live.signed_at >= _GONE_AFTER[live.is_immediate]

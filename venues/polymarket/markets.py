@@ -1,6 +1,6 @@
 """Finds markets by the names that people use, and makes them known to a running node."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.identifiers import InstrumentId
@@ -24,6 +24,8 @@ class MarketFinder:
         Loads its outcomes, with tick, minimum and fee.
     add
         Makes them known to the node.
+    prepare
+        Makes everything ready that orders of an outcome will need.
     """
 
     def __init__(
@@ -31,10 +33,12 @@ class MarketFinder:
         gamma: Gamma,
         provider: PolymarketInstrumentProvider,
         add: Callable[[list[BinaryOption]], None],
+        prepare: Callable[[InstrumentId], Awaitable[None]],
     ) -> None:
         self._gamma = gamma
         self._provider = provider
         self._add = add
+        self._prepare = prepare
 
     async def find(self, name: str) -> list[BinaryOption]:
         """The outcomes of the market; none where the venue knows no such market.
@@ -59,4 +63,6 @@ class MarketFinder:
             raise VenueUnreachable(f"the market could not be read: {e}") from None
         found = [i for i in map(self._provider.find, ids) if i is not None]
         self._add(found)
+        if found:
+            await self._prepare(found[0].id)  # outcomes of one market share its channel
         return found

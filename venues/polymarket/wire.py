@@ -14,6 +14,7 @@ import msgspec
 from venues.polymarket.track import Settlement, Trade
 
 _NANOS = 1_000_000_000
+_MILLIS = 1_000_000
 _ONE = Decimal(1)
 _TRADE_ID_LENGTH = 36
 """What Nautilus lets a trade's id be."""
@@ -94,7 +95,7 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     except ValueError:
         raise Unreadable(f"status was {trade.get('status')!r}, is not known") from None
     trade_id = text(trade, "id")
-    time = int(number(trade, "match_time")) * _NANOS
+    time = _time(trade, status)
     parts = [
         (number(maker, "price"), number(maker, "matched_amount"))
         for maker in _makers(trade)
@@ -106,6 +107,15 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
         return []
     levels = _levels(trade)
     return _trades(trade_id, order_id, levels, time, status, is_maker=False)
+
+
+def _time(trade: Mapping[str, Any], status: Settlement) -> int:
+    """When a trade was matched: to the millisecond in its first message, else to the second."""
+    second = int(number(trade, "match_time")) * _NANOS
+    if status is not Settlement.MATCHED or "timestamp" not in trade:
+        return second
+    told = int(number(trade, "timestamp")) * _MILLIS
+    return told if second <= told < second + 10 * _NANOS else second
 
 
 def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
