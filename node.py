@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,16 +75,26 @@ def run(settings: Settings) -> int:
 
 
 class Node:
-    """One node and what it is made of."""
+    """One node and what it is made of.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    settings
+        What it is to be.
+    keys
+        Where the wallet's keys are, for a live node; None = the process' environment.
+    """
+
+    def __init__(self, settings: Settings, keys: Mapping[str, str] | None = None) -> None:
         self._settings = settings
+        self._keys = keys
         self._state = settings.state_dir
         self._ground = self._make_ground()
         if settings.mode != "live":
             _begin_anew(self._state)
-        self._node = TradingNode(config=_config(settings, self._ground))
-        loop = self._loop = self._node.get_event_loop()
+        loop = self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
         loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="venue"))
         clock = self._ground.clock
@@ -119,7 +130,7 @@ class Node:
             case "paper":
                 return PaperGround(self._settings)
             case _:
-                own = wallet(environment())
+                own = wallet(environment() if self._keys is None else self._keys)
                 return LiveGround(self._settings, own, lambda *a: self.strategy.signed(*a))
 
     def run(self, play: Play | None = None) -> int:
@@ -133,6 +144,7 @@ class Node:
             return code
         finally:
             self._store.close()
+            self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
 
     def _build(self) -> None:

@@ -72,6 +72,9 @@ class Ground(Protocol):
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Return when there is nothing more to come."""
 
+    async def close(self) -> None:
+        """Give the connections up."""
+
 
 class ReplayGround:
     """A recording, and a simulated venue."""
@@ -125,6 +128,9 @@ class ReplayGround:
         )
         await replay.run()
 
+    async def close(self) -> None:
+        """Nothing is connected."""
+
 
 class PaperGround:
     """Live prices, and a simulated venue."""
@@ -167,6 +173,10 @@ class PaperGround:
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""
         await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Give the venue's connections up."""
+        await self._venue.close()
 
 
 class LiveGround:
@@ -243,6 +253,10 @@ class LiveGround:
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""
         await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Give the venue's connections up."""
+        await self._venue.close()
 
 
 _DEAD_MAN = {

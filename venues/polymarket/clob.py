@@ -123,6 +123,11 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     return client
 
 
+def close_connections() -> None:
+    """Close those of the library's client, which is one for the whole process."""
+    helpers._http_client.close()
+
+
 async def keep_warm(client: ClobClient) -> None:
     """Use the connections that exits will need, all at once."""
     pings = (asyncio.to_thread(client.get_server_time) for _ in range(_WARM))

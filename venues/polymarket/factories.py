@@ -22,7 +22,7 @@ from py_clob_client_v2.client import ClobClient
 from positions.settings import Settings
 from positions.wallet import Wallet
 from venues.gamma import Gamma
-from venues.polymarket.clob import make_client
+from venues.polymarket.clob import close_connections, make_client
 from venues.polymarket.data import HardenedDataClient
 from venues.polymarket.execution import HardenedExecutionClient, Signed
 from venues.polymarket.markets import MarketFinder
@@ -54,6 +54,11 @@ class Polymarket:
         self._provider: PolymarketInstrumentProvider | None = None
         self.data: HardenedDataClient | None = None
         self.execution: HardenedExecutionClient | None = None
+
+    async def close(self) -> None:
+        """Give the connections up."""
+        await self.gamma.close()
+        close_connections()
 
     def provider(self, clock: LiveClock) -> PolymarketInstrumentProvider:
         """The instruments of the node, shared by its clients."""
