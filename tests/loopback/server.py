@@ -1,0 +1,432 @@
+"""The loopback Polymarket: one server on 127.0.0.1, and the hands that move it.
+
+    with LoopbackPolymarket() as venue:
+        market = venue.add_market("will-it-rain")
+        venue.quote(market.tokens[0], "0.50", "100", "0.52", "100")
+        environment = venue.wallet(PRIVATE_KEY, cash="1000")
+
+It runs in a thread and event loop of its own. Every method may be called from any thread; each is
+done, and told on the sockets, when it returns. Prices in USDC per share, sizes in shares, money in
+USDC, times in seconds.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+from eth_account import Account as Key
+from loopback import messages
+from loopback.agenda import Agenda
+from loopback.channels import Channels
+from loopback.clob import Clob, reply
+from loopback.engine import Engine
+from loopback.faults import Faults, HttpFault
+from loopback.ledger import CASH, Account, Ledger, Market, Order, Side, Trade
+from loopback.public import DataApi, Gamma
+from loopback.rules import Refused
+from loopback.signatures import Keys
+
+Number = str | int | Decimal
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Levels = Iterable[tuple[Number, Number]]
+PATIENCE = 30.0
+"""Seconds that a control may take before something is badly wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketHandle:
+    """A market, as tests name it."""
+
+    slug: str
+    condition_id: str
+    tokens: tuple[str, str]
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it came. `time_ns` is of the monotonic clock; `status` is 0 until it is
+    answered, and stays so where it never was."""
+
+    time_ns: int
+    method: str
+    path: str
+    query: dict[str, str]
+    body: str
+    auth: str
+    status: int = 0
+
+    @property
+    def where(self) -> str:
+        """What it asked, as in "POST /order"."""
+        return f"{self.method} {self.path}"
+
+
+class LoopbackPolymarket:
+    """A Polymarket to test against."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+        self.keys = Keys()
+        self.requests: list[Request] = []
+        self._loop = asyncio.new_event_loop()
+        self._agenda = Agenda(self._loop)
+        self.channels = Channels(self._loop, self._agenda, self.faults, self.keys)
+        self.engine = Engine(self._agenda, self.faults, self.channels)
+        self.channels.ledger = self.engine.ledger
+        self.rest = Clob(self.engine, self.keys, self.channels, self.faults, self._agenda)
+        self._thread = Thread(target=self._loop.run_forever, name="loopback", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+
+    # -- its life ----------------------------------------------------------------------------------
+
+    def __enter__(self) -> "LoopbackPolymarket":
+        self._thread.start()
+        self._await(self._start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._await(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        @web.middleware
+        async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._serve(request, handler)
+
+        app = web.Application(middlewares=[serve])
+        app.add_routes(self.rest.routes())
+        app.add_routes(Gamma(self.ledger).routes())
+        app.add_routes(DataApi(self.ledger, self.faults, self._agenda).routes())
+        app.router.add_get("/ws/{channel}", self.channels.serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def _stop(self) -> None:
+        self._agenda.stop()
+        for channel in ("market", "user"):
+            await self.channels.drop(channel, is_hard=True)
+        await self._runner.cleanup()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    def _await(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def _do(self, work: Callable[[], Any]) -> Any:
+        async def act() -> Any:
+            done = work()
+            await self.channels.flush()
+            return done
+
+        return self._await(act())
+
+    # -- where it is -------------------------------------------------------------------------------
+
+    @property
+    def clob(self) -> str:
+        """The address of the order book."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def websocket(self) -> str:
+        """The address that the channels' names are put behind."""
+        return f"ws://127.0.0.1:{self._port}/ws/"
+
+    @property
+    def gamma(self) -> str:
+        """The address of Gamma."""
+        return f"{self.clob}/gamma"
+
+    @property
+    def data(self) -> str:
+        """The address of the Data API."""
+        return f"{self.clob}/data-api"
+
+    def settings(self) -> dict[str, str]:
+        """The [venue] table of a node's configuration."""
+        return {
+            "clob": self.clob,
+            "websocket": self.websocket,
+            "gamma": self.gamma,
+            "data": self.data,
+        }
+
+    # -- markets and prices ------------------------------------------------------------------------
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every market, order, trade and account, for an audit while nothing moves."""
+        return self.engine.ledger
+
+    def add_market(
+        self,
+        slug: str,
+        *,
+        outcomes: tuple[str, str] = ("Yes", "No"),
+        tick: Number = "0.01",
+        minimum: Number = "5",
+        fee_rate: Number = "0.04",
+        neg_risk: bool = False,
+        ends: str | None = None,
+        question: str | None = None,
+    ) -> MarketHandle:
+        """List a market. `ends` is a time such as "2030-01-01T00:00:00Z"."""
+        market = Market(
+            slug=slug,
+            question=question or f"{slug.replace('-', ' ').capitalize()}?",
+            outcomes=outcomes,
+            tick=Decimal(tick),
+            minimum=Decimal(minimum),
+            fee_rate=Decimal(fee_rate),
+            neg_risk=neg_risk,
+            ends=ends or "2030-01-01T00:00:00Z",
+        )
+        self._do(lambda: self.ledger.add(market))
+        return MarketHandle(slug, market.condition_id, market.tokens)
+
+    def book(self, token: str, bids: Levels = (), asks: Levels = ()) -> None:
+        """Set all outside liquidity of a token's market, in that token's prices; the other outcome
+        mirrors it. What meets resting client orders trades with them."""
+        levels = {Side.BUY: _exact(bids), Side.SELL: _exact(asks)}
+        self._do(lambda: self.engine.set_outside(self._market(token), token, levels))
+
+    def quote(
+        self,
+        token: str,
+        bid: Number | None,
+        bid_size: Number = 0,
+        ask: Number | None = None,
+        ask_size: Number = 0,
+    ) -> None:
+        """Set one outside bid and ask; None leaves a side empty."""
+        self.book(
+            token,
+            [] if bid is None else [(bid, bid_size)],
+            [] if ask is None else [(ask, ask_size)],
+        )
+
+    def take(self, token: str, side: str, price: Number, size: Number) -> Decimal:
+        """Let an outsider buy or sell what the book shows, up to a price; the shares it got."""
+        amounts = Decimal(price), Decimal(size)
+        return self._do(lambda: self.engine.take(self._market(token), token, Side(side), *amounts))
+
+    def change_tick(self, market: MarketHandle, tick: Number, *, message: bool = True) -> None:
+        """Change a market's tick; the market channel is told unless `message` is False."""
+
+        def change() -> None:
+            known = self.ledger.markets[market.condition_id]
+            old, known.tick = known.tick, Decimal(tick)
+            for token in known.tokens if message else ():
+                told = messages.tick_change(known, token, old, self._agenda.now_ms())
+                self.channels.tell_market(known, told)
+
+        self._do(change)
+
+    def pause(self, market: MarketHandle, *, accepting: bool = False) -> None:
+        """Take no orders of a market for now (or take them again)."""
+
+        def change() -> None:
+            self.ledger.markets[market.condition_id].is_accepting = accepting
+
+        self._do(change)
+
+    def withdraw(self, market: MarketHandle) -> None:
+        """Cancel every client order of a market, as when a game starts."""
+        self._do(lambda: self.engine.withdraw(self.ledger.markets[market.condition_id]))
+
+    def resolve(
+        self,
+        market: MarketHandle,
+        winner: str = "",
+        *,
+        payouts: Mapping[str, Number] | None = None,
+        message: bool = True,
+    ) -> None:
+        """End a market: `winner` is a token that pays 1, or `payouts` says what each token pays.
+        REST and Gamma tell of it at once; the market channel only with a `message` and a winner."""
+
+        def end() -> None:
+            known = self.ledger.markets[market.condition_id]
+            paid = payouts or {winner: 1, known.other(winner): 0}
+            first, second = (Decimal(paid[token]) for token in known.tokens)
+            self.engine.resolve(known, (first, second))
+            if message and winner:
+                told = messages.resolved(known, winner, self._agenda.now_ms())
+                self.channels.tell_market(known, told)
+
+        self._do(end)
+
+    def _market(self, token: str) -> Market:
+        return self.ledger.by_token[token]
+
+    # -- wallets -----------------------------------------------------------------------------------
+
+    def wallet(
+        self, key: str, *, cash: Number = 0, funder: str | None = None, nonce: int = 0
+    ) -> dict[str, str]:
+        """Make a private key's wallet known: its API key, its cash. The environment for a node.
+        `funder` is the address of a proxy or contract wallet that the key signs for."""
+        address = Key.from_key(key).address
+        made = self.keys.make(address, nonce)
+        self.fund(funder or address, cash, owner=address)
+        return {
+            "POLYMARKET_PK": key,
+            "POLYMARKET_FUNDER": funder or address,
+            "POLYMARKET_API_KEY": made.key,
+            "POLYMARKET_API_SECRET": made.secret,
+            "POLYMARKET_PASSPHRASE": made.passphrase,
+        }
+
+    def fund(self, address: str, cash: Number, *, owner: str | None = None) -> None:
+        """Give a wallet cash. `owner` is the address that signs for it, if another."""
+
+        def give() -> None:
+            account = self.account(address)
+            account.owner = owner or account.owner
+            account.change(self._agenda.now(), CASH, Decimal(cash))
+
+        self._do(give)
+
+    def give(self, address: str, token: str, shares: Number) -> None:
+        """Give a wallet shares (or take some, as its owner would elsewhere, with a minus)."""
+        amount = Decimal(shares)
+        self._do(lambda: self.account(address).change(self._agenda.now(), token, amount))
+
+    def account(self, address: str) -> Account:
+        """A wallet's account, with every change of it."""
+        return self.ledger.account(address)
+
+    def cash(self, address: str) -> Decimal:
+        """A wallet's USDC."""
+        return self._do(lambda: self.account(address).held(CASH))
+
+    def shares(self, address: str, token: str) -> Decimal:
+        """A wallet's shares of a token."""
+        return self._do(lambda: self.account(address).held(token))
+
+    def orders(self, address: str) -> list[Order]:
+        """A wallet's open orders, oldest first."""
+        return self._do(lambda: self.ledger.open_orders(address))
+
+    def trades(self, address: str) -> list[Trade]:
+        """The trades that a wallet took part in, oldest first."""
+
+        def find() -> list[Trade]:
+            wanted = address.lower()
+            return [t for t in self.ledger.trades if wanted in {g.wallet.lower() for g in t.legs}]
+
+        return self._do(find)
+
+    def fail(self, trade: Trade) -> None:
+        """Let a trade fail to settle now."""
+        self._do(lambda: self.engine.fail(trade))
+
+    def cancel(self, order_id: str) -> bool:
+        """Cancel an order behind its owner's back; whether it was open."""
+        return self._do(lambda: self.engine.cancel(order_id))
+
+    # -- time and sockets --------------------------------------------------------------------------
+
+    def skip(self, seconds: float) -> None:
+        """Set the venue's clock forward; what falls due is done."""
+        self._do(lambda: self._agenda.skip(seconds))
+
+    def push(self, channel: str, text: str) -> None:
+        """Send a frame as it is to every socket of "market" or "user"."""
+        self._do(lambda: self.channels.push(channel, text))
+
+    def drop(self, channel: str, *, hard: bool = True) -> int:
+        """End every socket of a channel; how many there were."""
+        return self._await(self.channels.drop(channel, is_hard=hard))
+
+    def listeners(self, channel: str, wanted: str = "") -> int:
+        """How many sockets of a channel are open; those that asked for a token or market only, if
+        one is named."""
+        return self._do(
+            lambda: sum(
+                s.channel == channel and (not wanted or wanted in s.wanted)
+                for s in self.channels.sockets
+            )
+        )
+
+    def asked(self, where: str) -> list[Request]:
+        """The requests of a kind, such as "POST /order", oldest first."""
+        return [r for r in list(self.requests) if r.where == where]
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        arrived = time.monotonic_ns()
+        body = (await request.read()).decode(errors="replace")
+        noted = Request(
+            arrived, request.method, request.path, dict(request.query), body, _level(request)
+        )
+        self.requests.append(noted)
+        text = f"{request.path_qs} {body}"
+        if self.faults.round_trip and not request.path.startswith("/ws/"):
+            await asyncio.sleep(self.faults.round_trip / 2)
+        answer = await self._fault(request, noted.where, text, is_after=False)
+        if answer is None:
+            answer = await self._handle(request, handler)
+            answer = await self._fault(request, noted.where, text, is_after=True) or answer
+        if self.faults.round_trip and not request.path.startswith("/ws/"):
+            await asyncio.sleep(self.faults.round_trip / 2)
+        noted.status = answer.status
+        return answer
+
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refused as e:
+            return reply({"error": e.words}, e.status)
+
+    async def _fault(
+        self, request: web.Request, where: str, text: str, *, is_after: bool
+    ) -> web.StreamResponse | None:
+        fault = self.faults.take_http(where, text, is_after=is_after)
+        if fault is None:
+            return None
+        if fault.action == "hang":
+            await asyncio.sleep(fault.seconds)
+            return None
+        if fault.action == "reset":
+            request.transport.abort()
+            return web.Response(status=500)
+        return reply({"error": fault.error or _said(fault)}, fault.status)
+
+
+def _said(fault: HttpFault) -> str:
+    words = {
+        425: "service not ready",
+        429: "Too Many Requests",
+        500: "Internal server error",
+        503: "service not ready",
+    }
+    return words.get(fault.status, "refused")
+
+
+def _level(request: web.Request) -> str:
+    if "POLY_API_KEY" in request.headers:
+        return "L2"
+    return "L1" if "POLY_SIGNATURE" in request.headers else ""
+
+
+def _exact(levels: Levels) -> list[tuple[Decimal, Decimal]]:
+    return [(Decimal(price), Decimal(size)) for price, size in levels]
