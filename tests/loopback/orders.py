@@ -130,7 +130,7 @@ class Desk:
         """
         last = self._beats.get(who.address, "")
         if beat != last:
-            raise Refused(f"Invalid Heartbeat ID, expected {last!r}")
+            raise Refused("Invalid Heartbeat ID", heartbeat_id=last)
         following = digits("heartbeat", who.address, self._agenda.now())[:32]
         self._beats[who.address] = following
         self._agenda.later(self.heartbeat_seconds, lambda: self._miss(who, following))

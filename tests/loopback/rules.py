@@ -24,12 +24,13 @@ GONE = "order can't be found - already canceled or matched"
 
 
 class Refused(Exception):
-    """The venue does not do it. Carries the words and the status of its answer."""
+    """The venue does not do it. Carries the status and the body of its answer."""
 
-    def __init__(self, words: str, status: int = 400) -> None:
+    def __init__(self, words: str, status: int = 400, **more: str) -> None:
         super().__init__(words)
         self.words = words
         self.status = status
+        self.body = {"error": words, **more}
 
 
 class Terms(NamedTuple):

@@ -388,14 +388,15 @@ class LoopbackPolymarket:
             answer = await self._fault(request, noted.where, text, is_after=True) or answer
         if self.faults.round_trip and not request.path.startswith("/ws/"):
             await asyncio.sleep(self.faults.round_trip / 2)
-        noted.status = answer.status
+        if request.transport is not None and not request.transport.is_closing():
+            noted.status = answer.status
         return answer
 
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except Refused as e:
-            return reply({"error": e.words}, e.status)
+            return reply(e.body, e.status)
 
     async def _fault(
         self, request: web.Request, where: str, text: str, *, is_after: bool
