@@ -100,17 +100,17 @@ class Node:
         clock = self._ground.clock
         journal = NodeJournal(self._node.kernel.msgbus, clock or self._node.kernel.clock)
         path = self._state / "positions.duckdb"
-        self._store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
-        journal.store = self._store
+        self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
+        journal.store = self.store
         journal.sent = SentLog(self._state / "sent.log")
         desk = Desk(settings.rules(), settings.account.cash)
         self.strategy = PositionManagerStrategy(desk, journal, clock)
         self._reader = CommandReader(
-            Spool(self._state), self._store.commands(), journal.refused, clock
+            Spool(self._state), self.store.commands(), journal.refused, clock
         )
         self._copier = Copier(
             self._state,
-            self._store.cursor,
+            self.store.cursor,
             desk,
             self._ground.redeemable,
             (clock or self._node.kernel.clock).timestamp_ns,
@@ -136,14 +136,14 @@ class Node:
     def run(self, play: Play | None = None) -> int:
         """Run it for as long as `play` lasts, by default its ground's; returns the exit code."""
         try:
-            _say(self._ground.greeting(self._store.known_orders()))
+            _say(self._ground.greeting(self.store.known_orders()))
             self._build()
             code = int(self._loop.run_until_complete(self._drive(play or self._ground.play)))
-            self._store.flush()
+            self.store.flush()
             self._copier.publish_last()
             return code
         finally:
-            self._store.close()
+            self.store.close()
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
 
@@ -177,7 +177,7 @@ class Node:
             _say(self._ground.farewell)
         else:
             playing.cancel()
-        while self._store.pending and not self._store.failure:
+        while self.store.pending and not self.store.failure:
             await asyncio.sleep(0.01)  # what is being written is still to be answered
         await asyncio.sleep(0.01)
         if has_ended:

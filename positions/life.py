@@ -223,12 +223,16 @@ def _fill_reversed(p: Position, f: FillReversed) -> Position:
     amount = f.price * f.shares
     p = replace(p, trades=(*p.trades, undone), dust=False)
     if f.role is Role.ENTRY:
-        return replace(
+        # What was complete is not: it is bought again, unless the position has begun to close.
+        goes_on = p.entry_ended is EntryEnd.COMPLETE and p.cause is None and p.sale is None
+        p = replace(
             p,
             bought=p.bought - f.shares,
             cost=p.cost - amount,
             buy_fees=p.buy_fees - f.fee,
+            entry_ended=None if goes_on else p.entry_ended,
         )
+        return _failed(p, Role.ENTRY, f.time)
     p = replace(
         p,
         sold=p.sold - f.shares,

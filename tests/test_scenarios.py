@@ -289,12 +289,15 @@ SCENARIOS: dict[str, list[Any]] = {
     "more sold than held is disputed, and nothing more is sent": [
         *stopped(), (filled(EXIT, "100", "0.40"), []), (late(EXIT, "10", "0.40"), []), (later(60), []), Phase.DISPUTED],
     # -- settlements that fail -----------------------------------------------------------------------
-    "a buy that failed to settle is not held: its stop and target go": [
+    "a buy that failed to settle is not held: its stop and target go, and it is bought again": [
         *held(), (reversed_(ENTRY, "100", "0.55"), ["cancel target", "cancel stop"]), (ended(TARGET), []), (ended(STOP), []),
-        Phase.CANCELLED],
-    "a part of a buy that failed to settle shrinks the stop and is not bought again": [
+        (later(1), [BUY]), Phase.ENTERING],
+    "a buy that failed to settle while it is being sold is not bought again": [
+        *stopped(), (reversed_(ENTRY, "100", "0.55"), ["cancel exit"]), (ended(EXIT), []), (later(60), []), Phase.CANCELLED],
+    "a part of a buy that failed to settle shrinks the stop and is bought again": [
         (CALM, []), (submit(sell_price=None), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]),
-        (filled(ENTRY, "60", "0.55"), ["move 100 @0.45"]), (reversed_(ENTRY, "60", "0.55"), ["move 40 @0.45"]), Phase.HOLDING],
+        (filled(ENTRY, "60", "0.55"), ["move 100 @0.45"]), (reversed_(ENTRY, "60", "0.55"), ["move 40 @0.45"]),
+        (later(1), ["buy 60 @0.55"]), Phase.FILLING],
     "a target's sale that failed to settle is protected and offered again": [
         *held(), (filled(TARGET, "100", "0.70"), ["cancel stop"]), (ended(STOP), []),
         (reversed_(TARGET, "100", "0.70"), ["offer 100 @0.70", "arm 100 @0.45"]), Phase.HOLDING],
@@ -303,7 +306,7 @@ SCENARIOS: dict[str, list[Any]] = {
         (quote("0.39", "0.42"), ["sell 100 @0.36"]), Phase.EXITING],
     "a trade that failed to settle is undone once": [
         *held(sell_price=None), (reversed_(ENTRY, "100", "0.55"), ["cancel stop"]), (reversed_(ENTRY, "100", "0.55"), []),
-        (ended(STOP), []), Phase.CANCELLED],
+        (ended(STOP), []), Phase.ENTERING],
     "a failed settlement of a trade never told changes nothing": [
         *held(), (reversed_(ENTRY, "100", "0.55", 7), []), Phase.HOLDING],
     "a buy that failed to settle after its shares were sold is disputed": [

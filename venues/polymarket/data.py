@@ -55,7 +55,7 @@ _BOOKS_MAX = 100
 """Books asked for at once."""
 _RECONNECT_AFTER = 5
 """Seconds of frozen prices after which the channel is opened anew."""
-RESOLUTION_SECONDS = 60.0
+RESOLUTION_SECONDS = 15.0
 _IGNORED = frozenset({"best_bid_ask", "new_market"})
 
 Resolutions = Callable[[list[str]], Awaitable[dict[str, Decimal]]]
@@ -304,6 +304,11 @@ class HardenedDataClient(PolymarketDataClient):
             )
             found = {str(book["asset_id"]): book for book in books}
         except Exception as e:
+            if len(ids) > 1 and getattr(e, "status_code", None) == 404:
+                # One market without a book any more makes the venue refuse the whole list.
+                for instrument_id in ids:
+                    await self._read_books([instrument_id])
+                return
             self._log.warning(f"the books could not be read: {e!r}")
             found = {}
         for token_id, instrument_id in tokens.items():

@@ -1,0 +1,233 @@
+"""A live node on the loopback Polymarket, in this process, and a person's hands on both.
+
+    with LoopbackPolymarket() as venue:
+        ...
+        trade(venue, tmp_path, script)
+
+`script` is a coroutine function; it gets a `Session` once the node trades, and when it returns the
+node stops. The node is the real one: real adapter, signatures, sockets, database and queue.
+"""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from loopback.ledger import Leg
+from loopback.server import LoopbackPolymarket, MarketHandle
+from nautilus_trader.live.node import TradingNode
+
+from node import Node
+from positions.commands import Reply, decode_reply
+from positions.facts import AnyFact
+from positions.position import Position, Role
+from positions.record import story
+from positions.settings import Settings
+from positions.spool import Spool, uuid7
+from positions.store import Store
+from positions.story import tell
+
+KEY = "0x" + "11" * 32
+_BOOKED = """
+SELECT coalesce(sum(shares) FILTER (side = 'buy'), 0),
+    coalesce(sum(shares) FILTER (side = 'sell'), 0),
+    coalesce(sum(shares * price) FILTER (side = 'buy'), 0),
+    coalesce(sum(shares * price) FILTER (side = 'sell'), 0), coalesce(sum(fee), 0)
+FROM fills WHERE liquidity <> 'settlement'
+    AND position_id IN (SELECT id FROM positions WHERE outcome_id = ?)"""
+PATIENCE = 30.0
+"""Seconds that anything may take; what is checked is what happens, not how fast."""
+Script = Callable[["Session"], Awaitable[None]]
+Scenario = Callable[["Session", MarketHandle], Awaitable[None]]
+
+
+class Session:
+    """What a person does and sees."""
+
+    def __init__(self, node: Node, venue: LoopbackPolymarket, state: Path, funder: str) -> None:
+        self.node = node
+        self.venue = venue
+        self.funder = funder
+        self.state = state
+        self._spool = Spool(state)
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """The node's own view."""
+        return self.node.strategy.desk.positions
+
+    @property
+    def alarms(self) -> list[str]:
+        """What is wrong now."""
+        return [text for _, _, text in self.node.strategy.desk.open_alarms()]
+
+    async def command(self, kind: str, **fields: Any) -> Reply:
+        """Queue a command and wait for its answer."""
+        command_id = self._spool.put(msgspec.json.encode({"command": kind, **fields}), uuid7())
+        reply: list[Reply] = []
+
+        def is_answered() -> bool:
+            content = self._spool.read_reply(command_id)
+            reply[:] = [] if content is None else [decode_reply(content)]
+            return bool(reply) and reply[0].done
+
+        await self.until(is_answered, f"{kind} is answered")
+        return reply[0]
+
+    async def submit(self, market: MarketHandle, max_bid: str, size: str, **fields: Any) -> str:
+        """Open a position in the market's first outcome; its id."""
+        asked = {"market": market.slug, "outcome": "Yes", "max_bid": max_bid, "size": size}
+        reply = await self.command("submit", **(asked | fields))
+        assert reply.status == "accepted", reply.message
+        return reply.position_id
+
+    async def until(self, is_so: Callable[[], bool], what: str) -> None:
+        """Wait for something to happen."""
+        begun = time.monotonic()
+        while not is_so():
+            if time.monotonic() - begun > PATIENCE:
+                raise AssertionError(f"did not happen: {what}\n{self._seen()}")
+            await asyncio.sleep(0.01)
+
+    async def held(self, position_id: str, shares: str) -> None:
+        """Wait until so many shares are held, and protected if there is a stop."""
+        p = self.positions
+        await self.until(lambda: str(p[position_id].held) == shares, f"{shares} shares are held")
+        if p[position_id].stop_loss_price is not None:
+            await self.until(
+                lambda: bool(p[position_id].live(Role.STOP)), f"{shares} shares are protected"
+            )
+
+    async def phase(self, position_id: str, phase: str) -> None:
+        """Wait until the position is in a phase."""
+        await self.until(lambda: self.positions[position_id].phase == phase, f"it is {phase}")
+
+    async def settled(self) -> None:
+        """Wait until no trade can fail any more."""
+        await self.until(
+            lambda: all(t.is_final for t in self.venue.trades(self.funder)), "all is settled"
+        )
+
+    async def agrees(self, market: MarketHandle) -> None:
+        """Wait until our ledger of a market's first outcome is the venue's, to the last share."""
+        token = market.tokens[0]
+        await self.settled()
+        await self.until(
+            lambda: self._booked(token) == self._traded(token), "our ledger is the venue's"
+        )
+        ours = [p for p in self.positions.values() if p.outcome_id == token]
+        assert all(p.held >= 0 for p in ours), "sold more than held"
+        for leg in self._legs(token):
+            if leg.side == "BUY":
+                assert leg.price <= max(p.max_bid_price for p in ours), "bought above the max bid"
+
+    def _legs(self, token: str) -> list[Leg]:
+        trades = [t for t in self.venue.trades(self.funder) if t.status != "FAILED"]
+        wallet = self.funder.lower()
+        mine = [leg for t in trades for leg in t.legs if leg.wallet.lower() == wallet]
+        return [leg for leg in mine if leg.token == token]
+
+    def _traded(self, token: str) -> tuple[Decimal, ...]:
+        """Shares bought and sold, USDC paid and received, and fees, as the venue has them."""
+        sums = [Decimal(0)] * 5
+        for leg in self._legs(token):
+            is_sale = leg.side == "SELL"
+            sums[is_sale] += leg.shares
+            sums[2 + is_sale] += leg.amount
+            sums[4] += leg.fee
+        return tuple(sums)
+
+    def _booked(self, token: str) -> tuple[Decimal, ...]:
+        """The same, as our database has them."""
+        self.node.store.flush()
+        found = self.node.store.cursor().execute(_BOOKED, [token]).fetchone()
+        assert found is not None
+        return found
+
+    def _seen(self) -> str:
+        p = max(self.positions.values(), key=lambda p: p.created_at, default=None)
+        lines = [] if p is None else [tell(story(p, f)) for _, f in self._facts(p.id)]
+        lines += [f"{r.where} {r.status}" for r in self.venue.requests[-20:]]
+        if p is not None:
+            lines += [str(p), str(self.node.strategy.desk.markets[p.outcome_id])]
+        return "\n".join([*lines, *self.alarms])
+
+    def _facts(self, position_id: str) -> list[tuple[int, AnyFact]]:
+        self.node.store.flush()
+        return self.node.store.events(position_id)
+
+
+def settings(venue: LoopbackPolymarket, state: Path, **changes: Any) -> Settings:
+    """A live node's settings; `changes` are whole tables or top-level values."""
+    values: dict[str, Any] = {
+        "mode": "live",
+        "state": str(state),
+        "really_trade": True,
+        "venue": venue.settings(),
+        "limits": {
+            "default_stake": 50,
+            "max_stake_per_position": 1000,
+            "max_total_stake": 100_000,
+        },
+    }
+    return msgspec.convert(values | changes, Settings)
+
+
+def trade(
+    venue: LoopbackPolymarket,
+    state: Path,
+    script: Script,
+    *,
+    keys: Mapping[str, str] | None = None,
+    cash: str = "1000",
+    **changes: Any,
+) -> Node:
+    """Run a live node for as long as the script lasts; the node, for its record."""
+    keys = keys or venue.wallet(KEY, cash=cash)
+    state.mkdir(parents=True, exist_ok=True)
+    node = Node(settings(venue, state, **changes), keys)
+
+    async def play(_: TradingNode, __: Callable[[], bool]) -> None:
+        await script(Session(node, venue, state, keys["POLYMARKET_FUNDER"]))
+
+    assert node.run(play) == 0
+    return node
+
+
+def record(state: Path) -> Store:
+    """The database of a node that has stopped."""
+    return Store(state / "positions.duckdb", lambda work: work(), lambda _: None)
+
+
+def chosen_of(request: pytest.FixtureRequest) -> list[str]:
+    """The `name`s of the tests of a module that are to be run."""
+    items = [i for i in request.session.items if i.path == request.path]
+    return [i.callspec.params["name"] for i in items if "name" in i.callspec.params]
+
+
+def play_all(scenarios: Mapping[str, Scenario], state: Path, **changes: Any) -> dict[str, str]:
+    """Play scenarios one after the other on one node, each in a market of its own, quoted 0.50 to
+    0.52; what went wrong in each, "" if nothing did."""
+    failures: dict[str, str] = {}
+    with LoopbackPolymarket() as venue:
+
+        async def script(s: Session) -> None:
+            for number, (name, scenario) in enumerate(scenarios.items()):
+                market = venue.add_market(f"market-{number}")
+                venue.quote(market.tokens[0], "0.50", "100", "0.52", "100")
+                try:
+                    await scenario(s, market)
+                    venue.faults.clear()
+                    await s.agrees(market)
+                    failures[name] = ""
+                except Exception:
+                    failures[name] = traceback.format_exc()
+                venue.faults.clear()
+
+        trade(venue, state, script, cash="100000", **changes)
+    return failures
