@@ -99,12 +99,12 @@ class Engine:
         rules.check_funds(order, self.ledger, unsellable, is_marketable=is_marketable)
         if is_marketable and self.faults.order_delay > 0:
             order.status = "DELAYED"
-            self.ledger.orders[order.id] = order
+            self.ledger.take(order)
             self.agenda.later(self.faults.order_delay, lambda: self._match_delayed(order))
             return []
         matches = self._matches(order)
         self._check_immediate(order, matches)
-        self.ledger.orders[order.id] = order
+        self.ledger.take(order)
         return self._execute(order, matches)
 
     def _unsellable(self, order: Order) -> Decimal:

@@ -56,7 +56,8 @@ class Faults:
         self.killed_text = False
         """Tell of a killed FAK or FOK order with a sentence for a status."""
         self.silent: set[str] = set()
-        """Channels ("market", "user") and tokens of which nothing is sent on open sockets."""
+        """Channels ("market", "user") and tokens of which nothing is told on open sockets, which go
+        on answering PING."""
         self.refused: set[str] = set()
         """Channels whose sockets are refused."""
         self.frozen: set[str] = set()

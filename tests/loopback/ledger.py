@@ -280,6 +280,7 @@ class Ledger:
         self.markets: dict[str, Market] = {}
         self.by_token: dict[str, Market] = {}
         self.orders: dict[str, Order] = {}
+        self._open: list[Order] = []
         self.trades: list[Trade] = []
         self.accounts: dict[str, Account] = {}
 
@@ -295,9 +296,15 @@ class Ledger:
             self.accounts[key] = Account(address, address)
         return self.accounts[key]
 
+    def take(self, order: Order) -> None:
+        """Keep an order."""
+        self.orders[order.id] = order
+        self._open.append(order)
+
     def open_orders(self, wallet: str) -> list[Order]:
         """A wallet's orders that may still be matched, oldest first."""
-        return [o for o in self.orders.values() if o.is_open and o.maker.lower() == wallet.lower()]
+        self._open = [o for o in self._open if o.is_open]
+        return [o for o in self._open if o.maker.lower() == wallet.lower()]
 
     def locked(self, wallet: str, what: str) -> Decimal:
         """How much of a token, or of `CASH`, a wallet's open orders may still take."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 from loopback.agenda import Agenda
-from loopback.clob import reply
+from loopback.books import reply
 from loopback.faults import Faults
 from loopback.ledger import ONE, ZERO, Account, Ledger, Leg, Market, Side, Trade, plain
 

@@ -11,8 +11,7 @@ USDC, times in seconds.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import Thread
@@ -23,17 +22,17 @@ from aiohttp import web
 from eth_account import Account as Key
 from loopback import messages
 from loopback.agenda import Agenda
+from loopback.books import Books
 from loopback.channels import Channels
-from loopback.clob import Clob, reply
+from loopback.clob import Clob
 from loopback.engine import Engine
-from loopback.faults import Faults, HttpFault
+from loopback.faults import Faults
 from loopback.ledger import CASH, Account, Ledger, Market, Order, Side, Trade
 from loopback.public import DataApi, Gamma
-from loopback.rules import Refused
 from loopback.signatures import Keys
+from loopback.traffic import Handler, Request, Traffic
 
 Number = str | int | Decimal
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Levels = Iterable[tuple[Number, Number]]
 PATIENCE = 30.0
 """Seconds that a control may take before something is badly wrong."""
@@ -48,32 +47,13 @@ class MarketHandle:
     tokens: tuple[str, str]
 
 
-@dataclass(slots=True)
-class Request:
-    """A request as it came. `time_ns` is of the monotonic clock; `status` is 0 until it is
-    answered, and stays so where it never was."""
-
-    time_ns: int
-    method: str
-    path: str
-    query: dict[str, str]
-    body: str
-    auth: str
-    status: int = 0
-
-    @property
-    def where(self) -> str:
-        """What it asked, as in "POST /order"."""
-        return f"{self.method} {self.path}"
-
-
 class LoopbackPolymarket:
     """A Polymarket to test against."""
 
     def __init__(self) -> None:
         self.faults = Faults()
         self.keys = Keys()
-        self.requests: list[Request] = []
+        self.traffic = Traffic(self.faults)
         self._loop = asyncio.new_event_loop()
         self._agenda = Agenda(self._loop)
         self.channels = Channels(self._loop, self._agenda, self.faults, self.keys)
@@ -105,10 +85,11 @@ class LoopbackPolymarket:
     async def _start(self) -> None:
         @web.middleware
         async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._serve(request, handler)
+            return await self.traffic.serve(request, handler)
 
         app = web.Application(middlewares=[serve])
         app.add_routes(self.rest.routes())
+        app.add_routes(Books(self.ledger, self.faults, self._agenda).routes())
         app.add_routes(Gamma(self.ledger).routes())
         app.add_routes(DataApi(self.ledger, self.faults, self._agenda).routes())
         app.router.add_get("/ws/{channel}", self.channels.serve)
@@ -366,67 +347,14 @@ class LoopbackPolymarket:
             )
         )
 
+    @property
+    def requests(self) -> list[Request]:
+        """Every request so far, oldest first."""
+        return self.traffic.requests
+
     def asked(self, where: str) -> list[Request]:
         """The requests of a kind, such as "POST /order", oldest first."""
         return [r for r in list(self.requests) if r.where == where]
-
-    # -- requests ----------------------------------------------------------------------------------
-
-    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        arrived = time.monotonic_ns()
-        body = (await request.read()).decode(errors="replace")
-        noted = Request(
-            arrived, request.method, request.path, dict(request.query), body, _level(request)
-        )
-        self.requests.append(noted)
-        text = f"{request.path_qs} {body}"
-        if self.faults.round_trip and not request.path.startswith("/ws/"):
-            await asyncio.sleep(self.faults.round_trip / 2)
-        answer = await self._fault(request, noted.where, text, is_after=False)
-        if answer is None:
-            answer = await self._handle(request, handler)
-            answer = await self._fault(request, noted.where, text, is_after=True) or answer
-        if self.faults.round_trip and not request.path.startswith("/ws/"):
-            await asyncio.sleep(self.faults.round_trip / 2)
-        if request.transport is not None and not request.transport.is_closing():
-            noted.status = answer.status
-        return answer
-
-    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Refused as e:
-            return reply(e.body, e.status)
-
-    async def _fault(
-        self, request: web.Request, where: str, text: str, *, is_after: bool
-    ) -> web.StreamResponse | None:
-        fault = self.faults.take_http(where, text, is_after=is_after)
-        if fault is None:
-            return None
-        if fault.action == "hang":
-            await asyncio.sleep(fault.seconds)
-            return None
-        if fault.action == "reset":
-            request.transport.abort()
-            return web.Response(status=500)
-        return reply({"error": fault.error or _said(fault)}, fault.status)
-
-
-def _said(fault: HttpFault) -> str:
-    words = {
-        425: "service not ready",
-        429: "Too Many Requests",
-        500: "Internal server error",
-        503: "service not ready",
-    }
-    return words.get(fault.status, "refused")
-
-
-def _level(request: web.Request) -> str:
-    if "POLY_API_KEY" in request.headers:
-        return "L2"
-    return "L1" if "POLY_SIGNATURE" in request.headers else ""
 
 
 def _exact(levels: Levels) -> list[tuple[Decimal, Decimal]]:

@@ -1,0 +1,99 @@
+"""Every request on its way in and out: noted, delayed, and met by faults."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from loopback.books import reply
+from loopback.faults import Faults, HttpFault
+from loopback.rules import Refused
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it came. `time_ns` is of the monotonic clock; `status` is 0 until it is
+    answered, and stays so where it never was."""
+
+    time_ns: int
+    method: str
+    path: str
+    query: dict[str, str]
+    body: str
+    auth: str
+    status: int = 0
+
+    @property
+    def where(self) -> str:
+        """What it asked, as in "POST /order"."""
+        return f"{self.method} {self.path}"
+
+
+class Traffic:
+    """Stands between the network and what answers."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.requests: list[Request] = []
+        self._faults = faults
+
+    async def serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note a request, answer it, and let befall it what must."""
+        arrived = time.monotonic_ns()
+        body = (await request.read()).decode(errors="replace")
+        noted = Request(
+            arrived, request.method, request.path, dict(request.query), body, _level(request)
+        )
+        self.requests.append(noted)
+        text = f"{request.path_qs} {body}"
+        await self._travel(request)
+        answer = await self._fault(request, noted.where, text, is_after=False)
+        if answer is None:
+            answer = await self._handle(request, handler)
+            answer = await self._fault(request, noted.where, text, is_after=True) or answer
+        await self._travel(request)
+        if request.transport is not None and not request.transport.is_closing():
+            noted.status = answer.status
+        return answer
+
+    async def _travel(self, request: web.Request) -> None:
+        if self._faults.round_trip and not request.path.startswith("/ws/"):
+            await asyncio.sleep(self._faults.round_trip / 2)
+
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Refused as e:
+            return reply(e.body, e.status)
+
+    async def _fault(
+        self, request: web.Request, where: str, text: str, *, is_after: bool
+    ) -> web.StreamResponse | None:
+        fault = self._faults.take_http(where, text, is_after=is_after)
+        if fault is None:
+            return None
+        if fault.action == "hang":
+            await asyncio.sleep(fault.seconds)
+            return None
+        if fault.action == "reset":
+            request.transport.abort()
+            return web.Response(status=500)
+        return reply({"error": fault.error or _said(fault)}, fault.status)
+
+
+def _said(fault: HttpFault) -> str:
+    words = {
+        425: "service not ready",
+        429: "Too Many Requests",
+        500: "Internal server error",
+        503: "service not ready",
+    }
+    return words.get(fault.status, "refused")
+
+
+def _level(request: web.Request) -> str:
+    if "POLY_API_KEY" in request.headers:
+        return "L2"
+    return "L1" if "POLY_SIGNATURE" in request.headers else ""
