@@ -1,18 +1,17 @@
 """The loopback venue, by clients that nobody here wrote: the official Python library, and the
 adapter's own readers of what the sockets and REST tell."""
 
-import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
 import httpx
 import msgspec
 import pytest
-from loopback.server import LoopbackPolymarket, MarketHandle
+from loopback.scene import OTHER_KEY, Listener, Scene
+from loopback.server import LoopbackPolymarket
 from nautilus_trader.adapters.polymarket.schemas.book import (
     PolymarketBookSnapshot,
     PolymarketQuotes,
@@ -27,11 +26,9 @@ from nautilus_trader.adapters.polymarket.schemas.user import (
 )
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import (
-    ApiCreds,
     AssetType,
     BalanceAllowanceParams,
     BookParams,
-    MarketOrderArgsV2,
     OpenOrderParams,
     OrderArgsV2,
     OrderMarketCancelParams,
@@ -46,9 +43,6 @@ from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 
 D = Decimal
-KEY = "0x" + "11" * 32
-OTHER_KEY = "0x" + "22" * 32
-PATIENCE = 20.0
 FIRST_BOOK = {
     "market",
     "asset_id",
@@ -62,46 +56,10 @@ FIRST_BOOK = {
 }
 
 
-class Scene:
-    """A venue with one market, 0.50 x 100 / 0.52 x 100, and a client with a thousand dollars."""
-
-    def __init__(self, venue: LoopbackPolymarket) -> None:
-        self.venue = venue
-        self.market: MarketHandle = venue.add_market("will-it-rain")
-        self.yes, self.no = self.market.tokens
-        venue.quote(self.yes, "0.50", "100", "0.52", "100")
-        self.client = self.make_client(KEY)
-        self.me = self.client.get_address()
-
-    def make_client(self, key: str, **fields: Any) -> ClobClient:
-        environment = self.venue.wallet(key, cash="1000", funder=fields.get("funder"))
-        names = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
-        creds = ApiCreds(*(environment[name] for name in names))
-        return ClobClient(self.venue.clob, 137, key=key, creds=creds, **fields)
-
-    def order(self, side: str, price: float, size: float, kind: str = "GTC", **fields: Any) -> Any:
-        token = fields.pop("token", self.yes)
-        post_only = fields.pop("post_only", False)
-        args = OrderArgsV2(token_id=token, price=price, size=size, side=side, **fields)
-        return self.client.create_and_post_order(args, order_type=kind, post_only=post_only)
-
-    def market_order(self, side: str, amount: float, kind: str) -> Any:
-        args = MarketOrderArgsV2(token_id=self.yes, amount=amount, side=side, order_type=kind)
-        return self.client.create_and_post_market_order(args, order_type=kind)
-
-
 @pytest.fixture
 def scene() -> Iterator[Scene]:
     with LoopbackPolymarket() as venue:
         yield Scene(venue)
-
-
-def eventually(is_true: Callable[[], Any]) -> None:
-    """Wait for something that happens soon."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 # -- the official Python client --------------------------------------------------------------------
@@ -303,50 +261,6 @@ def test_a_missing_heartbeat_cancels_every_order(scene: Scene) -> None:
 
 
 # -- the sockets -----------------------------------------------------------------------------------
-
-
-class Listener:
-    """Collects what one channel says while a test acts."""
-
-    def __init__(self, scene: Scene, channel: str, **fields: Any) -> None:
-        self.frames: list[str] = []
-        self._scene = scene
-        self._channel = channel
-        creds = scene.client.creds
-        auth = {
-            "apiKey": creds.api_key,
-            "secret": creds.api_secret,
-            "passphrase": creds.api_passphrase,
-        }
-        wanted = (
-            {"type": "market", "assets_ids": [scene.yes, scene.no]}
-            if channel == "market"
-            else {"type": "user", "markets": [scene.market.condition_id], "auth": auth}
-        )
-        self._first = wanted | fields
-
-    def during(self, act: Callable[[], Any], *, until: str) -> list[dict[str, Any]]:
-        """Act while listening, until some words were said; all objects that were heard."""
-        asyncio.run(self._listen(act, until))
-        heard = [json.loads(f) for f in self.frames if f != "PONG"]
-        return [m for frame in heard for m in (frame if isinstance(frame, list) else [frame])]
-
-    async def _listen(self, act: Callable[[], Any], until: str) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(self._scene.venue.websocket + self._channel) as ws,
-        ):
-            await ws.send_json(self._first)
-            await ws.send_str("PING")
-            acting = None
-            async for message in ws:
-                self.frames.append(message.data)
-                if message.data == "PONG":
-                    acting = asyncio.create_task(asyncio.to_thread(act))
-                if until in message.data:
-                    break
-            if acting is not None:
-                await acting
 
 
 def test_the_market_channel_begins_with_an_array_of_books(scene: Scene) -> None:

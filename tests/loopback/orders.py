@@ -37,12 +37,15 @@ class Desk:
         Refused
             In the venue's words.
         """
-        order = self._read(posted, who)
+        try:
+            order = self._read(posted, who)
+        except (KeyError, TypeError, ValueError):
+            raise Refused("Invalid order payload") from None
         trades = self._engine.place(order)
         return self._answer(order, trades)
 
     def _read(self, posted: Json, who: Credentials) -> Order:
-        sent, kind = _parts(posted)
+        sent, kind = posted["order"], Kind(posted["orderType"])
         if posted.get("owner") != who.key:
             raise Refused("the order owner has to be the owner of the API KEY")
         market = self._ledger.by_token.get(str(sent.get("tokenId")))
@@ -143,10 +146,3 @@ class Desk:
         for order in list(self._ledger.orders.values()):
             if order.signer.lower() == who.address.lower():
                 self._engine.cancel(order.id)
-
-
-def _parts(posted: Json) -> tuple[Json, Kind]:
-    try:
-        return dict(posted["order"]), Kind(posted["orderType"])
-    except (KeyError, TypeError, ValueError):
-        raise Refused("Invalid order payload") from None
