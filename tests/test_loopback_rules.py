@@ -269,6 +269,14 @@ def test_a_trade_settles_in_steps(stage: Stage) -> None:
     assert [s for s in stage.heard.said if s != "MATCHED"] == ["MINED", "CONFIRMED"]
 
 
+def test_a_trade_may_be_tried_again_before_it_settles(stage: Stage) -> None:
+    stage.faults.retried_trades = 1
+    stage.send(BUY, "0.52", "10")
+    for _ in range(3):
+        stage.agenda.skip(1)
+    assert stage.heard.said[1:] == ["RETRYING", "MINED", "CONFIRMED"]
+
+
 def test_a_trade_that_fails_to_settle_gives_back_cash_and_shares(stage: Stage) -> None:
     stage.faults.failing_trades = 1
     stage.send(BUY, "0.52", "10")

@@ -175,7 +175,8 @@ class Books:
 
     async def _books(self, request: web.Request) -> web.Response:
         wanted = [str(item.get("token_id", "")) for item in await request.json()]
-        return reply([self._told_book(t) for t in wanted if t in self._ledger.by_token])
+        markets = {t: self._ledger.by_token[t] for t in wanted if t in self._ledger.by_token}
+        return reply([self._told_book(t) for t, m in markets.items() if not m.is_closed])
 
     def _told_book(self, token: str) -> Json:
         market = self._of_token(token)

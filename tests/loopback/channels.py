@@ -15,6 +15,8 @@ from loopback.ledger import ZERO, Ledger, Market, Order, Side, Trade
 from loopback.signatures import Credentials, Keys
 
 Json = dict[str, Any]
+READING_SECONDS = 1.0
+"""How long a client may take to read before the venue goes on without it."""
 Depth = dict[Side, dict[Decimal, Decimal]]
 
 
@@ -142,8 +144,12 @@ class Channels:
         return len(dropped)
 
     async def flush(self) -> None:
-        """Wait until what was put is sent."""
-        await asyncio.gather(*(socket.frames.join() for socket in self.sockets))
+        """Wait until what was put is sent, but not for a client that does not read."""
+        sending = [asyncio.ensure_future(socket.frames.join()) for socket in self.sockets]
+        if sending:
+            _, stuck = await asyncio.wait(sending, timeout=READING_SECONDS)
+            for wait in stuck:
+                wait.cancel()
 
     def _of(self, channel: str) -> Iterator[Socket]:
         return (socket for socket in self.sockets if socket.channel == channel)

@@ -338,6 +338,10 @@ class Engine:
     def _mine(self, trade: Trade) -> None:
         if trade.is_final:
             return
+        if self.faults.takes_retry():
+            self._settle(trade, "RETRYING")
+            self.agenda.later(self.mined_after, lambda: self._mine(trade))
+            return
         if self.faults.takes_failure():
             self.fail(trade)
             return

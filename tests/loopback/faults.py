@@ -61,9 +61,11 @@ class Faults:
         self.refused: set[str] = set()
         """Channels whose sockets are refused."""
         self.frozen: set[str] = set()
-        """Tokens whose book REST does not renew."""
+        """Tokens whose book REST goes on telling as it last did."""
         self.failing_trades = 0
         """How many of the next trades fail to settle."""
+        self.retried_trades = 0
+        """How many of the next trades are tried again before they settle, or fail."""
         self.unseen_seconds = 0.0
         """How long a just-posted order is not found by GET /data/order and /data/orders."""
         self.data_lag = 0.0
@@ -145,6 +147,12 @@ class Faults:
         fails = self.failing_trades > 0
         self.failing_trades -= fails
         return fails
+
+    def takes_retry(self) -> bool:
+        """Whether the trade at hand is tried again; counted as used."""
+        retried = self.retried_trades > 0
+        self.retried_trades -= retried
+        return retried
 
 
 def _use(fault: HttpFault | MessageFault, faults: list) -> None:

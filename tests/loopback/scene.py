@@ -66,7 +66,8 @@ class Listener:
         """Act while listening, until some words were said; all objects that were heard."""
         asyncio.run(self._listen(act, until))
         heard = [json.loads(f) for f in self.frames if f != "PONG"]
-        return [m for frame in heard for m in (frame if isinstance(frame, list) else [frame])]
+        listed = [frame if isinstance(frame, list) else [frame] for frame in heard]
+        return [message for frame in listed for message in frame]
 
     async def _listen(self, act: Callable[[], Any], until: str) -> None:
         async with (
