@@ -9,7 +9,7 @@ from loopback import rules
 from loopback.agenda import Agenda
 from loopback.engine import Engine
 from loopback.faults import Faults
-from loopback.ledger import CASH, Account, Kind, Market, Order, Side, Trade
+from loopback.ledger import CASH, Account, Kind, Ledger, Market, Order, Side, Trade
 from loopback.rules import Refused
 
 D = Decimal
@@ -45,11 +45,12 @@ class Stage:
         self.heard = Silence()
         self.faults = Faults()
         self.agenda = Agenda(loop)
-        self.engine = Engine(self.agenda, self.faults, self.heard)
+        self.ledger = Ledger()
+        self.engine = Engine(self.agenda, self.faults, self.heard, self.ledger)
         self.market = Market(
             "m", "?", ("Yes", "No"), D(tick), D(5), D("0.04"), False, "2030-01-01T00:00:00Z"
         )
-        self.engine.ledger.add(self.market)
+        self.ledger.add(self.market)
         self.quote("0.50 30, 0.48 100", "0.52 40, 0.55 100")
         for wallet in (ME, OTHER):
             self.account(wallet).change(self.agenda.now(), CASH, D(1000))
@@ -57,7 +58,7 @@ class Stage:
                 self.account(wallet).change(self.agenda.now(), token, D(50))
 
     def account(self, wallet: str) -> Account:
-        return self.engine.ledger.account(wallet)
+        return self.ledger.account(wallet)
 
     def quote(self, bids: str, asks: str) -> None:
         levels = {BUY: _levels(bids), SELL: _levels(asks)}
@@ -289,10 +290,10 @@ def test_what_was_done_with_shares_that_never_came_fails_too(stage: Stage) -> No
     stage.send(BUY, "0.52", "40")
     stage.send(SELL, "0.60", "50")
     stage.send(SELL, "0.48", "40", FAK)
-    (bought, sold) = stage.engine.ledger.trades
+    (bought, sold) = stage.ledger.trades
     stage.engine.fail(bought)
     assert (bought.status, sold.status) == ("FAILED", "MATCHED")  # 50 - 40 sold: still 10 there
-    assert [o.status for o in stage.engine.ledger.orders.values()][1] == "CANCELED"
+    assert [o.status for o in stage.ledger.orders.values()][1] == "CANCELED"
     assert stage.held() == D(10)
     stage.engine.fail(sold)
     assert (stage.cash(), stage.held()) == (D(1000), D(50))
@@ -301,8 +302,8 @@ def test_what_was_done_with_shares_that_never_came_fails_too(stage: Stage) -> No
 def test_a_sale_of_shares_that_never_came_fails_with_their_purchase(stage: Stage) -> None:
     stage.send(BUY, "0.52", "40")
     stage.send(SELL, "0.48", "60", FAK)
-    stage.engine.fail(stage.engine.ledger.trades[0])
-    assert [t.status for t in stage.engine.ledger.trades] == ["FAILED", "FAILED"]
+    stage.engine.fail(stage.ledger.trades[0])
+    assert [t.status for t in stage.ledger.trades] == ["FAILED", "FAILED"]
     assert (stage.cash(), stage.held()) == (D(1000), D(50))
 
 
@@ -318,9 +319,9 @@ def test_just_bought_shares_can_be_sold_after_a_while(stage: Stage) -> None:
 def test_a_GTD_order_ends_a_minute_before_its_time(stage: Stage) -> None:
     stage.send(BUY, "0.51", "10", GTD, lasts=90)
     stage.agenda.skip(25)
-    assert len(stage.engine.ledger.open_orders(ME)) == 1
+    assert len(stage.ledger.open_orders(ME)) == 1
     stage.agenda.skip(10)
-    assert stage.engine.ledger.open_orders(ME) == []
+    assert stage.ledger.open_orders(ME) == []
     assert stage.heard.said[-1] == "CANCELLATION"
 
 
@@ -329,7 +330,7 @@ def test_a_delayed_order_is_matched_later_against_what_is_there_then(stage: Stag
     assert stage.send(BUY, "0.55", "10", FAK) == "delayed"
     stage.quote("0.50 30", "0.54 100")
     stage.agenda.skip(4)
-    (trade,) = stage.engine.ledger.trades
+    (trade,) = stage.ledger.trades
     assert (trade.price, stage.held()) == (D("0.54"), D(60))
 
 
@@ -338,13 +339,13 @@ def test_a_delayed_order_whose_match_is_gone_is_killed(stage: Stage) -> None:
     stage.send(BUY, "0.52", "10", FAK)
     stage.quote("0.50 30", "0.54 100")
     stage.agenda.skip(4)
-    assert (stage.engine.ledger.trades, stage.heard.said) == ([], ["CANCELLATION"])
+    assert (stage.ledger.trades, stage.heard.said) == ([], ["CANCELLATION"])
 
 
 def test_a_resolved_market_takes_no_orders_and_ends_those_it_has(stage: Stage) -> None:
     stage.send(SELL, "0.60", "10")
     stage.engine.resolve(stage.market, (D(1), D(0)))
-    assert stage.engine.ledger.open_orders(ME) == []
+    assert stage.ledger.open_orders(ME) == []
     assert "not accepting orders" in stage.send(BUY, "0.51", "10")
 
 

@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 class Agenda:

@@ -49,14 +49,15 @@ class Channels:
         agenda: Agenda,
         faults: Faults,
         keys: Keys,
+        ledger: Ledger,
     ) -> None:
         self.sockets: list[Socket] = []
         self.received: list[tuple[str, Json]] = []
-        self.ledger: Ledger | None = None
         self._loop = loop
         self._agenda = agenda
         self._faults = faults
         self._keys = keys
+        self._ledger = ledger
         self._told: dict[str, Depth] = {}
         self._trades: dict[str, list[Trade]] = {}
         self._held: list[tuple[str, Json, str]] | None = None
@@ -114,11 +115,11 @@ class Channels:
         return True
 
     def _hear_market(self, socket: Socket, frame: Json) -> None:
-        tokens = [t for t in frame.get("assets_ids") or [] if t in self.ledger.by_token]
+        tokens = [t for t in frame.get("assets_ids") or [] if t in self._ledger.by_token]
         self._want(socket, frame, tokens)
         shown = [t for t in tokens if t not in self._faults.silent]
         if frame.get("operation") != "unsubscribe" and "market" not in self._faults.silent:
-            books = [messages.first_book(self.ledger.by_token[t], t) for t in shown]
+            books = [messages.first_book(self._ledger.by_token[t], t) for t in shown]
             if books:
                 socket.frames.put_nowait(json.dumps(books))
 
@@ -231,13 +232,12 @@ class Channels:
         if self._faults.silent & ({socket.channel} | tokens):
             return
         fault = self._faults.take_message(what, text)
-        action = fault.action if fault else ""
-        if action == "lose":
+        if fault is not None and fault.action == "lose":
             return
-        if action == "postpone":
+        if fault is not None and fault.action == "postpone":
             self._loop.call_later(fault.seconds, socket.frames.put_nowait, text)
             return
-        for _ in range(2 if action == "double" else 1):
+        for _ in range(2 if fault is not None else 1):
             socket.frames.put_nowait(text)
 
 

@@ -183,8 +183,9 @@ class Clob:
     async def _order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         order = self._ledger.orders.get(request.match_info["id"])
-        is_theirs = order is not None and order.signer.lower() == who.address.lower()
-        return reply(messages.order(order) if is_theirs and self._is_seen(order) else None)
+        if order is None or not self._is_of(order, who) or not self._is_seen(order):
+            return reply(None)
+        return reply(messages.order(order))
 
     async def _orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)

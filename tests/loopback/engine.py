@@ -5,7 +5,7 @@ Runs in one thread, knows no socket; it tells a `Listener` of what happens.
 """
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple, Protocol
 
@@ -67,10 +67,10 @@ class Engine:
         Seconds from the match to each settlement state.
     """
 
-    def __init__(self, agenda: Agenda, faults: Faults, listener: Listener) -> None:
+    def __init__(self, agenda: Agenda, faults: Faults, listener: Listener, ledger: Ledger) -> None:
         self.agenda = agenda
         self.faults = faults
-        self.ledger = Ledger()
+        self.ledger = ledger
         self.sellable_after = 0.0
         self.mined_after = 0.05
         self.confirmed_after = 0.1
@@ -182,7 +182,7 @@ class Engine:
     # -- outside liquidity -------------------------------------------------------------------------
 
     def set_outside(
-        self, market: Market, token: str, levels: dict[Side, Iterable[tuple[Decimal, Decimal]]]
+        self, market: Market, token: str, levels: Mapping[Side, Iterable[tuple[Decimal, Decimal]]]
     ) -> None:
         """Replace all outside liquidity of a market; what meets client orders trades with them."""
         framed: dict[Side, dict[Decimal, Decimal]] = {Side.BUY: {}, Side.SELL: {}}

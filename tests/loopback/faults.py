@@ -8,6 +8,7 @@ what mentions a token, `times` to so many cases (None = until cleared). Seconds 
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -155,7 +156,7 @@ class Faults:
         return retried
 
 
-def _use(fault: HttpFault | MessageFault, faults: list) -> None:
+def _use(fault: HttpFault | MessageFault, faults: list[Any]) -> None:
     if fault.times is not None:
         fault.times -= 1
         if fault.times <= 0:

@@ -9,6 +9,7 @@ from typing import Any
 from loopback.ledger import Leg, Market, Order, Side, Trade, plain
 
 Json = dict[str, Any]
+Touch = tuple[Decimal | None, Decimal | None]
 
 
 def levels(sizes: dict[Decimal, Decimal], *, is_bid: bool) -> list[Json]:
@@ -59,8 +60,9 @@ def later_book(market: Market, token: str) -> Json:
 
 def price_change(market: Market, changes: Iterable[tuple[Side, Decimal, Decimal]]) -> Json:
     """New sizes at prices of the first token's book, told for both tokens."""
+    touches = {token: market.touch(token) for token in market.tokens}
     told = [
-        _change(market, token, *market.frame(token, side, price), size)
+        _change(market, token, *market.frame(token, side, price), size, touches[token])
         for side, price, size in changes
         for token in market.tokens
     ]
@@ -72,8 +74,10 @@ def price_change(market: Market, changes: Iterable[tuple[Side, Decimal, Decimal]
     }
 
 
-def _change(market: Market, token: str, side: Side, price: Decimal, size: Decimal) -> Json:
-    bid, ask = market.touch(token)
+def _change(
+    market: Market, token: str, side: Side, price: Decimal, size: Decimal, touch: Touch
+) -> Json:
+    bid, ask = touch
     return {
         "asset_id": token,
         "price": plain(price),

@@ -11,7 +11,7 @@ USDC, times in seconds.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from threading import Thread
@@ -48,7 +48,12 @@ class MarketHandle:
 
 
 class LoopbackPolymarket:
-    """A Polymarket to test against."""
+    """A Polymarket to test against.
+
+    `faults` is what goes wrong, `ledger` every market, order, trade and account (for an audit while
+    nothing moves), `engine` holds how long settlement takes and shares cannot be sold, `rest` the
+    size of a page and the desk's patience for heartbeats.
+    """
 
     def __init__(self) -> None:
         self.faults = Faults()
@@ -56,9 +61,9 @@ class LoopbackPolymarket:
         self.traffic = Traffic(self.faults)
         self._loop = asyncio.new_event_loop()
         self._agenda = Agenda(self._loop)
-        self.channels = Channels(self._loop, self._agenda, self.faults, self.keys)
-        self.engine = Engine(self._agenda, self.faults, self.channels)
-        self.channels.ledger = self.engine.ledger
+        self.ledger = Ledger()
+        self.channels = Channels(self._loop, self._agenda, self.faults, self.keys, self.ledger)
+        self.engine = Engine(self._agenda, self.faults, self.channels, self.ledger)
         self.rest = Clob(self.engine, self.keys, self.channels, self.faults, self._agenda)
         self._thread = Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -103,15 +108,16 @@ class LoopbackPolymarket:
         self._agenda.stop()
         for channel in ("market", "user"):
             await self.channels.drop(channel, is_hard=True)
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
-    def _await(self, work: Any) -> Any:
+    def _await[T](self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
-    def _do(self, work: Callable[[], Any]) -> Any:
-        async def act() -> Any:
+    def _do[T](self, work: Callable[[], T]) -> T:
+        async def act() -> T:
             done = work()
             await self.channels.flush()
             return done
@@ -150,11 +156,6 @@ class LoopbackPolymarket:
         }
 
     # -- markets and prices ------------------------------------------------------------------------
-
-    @property
-    def ledger(self) -> Ledger:
-        """Every market, order, trade and account, for an audit while nothing moves."""
-        return self.engine.ledger
 
     def add_market(
         self,

@@ -11,11 +11,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
-from eth_keys.exceptions import BadSignature, ValidationError
-from eth_utils import keccak
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 from loopback.ledger import digits
 from loopback.rules import Refused
 

@@ -78,7 +78,8 @@ class Traffic:
             await asyncio.sleep(fault.seconds)
             return None
         if fault.action == "reset":
-            request.transport.abort()
+            if request.transport is not None:
+                request.transport.abort()
             return web.Response(status=500)
         return reply({"error": fault.error or _said(fault)}, fault.status)
 
