@@ -190,6 +190,10 @@ ROWS = {
         ([(SELL, "0.60", "30"), (SELL, "0.60", "20")],                     "live"),
     "cash of an open buy cannot be spent again":
         ([(BUY, "0.40", "2000"), (BUY, "0.41", "500")],                    "balance: 1000000000, sum of active orders: 800000000, order amount: 205000000"),
+    "a taker must have the fee, too":
+        ([(BUY, "0.55", "1818")],                                          "sum of active orders: 0, order amount: 1017898200"),
+    "a resting buy may cost all cash":
+        ([(BUY, "0.50", "2000")],                                          "live"),
     "a GTD order that would end within its minute is refused":
         ([(BUY, "0.51", "10", GTD, YES, ME, False, 60)],                   "refused: invalid expiration value"),
     "a GTD order that lasts longer rests":
@@ -332,6 +336,15 @@ def test_a_delayed_order_is_matched_later_against_what_is_there_then(stage: Stag
     stage.agenda.skip(4)
     (trade,) = stage.ledger.trades
     assert (trade.price, stage.held()) == (D("0.54"), D(60))
+
+
+def test_what_a_delayed_order_does_not_find_rests(stage: Stage) -> None:
+    stage.faults.order_delay = 3
+    assert stage.send(BUY, "0.52", "50") == "delayed"
+    stage.agenda.skip(4)
+    (order,) = stage.ledger.open_orders(ME)
+    assert (order.status, order.left) == ("LIVE", D(10))
+    assert stage.market.touch(stage.market.tokens[YES])[0] == D("0.52")
 
 
 def test_a_delayed_order_whose_match_is_gone_is_killed(stage: Stage) -> None:

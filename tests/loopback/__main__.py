@@ -1,6 +1,7 @@
-"""Serves one market with moving prices until Ctrl-C: `cd tests && python -m loopback`.
+"""Serves one market with moving prices until Ctrl-C: `cd tests && ../.venv/bin/python -m loopback`.
 
-A node's configuration may take over the [venue] table that it prints.
+It prints the [venue] table for a node's configuration, and the environment of a wallet with a
+thousand dollars that exist nowhere else.
 """
 
 import random
@@ -10,17 +11,16 @@ from decimal import Decimal
 from loopback.server import LoopbackPolymarket
 
 CENT = Decimal("0.01")
+KEY = "0x" + "11" * 32
 
 
 def main() -> None:
     """Serve."""
     with LoopbackPolymarket() as venue:
         market = venue.add_market("will-it-rain", question="Will it rain tomorrow?")
-        print(
-            "[venue]",
-            *(f'{name} = "{where}"' for name, where in venue.settings().items()),
-            sep="\n",
-        )
+        print("[venue]", *(f'{name} = "{at}"' for name, at in venue.settings().items()), sep="\n")
+        wallet = venue.wallet(KEY, cash=1000)
+        print(*(f"export {name}={value}" for name, value in wallet.items()), sep="\n", flush=True)
         middle = Decimal("0.50")
         while True:
             middle = min(max(middle + random.choice((-CENT, 0, CENT)), 3 * CENT), 1 - 3 * CENT)
