@@ -190,6 +190,15 @@ def test_a_wallet_that_another_address_signs_for_can_trade(
     assert scene.client.get_balance_allowance(cash)["balance"] == "994700160"
 
 
+def test_an_allowance_must_cover_an_order(scene: Scene) -> None:
+    cash = BalanceAllowanceParams(asset_type=AssetType.COLLATERAL)
+    assert set(scene.client.get_balance_allowance(cash)["allowances"].values()) == {str(2**256 - 1)}
+    scene.venue.allow(scene.me, "3.99")
+    with pytest.raises(PolyApiException, match="allowance: 3990000, order amount: 4000000"):
+        scene.order("BUY", 0.40, 10)
+    assert "3990000" in scene.client.get_balance_allowance(cash)["allowances"].values()
+
+
 # -- what is verified ------------------------------------------------------------------------------
 
 
@@ -321,6 +330,26 @@ def test_an_orders_life_is_told_on_the_user_channel(scene: Scene) -> None:
         msgspec.convert(message, kind)
 
 
+def test_a_wallet_hears_of_its_own_orders_alone(scene: Scene) -> None:
+    other = scene.make_client(OTHER_KEY)
+    resting = scene.order("BUY", 0.51, 10)["orderID"]
+    scene.venue.give(other.get_address(), scene.yes, 100)
+    sale = OrderArgsV2(token_id=scene.yes, price=0.50, size=20, side="SELL")
+
+    heard = Listener(scene, "user").during(
+        lambda: other.create_and_post_order(sale), until='"UPDATE"'
+    )
+    trade, update = heard
+    assert (trade["trader_side"], trade["side"], trade["size"]) == ("MAKER", "SELL", "20")
+    assert [(m["order_id"] == resting, m["price"]) for m in trade["maker_orders"]] == [
+        (True, "0.51"),
+        (False, "0.5"),
+    ]
+    assert (update["id"], update["status"], update["size_matched"]) == (resting, "MATCHED", "10")
+    (told,) = other.get_trades()
+    assert (told["trader_side"], told["price"]) == ("TAKER", "0.5")
+
+
 def test_what_rest_tells_is_what_the_adapter_reads(scene: Scene) -> None:
     scene.order("BUY", 0.51, 30)
     scene.order("BUY", 0.52, 30)
@@ -361,3 +390,18 @@ def test_a_resolution_is_told_by_message_gamma_and_the_order_book(scene: Scene) 
     assert httpx.get(scene.venue.gamma + "/markets", params=query).json() == []
     (found,) = httpx.get(scene.venue.gamma + "/markets", params=query | {"closed": "true"}).json()
     assert (found["outcomePrices"], found["umaResolutionStatus"]) == ('["0", "1"]', "resolved")
+
+
+def test_what_happens_behind_an_owners_back_shows(scene: Scene) -> None:
+    first, second = (scene.order("BUY", 0.40, 10)["orderID"] for _ in range(2))
+    assert scene.venue.cancel(first)
+    assert [o["id"] for o in scene.client.get_open_orders()] == [second]
+    scene.venue.withdraw(scene.market)
+    assert scene.client.get_open_orders() == []
+    scene.venue.give(scene.me, scene.yes, 7)
+    assert scene.order("SELL", 0.60, 7)["status"] == "live"
+    scene.venue.pause(scene.market)
+    with pytest.raises(PolyApiException, match="not accepting orders"):
+        scene.order("BUY", 0.40, 10)
+    scene.venue.pause(scene.market, accepting=True)
+    assert scene.order("BUY", 0.40, 10)["status"] == "live"

@@ -56,16 +56,19 @@ def test_a_reset_connection_leaves_the_client_without_an_answer(
     assert [r.status for r in scene.venue.asked("POST /order")] == [0]
 
 
-def test_a_hanging_request_is_acted_on_at_once_or_late(scene: Scene, eventually: Wait) -> None:
-    scene.venue.faults.hang("DELETE /order", 0.3, after=False)
+@pytest.mark.parametrize(("after", "count"), [(False, 1), (True, 0)])
+def test_a_hanging_request_is_acted_on_at_once_or_late(
+    scene: Scene, eventually: Wait, after: bool, count: int
+) -> None:
+    scene.venue.faults.hang("DELETE /order", 0.5, after=after)
     order_id = scene.order("BUY", 0.40, 10)["orderID"]
     body = json.dumps({"orderID": order_id}, separators=(",", ":"))
     headers = scene.client._l2_headers("DELETE", "/order", serialized_body=body)
     with pytest.raises(httpx.ReadTimeout):
         httpx.request(
-            "DELETE", scene.venue.clob + "/order", headers=headers, content=body, timeout=0.05
+            "DELETE", scene.venue.clob + "/order", headers=headers, content=body, timeout=0.1
         )
-    assert len(scene.venue.orders(scene.me)) == 1
+    assert len(scene.venue.orders(scene.me)) == count
     eventually(lambda: scene.venue.orders(scene.me) == [])
 
 
@@ -130,6 +133,17 @@ def test_a_postponed_message_is_overtaken(scene: Scene) -> None:
     scene.venue.engine.mined_after = 60
     heard = _told(scene, lambda: scene.order("BUY", 0.52, 120, "FAK"))
     assert heard == ["CANCELLATION", "MATCHED", "None"]
+
+
+def test_a_change_of_prices_may_be_lost(scene: Scene) -> None:
+    scene.venue.faults.lose("price_change", token=scene.yes)
+
+    def act() -> None:
+        scene.venue.quote(scene.yes, "0.10", "1", "0.90", "1")
+        scene.venue.quote(scene.yes, "0.20", "1", "0.90", "1")
+
+    (_, _, change) = Listener(scene, "market").during(act, until="price_change")
+    assert [c["price"] for c in change["price_changes"][:4:2]] == ["0.1", "0.2"]
 
 
 def test_a_killed_order_may_be_told_in_a_sentence(scene: Scene) -> None:

@@ -16,7 +16,6 @@ from loopback.rules import MICRO, Refused
 from loopback.signatures import EXCHANGES, Credentials, Keys, check_attestation
 
 Json = dict[str, Any]
-UNLIMITED = str(2**256 - 1)
 
 
 class Clob:
@@ -98,23 +97,22 @@ class Clob:
         who = await self._who(request)
         is_own = request.query.get("signature_type", "0") == "0"
         wallets = [w for w in self._ledger.wallets_of(who.address) if (w == who.address) == is_own]
+        accounts = [self._ledger.account(w) for w in wallets]
         what = CASH
         if request.query.get("asset_type") == "CONDITIONAL":
             what = request.query.get("token_id", "")
         when = self._agenda.now() - self._faults.balance_lag
-        held = sum((self._ledger.account(w).held_at(what, when) for w in wallets), ZERO)
-        return reply(
-            {
-                "balance": str(int(held / MICRO)),
-                "allowances": dict.fromkeys(EXCHANGES.values(), UNLIMITED),
-            }
-        )
+        held = sum((a.held_at(what, when) for a in accounts), ZERO)
+        allowances = {
+            contract: str(min((a.allowances[kind] for a in accounts), default=0))
+            for kind, contract in EXCHANGES.items()
+        }
+        return reply({"balance": str(int(held / MICRO)), "allowances": allowances})
 
     async def _post_order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         posted = await request.json()
-        with_reply = await self._telling(lambda: self.desk.post(posted, who))
-        return reply(with_reply)
+        return reply(await self._telling(lambda: self.desk.post(posted, who)))
 
     async def _post_orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)

@@ -12,6 +12,7 @@ from enum import StrEnum
 ZERO = Decimal(0)
 ONE = Decimal(1)
 CASH = "cash"
+UNLIMITED = 2**256 - 1
 
 
 class Side(StrEnum):
@@ -244,6 +245,8 @@ class Account:
     def __init__(self, address: str, owner: str) -> None:
         self.address = address
         self.owner = owner
+        self.allowances: dict[bool, int] = {False: UNLIMITED, True: UNLIMITED}
+        """Millionths that each exchange may take, by whether it is the negative-risk one."""
         self.changes: list[Change] = []
         self._held: dict[str, Decimal] = defaultdict(lambda: ZERO)
 

@@ -143,6 +143,12 @@ def check_funds(order: Order, ledger: Ledger, unsellable: Decimal, *, is_marketa
             needed += fee(order.size, order.price, order.market.fee_rate)
     balance = account.held(what) - (unsellable if order.side is Side.SELL else ZERO)
     locked = ledger.locked(order.maker, what)
+    allowance = account.allowances[order.market.neg_risk]
+    if _millionths(needed) > allowance:
+        raise Refused(
+            "not enough balance / allowance: the allowance is not enough -> "
+            f"allowance: {allowance}, order amount: {_millionths(needed)}"
+        )
     if needed > balance - locked:
         raise Refused(
             "not enough balance / allowance: the balance is not enough -> "

@@ -291,6 +291,11 @@ class LoopbackPolymarket:
         amount = Decimal(shares)
         self._do(lambda: self.account(address).change(self._agenda.now(), token, amount))
 
+    def allow(self, address: str, amount: Number, *, neg_risk: bool = False) -> None:
+        """Set what one of the two exchanges may take of a wallet."""
+        millionths = int(Decimal(amount) * 1_000_000)
+        self._do(lambda: self.account(address).allowances.update({neg_risk: millionths}))
+
     def account(self, address: str) -> Account:
         """A wallet's account, with every change of it."""
         return self.ledger.account(address)
