@@ -1,7 +1,16 @@
-"""Runs the owner's command when an alarm opens; the same alarm again within a while is folded."""
+"""Runs the owner's command when an alarm opens.
+
+The same alarm again within a while is folded, and one command runs at a time: what opens meanwhile
+is told by the next, so that a thousand stops at once do not start a thousand programs. A command
+outlives the node, so that the last alarm is told too.
+"""
 
 import asyncio
+import os
+import signal
+import subprocess
 import time
+from collections.abc import Callable
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
@@ -10,7 +19,11 @@ from actors.messages import ALARMS
 from positions.desk import Alarm
 
 FOLD_SECONDS = 60.0
-_COMMAND_SECONDS = 30.0
+PATIENCE = 30.0
+"""Seconds after which a command that still runs is killed, with what it started."""
+TOLD_AT_ONCE = 20
+"""Alarms in one text; of more only the number is told, for a command line has an end."""
+_LOOK_SECONDS = 0.05
 
 
 class AlarmBell(Actor):
@@ -19,41 +32,63 @@ class AlarmBell(Actor):
     Parameters
     ----------
     command
-        A program and its arguments; the alarm's text is added as the last one.
+        A program and its arguments; the alarms' text, one a line, is added as the last one.
+    clock
+        Seconds that only ever grow.
     """
 
-    def __init__(self, command: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        command: tuple[str, ...],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(ActorConfig(component_id="AlarmBell"))
         self._command = command
+        self._now = clock
         self._rung_at: dict[tuple[str, str], float] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._untold: list[str] = []
+        self._ringing: asyncio.Task[None] | None = None
 
     def on_start(self) -> None:
         """Listen to the alarms."""
         self.msgbus.subscribe(topic=ALARMS, handler=self._on_alarm)
 
     def _on_alarm(self, alarm: Alarm) -> None:
-        now, key = time.monotonic(), (alarm.position_id, alarm.kind)
+        now, key = self._now(), (alarm.position_id, alarm.kind)
         if not alarm.is_open or now - self._rung_at.get(key, -FOLD_SECONDS) < FOLD_SECONDS:
             return
         self._rung_at[key] = now
-        task = asyncio.get_running_loop().create_task(self._ring(alarm.text))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._untold.append(alarm.text)
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.get_running_loop().create_task(self._ring())
 
-    async def _ring(self, text: str) -> None:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                text,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
+    async def _ring(self) -> None:
+        while self._untold:
+            texts, self._untold = self._untold, []
             try:
-                await asyncio.wait_for(process.wait(), _COMMAND_SECONDS)
-            except TimeoutError:
-                process.kill()
-                self.log.error(f"the alarm command ran over {_COMMAND_SECONDS:.0f} s")
-        except OSError as e:
-            self.log.error(f"the alarm command cannot be run: {e}")
+                process = subprocess.Popen(
+                    [*self._command, _joined(texts)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            except (OSError, ValueError) as e:
+                self.log.error(f"the alarm command cannot be run: {e}")
+            else:
+                await self._see_to_its_end(process)
+
+    async def _see_to_its_end(self, process: subprocess.Popen[bytes]) -> None:
+        until = self._now() + PATIENCE
+        while process.poll() is None:
+            if self._now() >= until:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                self.log.error(f"the alarm command ran over {PATIENCE:.0f} s and was killed")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _joined(texts: list[str]) -> str:
+    rest = len(texts) - TOLD_AT_ONCE
+    more = [f"and {rest} more"] if rest > 0 else []
+    return "\n".join([*texts[:TOLD_AT_ONCE], *more])

@@ -129,23 +129,11 @@ def examples(kind: type[Fact]) -> list[Any]:
         case "OrderAccepted":
             return [kind(**t, order_id=o, venue_order_id="V") for o in orders]
         case "OrderFilled":
-            rest = {"price": D("0.5"), "fee": D(0), "liquidity": "maker"}
-            return [
-                kind(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
-                for o in orders
-                for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
-                for s in ("1", "100")
-            ]
+            return fills(t, orders)
         case "OrderSigned":
             return [kind(**t, order_id=o, venue_order_id="0xabc") for o in orders]
         case "FillReversed":
-            rest = {"price": D("0.5"), "fee": D(0), "liquidity": "taker", "order_id": "P-9"}
-            return [
-                kind(**t, trade_id=n, role=r, shares=D(s), **rest)
-                for n in ("BUY", "never seen")
-                for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
-                for s in ("5", "100")
-            ]
+            return reversals(t)
         case "OrderClosed":
             return [kind(**t, order_id=o, end=e) for o in orders for e in OrderEnd]
         case "StopReleased":
@@ -160,6 +148,28 @@ def examples(kind: type[Fact]) -> list[Any]:
             return [kind(**t, reason="?")]
         case _:
             return [kind(**t, order_id=o) for o in orders]
+
+
+def fills(t: dict[str, int], orders: list[str]) -> list[Any]:
+    """Fills of live and unknown orders, small and whole."""
+    rest = {"price": D("0.5"), "fee": D(0), "liquidity": "maker"}
+    return [
+        life.OrderFilled(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
+        for o in orders
+        for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
+        for s in ("1", "100")
+    ]
+
+
+def reversals(t: dict[str, int]) -> list[Any]:
+    """Trades that failed to settle, told before and never told."""
+    rest = {"price": D("0.5"), "fee": D(0), "liquidity": "taker", "order_id": "P-9"}
+    return [
+        life.FillReversed(**t, trade_id=n, role=r, shares=D(s), **rest)
+        for n in ("BUY", "never seen")
+        for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
+        for s in ("5", "100")
+    ]
 
 
 @pytest.mark.parametrize("kind", FACTS)
