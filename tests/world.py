@@ -58,7 +58,8 @@ class World:
         self.mail: deque[tuple[int, str, AnyFact]] = deque()
         self.stops: dict[str, tuple[str, Decimal]] = {}
         self.roles: dict[str, Role] = {}
-        self.steps: list[Step] = []
+        self.retold: dict[str, life.Position] = {}
+        """The positions that the story alone gives."""
         self.answered: set[str] = set()
         self.commands = 0
         self.price = 50
@@ -125,10 +126,10 @@ class World:
     def carry_out(self, effect: Effect) -> None:
         match effect:
             case Step(p, fact):
-                before = next((s for s in reversed(self.steps) if s.position.id == p.id), None)
-                self.steps.append(effect)
-                if before is not None and before.position.phase is not p.phase:
-                    assert type(fact) in LIFE[before.position.phase, p.phase]
+                before = self.retold.get(p.id)
+                self.retold[p.id] = life.apply(before, fact)
+                if before is not None and before.phase is not p.phase:
+                    assert type(fact) in LIFE[before.phase, p.phase]
             case Answer(_, reply):
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
@@ -302,11 +303,7 @@ class World:
             assert sum(o.immediate for o in p.orders) <= 1
             if p.held > 0 and p.stop_loss_price is not None and self.market.payout is None:
                 self.check_protected(p)
-            replayed = None
-            for step in self.steps:
-                if step.position.id == p.id:
-                    replayed = life.apply(replayed, step.fact)
-            assert replayed == p, "the story gives another position"
+            assert self.retold.get(p.id) == p, "the story gives another position"
 
     def check_protected(self, p: Position) -> None:
         """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
