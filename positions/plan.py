@@ -161,7 +161,9 @@ def _stuck(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
     offer = _exit_offer(p, m, slip_ticks)
     if isinstance(offer, Obstacle):
         return None if p.stuck is offer else Stuck(time=now, obstacle=offer, bid=m.bid)
-    return Unstuck(time=now, bid=m.bid or ZERO) if p.stuck is not None else None
+    if p.stuck is not None and m.bid is not None:
+        return Unstuck(time=now, bid=m.bid)
+    return None
 
 
 def _dust(p: Position, m: Market, now: int, _: int) -> AnyFact | None:

@@ -3,8 +3,8 @@
     python tests/mutants.py [MODULE ...]      by default plan, life and rules
 
 Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
-condition or operand of `and`/`or` negated. Survivors are printed with their line; the exit code is
-their number, capped.
+condition or operand of `and`/`or` negated. Survivors that are not explained below are printed with
+their line; the exit code is their number, capped.
 """
 
 import ast
@@ -19,7 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MODULES = ("plan", "life", "rules")
-TESTS = ("test_scenarios.py", "test_life.py", "test_rules.py", "test_simulation.py")
+TESTS = (
+    "test_scenarios.py",
+    "test_told.py",
+    "test_life.py",
+    "test_rules.py",
+    "test_simulation.py",
+)
+EXPLAINED: dict[str, str] = {}
+"""Conditions whose negation changes nothing that can be seen: "MODULE: CONDITION" -> why."""
 
 
 def conditions(tree: ast.Module) -> Iterator[ast.expr]:
@@ -65,16 +73,18 @@ def survives(module: str, source: str) -> bool:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, folder)
         (Path(folder) / "positions" / f"{module}.py").write_text(source)
-        present = [t for t in TESTS if (Path(folder) / "tests" / t).exists()]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{t}" for t in present)],
-            cwd=folder,
-            env=os.environ | {"LIVES": "150", "PYTHONPATH": folder},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=120,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{t}" for t in TESTS)],
+                cwd=folder,
+                env=os.environ | {"LIVES": "150", "PYTHONPATH": folder},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=300,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False  # it finds no end: anybody would notice
         return done.returncode == 0
 
 
@@ -82,7 +92,7 @@ def main() -> int:
     """Try every mutant; returns how many survived."""
     modules = sys.argv[1:] or MODULES
     tried = 0
-    survivors = []
+    survivors: list[tuple[str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for module in modules:
             source = (ROOT / "positions" / f"{module}.py").read_text()
@@ -90,14 +100,20 @@ def main() -> int:
             tried += len(made)
             alive = pool.map(lambda m, name=module: survives(name, m[1]), made)
             survivors += [
-                f"positions/{module}.py:{where}"
+                (f"{module}: {where.partition(': ')[2]}", f"positions/{module}.py:{where}")
                 for (where, _), lives in zip(made, alive, strict=True)
                 if lives
             ]
-    for line in survivors:
+    found = {condition for condition, _ in survivors}
+    stale = [c for c in EXPLAINED if c.partition(":")[0] in modules and c not in found]
+    unexplained = [line for condition, line in survivors if condition not in EXPLAINED]
+    for line in unexplained:
         print(line)
-    print(f"{tried} mutants, {len(survivors)} survived")
-    return min(len(survivors), 100)
+    for condition in stale:
+        print(f"explained, but some test notices it: {condition}")
+    explained = len(survivors) - len(unexplained)
+    print(f"{tried} mutants, {len(unexplained)} survived, and {explained} that are explained")
+    return min(len(unexplained) + len(stale), 100)
 
 
 if __name__ == "__main__":

@@ -207,6 +207,131 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> 
             assert len(tell(story(after, fact))) > 5
 
 
+def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> life.OrderFilled:
+    """A fill at 0.5 with a fee of 0.1, at time 7, told once."""
+    told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
+    return life.OrderFilled(
+        time=7, order_id=f"P-{number}", role=role, shares=D(shares), **told | fields
+    )
+
+
+def undone(role: Role, shares: str, number: int = 9) -> life.FillReversed:
+    """The end of such a fill whose settlement failed."""
+    told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
+    return life.FillReversed(time=8, order_id=f"P-{number}", role=role, shares=D(shares), **told)
+
+
+def triggered(cause: ExitReason) -> life.Triggered:
+    return life.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
+
+
+EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(55))
+ASKED = life.SaleAsked(time=7, sale=SALE)
+SETTLED = life.Settled(time=7, payout=D(1), shares=D(0))
+DISPUTED = life.Disputed(time=7, reason="?")
+TWO = {r: life.Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
+
+# fmt: off
+BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
+    "an entry ends for the reason told": (
+        HELD, [life.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
+    "a cash-out ends the entry": (HELD, [ASKED], {"entry_ended": EntryEnd.CASH_OUT, "sale": SALE}),
+    "a stop ends the entry": (
+        HELD, [triggered(ExitReason.STOP)], {"entry_ended": EntryEnd.STOPPED, "cause": ExitReason.STOP}),
+    "flattening ends the entry": (
+        HELD, [triggered(ExitReason.FLATTEN)], {"entry_ended": EntryEnd.FLATTENED, "cause": ExitReason.FLATTEN}),
+    "the end of the market ends the entry": (made(), [SETTLED], {"entry_ended": EntryEnd.MARKET_OVER}),
+    "a dispute ends the entry": (HELD, [DISPUTED], {"entry_ended": EntryEnd.CANCELLED, "dispute": "?"}),
+    "an entry ends once, for its first reason": (
+        EXPIRED,
+        [life.EntryEnded(time=7, reason=EntryEnd.CANCELLED), ASKED, triggered(ExitReason.STOP), SETTLED, DISPUTED],
+        {"entry_ended": EntryEnd.EXPIRED}),
+    "the first buy tells when it was filled": (
+        made(orders=(ENTRY,)), [fill(Role.ENTRY, "30", 1), fill(Role.ENTRY, "20", 2)],
+        {"filled_at": 7, "bought": D(50), "cost": D(25), "buy_fees": D("0.2"), "sold": D(0), "exit_reason": None}),
+    "a later buy leaves that time alone": (
+        made(filled_at=3), [fill(Role.ENTRY, "30")], {"filled_at": 3}),
+    "a sale at the target says so": (
+        HELD, [fill(Role.TARGET, "30")],
+        {"exit_reason": ExitReason.TARGET, "exit_time": 7, "sold": D(30), "proceeds": D(15), "sell_fees": D("0.1")}),
+    "a sale at the target says so in an exit, too": (
+        made(**BOUGHT, cause=ExitReason.STOP), [fill(Role.TARGET, "30")], {"exit_reason": ExitReason.TARGET}),
+    "a sale by the stop says so": (
+        made(**BOUGHT, cause=ExitReason.STOP), [fill(Role.EXIT, "30")], {"exit_reason": ExitReason.STOP}),
+    "a sale without a cause is one by hand": (HELD, [fill(Role.EXIT, "30")], {"exit_reason": ExitReason.MANUAL}),
+    "a cash-out counts its own sales, not the target's": (
+        made(**BOUGHT, sale=SALE), [fill(Role.EXIT, "30", 4), fill(Role.TARGET, "10", 2)],
+        {"sale": msgspec.structs.replace(SALE, sold=D(30)), "sold": D(40)}),
+    "a cash-out's sale that failed to settle is counted off": (
+        made(**BOUGHT, sale=SALE), [fill(Role.EXIT, "30", 4), undone(Role.EXIT, "30", 4)],
+        {"sale": SALE, "sold": D(0), "proceeds": D(0), "sell_fees": D(0), "exit_time": None, "exit_reason": None}),
+    "a target's sale that failed to settle is nothing to the cash-out": (
+        made(**BOUGHT, sale=SALE), [fill(Role.TARGET, "30", 2), undone(Role.TARGET, "30", 2)], {"sale": SALE, "sold": D(0)}),
+    "what is left sold keeps its reason when another sale failed": (
+        HELD, [fill(Role.EXIT, "30", 4), fill(Role.TARGET, "10", 2), undone(Role.TARGET, "10", 2)],
+        {"sold": D(30), "exit_time": 7, "exit_reason": ExitReason.TARGET}),
+    "the whole fill of an order ends its own back-off alone": (
+        made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "100", 1)],
+        {"backoffs": {Role.STOP: life.Backoff(2, 5)}, "orders": ()}),
+    "a partial fill leaves order and back-off": (
+        made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "30", 1)],
+        {"backoffs": TWO, "orders": (msgspec.structs.replace(ENTRY, filled=D(30)),)}),
+    "an accepted order ends its own back-off alone, and has the venue's id": (
+        made(orders=(ENTRY,), backoffs=TWO), [life.OrderAccepted(time=7, order_id="P-1", venue_order_id="V")],
+        {"backoffs": {Role.STOP: life.Backoff(2, 5)},
+         "orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="V"),)}),
+    "an acceptance without an id leaves the one that was signed": (
+        made(orders=(ENTRY,)),
+        [life.OrderSigned(time=7, order_id="P-1", venue_order_id="0xabc"), life.OrderAccepted(time=7, order_id="P-1")],
+        {"orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="0xabc"),)}),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", BOOKED)
+def test_what_is_booked(name: str) -> None:
+    position, facts, expected = BOOKED[name]
+    for fact in facts:
+        position = life.apply(position, fact)
+    assert {field: getattr(position, field) for field in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("ledger", "entry", "exit_", "profit"),
+    [
+        ({}, None, None, "0"),
+        ({"bought": D(3), "cost": D(1)}, "0.333333", None, "0"),
+        (
+            {"bought": D(3), "cost": D(1), "sold": D(3), "proceeds": D(2)},
+            "0.333333",
+            "0.666667",
+            "1",
+        ),
+        # a third of the cost of 1 and the fee of 0.5 is paid for what is sold: 0.4 - 0.1 - 0.5
+        (
+            {"bought": D(3), "cost": D(1), "buy_fees": D("0.5")}
+            | {"sold": D(1), "proceeds": D("0.4"), "sell_fees": D("0.1")},
+            "0.333333",
+            "0.4",
+            "-0.2",
+        ),
+    ],
+)
+def test_prices_and_profit(
+    ledger: dict[str, Decimal], entry: str | None, exit_: str | None, profit: str
+) -> None:
+    p = made(**ledger)
+    assert life.entry_price(p) == (None if entry is None else D(entry))
+    assert life.exit_price(p) == (None if exit_ is None else D(exit_))
+    assert life.realized_pnl(p) == D(profit)
+
+
+def test_a_position_is_over_when_no_order_is_left() -> None:
+    closed = POSITIONS[Phase.CLOSED]
+    assert [p.is_over for p in closed] == [True, True, False]
+    assert not made().is_over
+
+
 def test_no_fact_comes_before_the_position() -> None:
     with pytest.raises(ValueError, match="before the position was opened"):
         life.apply(None, facts.BidVanished(time=1))

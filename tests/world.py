@@ -58,6 +58,7 @@ class World:
         self.mail: deque[tuple[int, str, AnyFact]] = deque()
         self.stops: dict[str, tuple[str, Decimal]] = {}
         self.roles: dict[str, Role] = {}
+        self.steps: list[Step] = []
         self.retold: dict[str, life.Position] = {}
         """The positions that the story alone gives."""
         self.answered: set[str] = set()
@@ -126,6 +127,7 @@ class World:
     def carry_out(self, effect: Effect) -> None:
         match effect:
             case Step(p, fact):
+                self.steps.append(effect)
                 before = self.retold.get(p.id)
                 self.retold[p.id] = life.apply(before, fact)
                 if before is not None and before.phase is not p.phase:

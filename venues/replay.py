@@ -31,6 +31,8 @@ _QUIET_PASSES = 4
 """Passes of the event loop without work after which nothing is under way: a message takes up to
 three passes from one of Nautilus' queues to its handler."""
 _PATIENCE = 40
+_BREATH = 0.001
+"""uvloop counts in whole milliseconds: a shorter sleep is none, and would spin."""
 _SLICE = 0.05
 """Seconds of waiting after which time moves on while nothing is recorded."""
 
@@ -178,7 +180,7 @@ class Replay:
         while quiet < _QUIET_PASSES:
             # What takes long waits for the disk: leave the processor to the store's thread.
             passes += 1
-            await asyncio.sleep(0 if passes < _PATIENCE else 0.0005)
+            await asyncio.sleep(0 if passes < _PATIENCE else _BREATH)
             quiet = quiet + 1 if self._is_quiet() else 0
 
     def _is_quiet(self) -> bool:
