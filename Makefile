@@ -25,7 +25,7 @@ demo: setup  ## the main job, live on a synthetic recording, in under 90 seconds
 	@$(PYTHON) -m positions.cli.demo
 
 test: setup  ## every test
-	@$(PYTHON) -m pytest -q -n auto
+	@$(PYTHON) -m pytest -q -n auto --dist loadgroup
 
 check: format lint types test  ## format, lint, types, tests
 

@@ -93,9 +93,8 @@ class CommandReader(Actor):
 
     def look(self) -> None:
         """Take up every file that came since."""
-        for path in self._spool.waiting():
-            if path.stem not in self._taken:
-                self._take(path)
+        for path in self._spool.waiting(besides=self._taken):
+            self._take(path)
 
     def _take(self, path: Path) -> None:
         command_id = path.stem

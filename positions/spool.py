@@ -15,6 +15,7 @@ import secrets
 import stat
 import threading
 import time
+from collections.abc import Container
 from pathlib import Path
 from uuid import UUID
 
@@ -73,16 +74,23 @@ class Spool:
 
     # -- the node's side ---------------------------------------------------------------------------
 
-    def waiting(self) -> list[Path]:
-        """The files that wait, in the order of their names; what is no command is set aside."""
-        names = sorted(os.listdir(self._root / "new"))  # noqa: PTH208  (10x faster than iterdir)
+    def waiting(self, besides: Container[str] = ()) -> list[Path]:
+        """The files that wait, in the order of their names; what is no command is set aside.
+
+        Those whose ids are in `besides`, which the caller knows to wait, are left out.
+        """
+        new = self._root / "new"
+        names = sorted(os.listdir(new))  # noqa: PTH208  (10x faster than iterdir)
         files = []
         for name in names:
-            path = self._root / "new" / name
+            if name.removesuffix(".json") in besides:
+                continue
             if _NAME.fullmatch(name):
-                files.append(path)
+                files.append(new / name)
             else:
-                self.reject(path, b"the name must be a UUID in lower case followed by .json\n")
+                self.reject(
+                    new / name, b"the name must be a UUID in lower case followed by .json\n"
+                )
         return files
 
     def read(self, path: Path) -> bytes:

@@ -9,6 +9,7 @@ import random
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ D = Decimal
 CENT = D("0.01")
 
 
+@cache
 def quotes(name: str) -> list[dict[str, Any]]:
     """Every row of a recording."""
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(
@@ -30,6 +32,7 @@ def quotes(name: str) -> list[dict[str, Any]]:
     return rows
 
 
+@cache
 def markets(name: str) -> list[dict[str, Any]]:
     """The recording's markets."""
     found: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.markets.json").read_text())

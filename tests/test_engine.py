@@ -22,6 +22,7 @@ import pytest
 from positions.published import Published
 from positions.spool import Spool, uuid7
 
+pytestmark = pytest.mark.xdist_group("engine")
 D = Decimal
 T0 = 1_776_000_000
 Quote = tuple[float, str | None, str | None, int]

@@ -6,9 +6,10 @@ Money and fills are recomputed from the raw quotes alone.
 import json
 import subprocess
 import sys
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import recorded
 from recorded import D
 
-COUNT = 400
+COUNT = 300
 CASH = D(100_000)
 CONFIG = f"""
 mode = "replay"
@@ -89,6 +90,14 @@ class Book:
         return self.rows[first:last]
 
 
+@cache
+def _books(name: str) -> dict[str, Book]:
+    rows = defaultdict(list)
+    for r in recorded.quotes(name):
+        rows[r["token_id"]].append(r)
+    return {token_id: Book(r) for token_id, r in rows.items()}
+
+
 @pytest.fixture(scope="module", params=recorded.NAMES)
 def sessions(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -107,7 +116,6 @@ def sessions(
     return name, one, two
 
 
-@pytest.mark.xdist_group("recordings")
 def test_a_recording_is_replayed_as_promised(sessions: tuple[str, Session, Session]) -> None:
     name, one, two = sessions
     assert one.story() == two.story(), "two runs of one recording tell two stories"
@@ -172,17 +180,14 @@ def _check_fills_against_quotes(name: str, positions: list[Any], fills: list[Any
         for t in m["tokens"]
     }
     token = {p["id"]: p["outcome_id"] for p in positions}
-    books: dict[str, Book] = {}
-    rows = defaultdict(list)
-    for r in recorded.quotes(name):
-        rows[r["token_id"]].append(r)
+    books = _books(name)
     taken: dict[tuple[str, str], tuple[Any, Decimal]] = {}
     for f in fills:
         token_id = token[f["position_id"]]
         if f["role"] == "settlement":
             assert f["price"] == D(payout[token_id])
             continue
-        book = books.setdefault(token_id, Book(rows[token_id]))
+        book = books[token_id]
         side = "ask" if f["side"] == "buy" else "bid"
         better = (lambda a, b: a <= b) if f["side"] == "buy" else (lambda a, b: a >= b)
         shown = [r for r in book.at(f["at"]) if r[side] is not None]
@@ -207,7 +212,7 @@ def _check_size(
     side = key[1]
     moment = book.at(f["at"])
     displayed = sum((r[f"{side}_size"] or D(0) for r in moment), D(0))
-    first = book.times.index(moment[0]["ts_event_ns"])
+    first = bisect_left(book.times, moment[0]["ts_event_ns"])
     carried = D(0)
     if moment[0][f"{side}_size"] is None and first > 0:
         carried = next(
@@ -222,10 +227,7 @@ def _check_size(
 def _check_triggers(name: str, session: Session, positions: list[Any]) -> None:
     """Each stop acted on a bid that the recording shows, at or below the stop."""
     token = {p["id"]: p["outcome_id"] for p in positions}
-    rows = defaultdict(list)
-    for r in recorded.quotes(name):
-        rows[r["token_id"]].append(r)
-    books = {t: Book(r) for t, r in rows.items()}
+    books = _books(name)
     events = session.rows(
         "SELECT position_id, epoch_ns(time) AS at, story FROM events WHERE kind = 'triggered'"
     )
