@@ -1,6 +1,6 @@
 """Negates every condition of the money core, one at a time, and lists what no test notices.
 
-    python tests/mutants.py [MODULE ...]      by default plan, life and rules
+    python tests/mutants.py [MODULE ...]      by default plan, life, position and rules
 
 Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
 condition or operand of `and`/`or` negated. Survivors that are not explained below are printed with
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("plan", "life", "rules")
+MODULES = ("plan", "life", "position", "rules")
 TESTS = (
     "test_scenarios.py",
     "test_told.py",

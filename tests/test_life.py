@@ -13,6 +13,7 @@ from positions.facts import AnyFact, Fact
 from positions.lifecycle import LIFE, UNDONE, refresh
 from positions.position import (
     OVER,
+    Backoff,
     EntryEnd,
     ExitReason,
     Order,
@@ -23,6 +24,9 @@ from positions.position import (
     Role,
     Sale,
     SaleEnd,
+    entry_price,
+    exit_price,
+    realized_pnl,
 )
 from positions.record import story
 from positions.rules import Obstacle
@@ -154,7 +158,7 @@ def fills(t: dict[str, int], orders: list[str]) -> list[Any]:
     """Fills of live and unknown orders, small and whole."""
     rest = {"price": D("0.5"), "fee": D(0), "liquidity": "maker"}
     return [
-        life.OrderFilled(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
+        facts.OrderFilled(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
         for o in orders
         for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
         for s in ("1", "100")
@@ -165,7 +169,7 @@ def reversals(t: dict[str, int]) -> list[Any]:
     """Trades that failed to settle, told before and never told."""
     rest = {"price": D("0.5"), "fee": D(0), "liquidity": "taker", "order_id": "P-9"}
     return [
-        life.FillReversed(**t, trade_id=n, role=r, shares=D(s), **rest)
+        facts.FillReversed(**t, trade_id=n, role=r, shares=D(s), **rest)
         for n in ("BUY", "never seen")
         for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
         for s in ("5", "100")
@@ -207,34 +211,34 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> 
             assert len(tell(story(after, fact))) > 5
 
 
-def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> life.OrderFilled:
+def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> facts.OrderFilled:
     """A fill at 0.5 with a fee of 0.1, at time 7, told once."""
     told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
-    return life.OrderFilled(
+    return facts.OrderFilled(
         time=7, order_id=f"P-{number}", role=role, shares=D(shares), **told | fields
     )
 
 
-def undone(role: Role, shares: str, number: int = 9) -> life.FillReversed:
+def undone(role: Role, shares: str, number: int = 9) -> facts.FillReversed:
     """The end of such a fill whose settlement failed."""
     told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
-    return life.FillReversed(time=8, order_id=f"P-{number}", role=role, shares=D(shares), **told)
+    return facts.FillReversed(time=8, order_id=f"P-{number}", role=role, shares=D(shares), **told)
 
 
-def triggered(cause: ExitReason) -> life.Triggered:
-    return life.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
+def triggered(cause: ExitReason) -> facts.Triggered:
+    return facts.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
 
 
 EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(55))
-ASKED = life.SaleAsked(time=7, sale=SALE)
-SETTLED = life.Settled(time=7, payout=D(1), shares=D(0))
-DISPUTED = life.Disputed(time=7, reason="?")
-TWO = {r: life.Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
+ASKED = facts.SaleAsked(time=7, sale=SALE)
+SETTLED = facts.Settled(time=7, payout=D(1), shares=D(0))
+DISPUTED = facts.Disputed(time=7, reason="?")
+TWO = {r: Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
 
 # fmt: off
 BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
     "an entry ends for the reason told": (
-        HELD, [life.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
+        HELD, [facts.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
     "a cash-out ends the entry": (HELD, [ASKED], {"entry_ended": EntryEnd.CASH_OUT, "sale": SALE}),
     "a stop ends the entry": (
         HELD, [triggered(ExitReason.STOP)], {"entry_ended": EntryEnd.STOPPED, "cause": ExitReason.STOP}),
@@ -244,7 +248,7 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
     "a dispute ends the entry": (HELD, [DISPUTED], {"entry_ended": EntryEnd.CANCELLED, "dispute": "?"}),
     "an entry ends once, for its first reason": (
         EXPIRED,
-        [life.EntryEnded(time=7, reason=EntryEnd.CANCELLED), ASKED, triggered(ExitReason.STOP), SETTLED, DISPUTED],
+        [facts.EntryEnded(time=7, reason=EntryEnd.CANCELLED), ASKED, triggered(ExitReason.STOP), SETTLED, DISPUTED],
         {"entry_ended": EntryEnd.EXPIRED}),
     "the first buy tells when it was filled": (
         made(orders=(ENTRY,)), [fill(Role.ENTRY, "30", 1), fill(Role.ENTRY, "20", 2)],
@@ -272,17 +276,17 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
         {"sold": D(30), "exit_time": 7, "exit_reason": ExitReason.TARGET}),
     "the whole fill of an order ends its own back-off alone": (
         made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "100", 1)],
-        {"backoffs": {Role.STOP: life.Backoff(2, 5)}, "orders": ()}),
+        {"backoffs": {Role.STOP: Backoff(2, 5)}, "orders": ()}),
     "a partial fill leaves order and back-off": (
         made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "30", 1)],
         {"backoffs": TWO, "orders": (msgspec.structs.replace(ENTRY, filled=D(30)),)}),
     "an accepted order ends its own back-off alone, and has the venue's id": (
-        made(orders=(ENTRY,), backoffs=TWO), [life.OrderAccepted(time=7, order_id="P-1", venue_order_id="V")],
-        {"backoffs": {Role.STOP: life.Backoff(2, 5)},
+        made(orders=(ENTRY,), backoffs=TWO), [facts.OrderAccepted(time=7, order_id="P-1", venue_order_id="V")],
+        {"backoffs": {Role.STOP: Backoff(2, 5)},
          "orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="V"),)}),
     "an acceptance without an id leaves the one that was signed": (
         made(orders=(ENTRY,)),
-        [life.OrderSigned(time=7, order_id="P-1", venue_order_id="0xabc"), life.OrderAccepted(time=7, order_id="P-1")],
+        [facts.OrderSigned(time=7, order_id="P-1", venue_order_id="0xabc"), facts.OrderAccepted(time=7, order_id="P-1")],
         {"orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="0xabc"),)}),
 }
 # fmt: on
@@ -321,9 +325,9 @@ def test_prices_and_profit(
     ledger: dict[str, Decimal], entry: str | None, exit_: str | None, profit: str
 ) -> None:
     p = made(**ledger)
-    assert life.entry_price(p) == (None if entry is None else D(entry))
-    assert life.exit_price(p) == (None if exit_ is None else D(exit_))
-    assert life.realized_pnl(p) == D(profit)
+    assert entry_price(p) == (None if entry is None else D(entry))
+    assert exit_price(p) == (None if exit_ is None else D(exit_))
+    assert realized_pnl(p) == D(profit)
 
 
 def test_a_position_is_over_when_no_order_is_left() -> None:

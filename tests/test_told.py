@@ -7,7 +7,8 @@ import pytest
 from stage import Stage, ended, filled, later, order, quote, resolved, submit
 from test_scenarios import CALM, ENTRY, EXIT, STOP, held, stopped
 
-from positions.life import BidReturned, BidVanished, Phase, Stuck, Unstuck
+from positions.facts import BidReturned, BidVanished, Stuck, Unstuck
+from positions.position import Phase
 from positions.rules import Obstacle
 
 D = Decimal
