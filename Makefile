@@ -9,6 +9,7 @@ setup: $(STAMP)  ## make .venv with every package pinned
 
 # A set-up that was cut short leaves no stamp and is done again from the start.
 $(STAMP): requirements.lock pyproject.toml
+	@echo "making .venv with every package pinned; this takes about a minute, once" >&2
 	@rm -rf .venv
 	@if command -v uv >/dev/null 2>&1; then \
 	    uv venv --quiet --python '>=3.12,<3.14' .venv && \
@@ -16,8 +17,8 @@ $(STAMP): requirements.lock pyproject.toml
 	    uv pip install --quiet --python $(PYTHON) --no-deps -e . ; \
 	else \
 	    python=$$(scripts/find-python) && "$$python" -m venv .venv && \
-	    $(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
-	    $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	    $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements.lock && \
+	    $(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps -e . ; \
 	fi
 	@touch $@
 

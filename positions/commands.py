@@ -29,6 +29,8 @@ class Malformed(ValueError):
     def __init__(self, field: str, value: object, rule: str) -> None:
         is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
         shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
+        if value is None:
+            shown = "empty"
         super().__init__(f"{field} was {shown if len(shown) <= 80 else shown[:77] + '...'}, {rule}")
         self.field = field
 

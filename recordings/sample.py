@@ -15,7 +15,9 @@ from recordings.importer import import_recording
 
 START_NS = 1_772_452_800 * 1_000_000_000
 """2026-03-02T12:00:00Z."""
-SECONDS = 600
+SECONDS = 840
+CALM = 300
+"""So many seconds long nothing happens, so that who types slowly is in time."""
 _NANOS = 1_000_000_000
 _CENT = Decimal("0.01")
 _MILL = Decimal("0.001")
@@ -52,36 +54,36 @@ SCRIPTS = (
     Script(
         "synthetic-rain-in-london",
         "Synthetic: will it rain in London?",
-        _line((0, 55), (30, 54), (110, 54), (300, 73), (600, 71)),
-        lambda t: (8, 30) if t < 120 else (20, 60),
+        _line((0, 55), (30, 54), (CALM + 50, 54), (CALM + 240, 73), (SECONDS, 71)),
+        lambda t: (8, 30) if t < CALM + 60 else (20, 60),
     ),
     Script(
         "synthetic-team-red-wins",
         "Synthetic: will team red win?",
-        _line((0, 60), (199.9, 60), (200, 42), (260, 40), (600, 33)),
-        lambda t: (100, 400) if t < 200 else (10, 40),
+        _line((0, 60), (439.9, 60), (440, 42), (500, 40), (SECONDS, 33)),
+        lambda t: (100, 400) if t < 440 else (10, 40),
     ),
     Script(
         "synthetic-rate-cut-in-june",
         "Synthetic: will rates be cut in June?",
-        _line((0, 44), (150, 46), (300, 43), (600, 47)),
+        _line((0, 44), (390, 46), (540, 43), (SECONDS, 47)),
         lambda _: (80, 400),
-        no_bid=(215, 225),
+        no_bid=(455, 465),
     ),
     Script(
         "synthetic-film-wins-award",
         "Synthetic: will the film win the award?",
-        _line((0, 36), (300, 37), (600, 36)),
+        _line((0, 36), (540, 37), (SECONDS, 36)),
         lambda _: (50, 300),
     ),
     Script(
         "synthetic-launch-before-friday",
         "Synthetic: will the rocket launch before Friday?",
-        _line((0, 63), (60, 64), (420, 97), (600, 97.5)),
+        _line((0, 63), (CALM, 64), (660, 97), (SECONDS, 97.5)),
         lambda _: (60, 300),
-        fine_tick_from=430,
-        no_ask_from=480,
-        resolved_at=540,
+        fine_tick_from=670,
+        no_ask_from=720,
+        resolved_at=780,
     ),
 )
 

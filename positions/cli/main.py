@@ -37,7 +37,7 @@ def run(
         bool, typer.Option("--yes-really-trade", help="Let a live node trade with money.")
     ] = False,
 ) -> None:
-    """Run the node in the foreground; Ctrl-C stops it, and a replay ends with its data."""
+    """Run the node in the foreground. Ctrl-C stops it, and a replay ends with its data."""
     try:
         state = state or os.environ.get("POLYBRACKET_STATE")
         settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)

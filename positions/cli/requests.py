@@ -75,7 +75,7 @@ def submit(
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Queue a position: buy at no more than the max bid, sell at the target or at the stop."""
+    """Queue a position. Buys at no more than the max bid, sells at the target or at the stop."""
     asked = {
         "market": market,
         "outcome": outcome,
@@ -107,7 +107,7 @@ def sell(
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Cash out by hand, all or part; what cannot be sold in a minute is protected again."""
+    """Cash out by hand, all or part. What cannot be sold in a minute is protected again."""
     fields = {"shares": shares, "fraction": fraction, "min_price": min_price}
     _about("sell", position, fields, wait, state, as_json=as_json)
 
@@ -115,7 +115,7 @@ def sell(
 def cancel(
     position: PositionId, wait: Wait = None, as_json: Json = False, state: State = None
 ) -> None:
-    """Take the unfilled entry back; what was bought stays protected."""
+    """Take the unfilled entry back. What was bought stays protected."""
     _about("cancel", position, {}, wait, state, as_json=as_json)
 
 
@@ -128,23 +128,23 @@ def amend(
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Change the max bid, the target or the stop; `none` removes a target or a stop."""
+    """Change max bid, target or stop. `none` removes a target or a stop."""
     fields = {"max_bid_price": max_bid, "sell_price": target, "stop_loss_price": stop}
     _about("amend", position, fields, wait, state, as_json=as_json)
 
 
 def halt(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
-    """No new entries: resting ones are taken off the book; targets and stops stay."""
+    """Let no new entries in. Resting ones are taken off the book; targets and stops stay."""
     _send([{"command": "halt"}], wait, state, as_json=as_json)
 
 
 def resume(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
-    """Entries again."""
+    """Let entries in again."""
     _send([{"command": "resume"}], wait, state, as_json=as_json)
 
 
 def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
-    """Halt, take all entries back, and sell everything that is held."""
+    """Halt, take all entries back, and sell all that is held."""
     _send([{"command": "flatten"}], wait, state, as_json=as_json)
 
 

@@ -58,7 +58,7 @@ def positions(
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """List positions with current price and estimated profit after fees."""
+    """List positions, their prices and their profit after fees."""
     folder = state_dir(state)
     if watch:
         _watch(folder, everything=everything)
@@ -91,7 +91,7 @@ def _watch(folder: Path, *, everything: bool) -> None:
 
 
 def show_position(position: PositionId, as_json: Json = False, state: State = None) -> None:
-    """Show everything about one position, and its story event by event."""
+    """Show one position and its story, event by event."""
     folder = state_dir(state)
     position_id = resolve(folder, position)
     with _told(folder, position_id) as copy:
@@ -152,7 +152,7 @@ def markets(
 
 
 def status(as_json: Json = False, state: State = None) -> None:
-    """Tell whether a node runs, how fresh its prices are, its money, and what is wrong.
+    """Tell whether a node runs, its money, and what is wrong.
 
     Exits with 1 while no node runs or an alarm is open.
     """
