@@ -176,6 +176,7 @@ class Node:
         if has_ended:
             _say(self._ground.farewell)
         else:
+            _say("stopping")
             playing.cancel()
         while self.store.pending and not self.store.failure:
             await asyncio.sleep(0.01)  # what is being written is still to be answered

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from positions.facts import AnyFact, FillReversed, OrderFilled, Settled
+from positions.facts import AnyFact, FillReversed, Opened, OrderFilled, Settled
 from positions.position import (
     ZERO,
     ExitReason,
@@ -38,6 +38,8 @@ TIMES = frozenset(
         "heartbeat",
         "market_time",
         "entry_expires_at",
+        "sent_at",
+        "until",
     }
 )
 """Names whose integers are nanoseconds since 1970."""
@@ -127,13 +129,14 @@ def story(p: Position, fact: AnyFact) -> dict[str, Any]:
 
     A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
     """
-    values: dict[str, Any] = msgspec.to_builtins(fact, builtin_types=(Decimal,))
+    told = Opened(time=fact.time, position=p) if isinstance(fact, Opened) else fact
+    values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
     if isinstance(inner, dict):
         values |= {name: value for name, value in inner.items() if name not in values}
     if isinstance(fact, OrderFilled) and fact.role is Role.EXIT and p.cause is ExitReason.STOP:
         values["slippage"] = (p.stop_loss_price or ZERO) - fact.price
-    return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time"), **values}
+    return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time")} | values
 
 
 def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:

@@ -14,7 +14,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,12 @@ from typing import Any
 import duckdb
 import pyarrow
 import pyarrow.parquet
-from stage import Stage, filled, quote, submit
+from stage import LIMITS, Stage, filled, quote, submit
+from world import World
 
-from positions.desk import Step
+from positions.desk import Desk, Step
 from positions.position import Role
+from positions.published import Copier, NodeRow
 from positions.spool import Spool, uuid7
 from positions.store import Store
 
@@ -166,7 +170,7 @@ def cost_per_quote(folder: Path, positions: list[int]) -> None:
 
 
 def answers(folder: Path) -> None:
-    """From `submit` to the reply, and commands per second."""
+    """From `submit` to the order at the venue and to the reply, and commands per second."""
     catalog = recording(folder, 1, LONG)
     state = folder / "live"
     config = folder / "live.toml"
@@ -177,40 +181,98 @@ def answers(folder: Path) -> None:
     command = ["-m", "positions.cli.main", "run", "--config", str(config)]
     node = subprocess.Popen(
         [sys.executable, *command, "--catalog", str(catalog)],
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
         cwd=ROOT,
     )
+    bought: dict[str, float] = {}
+    reader = threading.Thread(target=_note_fills, args=(node, bought))
+    reader.start()
     try:
         while not (state / "published.duckdb").exists():
             time.sleep(0.05)
         time.sleep(1)
         spool = Spool(state)
-        fields = {"command": "submit", "market": "m-0", "outcome": "Yes"}
-        fields |= {"max_bid": "0.30", "size": "10"}
-        body = json.dumps(fields).encode()
-        taken = []
-        for _ in range(100):
-            begun = time.perf_counter()
-            _wait(spool, spool.put(body))
-            taken.append((time.perf_counter() - begun) * 1e3)
-        taken.sort()
-        p50, p99 = statistics.median(taken), taken[98]
-        print(
-            f"submit to reply (ms; files are looked for every 100 ms): p50 {p50:.0f}, p99 {p99:.0f}"
-        )
+        _delays(spool, bought)
         begun = time.perf_counter()
-        ids = [spool.put(body) for _ in range(500)]
+        ids = [spool.put(_request("0.30")) for _ in range(500)]
         for command_id in ids:
-            _wait(spool, command_id)
+            _wait(lambda i=command_id: spool.read_reply(i))
         print(f"commands per second, 500 at once: {500 / (time.perf_counter() - begun):.0f}")
     finally:
         node.terminate()
         node.wait(timeout=20)
+        reader.join()
 
 
-def _wait(spool: Spool, command_id: str) -> None:
-    while spool.read_reply(command_id) is None:
+def _note_fills(node: subprocess.Popen[str], bought: dict[str, float]) -> None:
+    """When the node said of each position, by the end of its id, that the venue filled it."""
+    assert node.stdout is not None
+    for line in node.stdout:
+        words = line.split()
+        if "bought" in words:
+            bought.setdefault(words[words.index("bought") - 1], time.perf_counter())
+
+
+def _request(max_bid: str) -> bytes:
+    fields = {"command": "submit", "market": "m-0", "outcome": "Yes"}
+    return json.dumps(fields | {"max_bid": max_bid, "size": "10"}).encode()
+
+
+def _delays(spool: Spool, bought: dict[str, float]) -> None:
+    """Requests one by one, at prices that are filled at once."""
+    replied, filled_after = [], []
+    for _ in range(100):
+        begun = time.perf_counter()
+        command_id = spool.put(_request("0.60"))
+        _wait(lambda i=command_id: spool.read_reply(i))
+        replied.append((time.perf_counter() - begun) * 1e3)
+        _wait(lambda i=command_id: bought.get(i[-8:]))
+        filled_after.append((bought[command_id[-8:]] - begun) * 1e3)
+    print("from submit (ms; files are looked for every 100 ms)")
+    for name, taken in (("the reply", replied), ("the order at the venue, filled", filled_after)):
+        p50, p99 = statistics.median(taken), sorted(taken)[98]
+        print(f"  to {name}: p50 {p50:.0f}, p99 {p99:.0f}")
+
+
+def _wait(is_there: Callable[[], object]) -> None:
+    while is_there() is None:
         time.sleep(0.001)
+
+
+def copies(folder: Path) -> None:
+    """What a published copy costs as the history grows, against a bare file with one row."""
+    begun = time.perf_counter()
+    for n in range(10):
+        path = folder / f"bare-{n}.duckdb"
+        with duckdb.connect(str(path)) as bare:
+            bare.execute("CREATE TABLE t AS SELECT 1")
+    base = (time.perf_counter() - begun) / 10
+    print(f"a DuckDB file with one row: {base * 1e3:.1f} ms; the published copy with a history of")
+    state = folder / "copies"
+    state.mkdir()
+    store = Store(state / "positions.duckdb", lambda f: f(), print)
+    about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=True)
+    copier = Copier(state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about)
+    told = events = 0
+    for size in (100, 1000, 3000):
+        while told < size:
+            world = World(told)
+            world.commands = told * 1000
+            world.live(rounds=40)
+            told += 1
+            events += len(world.steps)
+            for step in world.steps:
+                store.step(step)
+        store.flush()
+        begun = time.perf_counter()
+        for _ in range(5):
+            copier.publish(1)
+            assert copier._thread is not None
+            copier._thread.join()
+        cost = (time.perf_counter() - begun) / 5
+        print(f"  {told:>5} lives, {events:>6} events: {cost * 1e3:6.1f} ms  x{cost / base:.1f}")
+    store.close()
 
 
 def commits(folder: Path) -> None:
@@ -258,6 +320,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commits(folder)
+        copies(folder)
         answers(folder)
         cost_per_quote(folder, counts)
 

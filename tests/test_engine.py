@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ import hostile
 import pyarrow
 import pyarrow.parquet
 import pytest
+from typer.testing import CliRunner
 
+from positions.cli.main import app
 from positions.published import Published
 from positions.spool import Spool, uuid7
 
@@ -271,3 +274,67 @@ def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Published
     done = list((stage.folder / "state" / "spool" / "done").iterdir())
     assert len(done) == stage.count
     assert all(stage.spool.read_reply(f.stem) for f in done)
+
+
+NAMES = [
+    "id",
+    "market_id",
+    "market",
+    "outcome_id",
+    "outcome",
+    "status",
+    "phase",
+    "size",
+    "max_bid_price",
+    "sell_price",
+    "stop_loss_price",
+    "entry_price",
+    "filled_at",
+    "volume",
+    "exit_price",
+    "exit_time",
+    "exit_reason",
+    "was_auto",
+    "current_price",
+    "unrealized_pnl",
+    "realized_pnl",
+    "fees",
+    "created_at",
+    "updated_at",
+]
+MONEY = {"size", "max_bid_price", "volume", "realized_pnl", "fees"}
+FILL = {"time", "side", "shares", "price", "fee", "liquidity", "role"}
+
+
+def _printed(stage: Stage, *arguments: str) -> list[dict[str, Any]]:
+    state = str(stage.folder / "state")
+    done = CliRunner().invoke(app, [*arguments, "--json", "--state", state])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_json_of_every_position_keeps_its_names(played: tuple[Stage, Published]) -> None:
+    stage, _ = played
+    rows = _printed(stage, "positions", "--all")
+    assert len(rows) == len(SCENARIOS) + BURST + HERD
+    for row in rows:
+        assert set(NAMES) <= set(row)
+        assert all(isinstance(row[name], str) and D(row[name]) is not None for name in MONEY)
+        assert datetime.fromisoformat(row["created_at"]).tzinfo is not None
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_json_of_a_story_is_whole(name: str, played: tuple[Stage, Published]) -> None:
+    stage, _ = played
+    (row,) = _printed(stage, "show", stage.ids[name])
+    assert [e["seq"] for e in row["events"]] == list(range(1, len(row["events"]) + 1))
+    assert all(datetime.fromisoformat(e["time"]).year == 2026 for e in row["events"])
+    for f in row["fills"]:
+        assert set(f) >= FILL
+        assert f["liquidity"] in ("maker", "taker", "settlement")
+        assert f["role"] in ("entry", "target", "exit", "settlement")
+    for e in row["events"]:
+        if e["kind"] == "triggered":
+            assert {"bid", "bid_size", "stop_loss_price"} <= set(e)
+        if e["kind"] == "order_filled" and e["role"] == "exit" and row["exit_reason"] == "stop":
+            assert D(e["slippage"]) == D(row["stop_loss_price"]) - D(e["price"])
