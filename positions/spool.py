@@ -49,6 +49,7 @@ class Spool:
     def __init__(self, state: Path) -> None:
         self._root = state / "spool"
         self._replies = state / "replies"
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (*(self._root / n for n in ("tmp", "new", "done", "bad")), self._replies):
             folder.mkdir(parents=True, exist_ok=True)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from positions.cli import requests, views
+from positions.cli import requests, setup, views
 from positions.cli.options import DEFAULT_CONFIG
 from positions.cli.output import fail
 from positions.settings import SettingsError, load
@@ -25,6 +25,7 @@ catalog_app = typer.Typer(no_args_is_help=True, help="Recorded market data.")
 app.add_typer(catalog_app, name="catalog")
 requests.register(app)
 views.register(app)
+setup.register(app)
 
 
 @app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")

@@ -56,6 +56,10 @@ class UnknownAdapter(RuntimeError):
     """The installed adapter or client library is not the one that this package was made for."""
 
 
+class Refused(RuntimeError):
+    """The venue did not give what was asked for."""
+
+
 def check_versions(client: ClobClient) -> None:
     """Make sure that everything relied on is there.
 
@@ -91,6 +95,8 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     """
     # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
     # threads that wait for a slow answer there keep others from reading theirs.
+    # The library writes every refusal to stderr; whoever asked says what it means.
+    logging.getLogger("py_clob_client_v2").addHandler(logging.NullHandler())
     helpers._http_client = httpx.Client(
         timeout=TIMEOUT_SECONDS,
         limits=httpx.Limits(
@@ -135,6 +141,23 @@ async def keep_warm(client: ClobClient) -> None:
     """Use the connections that exits will need, all at once."""
     pings = (asyncio.to_thread(client.get_server_time) for _ in range(_WARM))
     await asyncio.gather(*pings, return_exceptions=True)
+
+
+def derive_credentials(address: str, wallet: Wallet, signature_type: int) -> tuple[str, str, str]:
+    """The API's key, secret and passphrase of a wallet; made if it has none yet.
+
+    Raises
+    ------
+    Refused
+        If the venue gives none.
+    """
+    client = make_client(address, wallet, signature_type)
+    try:
+        made = client.create_or_derive_api_key()
+    except Exception as e:
+        why = getattr(e, "error_msg", None) or type(e).__name__
+        raise Refused(f"no credentials from {address}: {why}") from None
+    return str(made.api_key), str(made.api_secret), str(made.api_passphrase)
 
 
 def teach_tick(client: ClobClient, token_id: str, tick: str) -> None:
