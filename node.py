@@ -20,10 +20,13 @@ from nautilus_trader.config import (
 from nautilus_trader.live.node import TradingNode
 
 from actors.alarm_bell import AlarmBell
+from actors.clock_watch import ClockWatch
 from actors.command_reader import CommandReader
 from actors.journal import NodeJournal
 from actors.narrator import Narrator
 from actors.publisher import Publisher
+from actors.watchdog import Watchdog
+from positions import logs
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock
 from positions.published import Copier, NodeRow
@@ -61,15 +64,10 @@ def run(settings: Settings) -> int:
     try:
         with StateLock(settings.state_dir, settings.mode):
             return Node(settings).run()
-    except (
-        AlreadyRunning,
-        GroundError,
-        RecordingError,
-        StoreError,
-        UnknownAdapter,
-        WalletError,
-        OSError,
-    ) as e:
+    except (UnknownAdapter, WalletError) as e:  # only its owner can mend that: see service.py
+        print(f"polybracket: {e}", file=sys.stderr)
+        return 2
+    except (AlreadyRunning, GroundError, RecordingError, StoreError, OSError) as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 1
 
@@ -89,6 +87,7 @@ class Node:
         self._settings = settings
         self._keys = keys
         self._state = settings.state_dir
+        logs.prune(self._state / "logs")
         self._ground = self._make_ground()
         if settings.mode != "live":
             _begin_anew(self._state)
@@ -98,7 +97,8 @@ class Node:
         # One slow call to the venue must never keep an exit waiting for a thread.
         loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="venue"))
         clock = self._ground.clock
-        journal = NodeJournal(self._node.kernel.msgbus, clock or self._node.kernel.clock)
+        now = clock or self._node.kernel.clock
+        journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)
         path = self._state / "positions.duckdb"
         self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
         journal.store = self.store
@@ -113,7 +113,7 @@ class Node:
             self.store.cursor,
             desk,
             self._ground.redeemable,
-            (clock or self._node.kernel.clock).timestamp_ns,
+            now.timestamp_ns,
             NodeRow(
                 mode=settings.mode,
                 pid=os.getpid(),
@@ -121,6 +121,7 @@ class Node:
                 catalog=self._ground.catalog,
                 is_synthetic=self._ground.is_synthetic,
             ),
+            journal.open_alarms,
         )
 
     def _make_ground(self) -> Ground:
@@ -149,8 +150,11 @@ class Node:
 
     def _build(self) -> None:
         trader = self._node.trader
-        for actor in (Narrator(_say), self._reader, Publisher(self._copier.publish)):
+        publisher = Publisher(self._copier.publish)
+        for actor in (Narrator(_say), self._reader, publisher, Watchdog()):
             trader.add_actor(actor)
+        if self._settings.mode != "replay":  # which has a time of its own
+            trader.add_actor(ClockWatch(self._journal.clock_jumped))
         if self._settings.alarms.command:
             trader.add_actor(AlarmBell(self._settings.alarms.command))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
@@ -215,7 +219,8 @@ def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
             log_level_file="WARNING",
             log_directory=str(settings.state_dir / "logs"),
             log_file_name="node",
-            log_file_max_size=10_000_000,
+            log_file_max_size=logs.FILE_BYTES,
+            log_file_max_backup_count=logs.FILES_PER_RUN,
             log_colors=False,
         ),
         data_engine=LiveDataEngineConfig(qsize=1_000_000),

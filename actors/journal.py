@@ -28,6 +28,7 @@ class NodeJournal:
     def __init__(self, msgbus: MessageBus, clock: Clock) -> None:
         self._msgbus = msgbus
         self._clock = clock
+        self._own: dict[str, str] = {}
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record a step; call back once it is on disk."""
@@ -70,5 +71,20 @@ class NodeJournal:
     def store_failed(self, why: str) -> None:
         """Tell that nothing can be recorded, or that it can again."""
         text = f"the record cannot be written: {why}" if why else "the record is written again"
-        now = self._clock.timestamp_ns()
-        self._msgbus.publish(ALARMS, Alarm(now, "", "store", text, is_open=bool(why)))
+        self._msgbus.publish(ALARMS, self._own_alarm("store", text, is_open=bool(why)))
+
+    def clock_jumped(self, what: str) -> None:
+        """Record and tell that time did not pass as it should, or that this is long ago."""
+        text = what or "time has passed as it should for a while"
+        self.alarm(self._own_alarm("clock", text, is_open=bool(what)))
+
+    def _own_alarm(self, kind: str, text: str, *, is_open: bool) -> Alarm:
+        if is_open:
+            self._own[kind] = text
+        else:
+            self._own.pop(kind, None)
+        return Alarm(self._clock.timestamp_ns(), "", kind, text, is_open=is_open)
+
+    def open_alarms(self) -> list[tuple[str, str, str]]:
+        """The open alarms of the node itself, as the desk has those of positions."""
+        return [("", kind, text) for kind, text in self._own.items()]

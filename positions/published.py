@@ -95,6 +95,8 @@ class Copier:
         The node's notion of now, in nanoseconds.
     about
         The node.
+    own_alarms
+        The open alarms of the node itself, as the desk has those of positions.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Copier:
         redeemable: Callable[[], Decimal],
         market_time: Callable[[], int],
         about: NodeRow,
+        own_alarms: Callable[[], list[tuple[str, str, str]]],
     ) -> None:
         self._path = state / "published.duckdb"
         self._history = state / "history.duckdb"
@@ -114,6 +117,7 @@ class Copier:
         self._redeemable = redeemable
         self._market_time = market_time
         self._about = about
+        self._own_alarms = own_alarms
         self._thread: threading.Thread | None = None
 
     def publish(self, wall_time: int) -> None:
@@ -154,7 +158,7 @@ class Copier:
             "node": [node],
             "markets": [_market_row(m) for m in desk.markets.values()],
             "marks": marks,
-            "open_alarms": [tuple(a) for a in desk.open_alarms()],
+            "open_alarms": [*desk.open_alarms(), *self._own_alarms()],
         }
 
     def _copies(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:

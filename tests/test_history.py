@@ -30,7 +30,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
             store.step(step)
     store.flush()
     desk = Desk(LIMITS)
-    return Copier(tmp_path, store.cursor, desk, lambda: Decimal(0), lambda: 0, ABOUT)
+    return Copier(tmp_path, store.cursor, desk, lambda: Decimal(0), lambda: 0, ABOUT, list)
 
 
 def over(tmp_path: Path) -> list[str]:

@@ -93,10 +93,10 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     UnknownAdapter
         If the library is not the one that this package was made for.
     """
-    # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
-    # threads that wait for a slow answer there keep others from reading theirs.
     # The library writes every refusal to stderr; whoever asked says what it means.
     logging.getLogger("py_clob_client_v2").addHandler(logging.NullHandler())
+    # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
+    # threads that wait for a slow answer there keep others from reading theirs.
     helpers._http_client = httpx.Client(
         timeout=TIMEOUT_SECONDS,
         limits=httpx.Limits(
