@@ -171,4 +171,47 @@ class Gamma:
             reply.raise_for_status()
             return reply.json()
         except (httpx.HTTPError, ValueError) as e:
-            raise GammaError(f"Gamma does not answer: {e or type(e).__name__}") from None
+            why = (str(e) or type(e).__name__).splitlines()[0]
+            raise GammaError(f"Gamma does not answer: {why}") from None
+
+
+async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
+    """The outcomes of the open markets found for a text, in the form in which a node publishes its
+    own. Only the first outcome's prices are told: the other has a book of its own.
+
+    Raises
+    ------
+    GammaError
+        If Gamma does not answer.
+    """
+    gamma = Gamma(address)
+    try:
+        found = await gamma.search(text)
+    finally:
+        await gamma.close()
+    return [_row(m, number) for m in found for number in range(len(m.outcomes))]
+
+
+def _row(market: GammaMarket, number: int) -> dict[str, Any]:
+    is_first = number == 0
+    return {
+        "market_id": market.condition_id,
+        "slug": market.slug,
+        "question": market.question,
+        "outcome_id": market.outcomes[number].token_id,
+        "outcome": market.outcomes[number].name,
+        "bid": _offered(market.best_bid) if is_first else None,
+        "bid_size": None,
+        "ask": _offered(market.best_ask) if is_first else None,
+        "ask_size": None,
+        "tick": market.tick,
+        "minimum_size": market.minimum_size,
+        "fee_rate": None,
+        "quoted_at": None,
+        "payout": None,
+    }
+
+
+def _offered(price: Decimal | None) -> Decimal | None:
+    """A price somebody offers: of an empty side Gamma tells 0 or 1."""
+    return price if price is not None and 0 < price < 1 else None

@@ -10,6 +10,8 @@ from positions.cli.output import fail
 from positions.settings import SettingsError, load
 
 DEFAULT_CONFIG = Path("config/replay.toml")
+LIVE_CONFIG = Path("config/live.toml")
+PAPER_CONFIG = Path("config/paper.toml")
 DEFAULT_STATE = Path("state/replay")
 
 State = Annotated[

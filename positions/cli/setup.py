@@ -9,15 +9,13 @@ from typing import Annotated
 import typer
 
 from positions.checkup import Check, Level, check_machine, failed
-from positions.cli.options import Json
+from positions.cli.options import LIVE_CONFIG, PAPER_CONFIG, Json
 from positions.cli.output import fail, print_json
 from positions.env_file import EnvFileError, as_lines, write_env
 from positions.service import ServiceError, unit
 from positions.settings import Settings, SettingsError, load
 from positions.wallet import API, KEY, WalletError, environment, wallet
 
-_LIVE = Path("config/live.toml")
-_PAPER = Path("config/paper.toml")
 _ENV = Path(".env")
 
 Config = Annotated[
@@ -41,7 +39,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     Exits with 1 when anything failed. No secret is shown.
     """
     values = _environment()
-    path = config or (_LIVE if values.get(KEY) else _PAPER)
+    path = config or (LIVE_CONFIG if values.get(KEY) else PAPER_CONFIG)
     settings = _load(path)
     if not as_json:
         why = "" if config else f" ({KEY} is {'' if values.get(KEY) else 'not '}set)"
@@ -91,7 +89,7 @@ def credentials(
     credentials each time.
     """
     values = _environment()
-    settings = _load(config or _LIVE)
+    settings = _load(config or LIVE_CONFIG)
     try:
         own = wallet(values, needs_api=False)
         from venues.polymarket.clob import Refused, derive_credentials
@@ -119,7 +117,7 @@ def credentials(
 
 def service(config: Config = None) -> None:
     """Print the systemd unit that keeps the node running; it says how to install it."""
-    path = config or _LIVE
+    path = config or LIVE_CONFIG
     program = Path(sys.executable).with_name("polybracket")
     try:
         typer.echo(unit(_load(path), path, program), nl=False)

@@ -1,5 +1,6 @@
 """Commands that show what the node has published."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from positions.cli.options import Json, State, state_dir
+from positions.cli.options import PAPER_CONFIG, Json, State, state_dir
 from positions.cli.output import (
     age_line,
     fail,
@@ -24,6 +25,7 @@ from positions.cli.requests import PositionId, resolve
 from positions.locks import holder
 from positions.published import RECENT_POSITIONS, NotPublished, Published, history
 from positions.record import iso, to_json
+from positions.settings import SettingsError, load
 from positions.story import tell
 
 
@@ -121,13 +123,22 @@ def _told(folder: Path, position_id: str) -> Published:
 
 def markets(
     text: Annotated[str, typer.Argument(help="Part of a slug or question, or an id.")] = "",
+    live: Annotated[
+        bool, typer.Option("--live", help="Search Polymarket; no node needs to run.")
+    ] = False,
+    config: Annotated[
+        Path, typer.Option(help="With --live: the settings that say where Polymarket is.")
+    ] = PAPER_CONFIG,
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """List the markets that the node knows."""
-    folder = state_dir(state)
-    with _open(folder) as copy:
-        rows, line = copy.markets(text), age_line(folder, copy.node())
+    """List the markets that the node knows, or with --live those that Polymarket finds."""
+    if live:
+        rows, line = _search(config, text), "as Polymarket describes them; --json tells whole ids"
+    else:
+        folder = state_dir(state)
+        with _open(folder) as copy:
+            rows, line = copy.markets(text), age_line(folder, copy.node())
     if as_json:
         print_json(rows)
         return
@@ -149,6 +160,21 @@ def markets(
     )
     show(made)
     typer.echo(line, err=True)
+
+
+def _search(config: Path, text: str) -> list[dict[str, Any]]:
+    if not text.strip():
+        fail("text was empty, must say what to look for: polybracket markets --live TEXT", 2)
+    try:
+        venue = load(config).venue
+    except SettingsError as e:
+        fail(str(e), 2)
+    from venues.gamma import GammaError, search_rows
+
+    try:
+        return asyncio.run(search_rows(venue.gamma, text))
+    except GammaError as e:
+        fail(str(e))
 
 
 def status(as_json: Json = False, state: State = None) -> None:

@@ -18,11 +18,11 @@ from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.constants import POLYGON
 
-from positions.checkup import Check, failed, ok, warning
+from positions.checkup import Check, Level, failed, ok, warning
 from positions.settings import Settings
 from positions.wallet import FUNDER, KEY, Wallet, WalletError, wallet
 from venues.gamma import parse
-from venues.polymarket.clob import TIMEOUT_SECONDS, UnknownAdapter, make_client
+from venues.polymarket.clob import TIMEOUT_SECONDS, UnknownAdapter, close_connections, make_client
 
 _SAMPLES = 5
 _SLOW_SECONDS = 0.5
@@ -53,14 +53,18 @@ def check_venue(settings: Settings, values: Mapping[str, str]) -> Iterator[Check
         return
     yield ok("adapter", "has everything that the hardened clients rely on")
     with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
-        reached = True
+        answers = True
         for check in check_reach(settings, client):
-            reached = reached and (check.name != "order book" or check.level != "FAILED")
+            answers = answers and (check.name != "order book" or check.level != Level.FAILED)
             yield check
-        if settings.mode == "live":
-            yield from check_wallet(settings, values, _any_token(settings, client), reached=reached)
-        else:
+        if settings.mode != "live":
             yield ok("wallet", f"mode {settings.mode} needs no key; only live does")
+            return
+        token_id = _any_token(settings, client) if answers else ""
+    try:
+        yield from check_wallet(settings, values, token_id, answers=answers)
+    finally:
+        close_connections()
 
 
 def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
@@ -109,7 +113,7 @@ def check_clock(told: Iterable[tuple[float, int, float]]) -> Check:
 
 
 def check_wallet(
-    settings: Settings, values: Mapping[str, str], token_id: str, *, reached: bool
+    settings: Settings, values: Mapping[str, str], token_id: str, *, answers: bool
 ) -> Iterator[Check]:
     """Whether the wallet can sign, is known to the venue, and may buy and sell there."""
     try:
@@ -127,7 +131,7 @@ def check_wallet(
     yield check_signature_type(settings.wallet.signature_type, address, own.funder)
     if not (own.api_key and own.api_secret and own.api_passphrase):
         yield failed("credentials", "not in the environment", "polybracket credentials")
-    elif reached:
+    elif answers:
         yield from _check_account(settings, client, own, token_id)
 
 

@@ -157,6 +157,8 @@ def derive_credentials(address: str, wallet: Wallet, signature_type: int) -> tup
     except Exception as e:
         why = getattr(e, "error_msg", None) or type(e).__name__
         raise Refused(f"no credentials from {address}: {why}") from None
+    finally:
+        close_connections()
     return str(made.api_key), str(made.api_secret), str(made.api_passphrase)
 
 
