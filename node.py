@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from nautilus_trader.common.component import sync_logger_to_disk
 from nautilus_trader.config import (
     LiveDataEngineConfig,
     LiveExecEngineConfig,
@@ -23,6 +24,7 @@ from actors.alarm_bell import AlarmBell
 from actors.clock_watch import ClockWatch
 from actors.command_reader import CommandReader
 from actors.journal import NodeJournal
+from actors.log_keeper import LogKeeper
 from actors.narrator import Narrator
 from actors.publisher import Publisher
 from actors.watchdog import Watchdog
@@ -147,11 +149,12 @@ class Node:
             self.store.close()
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
+            sync_logger_to_disk()
 
     def _build(self) -> None:
         trader = self._node.trader
         publisher = Publisher(self._copier.publish)
-        for actor in (Narrator(_say), self._reader, publisher, Watchdog()):
+        for actor in (Narrator(_say), self._reader, publisher, LogKeeper(), Watchdog()):
             trader.add_actor(actor)
         if self._settings.mode != "replay":  # which has a time of its own
             trader.add_actor(ClockWatch(self._journal.clock_jumped))
@@ -222,6 +225,7 @@ def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
             log_file_max_size=logs.FILE_BYTES,
             log_file_max_backup_count=logs.FILES_PER_RUN,
             log_colors=False,
+            fileout_sync_on_flush=False,
         ),
         data_engine=LiveDataEngineConfig(qsize=1_000_000),
         # Nautilus' own checks deny bursts of exits, and sells when fully invested.
