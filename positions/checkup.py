@@ -62,6 +62,7 @@ def check_machine(settings: Settings) -> Iterator[Check]:
     yield check_folder(settings.state_dir)
     yield check_disk(shutil.disk_usage(_nearest(settings.state_dir)).free)
     yield check_node(settings.state_dir)
+    yield check_alarms(settings.alarms.command)
 
 
 def check_python(version: tuple[int, ...]) -> Check:
@@ -140,6 +141,15 @@ def check_node(folder: Path) -> Check:
         return ok("node", f"none is running in {folder}")
     found = f"process {other.pid} is running in {folder}, mode {other.mode}"
     return warning("node", found, "stop it before you start another")
+
+
+def check_alarms(command: tuple[str, ...]) -> Check:
+    """Whether somebody is called when something goes wrong."""
+    if not command:
+        return ok("alarms", "nobody is called: no command is set under [alarms]")
+    if shutil.which(command[0]) is None:
+        return failed("alarms", f"{command[0]} cannot be run", "install it, or change [alarms]")
+    return ok("alarms", f"{command[0]} is run with each")
 
 
 def _nearest(folder: Path) -> Path:

@@ -52,10 +52,11 @@ class Live:
 
     def start(self, *program: str) -> subprocess.Popen[bytes]:
         """Start a program in the folder, with the wallet in its environment alone."""
+        plain = {n: v for n, v in os.environ.items() if not n.startswith("POLY")}
         return subprocess.Popen(
             [sys.executable, *program],
             cwd=self.folder,
-            env={**os.environ, **self.values, "TMPDIR": str(self.folder)},
+            env=plain | self.values | {"TMPDIR": str(self.folder)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

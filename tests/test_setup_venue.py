@@ -57,7 +57,7 @@ def test_all_is_well(venue: LoopbackPolymarket, config: Path) -> None:
     assert done.exit_code == 0
     assert done.stderr == ""
     assert list(checks) == [
-        *("python", "packages", "state folder", "disk", "node", "adapter"),
+        *("python", "packages", "state folder", "disk", "node", "alarms", "adapter"),
         *("order book", "clock", "markets", "holdings", "market channel", "user channel"),
         *("wallet", "signature type", "credentials", "balance", "allowed to buy"),
         "allowed to sell",

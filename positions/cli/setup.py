@@ -120,8 +120,8 @@ def service(config: Config = None) -> None:
     path = config or LIVE_CONFIG
     program = Path(sys.executable).with_name("polybracket")
     try:
-        typer.echo(unit(_load(path), path, program), nl=False)
-    except ServiceError as e:
+        typer.echo(unit(load(path), path, program), nl=False)
+    except (ServiceError, SettingsError) as e:
         fail(str(e), 2)
 
 
@@ -134,6 +134,6 @@ def _environment() -> Mapping[str, str]:
 
 def _load(path: Path) -> Settings:
     try:
-        return load(path)
+        return load(path, state=os.environ.get("POLYBRACKET_STATE"))
     except SettingsError as e:
         fail(str(e), 2)
