@@ -17,6 +17,7 @@ from nautilus_trader.config import ActorConfig
 
 from actors.messages import ALARMS
 from positions.desk import Alarm
+from positions.wallet import SECRETS
 
 FOLD_SECONDS = 60.0
 PATIENCE = 30.0
@@ -68,6 +69,7 @@ class AlarmBell(Actor):
             try:
                 process = subprocess.Popen(
                     [*self._command, _joined(texts)],
+                    env={n: v for n, v in os.environ.items() if n not in SECRETS},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -41,6 +41,8 @@ KillMode=mixed
 KillSignal=SIGINT
 TimeoutStopSec=60
 UMask=0077
+# A memory dump would hold the key.
+LimitCORE=0
 NoNewPrivileges=yes
 ProtectSystem=full
 ProtectKernelTunables=yes

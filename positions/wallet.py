@@ -14,6 +14,8 @@ from msgspec import Struct
 KEY = "POLYMARKET_PK"
 FUNDER = "POLYMARKET_FUNDER"
 API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
+SECRETS = frozenset([KEY, *API])
+"""The variables that no other program may get."""
 _KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _ADDRESS_FORM = re.compile(r"0x[0-9a-fA-F]{40}")
 

@@ -17,6 +17,7 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 
 KEY = "0x" + "4cA7" * 16
 PATIENCE = 60.0
+_RING = "import os, sys; open('rung', 'a').write(str([sys.argv, os.environ]))"
 _CRASH = """
 import sys
 import node, positions.cli.main
@@ -44,7 +45,7 @@ class Live:
         self.values = self.venue.wallet(KEY, cash=500)
         rows = self.venue.settings().items()
         addresses = "\n".join(f'{name} = "{address}"' for name, address in rows)
-        bell = f'[alarms]\ncommand = ["{sys.executable}", "-c", "pass"]\n'
+        bell = f'[alarms]\ncommand = ["{sys.executable}", "-c", "{_RING}"]\n'
         (self.folder / "live.toml").write_text(
             f'mode = "live"\nstate = "state"\nreally_trade = true\n{bell}[venue]\n{addresses}\n'
         )
@@ -143,6 +144,7 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
     everything = {Path(where).name: content for where, content in live.written() if content}
     assert {"positions.duckdb", "published.duckdb"} <= set(everything)
     assert b"fate unknown" in live.logged()
+    assert b"the sale was refused" in everything["rung"]
     assert b"LIVE on" in live.said
     for where, content in live.written():
         for name, secret in live.secrets():

@@ -24,6 +24,9 @@ Config = Annotated[
 ]
 
 
+LiveConfig = Annotated[Path, typer.Option("--config", help="The settings.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("doctor", epilog="Example: polybracket doctor --config config/live.toml")(doctor)
@@ -80,7 +83,7 @@ def credentials(
             "--show/--write-env", help="Print the secrets, or write them to .env (the default)."
         ),
     ] = False,
-    config: Config = None,
+    config: LiveConfig = LIVE_CONFIG,
 ) -> None:
     """Derive the API's credentials from the wallet's key, or make them.
 
@@ -89,7 +92,7 @@ def credentials(
     credentials each time.
     """
     values = _environment()
-    settings = _load(config or LIVE_CONFIG)
+    settings = _load(config)
     try:
         own = wallet(values, needs_api=False)
         from venues.polymarket.clob import Refused, derive_credentials
@@ -115,12 +118,11 @@ def credentials(
         )
 
 
-def service(config: Config = None) -> None:
+def service(config: LiveConfig = LIVE_CONFIG) -> None:
     """Print the systemd unit that keeps the node running; it says how to install it."""
-    path = config or LIVE_CONFIG
     program = Path(sys.executable).with_name("polybracket")
     try:
-        typer.echo(unit(load(path), path, program), nl=False)
+        typer.echo(unit(load(config), config, program), nl=False)
     except (ServiceError, SettingsError) as e:
         fail(str(e), 2)
 
