@@ -103,8 +103,6 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
             max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS
         ),
     )
-    # It logs each refused request as an error, which would end up on the terminal.
-    logging.getLogger("py_clob_client_v2").propagate = False
     if wallet is None:
         # The adapter insists on a key and credentials even where nothing is ever signed.
         creds = ApiCreds(api_key="x", api_secret="x", api_passphrase="x")
