@@ -197,7 +197,7 @@ class Stage:
             env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -206,7 +206,7 @@ class Stage:
 
 
 def _throw_rubbish(stage: Stage) -> None:
-    """Hostile files around the valid commands, and some of those a second time."""
+    """Hostile files around the valid commands."""
     rng = random.Random(3)
     new = stage.folder / "state" / "spool" / "new"
     for number in range(HOSTILE):
