@@ -131,8 +131,9 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
 
 
 def close_connections() -> None:
-    """Close those of the library's client, which is one for the whole process."""
+    """Close those of the library's client, which is one for the whole process and goes on."""
     helpers._http_client.close()
+    helpers._http_client = httpx.Client(timeout=TIMEOUT_SECONDS)
 
 
 async def keep_warm(client: ClobClient) -> None:
