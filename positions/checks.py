@@ -207,8 +207,8 @@ def _check_money(
 
 def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked | Refusal:
     """The cash-out that the request asks for, or why it is refused."""
-    if p.held <= 0 or p.phase in OVER:
-        return Refusal("NOTHING_TO_SELL", f"held was {p.held}, must be above 0 to sell")
+    if p.sellable <= 0 or p.phase in OVER:
+        return Refusal("NOTHING_TO_SELL", f"held was {p.sellable}, must be above 0 to sell")
     if m.payout is not None:
         return Refusal("MARKET_CLOSED", f"market {m.slug} is resolved, must be open")
     if p.phase in EXITS:
@@ -237,11 +237,12 @@ def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked
 
 def _shares_to_sell(c: Sell, p: Position) -> Decimal | Refusal:
     if c.shares is None:
-        return floor_to(p.held * (c.fraction or 1), SIZE_STEP)
+        return floor_to(p.sellable * (c.fraction or 1), SIZE_STEP)
     if not on_grid(c.shares, SIZE_STEP):
         return Refusal("SIZE_OFF_GRID", f"shares was {c.shares}, must be a multiple of 0.01")
-    if c.shares > p.held:
-        return Refusal("SIZE_ABOVE_HELD", f"shares was {c.shares}, must be at most held {p.held}")
+    if c.shares > p.sellable:
+        rule = f"must be at most held {p.sellable}"
+        return Refusal("SIZE_ABOVE_HELD", f"shares was {c.shares}, {rule}")
     return c.shares
 
 

@@ -8,7 +8,17 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from positions.position import EntryEnd, ExitReason, Order, OrderEnd, Position, Role, Sale, SaleEnd
+from positions.position import (
+    ZERO,
+    EntryEnd,
+    ExitReason,
+    Order,
+    OrderEnd,
+    Position,
+    Role,
+    Sale,
+    SaleEnd,
+)
 from positions.rules import Obstacle
 
 
@@ -189,9 +199,18 @@ class LeftAsDust(Fact, frozen=True, kw_only=True):
 
 
 class Disputed(Fact, frozen=True, kw_only=True):
-    """The ledger cannot be trusted until the venue is read again."""
+    """The ledger cannot be trusted until the venue is read again; `missing` are not there."""
 
     reason: str
+    missing: Decimal = ZERO
+
+
+class Restarted(Fact, frozen=True, kw_only=True):
+    """The node began anew: stops and views of the book went with the earlier process."""
+
+
+class Reconciled(Fact, frozen=True, kw_only=True):
+    """The venue was read and has what the ledger says: a dispute is over."""
 
 
 AnyFact = (
@@ -219,4 +238,6 @@ AnyFact = (
     | Settled
     | LeftAsDust
     | Disputed
+    | Restarted
+    | Reconciled
 )

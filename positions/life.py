@@ -28,6 +28,8 @@ from positions.facts import (
     OrderFilled,
     OrderSent,
     OrderSigned,
+    Reconciled,
+    Restarted,
     SaleAsked,
     SaleEnded,
     Settled,
@@ -41,6 +43,7 @@ from positions.facts import (
 from positions.position import (
     GTD_MARGIN,
     SECOND,
+    ZERO,
     Backoff,
     EntryEnd,
     ExitReason,
@@ -93,6 +96,8 @@ def phase_of(p: Position) -> Phase:
         return Phase.CLOSED if p.bought > 0 else Phase.CANCELLED
     if p.dust:
         return Phase.DUST
+    if p.missing > 0 and p.sellable <= 0:
+        return Phase.DISPUTED
     if p.cause is not None:
         return Phase.WAITING if p.stuck is not None else Phase.EXITING
     if p.dispute is not None:
@@ -154,7 +159,8 @@ def _bid_returned(p: Position, _: BidReturned) -> Position:
 
 
 def _order_sent(p: Position, f: OrderSent) -> Position:
-    p = replace(p, orders=(*p.orders, f.order), next_order=p.next_order + 1)
+    number = int(f.order.id.rpartition("-")[2])
+    p = replace(p, orders=(*p.orders, f.order), next_order=max(p.next_order, number) + 1)
     if f.order.immediate:
         p = replace(p, exit_seq=f.order.quote_seq, exit_at=f.time)
     return p
@@ -255,6 +261,8 @@ def _order_closed(p: Position, f: OrderClosed) -> Position:
     if order is None:
         return p
     p = replace(p, orders=_drop(p, order))
+    if f.end is OrderEnd.GONE:
+        return p
     if f.end in (OrderEnd.REJECTED, OrderEnd.DENIED):
         return _failed(p, order.role, f.time)
     if order.immediate:
@@ -327,7 +335,18 @@ def _left_as_dust(p: Position, _: LeftAsDust) -> Position:
 
 
 def _disputed(p: Position, f: Disputed) -> Position:
-    return replace(p, dispute=f.reason, entry_ended=p.entry_ended or EntryEnd.CANCELLED)
+    ended = p.entry_ended or EntryEnd.CANCELLED
+    return replace(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
+
+
+def _restarted(p: Position, _: Restarted) -> Position:
+    orders = tuple(o for o in p.orders if o.role is not Role.STOP)
+    fresh = replace(p, orders=orders, released_seq=None, exit_seq=-1)
+    return p if fresh == p else fresh
+
+
+def _reconciled(p: Position, _: Reconciled) -> Position:
+    return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
 
 
 def _find(p: Position, order_id: str) -> Order | None:
@@ -366,4 +385,6 @@ _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     Settled: _settled,
     LeftAsDust: _left_as_dust,
     Disputed: _disputed,
+    Restarted: _restarted,
+    Reconciled: _reconciled,
 }

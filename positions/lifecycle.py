@@ -15,6 +15,7 @@ from positions.facts import (
     LeftAsDust,
     OrderClosed,
     OrderFilled,
+    Reconciled,
     SaleAsked,
     SaleEnded,
     Settled,
@@ -75,6 +76,10 @@ LIFE: dict[tuple[Phase, Phase], tuple[type[Fact], ...]] = {
     (P.DISPUTED, P.WAITING): (OrderFilled, Triggered),
 }
 LIFE[(P.DISPUTED, P.EXITING)] = (Triggered, OrderFilled)
+for _again in (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.ENTERING):
+    LIFE[(P.DISPUTED, _again)] = (*LIFE.get((P.DISPUTED, _again), ()), Reconciled)
+for _exit in (P.EXITING, P.WAITING):  # read anew, fewer shares are missing
+    LIFE[(P.DISPUTED, _exit)] = (*LIFE[(P.DISPUTED, _exit)], Disputed)
 _BOUGHT = (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DUST, P.DISPUTED)
 _SOLD = (P.LEAVING, P.CLOSED, P.DUST, P.DISPUTED)
 UNDONE: frozenset[tuple[Phase, Phase]] = frozenset(

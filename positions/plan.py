@@ -91,8 +91,8 @@ Intent = Send | Cancel | MoveStop
 def judge(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
     """The next fact that follows from the market and the time; None when nothing does."""
     is_over = p.phase in OVER
-    if m.payout is not None and (p.held > 0 or (p.payout is None and not is_over)):
-        return Settled(time=now, payout=m.payout, shares=max(p.held, ZERO))
+    if m.payout is not None and (p.sellable > 0 or (p.payout is None and not is_over)):
+        return Settled(time=now, payout=m.payout, shares=max(p.sellable, ZERO))
     if is_over and p.sale is None:
         return None
     for question in (_entry_over, _triggered, _dust, _sale_over, _stuck, _bid_gone):
@@ -118,7 +118,7 @@ def _entry_over(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
 
 
 def _triggered(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.phase not in PROTECTED or p.held <= 0:
+    if p.phase not in PROTECTED or p.sellable <= 0:
         return None
     if m.through(p.stop_loss_price):
         return Triggered(
@@ -285,7 +285,7 @@ def _target(p: Position, m: Market, now: int) -> Iterator[Intent]:
     price = _target_price(p, m)
     if price is None or m.payout is not None or not p.may_send(Role.TARGET, now):
         return
-    uncovered = floor_to(p.held - p.locked, SIZE_STEP)
+    uncovered = floor_to(p.sellable - p.locked, SIZE_STEP)
     resting = [o for o in p.live(Role.TARGET) if o.state is not OrderState.CANCELLING]
     if uncovered >= m.minimum_size:
         yield Send(_order(m, now, Role.TARGET, price, uncovered))
@@ -301,7 +301,7 @@ def _target(p: Position, m: Market, now: int) -> Iterator[Intent]:
 
 
 def _wants_stop(p: Position) -> bool:
-    return p.stop_loss_price is not None and p.phase in PROTECTED and p.held > 0
+    return p.stop_loss_price is not None and p.phase in PROTECTED and p.sellable > 0
 
 
 def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
@@ -310,19 +310,19 @@ def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
     stops = p.live(Role.STOP)
     if not stops:
         if p.released_seq is None and p.may_send(Role.STOP, now):
-            yield Send(_order(m, now, Role.STOP, p.stop_loss_price, p.held))
+            yield Send(_order(m, now, Role.STOP, p.stop_loss_price, p.sellable))
         return
     armed = stops[0]
     if armed.state in (OrderState.SENT, OrderState.WORKING) and (
-        armed.price != p.stop_loss_price or armed.shares != p.held
+        armed.price != p.stop_loss_price or armed.shares != p.sellable
     ):
-        yield MoveStop(armed.id, p.stop_loss_price, p.held)
+        yield MoveStop(armed.id, p.stop_loss_price, p.sellable)
 
 
 def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
     if m.payout is not None or not _may_take(p, m, now):
         return
-    free = p.held - p.locked
+    free = p.sellable - p.locked
     if p.phase in EXITS:
         offer = _exit_offer(p, m, slip_ticks, free)
     elif p.phase is Phase.SELLING and p.sale is not None:
@@ -337,7 +337,7 @@ def _exit_offer(
     p: Position, m: Market, slip_ticks: int, shares: Decimal | None = None
 ) -> Offer | Obstacle:
     slip = m.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
-    return exit_offer(p.held if shares is None else shares, m.bid, m.tick, slip, p.floor_price)
+    return exit_offer(p.sellable if shares is None else shares, m.bid, m.tick, slip, p.floor_price)
 
 
 def _sale_offer(p: Position, m: Market, free: Decimal) -> Offer | Obstacle:

@@ -103,6 +103,8 @@ class OrderEnd(StrEnum):
     EXPIRED = "expired"
     REJECTED = "rejected"
     DENIED = "denied"
+    GONE = "gone"
+    """The node that made it stopped before the order reached the venue."""
 
 
 class Order(Struct, frozen=True):
@@ -155,7 +157,10 @@ class Backoff(Struct, frozen=True):
 
 
 class Position(Struct, frozen=True):
-    """One position: what was asked for, what was bought and sold, and what is live."""
+    """One position: what was asked for, what was bought and sold, and what is live.
+
+    `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
+    """
 
     id: str
     market_id: str
@@ -189,6 +194,7 @@ class Position(Struct, frozen=True):
     payout: Decimal | None = None
     dust: bool = False
     dispute: str | None = None
+    missing: Decimal = ZERO
     no_bid: bool = False
     released_seq: int | None = None
     exit_seq: int = -1
@@ -203,6 +209,11 @@ class Position(Struct, frozen=True):
     def held(self) -> Decimal:
         """Shares bought and not yet sold, by our own ledger."""
         return self.bought - self.sold
+
+    @property
+    def sellable(self) -> Decimal:
+        """Shares that can be sold: what is held, without what the venue says is not there."""
+        return self.held - self.missing
 
     @property
     def fees(self) -> Decimal:

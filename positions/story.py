@@ -141,6 +141,8 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     ),
     "left_as_dust": lambda e: f"{_number(e['shares'])} shares are left: no price could sell them",
     "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
+    "restarted": lambda _: "the node began anew: its stops are armed again",
+    "reconciled": lambda _: "the venue has what the record says: the dispute is over",
 }
 
 ROUTINE = frozenset({"order_signed", "order_accepted", "cancel_sent", "stop_moved"})

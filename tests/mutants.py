@@ -1,6 +1,6 @@
 """Negates every condition of the money core, one at a time, and lists what no test notices.
 
-    python tests/mutants.py [MODULE ...]      by default plan, life, position and rules
+    python tests/mutants.py [MODULE ...]      by default plan, life, position, rules, recovery
 
 Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
 condition or operand of `and`/`or` negated. Survivors that are not explained below are printed with
@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("plan", "life", "position", "rules")
+MODULES = ("plan", "life", "position", "rules", "recovery")
 TESTS = (
     "test_scenarios.py",
     "test_told.py",
     "test_life.py",
     "test_rules.py",
+    "test_recovery.py",
     "test_simulation.py",
 )
 EXPLAINED: dict[str, str] = {}

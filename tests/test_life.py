@@ -94,6 +94,8 @@ POSITIONS: dict[Phase, list[Position]] = {
     ],
     Phase.DISPUTED: [
         made(**BOUGHT, dispute="?", orders=(STOP,)),
+        made(**BOUGHT, dispute="?", missing=D(30), orders=(STOP,)),
+        made(**BOUGHT, dispute="?", missing=D(100), cause=ExitReason.STOP),
         made(bought=D(100), sold=D(110), entry_ended=EntryEnd.COMPLETE),
     ],
     Phase.DUST: [made(**BOUGHT, sold=D("99.5"), dust=True)],
@@ -149,7 +151,9 @@ def examples(kind: type[Fact]) -> list[Any]:
         case "LeftAsDust":
             return [kind(**t, shares=D("0.5"))]
         case "Disputed":
-            return [kind(**t, reason="?")]
+            return [kind(**t, reason="?", missing=m) for m in (D(0), D(30), D(100))]
+        case "Restarted" | "Reconciled":
+            return [kind(**t)]
         case _:
             return [kind(**t, order_id=o) for o in orders]
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
 
 from positions import facts, life
-from positions.commands import from_fields
+from positions.commands import Command, from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
 from positions.facts import AnyFact
 from positions.lifecycle import LIFE
@@ -58,6 +58,7 @@ class World:
         self.mail: deque[tuple[int, str, AnyFact]] = deque()
         self.stops: dict[str, tuple[str, Decimal]] = {}
         self.roles: dict[str, Role] = {}
+        self.posted: dict[str, matching.Order] = {}
         self.steps: list[Step] = []
         self.retold: dict[str, life.Position] = {}
         """The positions that the story alone gives."""
@@ -105,7 +106,8 @@ class World:
             assert p.held == 0
             assert not p.orders
         spent = self.venue.cash + self.venue.redeemable - 1000
-        booked = sum((realized_pnl(p) for p in self.desk.positions.values()), D(0))
+        everyone = {s.position.id: s.position for s in self.steps}.values()
+        booked = sum((realized_pnl(p) for p in everyone), D(0))
         assert spent == booked, "the ledger and the venue's account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
@@ -114,13 +116,26 @@ class World:
             while self.mail and (everything or self.mail[0][0] <= self.now):
                 _, position_id, fact = self.mail.popleft()
                 self.desk.fact(position_id, fact)
-            if not self.desk.has_work:
+            if self.desk.has_work:
+                self.take_turn()
+            elif not self.write(everything=everything):
                 break
-            for effect in self.desk.turn(self.now):
-                self.carry_out(effect)
         else:
             raise AssertionError("the desk finds no rest")
         self.check()
+
+    def take_turn(self) -> None:
+        """One turn of the desk, and what it decided."""
+        for effect in self.desk.turn(self.now):
+            self.carry_out(effect)
+
+    def write(self, *, everything: bool) -> bool:  # noqa: ARG002
+        """Write what waits for the disk; False when nothing does. Here the disk is at once."""
+        return False
+
+    def deliver(self, command: Command) -> None:
+        """Hand a command to the desk."""
+        self.desk.command(command)
 
     # -- the courier -------------------------------------------------------------------------------
 
@@ -168,7 +183,10 @@ class World:
             p = self.desk.positions[position_id]
             assert o.price <= p.max_bid_price
             assert o.shares + p.bought <= p.size
-        self.venue_says(self.venue.submit(order, self.now))
+        events = self.venue.submit(order, self.now)
+        if isinstance(events[0], matching.Accepted):
+            self.posted[o.id] = order
+        self.venue_says(events)
 
     def cancel(self, position_id: str, order_id: str) -> None:
         if order_id in self.stops:
@@ -243,7 +261,7 @@ class World:
             fields["floor_price"] = str(max(stop - CENT * 10, CENT))
         if self.rng.random() < 0.2:
             fields["expires"] = self.rng.choice(("10s", "2m"))
-        self.desk.command(from_fields(fields))
+        self.deliver(from_fields(fields))
         self.turn()
 
     def quote(self) -> None:
@@ -289,7 +307,7 @@ class World:
         )
         if fields["command"] in ("halt", "resume", "flatten"):
             base.pop("position_id")
-        self.desk.command(from_fields(base | fields))
+        self.deliver(from_fields(base | fields))
         self.turn()
         assert base["id"] in self.answered
 

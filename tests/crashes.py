@@ -1,0 +1,290 @@
+"""Seeded lives in which the node is killed, at any step of what it writes and does.
+
+What survives is the database as committed, `sent.log`, the queue of commands, and the venue. Lost
+are the desk, the stops, what waits to be committed, and every message that is under way. The steps
+are those of the node: a turn's records are one commit, an entry is posted when its hash is
+committed, and a sale's hash is in the log before it is posted.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
+from stage import TOKEN, market
+from world import World
+
+from positions import facts
+from positions.commands import Command, Reply
+from positions.desk import Act, Answer, Desk, Effect, HaltChanged, Step
+from positions.plan import Cancel, Send
+from positions.position import SECOND, SELLS, Order, OrderEnd, Position, Role
+from positions.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
+from venues import matching
+from venues.matching import Side, TimeInForce
+
+D = Decimal
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class Record:
+    """What of a node survives it."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.replies: dict[str, Reply] = {}
+        self.halted = False
+        self.sent_log: dict[str, str] = {}
+
+    def keep(self, effect: Effect) -> None:
+        """Commit one effect of a turn."""
+        match effect:
+            case Step():
+                self.steps.append(effect)
+            case Answer(_, reply):
+                self.replies[reply.id] = reply
+            case HaltChanged(halted):
+                self.halted = halted
+
+    def positions(self) -> list[Position]:
+        """The positions that are not over."""
+        last = {s.position.id: s.position for s in self.steps}
+        return [p for p in last.values() if not p.is_over or p.held > 0]
+
+    def signed(self) -> list[SignedOrder]:
+        """Every hash that the record and the log know."""
+        roles: dict[str, Role] = {}
+        found = {o: SignedOrder(o, h) for o, h in self.sent_log.items()}
+        for fact in (s.fact for s in self.steps):
+            if isinstance(fact, facts.OrderSent):
+                roles[fact.order.id] = fact.order.role
+            elif isinstance(fact, facts.OrderSigned):
+                role = roles[fact.order_id]
+                found[fact.order_id] = SignedOrder(fact.order_id, fact.venue_order_id, role)
+        return list(found.values())
+
+
+class CrashingWorld(World):
+    """One life with crashes in it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.record = Record()
+        self.files: dict[str, Command] = {}
+        self.uncommitted: deque[tuple[list[Effect], list[Callable[[], None]]]] = deque()
+        self.unposted: dict[str, Order] = {}
+        self.hashes: dict[str, str] = {}
+        self.trades: list[VenueTrade] = []
+        self.crashes = self.signatures = 0
+        self.danger = self.rng.choice((0.002, 0.01, 0.05))
+        self.loses_log = self.rng.random() < 0.2
+        self.is_mortal = True
+        self.is_down = False
+
+    # -- a life ------------------------------------------------------------------------------------
+
+    def live(self, rounds: int) -> None:
+        """Play a life; what is killed is started again."""
+        for _ in range(self.rng.choice((1, 1, 2))):
+            self.survive(self.submit)
+        for _ in range(rounds):
+            self.survive(self.play_round)
+        self.is_mortal = False
+        self.restart()
+        self.end()
+        assert set(self.files) == set(self.record.replies), "a command was lost"
+        asked = [s.fact for s in self.record.steps if isinstance(s.fact, facts.SaleAsked)]
+        assert len(asked) == len({f.sale.command_id for f in asked}), "acted on twice"
+
+    def survive(self, do: Callable[[], None]) -> None:
+        """Do something, and start again for as long as that is cut short."""
+        while True:
+            try:
+                do()
+                return
+            except Killed:
+                self.crashes += 1
+                do = self.restart
+
+    def maybe_die(self) -> None:
+        """A step of the protocol: the process may end here."""
+        if self.is_mortal and self.rng.random() < self.danger:
+            raise Killed
+
+    def deliver(self, command: Command) -> None:
+        self.files[command.id] = command
+        super().deliver(command)
+
+    # -- what the node writes and sends ------------------------------------------------------------
+
+    def take_turn(self) -> None:
+        """A turn: all of its records are one group; what waits for them is done afterwards."""
+        effects = self.desk.turn(self.now)
+        afterwards: list[Callable[[], None]] = []
+        self.uncommitted.append((effects, afterwards))
+        for effect in effects:
+            self.maybe_die()
+            match effect:
+                case Step(_, facts.OrderSent(order=o)) if o.role is Role.ENTRY:
+                    self.unposted[o.id] = o
+                    afterwards.append(partial(self.sign, o))
+                case Step(_, facts.OrderSigned(order_id=order_id)):
+                    afterwards.append(partial(self.post_order, order_id))
+            self.carry_out(effect)
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Act(_, Send(o)) if o.role is Role.ENTRY:
+                pass  # it waits for the disk
+            case Act(_, Send(o)) if o.role in SELLS:
+                self.unposted[o.id] = o
+                self.sign(o)
+            case Act(position, Cancel(order_id)) if order_id in self.unposted:
+                del self.unposted[order_id]
+                end = OrderEnd.CANCELED
+                closed = facts.OrderClosed(time=self.now, order_id=order_id, end=end)
+                self.post(position.id, closed)
+            case _:
+                super().carry_out(effect)
+
+    def write(self, *, everything: bool) -> bool:
+        """Commit the oldest group, unless the disk is slow; then do what waited for it."""
+        if not self.uncommitted or (self.rng.random() < 0.2 and not everything):
+            return False
+        self.maybe_die()
+        effects, afterwards = self.uncommitted.popleft()
+        for effect in effects:
+            self.record.keep(effect)
+        for act in afterwards:
+            self.maybe_die()
+            act()
+        return True
+
+    def sign(self, o: Order) -> None:
+        """Sign an order. A sale goes out once the log has it, an entry once that is committed."""
+        if o.id not in self.unposted:
+            return
+        self.signatures += 1
+        hash_ = self.hashes[o.id] = f"0x{self.signatures}"
+        signed = facts.OrderSigned(time=self.now, order_id=o.id, venue_order_id=hash_)
+        self.desk.fact(o.id.rpartition("-")[0], signed)
+        if o.role in SELLS:
+            self.record.sent_log[o.id] = hash_
+            self.maybe_die()
+            self.post_order(o.id)
+
+    def post_order(self, order_id: str) -> None:
+        """Post a signed order, unless it was taken back or posted before."""
+        order = self.unposted.pop(order_id, None)
+        if order is not None:
+            self.send(order_id.rpartition("-")[0], order)
+            self.maybe_die()
+
+    # -- the venue ---------------------------------------------------------------------------------
+
+    def venue_says(self, events: list[matching.Event]) -> None:
+        for e in events:
+            if isinstance(e, matching.Filled):
+                self.trades.append(
+                    VenueTrade(
+                        e.trade_id,
+                        self.hashes[e.order_id],
+                        e.price,
+                        e.shares,
+                        e.fee,
+                        "maker" if e.is_maker else "taker",
+                        self.now,
+                    )
+                )
+        if not self.is_down:  # the venue names an order by its hash
+            named = [replace(e, venue_order_id=self.hashes[e.order_id]) for e in events]
+            super().venue_says(named)
+
+    def said(self, *, completely: bool) -> Said:
+        """What the venue answers; not completely where some of its answers are lost."""
+        resting = {o.order_id for o in self.venue.resting(TOKEN)}
+        orders = {
+            self.hashes[o.order_id]: VenueOrder(
+                self.hashes[o.order_id],
+                TOKEN,
+                o.side is Side.BUY,
+                o.price or D(0),
+                o.shares,
+                o.filled,
+                o.order_id in resting,
+                o.time_in_force is TimeInForce.IOC,
+            )
+            for o in self.posted.values()
+        }
+        absent = set(self.hashes.values()) - orders.keys()
+        trades = self.trades
+        if not completely:
+            orders = {h: o for h, o in orders.items() if o.is_open or self.rng.random() < 0.7}
+            absent = {h for h in absent if self.rng.random() < 0.7}
+            late = {h for h in orders if self.rng.random() < 0.2}
+            trades = [t for t in trades if t.venue_order_id not in late]
+        return Said(orders, frozenset(absent), tuple(trades), {TOKEN: self.venue.shares(TOKEN)})
+
+    # -- the start ---------------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """Start anew with what survived; the market went on."""
+        self.uncommitted.clear()
+        self.unposted.clear()
+        self.stops.clear()
+        self.mail.clear()
+        self.steps = list(self.record.steps)
+        self.now += self.rng.choice((0, SECOND, 400 * SECOND))
+        self.is_down = True
+        for _ in range(self.rng.choice((0, 0, 3))):
+            self.quote()
+        self.is_down = False
+        self.market = market(tick=self.market.tick)
+        self.desk = Desk(self.desk.limits, cash=D(1000), strict=True)
+        self.desk.list_market(self.market)
+        if self.loses_log:
+            recorded = {o.id for p in self.record.positions() for o in p.orders}
+            self.record.sent_log = {
+                o: h for o, h in self.record.sent_log.items() if o not in recorded
+            }
+        positions = self.record.positions()
+        self.desk.load(positions, halted=self.record.halted)
+        for position_id, fact in self.recovered(positions).facts:
+            self.desk.fact(position_id, fact)
+        self.maybe_die()
+        self.turn()
+        for command in self.files.values():
+            if command.id not in self.record.replies:
+                super().deliver(command)
+        self.turn()
+
+    def recovered(self, positions: list[Position]) -> Recovery:
+        """Ask the venue until it has told enough, and take back what no position has."""
+        for completely in (False, True):
+            said = self.said(completely=completely)
+            found = recover(positions, self.record.signed(), said, self.now)
+            if not found.unanswered:
+                break
+        assert not found.unanswered
+        assert not found.foreign
+        for hash_ in found.cancel:
+            order_id = next(o for o, h in self.hashes.items() if h == hash_)
+            self.venue.cancel(order_id, self.now)
+        return found
+
+    def check(self) -> None:
+        super().check()
+        resting = {o.order_id for o in self.venue.resting(TOKEN)}
+        for p in self.desk.positions.values():
+            entries = [
+                o
+                for o in self.posted.values()
+                if o.side is Side.BUY and o.order_id.startswith(p.id)
+            ]
+            bought = sum((o.filled for o in entries), D(0))
+            still = sum((o.leaves for o in entries if o.order_id in resting), D(0))
+            assert bought + still <= p.size, "an entry was sent twice"

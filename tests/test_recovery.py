@@ -1,0 +1,259 @@
+"""The start after a crash, as a table: an order, what was written of it, what the venue says."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from stage import START, TOKEN
+
+from positions import facts
+from positions.life import apply, phase_of
+from positions.position import EntryEnd, ExitReason, Order, OrderState, Phase, Position, Role
+from positions.recovery import (
+    Recovery,
+    Said,
+    SignedOrder,
+    VenueOrder,
+    VenueTrade,
+    recover,
+)
+
+D = Decimal
+NOW = START + 999
+HASH = "0xabc"
+
+
+def order(role: Role, number: int, **fields: Any) -> Order:
+    price = "0.70" if role is Role.TARGET else "0.50"
+    values = {"id": f"P-{number}", "role": role, "price": D(price), "shares": D(100)}
+    return Order(**values | {"sent_at": START, "quote_seq": 7} | fields)
+
+
+def position(*orders: Order, held: str = "100", **fields: Any) -> Position:
+    p = Position(
+        id="P",
+        market_id="0xc0ffee",
+        market="rain-in-london",
+        outcome_id=TOKEN,
+        outcome="Yes",
+        size=D(100),
+        max_bid_price=D("0.50"),
+        created_at=START,
+        stop_loss_price=D("0.45"),
+        sell_price=D("0.70"),
+        orders=orders,
+        next_order=1 + len(orders),
+        bought=D(held),
+        cost=D(held) / 2,
+        entry_ended=EntryEnd.COMPLETE if D(held) == 100 else None,
+    )
+    p = replace(p, **fields)
+    return replace(p, phase=phase_of(p))
+
+
+def venue(matched: str = "0", *, is_open: bool = True, **fields: Any) -> VenueOrder:
+    values = {
+        "venue_order_id": HASH,
+        "outcome_id": TOKEN,
+        "is_buy": False,
+        "price": D("0.70"),
+        "shares": D(100),
+        "matched": D(matched),
+        "is_open": is_open,
+    }
+    return VenueOrder(**values | fields)
+
+
+def trade(shares: str, trade_id: str = "T-1", **fields: Any) -> VenueTrade:
+    values = {"price": D("0.50"), "fee": D(0), "liquidity": "maker", "time": START + 5}
+    return VenueTrade(trade_id, HASH, shares=D(shares), **values | fields)
+
+
+def said(*orders: VenueOrder, absent: bool = False, **fields: Any) -> Said:
+    return Said(
+        orders={o.venue_order_id: o for o in orders},
+        absent=frozenset({HASH}) if absent else frozenset(),
+        **fields,
+    )
+
+
+ENTRY = order(Role.ENTRY, 1)
+SIGNED = replace(ENTRY, venue_order_id=HASH)
+PARTLY = replace(SIGNED, filled=D(40), state=OrderState.WORKING)
+TARGET = order(Role.TARGET, 1)
+TARGET_AT_VENUE = replace(TARGET, venue_order_id=HASH, state=OrderState.WORKING)
+EXIT = order(Role.EXIT, 1, immediate=True)
+STOP = order(Role.STOP, 1, state=OrderState.WORKING)
+LOG = [SignedOrder("P-1", HASH)]
+BUY = venue(is_buy=True, price=D("0.50"))
+FAK = venue("100", is_open=False, price=D("0.50"), immediate=True)
+
+# fmt: off
+CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
+    # what was committed, what else was signed, what the venue says, what is booked
+    "an entry that was not signed never left the node":
+        (position(ENTRY, held="0"), [], said(), ["closed gone"]),
+    "an entry that was signed and not posted never reached the venue":
+        (position(SIGNED, held="0"), [], said(absent=True), ["closed gone"]),
+    "an entry whose post was cut short rests at the venue":
+        (position(SIGNED, held="0"), [], said(BUY), ["accepted"]),
+    "an entry that rests as recorded says nothing new":
+        (position(replace(SIGNED, state=OrderState.WORKING), held="0"), [], said(BUY), []),
+    "an entry that filled in part while away rests on":
+        (position(SIGNED, held="0"), [], said(replace(BUY, matched=D(30)), trades=(trade("30"),)),
+         ["filled 30 entry", "accepted"]),
+    "an entry that filled whole while away is done":
+        (position(SIGNED, held="0"), [],
+         said(replace(BUY, matched=D(100), is_open=False), trades=(trade("100"),)),
+         ["filled 100 entry"]),
+    "an entry that was cancelled while away is over":
+        (position(SIGNED, held="0"), [], said(replace(BUY, is_open=False)), ["closed canceled"]),
+    "an entry that filled in part and was cancelled while away":
+        (position(SIGNED, held="0"), [],
+         said(replace(BUY, matched=D(30), is_open=False), trades=(trade("30"),)),
+         ["filled 30 entry", "closed canceled"]),
+    "a trade that is booked is not booked again":
+        (position(PARTLY, held="40", trades=("T-1",)), [],
+         said(replace(BUY, matched=D(40)), trades=(trade("40"),)), []),
+    "an entry of which trades are not told yet is asked for again":
+        (position(SIGNED, held="0"), [], said(replace(BUY, matched=D(30))), ["?"]),
+    "an entry that the venue does not answer for may be filled still":
+        (position(SIGNED, held="0"), [], said(), ["?"]),
+    "an entry that was being cancelled is adopted as it is":
+        (position(replace(SIGNED, state=OrderState.CANCELLING), held="0"), [], said(BUY), []),
+    "a working entry that the venue forgot after a fill is over":
+        (position(PARTLY, held="40", trades=("T-1",)), [], said(absent=True),
+         ["closed canceled"]),
+    "a trade that failed while away is undone":
+        (position(PARTLY, held="40", trades=("T-1",)), [],
+         said(replace(BUY, matched=D(40)), trades=(trade("40", is_failed=True),)),
+         ["reversed 40 entry"]),
+    "an entry is never taken for another order that looks like it":
+        (position(ENTRY, held="0"), [], said(BUY), ["closed gone", "foreign"]),
+    "a target that was not logged was never posted":
+        (position(TARGET), [], said(), ["closed gone"]),
+    "a target in the log alone is known by its hash":
+        (position(TARGET), LOG, said(venue()), ["accepted"]),
+    "a target in the log that the venue does not know was not posted":
+        (position(TARGET), LOG, said(absent=True), ["closed gone"]),
+    "a target that sold while away":
+        (position(TARGET_AT_VENUE), [],
+         said(venue("100", is_open=False), trades=(trade("100", price=D("0.70")),)),
+         ["filled 100 target"]),
+    "a target that the log lost is known by what it looks like":
+        (position(TARGET), [], said(venue()), ["signed", "accepted"]),
+    "an unlike order is not a lost target":
+        (position(TARGET), [], said(venue(price=D("0.71"))), ["closed gone", "foreign"]),
+    "an exit that sold at the crash":
+        (position(EXIT, cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
+         ["filled 100 exit"]),
+    "an exit that met no bid at the crash":
+        (position(EXIT, cause=ExitReason.STOP), LOG, said(replace(FAK, matched=D(0))),
+         ["closed canceled"]),
+    "an exit of which only the log knows":
+        (position(cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
+         ["sent exit", "filled 100 exit"]),
+    "a target of which only the log knows":
+        (position(), LOG, said(venue()), ["sent target", "accepted"]),
+    "an order of which only the log knows and that was not posted":
+        (position(), LOG, said(absent=True), []),
+    "an order of which only the log knows and the venue says nothing":
+        (position(), LOG, said(), ["?"]),
+    "a stop went with the process":
+        (position(STOP), [], said(), ["restarted"]),
+    "a stop that was released went with the process":
+        (position(replace(STOP, state=OrderState.RELEASED), released_seq=7), [], said(),
+         ["restarted"]),
+    "a view of the book of the earlier process is forgotten":
+        (position(exit_seq=7, cause=ExitReason.STOP), [], said(), ["restarted"]),
+    "a late trade of a past order is booked":
+        (position(next_order=2, held="40", entry_ended=EntryEnd.CANCELLED),
+         [SignedOrder("P-1", HASH, Role.ENTRY)],
+         said(trades=(trade("60"),)), ["filled 60 entry"]),
+    "a past order of ours that is still open is taken back":
+        (position(next_order=2), [SignedOrder("P-1", HASH, Role.TARGET)], said(venue()),
+         ["cancel"]),
+    "an order of a position that is not known is taken back":
+        (position(), [SignedOrder("Q-1", HASH, Role.TARGET)], said(venue()), ["cancel"]),
+    "an open order of nobody is foreign":
+        (position(), [], said(venue()), ["foreign"]),
+    "a trade of an order nobody knows is asked about":
+        (position(), [], said(trades=(trade("10"),)), ["?"]),
+    "shares that are not there are disputed":
+        (position(), [], said(balances={TOKEN: D(60)}), ["disputed 40"]),
+    "more shares than ours are no dispute":
+        (position(), [], said(balances={TOKEN: D(160)}), []),
+    "a dispute is over once the venue has all shares":
+        (position(dispute="?", missing=D(40)), [], said(balances={TOKEN: D(100)}),
+         ["reconciled"]),
+    "a dispute that stands is not told again":
+        (position(dispute="the venue has 60 of 100 shares", missing=D(40)), [],
+         said(balances={TOKEN: D(60)}), []),
+    "balances wait for orders that are not answered for":
+        (position(TARGET), LOG, said(balances={TOKEN: D(60)}), ["?"]),
+}
+# fmt: on
+
+
+def told(recovery: Recovery) -> list[str]:
+    """What a recovery found, in short words."""
+    words = []
+    for _, fact in recovery.facts:
+        match fact:
+            case facts.OrderFilled():
+                words.append(f"filled {fact.shares} {fact.role}")
+            case facts.FillReversed():
+                words.append(f"reversed {fact.shares} {fact.role}")
+            case facts.OrderClosed():
+                words.append(f"closed {fact.end}")
+            case facts.OrderSent():
+                words.append(f"sent {fact.order.role}")
+            case facts.Disputed():
+                words.append(f"disputed {fact.missing}")
+            case _:
+                name = type(fact).__name__
+                words.append(name.removeprefix("Order").lower())
+    words += ["?"] * len(recovery.unanswered)
+    words += ["cancel"] * len(recovery.cancel) + ["foreign"] * len(recovery.foreign)
+    return words
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recovery(name: str) -> None:
+    p, signed, venue_says, expected = CASES[name]
+    found = recover([p], signed, venue_says, NOW)
+    assert told(found) == expected
+    for _, fact in found.facts:
+        p = apply(p, fact)
+    again = recover([p], signed, venue_says, NOW + 1)
+    assert again.facts == (), "a start that was cut short and is made again books nothing twice"
+
+
+def test_what_never_reached_the_venue_is_no_failure_of_the_venue() -> None:
+    p = position(ENTRY, held="0")
+    for _, fact in recover([p], [], Said(), NOW).facts:
+        p = apply(p, fact)
+    assert (p.phase, p.orders, p.backoffs) == (Phase.ENTERING, (), {})
+
+
+def test_a_lost_order_keeps_its_number_from_being_given_again() -> None:
+    p = position(next_order=3)
+    signed = [SignedOrder("P-6", HASH)]
+    for _, fact in recover([p], signed, said(venue()), NOW).facts:
+        p = apply(p, fact)
+    assert p.next_order == 7
+
+
+def test_the_oldest_position_is_served_first_when_shares_are_missing() -> None:
+    older = position()
+    newer = replace(position(), id="Q", created_at=START + 1)
+    found = recover([newer, older], [], said(balances={TOKEN: D(130)}), NOW)
+    assert [(i, getattr(f, "missing", None)) for i, f in found.facts] == [("Q", D(70))]
+
+
+def test_what_is_missing_is_not_sold() -> None:
+    p = apply(position(), facts.Disputed(time=NOW, reason="?", missing=D(40)))
+    assert (p.phase, p.held, p.sellable) == (Phase.DISPUTED, D(100), D(60))
+    p = apply(p, facts.Disputed(time=NOW, reason="?", missing=D(100)))
+    assert (p.phase, p.sellable) == (Phase.DISPUTED, D(0))
