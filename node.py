@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from nautilus_trader.common.component import sync_logger_to_disk
@@ -29,8 +29,9 @@ from actors.narrator import Narrator
 from actors.publisher import Publisher
 from actors.watchdog import Watchdog
 from positions import logs
+from positions.beginning import prepare, sign
 from positions.desk import Desk
-from positions.locks import AlreadyRunning, StateLock
+from positions.locks import AlreadyRunning, StateLock, WalletLock
 from positions.published import Copier, NodeRow
 from positions.sent_log import SentLog
 from positions.settings import Settings, SettingsError, load
@@ -48,6 +49,7 @@ from venues.grounds import (
     PaperGround,
     Play,
     ReplayGround,
+    SimulatedGround,
 )
 from venues.polymarket.clob import UnknownAdapter
 
@@ -55,7 +57,7 @@ _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *, fresh: bool = False) -> int:
     """Run a node until its data ends or it is told to stop; returns the exit code."""
     if settings.mode == "live" and not settings.really_trade:
         rule = (
@@ -64,14 +66,20 @@ def run(settings: Settings) -> int:
         print(f"polybracket: mode was live, {rule}", file=sys.stderr)
         return 2
     try:
-        with StateLock(settings.state_dir, settings.mode):
-            return Node(settings).run()
+        with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
+            return Node(settings, fresh=fresh).run()
     except (UnknownAdapter, WalletError) as e:  # only its owner can mend that: see service.py
         print(f"polybracket: {e}", file=sys.stderr)
         return 2
     except (AlreadyRunning, GroundError, RecordingError, StoreError, OSError) as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 1
+
+
+def _wallet_lock(settings: Settings) -> AbstractContextManager[object]:
+    """What keeps a second node of this machine from the same wallet."""
+    live = settings.mode == "live"
+    return WalletLock(wallet(environment()).funder) if live else nullcontext()
 
 
 class Node:
@@ -83,16 +91,20 @@ class Node:
         What it is to be.
     keys
         Where the wallet's keys are, for a live node; None = the process' environment.
+    fresh
+        Put an earlier record aside.
     """
 
-    def __init__(self, settings: Settings, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, keys: Mapping[str, str] | None = None, *, fresh: bool = False
+    ) -> None:
         self._settings = settings
         self._keys = keys
         self._state = settings.state_dir
         logs.prune(self._state / "logs")
         self._ground = self._make_ground()
-        if settings.mode != "live":
-            _begin_anew(self._state)
+        source = self._ground.source
+        cursor = prepare(self._state, settings.mode, source, fresh=fresh)
         loop = self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
@@ -103,6 +115,11 @@ class Node:
         journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)
         path = self._state / "positions.duckdb"
         self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
+        sign(self.store, settings.mode, source)
+        if isinstance(self._ground, SimulatedGround):
+            self._ground.restore(self.store)
+        if isinstance(self._ground, ReplayGround) and cursor is not None:
+            self._ground.go_on(cursor)
         journal.store = self.store
         journal.sent = SentLog(self._state / "sent.log")
         desk = Desk(settings.rules(), settings.account.cash)
@@ -166,6 +183,17 @@ class Node:
         self._node.build()
         self.strategy.finder = self._ground.finder()
 
+    async def _take_over(self) -> None:
+        """Go on with the positions that an earlier process left, before any command is taken."""
+        ground, store = self._ground, self.store
+        if not isinstance(ground, SimulatedGround):
+            return
+        positions = store.open_positions()
+        await self.strategy.find_markets(dict.fromkeys(p.market_id for p in positions))
+        found = ground.recover(positions, self.strategy.clock.timestamp_ns())
+        halted = store.setting("halted") == "yes"
+        self.strategy.take_over(positions, found.facts, ground.payouts(), halted=halted)
+
     async def _drive(self, play: Play) -> int:
         """Start the node, trade to the end of `play` or to Ctrl-C, and stop the node."""
         running = asyncio.ensure_future(self._node.run_async())
@@ -177,6 +205,8 @@ class Node:
             print("polybracket: the node did not come up; see the log", file=sys.stderr)
             await self._node.stop_async()
             return 1
+        await self._take_over()
+        self._reader.begin()
         playing = asyncio.ensure_future(play(self._node, lambda: self.strategy.is_idle))
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()
@@ -201,16 +231,6 @@ class Node:
         if error is not None:
             raise error
         return 0
-
-
-def _begin_anew(state: Path) -> None:
-    """Put an earlier replay's record aside: a replay begins with its data, not where one ended."""
-    earlier = [p for p in (state / "positions.duckdb", state / "published.duckdb") if p.exists()]
-    if earlier:
-        shelf = state / "earlier" / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        shelf.mkdir(parents=True, exist_ok=True)
-        for path in [*earlier, *state.glob("*.duckdb.wal")]:
-            shutil.move(path, shelf / path.name)
 
 
 def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
@@ -253,6 +273,7 @@ def main() -> int:
     parser.add_argument("--catalog", help="replay this catalog")
     parser.add_argument("--speed", help='market seconds per second, or "max"')
     parser.add_argument("--state", help="the folder of the node's record")
+    parser.add_argument("--fresh", action="store_true", help="put an earlier record aside")
     parser.add_argument(
         "--yes-really-trade", action="store_true", help="let a live node trade with money"
     )
@@ -268,7 +289,7 @@ def main() -> int:
     except SettingsError as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 2
-    return run(settings)
+    return run(settings, fresh=given.fresh)
 
 
 if __name__ == "__main__":

@@ -75,9 +75,12 @@ class CommandReader(Actor):
         super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
-        """Take up everything that waits, before the first data but once the strategy listens."""
+        """Listen for replies."""
         self.msgbus.subscribe(topic=REPLIES, handler=self._on_reply)
-        self._poll_task = asyncio.get_running_loop().call_soon(self._poll)
+
+    def begin(self) -> None:
+        """Take up everything that waits, now that the strategy has what an earlier run left."""
+        self._poll()
 
     def on_stop(self) -> None:
         """Leave what comes from now on to the next start."""

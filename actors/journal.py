@@ -1,6 +1,7 @@
 """Where what happens is recorded, told and answered: the store, the story and the replies."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from nautilus_trader.common.component import Clock, MessageBus
 
@@ -29,6 +30,10 @@ class NodeJournal:
         self._msgbus = msgbus
         self._clock = clock
         self._own: dict[str, str] = {}
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is recorded inside is on disk as a whole, or not at all."""
+        return self.store.together()
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record a step; call back once it is on disk."""

@@ -1,6 +1,6 @@
-"""One node per state folder.
+"""One node per state folder, and one per wallet on one machine.
 
-The lock is the kernel's and goes with the process, however it ends; the file's content only says
+A lock is the kernel's and goes with the process, however it ends; the file's content only says
 who holds it.
 """
 
@@ -8,6 +8,7 @@ import fcntl
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,8 +30,8 @@ class AlreadyRunning(RuntimeError):
     """Another node holds the state folder."""
 
 
-class StateLock:
-    """Holds `<folder>/lock` for as long as the process lives or until released.
+class _Lock:
+    """Holds a file for as long as the process lives or until released.
 
     Raises
     ------
@@ -38,8 +39,9 @@ class StateLock:
         On entering, if another process holds it.
     """
 
-    def __init__(self, folder: Path, mode: str) -> None:
-        self._path = folder / "lock"
+    def __init__(self, path: Path, what: str, mode: str) -> None:
+        self._path = path
+        self._what = what
         self._mode = mode
         self._file = -1
 
@@ -56,7 +58,7 @@ class StateLock:
             other = _read(self._file)
             os.close(self._file)
             who = f"process {other.pid}" if other else "another process"
-            raise AlreadyRunning(f"{self._path.parent} is in use by a running node ({who})")
+            raise AlreadyRunning(f"{self._what} is in use by a running node ({who})")
         holder = Holder(os.getpid(), self._mode, time.time_ns(), socket.gethostname())
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, msgspec.json.encode(holder), 0)
@@ -70,6 +72,30 @@ class StateLock:
     ) -> None:
         os.ftruncate(self._file, 0)
         os.close(self._file)
+
+
+class StateLock(_Lock):
+    """Holds a state folder, by the file `lock` in it."""
+
+    def __init__(self, folder: Path, mode: str) -> None:
+        super().__init__(folder / "lock", str(folder), mode)
+
+
+class WalletLock(_Lock):
+    """Holds a wallet on this machine, by a file in the user's state directory.
+
+    Parameters
+    ----------
+    address
+        Of the wallet that the money is in.
+    environment
+        Where `XDG_STATE_HOME` and `HOME` are looked up.
+    """
+
+    def __init__(self, address: str, environment: Mapping[str, str] = os.environ) -> None:
+        home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        path = Path(home) / "polybracket" / f"{address.lower()}.lock"
+        super().__init__(path, f"the wallet {address}", "live")
 
 
 def holder(folder: Path) -> Holder | None:

@@ -7,7 +7,8 @@ start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import msgspec
 
 from positions.commands import Command, Reply, encode_reply
 from positions.desk import Alarm, Step
-from positions.facts import AnyFact, OrderSent
+from positions.facts import AnyFact, OrderSent, OrderSigned
 from positions.life import apply
-from positions.position import Position
+from positions.position import Position, Role
 from positions.record import fill, row, story, to_json
+from positions.recovery import SignedOrder
 
 
 class StoreError(RuntimeError):
@@ -58,7 +60,11 @@ CREATE TABLE alarms (
     time TIMESTAMP_NS NOT NULL, position_id TEXT NOT NULL, kind TEXT NOT NULL,
     text TEXT NOT NULL, is_open BOOLEAN NOT NULL);
 """
-MIGRATIONS = {"m001_initial": _M001}
+_M002 = """
+CREATE TABLE account (
+    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
+"""
+MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002}
 """Applied in order, each in one transaction with its own record; never changed once shipped."""
 
 _POSITION_COLUMNS = (
@@ -127,9 +133,12 @@ class Store:
         self._on_failure = on_failure
         self._queue: list[tuple[str, _Row]] = []
         self._callbacks: list[Callable[[], None]] = []
+        self._together: tuple[list[tuple[str, _Row]], list[Callable[[], None]]] | None = None
         self._condition = threading.Condition()
         self._writing = 0
         self._is_closing = False
+        self.stamp: Callable[[], str] | None = None
+        """Tells how far a recording is played, which is kept with whatever is recorded."""
         self.failure = ""
         """Why nothing can be written now; empty while it can."""
         self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
@@ -149,6 +158,8 @@ class Store:
         if isinstance(fact, OrderSent):
             o = fact.order
             rows.append(("orders", (o.id, p.id, o.role.value, o.price, o.shares, o.sent_at, None)))
+        elif isinstance(fact, OrderSigned):
+            rows.append(("hashes", (fact.venue_order_id, fact.order_id)))
         filled = fill(p, fact)
         if filled is not None:
             rows.append(("fills", tuple(filled.values())))
@@ -178,13 +189,38 @@ class Store:
         """Record a setting that must outlive the node."""
         self._put([("settings", (name, value))])
 
+    def account(self, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Record parts of a simulated account: kind, id and content; "" when it is gone."""
+        self._put([("account", entry) for entry in entries])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is recorded inside at once: after a crash all of it is there, or none."""
+        self._together = ([], [])
+        try:
+            yield
+        finally:
+            (rows, callbacks), self._together = self._together, None
+            self._enqueue(rows, callbacks)
+
     def _put(
         self, rows: Iterable[tuple[str, _Row]], on_commit: Callable[[], None] | None = None
     ) -> None:
+        callbacks = [] if on_commit is None else [on_commit]
+        if self._together is None:
+            self._enqueue(rows, callbacks)
+        else:
+            self._together[0].extend(rows)
+            self._together[1].extend(callbacks)
+
+    def _enqueue(
+        self, rows: Iterable[tuple[str, _Row]], callbacks: list[Callable[[], None]]
+    ) -> None:
         with self._condition:
+            if self.stamp is not None:
+                self._queue.append(("settings", ("cursor", self.stamp())))
             self._queue.extend(rows)
-            if on_commit is not None:
-                self._callbacks.append(on_commit)
+            self._callbacks.extend(callbacks)
             self._condition.notify()
 
     @property
@@ -240,14 +276,15 @@ class Store:
         for table, values in rows:
             kept = by_table.setdefault(table, {})
             # Of a table that is replaced by key, only the last row of each key matters.
-            kept[values[0] if table in _REPLACED else len(kept)] = values
+            kept[values[: _REPLACED[table]] if table in _REPLACED else len(kept)] = values
         cursor = self._connection
         cursor.begin()
         try:
-            for table, kept in by_table.items():
-                if table == "replies":
+            # What changes a row of another table comes after that row.
+            for table, kept in sorted(by_table.items(), key=lambda item: item[0] in _CHANGES):
+                if table in _CHANGES:
                     for values in kept.values():
-                        cursor.execute("UPDATE commands SET reply = ? WHERE id = ?", values)
+                        cursor.execute(_CHANGES[table], values)
                 else:
                     columns = zip(*kept.values(), strict=True)
                     exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
@@ -265,8 +302,30 @@ class Store:
 
     def open_positions(self) -> list[Position]:
         """The positions that are not over."""
-        sql = "SELECT body FROM positions WHERE status = 'open' OR held > 0 ORDER BY id"
+        sql = """
+            SELECT body FROM positions
+            WHERE status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]') ORDER BY id"""
         return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
+
+    def signed_orders(self) -> list[SignedOrder]:
+        """What the orders of positions that are not over were signed as, live and past ones."""
+        found: list[SignedOrder] = []
+        ids = [p.id for p in self.open_positions()]
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            sql = f"""
+                SELECT order_id, expected_hash, role FROM orders
+                WHERE expected_hash IS NOT NULL AND position_id IN ({", ".join("?" * len(part))})"""
+            rows = self.cursor().execute(sql, part).fetchall()
+            found += [SignedOrder(order_id, hash_, Role(role)) for order_id, hash_, role in rows]
+        return found
+
+    def account_entries(self) -> list[tuple[str, str, str]]:
+        """The simulated account: kind, id and content of each part; of trades those not booked."""
+        sql = """
+            SELECT kind, id, body FROM account WHERE body <> '' AND
+            (kind <> 'trade' OR id NOT IN (SELECT trade_id FROM fills)) ORDER BY kind, id"""
+        return self.cursor().execute(sql).fetchall()
 
     def known_orders(self) -> frozenset[str]:
         """What the venue may know our live orders by."""
@@ -302,7 +361,12 @@ class Store:
         return None if value is None else str(value[0])
 
 
-_REPLACED = frozenset({"positions", "commands", "settings"})
+_REPLACED = {"positions": 1, "commands": 1, "settings": 1, "account": 2}
+"""Tables whose rows are replaced by key, each with the number of columns of that key."""
+_CHANGES = {
+    "replies": "UPDATE commands SET reply = ? WHERE id = ?",
+    "hashes": "UPDATE orders SET expected_hash = ? WHERE order_id = ?",
+}
 _SHAPES: dict[str, Sequence[str]] = {
     "positions": _POSITION_COLUMNS,
     "events": ("position_id", "seq", "time", "kind", "story", "fact"),
@@ -330,8 +394,25 @@ _SHAPES: dict[str, Sequence[str]] = {
     "alarms": ("time", "position_id", "kind", "text", "is_open"),
     "commands": ("id", "kind", "received_at", "digest", "body", "reply"),
     "settings": ("name", "value"),
+    "account": ("kind", "id", "body"),
 }
 _INSTANTS = _TIMES | {"received_at"}
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """The settings in a record that nobody has open; none if it is too young to have any.
+
+    Raises
+    ------
+    StoreError
+        If the file is no record.
+    """
+    try:
+        with duckdb.connect(str(path)) as connection:
+            _migrate(connection, path)
+            return dict(connection.execute("SELECT name, value FROM settings").fetchall())
+    except duckdb.Error as e:
+        raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
 
 
 def _inserts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

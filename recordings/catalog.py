@@ -68,11 +68,23 @@ class Recording:
             raise RecordingError(f"{self._folder}: holds no quote")
         return min(start for start, _ in times), max(end for _, end in times)
 
-    def batches(self) -> Iterator[tuple[int, list[Data]]]:
-        """All data of each moment, in time order: (nanoseconds, data).
+    def batches(self, begin: int = 0) -> Iterator[tuple[int, list[Data]]]:
+        """All data of each moment from `begin` on, in time order: (nanoseconds, data).
 
-        Of one moment, instruments come first, then quotes, one-sided books and closes.
+        Of one moment, instruments come first, then quotes, one-sided books and closes. Where that
+        is not the recording's beginning, all that holds then comes first, as of `begin`.
         """
+        holds: dict[tuple[bool, bool, str], Data] = {}
+        for moment, data in self._moments():
+            if moment < begin:
+                holds |= {_subject(d): d for d in data}
+                continue
+            if holds:
+                yield moment, sorted(holds.values(), key=_rank)
+                holds = {}
+            yield moment, data
+
+    def _moments(self) -> Iterator[tuple[int, list[Data]]]:
         start = self.start_ns
         while start <= self.end_ns:
             end = min(start + _STRETCH - 1, self.end_ns)
@@ -89,6 +101,17 @@ class Recording:
         # A query gives what has one time in any order; the same recording must play the same.
         data.sort(key=_order)
         return data
+
+
+def _subject(data: Data) -> tuple[bool, bool, str]:
+    """What data replaces earlier data of: the same kind (books are one) of one instrument."""
+    if isinstance(data, BinaryOption):
+        return True, False, data.id.value
+    return False, isinstance(data, InstrumentClose), data.instrument_id.value
+
+
+def _rank(data: Data) -> tuple[int, str]:
+    return _order(data)[1:]
 
 
 def _order(data: Data) -> tuple[int, int, str]:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from nautilus_trader.common.factories import OrderFactory
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, TimeInForce, TriggerType
@@ -24,8 +25,16 @@ from nautilus_trader.model.events import (
     OrderExpired,
     OrderFilled,
     OrderRejected,
+    OrderSubmitted,
 )
-from nautilus_trader.model.identifiers import ClientOrderId, ExecAlgorithmId, InstrumentId, Venue
+from nautilus_trader.model.identifiers import (
+    AccountId,
+    ClientOrderId,
+    ExecAlgorithmId,
+    InstrumentId,
+    Venue,
+    VenueOrderId,
+)
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
@@ -236,6 +245,34 @@ def order(o: Order, instrument: BinaryOption, factory: OrderFactory) -> Nautilus
         client_order_id=client_order_id,
         tags=[o.role.value],
     )
+
+
+def adoption(
+    native: NautilusOrder, o: Order, account_id: AccountId, now: int
+) -> list[OrderSubmitted | OrderAccepted]:
+    """The events by which Nautilus learns that an order is at the venue already."""
+    submitted = OrderSubmitted(
+        native.trader_id,
+        native.strategy_id,
+        native.instrument_id,
+        native.client_order_id,
+        account_id,
+        UUID4(),
+        now,
+        now,
+    )
+    accepted = OrderAccepted(
+        native.trader_id,
+        native.strategy_id,
+        native.instrument_id,
+        native.client_order_id,
+        VenueOrderId(o.venue_order_id or o.id),
+        account_id,
+        UUID4(),
+        now,
+        now,
+    )
+    return [submitted, accepted]
 
 
 def _time_in_force(o: Order) -> TimeInForce:

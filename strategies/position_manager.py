@@ -7,10 +7,14 @@ seen, so a book that only passes through a low bid triggers nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
@@ -31,6 +35,7 @@ from positions import facts
 from positions.commands import REFUSED, Reply, Submit, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.facts import AnyFact
+from positions.life import apply
 from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
@@ -45,6 +50,9 @@ _FIRST_PRICES = 200
 
 class Journal(Protocol):
     """Where the strategy records what happens, before and after it acts."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is recorded inside is on disk as a whole, or not at all."""
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record a step; call back once it is on disk."""
@@ -128,6 +136,60 @@ class PositionManagerStrategy(Strategy):
     def is_idle(self) -> bool:
         """Whether nothing is queued, scheduled, or waiting for the disk."""
         return not (self._is_scheduled or self._uncommitted or self.desk.has_work)
+
+    # -- the start ---------------------------------------------------------------------------------
+
+    async def find_markets(self, names: Iterable[str]) -> None:
+        """Make the markets of recorded positions tradable, however long that takes."""
+        for name in names:
+            pause = 1.0
+            while self.finder is not None and not self.desk.knows(name):
+                with contextlib.suppress(RuntimeError):
+                    for instrument in await self.finder.find(name):
+                        if instrument.id not in self._markets:
+                            self._list(instrument)
+                    if self.desk.knows(name):
+                        break
+                self.log.error(f"the market {name} of an open position cannot be found; trying on")
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 30.0)
+
+    def take_over(
+        self,
+        positions: Iterable[Position],
+        recovered: Iterable[tuple[str, AnyFact]],
+        payouts: Mapping[str, Decimal],
+        *,
+        halted: bool,
+    ) -> None:
+        """Go on with what an earlier process left and what the venue says of it.
+
+        All of it is booked in one turn, before anything is sent.
+        """
+        held = {p.id: p for p in positions}
+        self.desk.load(held.values(), halted=halted)
+        for position_id, fact in recovered:
+            self.desk.fact(position_id, fact)
+            held[position_id] = apply(held[position_id], fact)
+        for outcome_id, payout in payouts.items():
+            if outcome_id in self.desk.markets:
+                self.desk.markets[outcome_id].payout = payout
+        for position in held.values():
+            for order in position.orders:
+                self._adopt(position, order)
+        self._schedule()
+
+    def _adopt(self, position: Position, order: Order) -> None:
+        """Make an order that rests at the venue known to Nautilus, for what is left of it."""
+        instrument = self.cache.instrument(convert.instrument_id(position))
+        rest = replace(order, shares=order.leaves)
+        native = convert.order(rest, instrument, self.order_factory)
+        client, owner = ClientId(convert.VENUE.value), PositionId(position.id)
+        self.cache.add_order(native, owner, client)
+        account = self.cache.account_for_venue(convert.VENUE)
+        for event in convert.adoption(native, order, account.id, self.clock.timestamp_ns()):
+            native.apply(event)
+        self.cache.update_order(native)
 
     # -- what Nautilus says ------------------------------------------------------------------------
 
@@ -310,8 +372,9 @@ class PositionManagerStrategy(Strategy):
             self.desk.cash = convert.cash(account.balance_total(convert.CURRENCY))
         effects = self.desk.turn(self.clock.timestamp_ns())
         self._is_scheduled = False
-        for effect in effects:
-            self._carry_out(effect)
+        with self._journal.together():
+            for effect in effects:
+                self._carry_out(effect)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

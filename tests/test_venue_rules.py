@@ -29,7 +29,7 @@ def venue(cash: str = "1000", held: str = "0", tick: str = "0.01") -> SimulatedP
     """A venue with one token, its book at 0.50 x 30 / 0.52 x 40, and so many shares held."""
     v = SimulatedPolymarket(D(cash))
     v.list_token("T", D(tick), D(5), D("0.04"))
-    v._tokens["T"].held = D(held)
+    v.tokens["T"].held = D(held)
     v.quote("T", D("0.50"), D(30), D("0.52"), D(40), 0)
     return v
 

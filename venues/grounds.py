@@ -6,7 +6,7 @@ recording, or nothing at all where the market goes on.
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,11 +16,16 @@ from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.node import TradingNode
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
+from positions.beginning import OVER, Cursor
+from positions.position import Position
+from positions.record import iso
+from positions.recovery import Recovery, recover
 from positions.settings import Settings
+from positions.store import Store
 from positions.wallet import Wallet
 from recordings.catalog import Recording
 from strategies.position_manager import Finder
-from venues.matching import SimulatedPolymarket
+from venues.account import Account
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket
 from venues.replay import Replay, ReplayDataClient, replay_factory
@@ -44,6 +49,8 @@ class Ground(Protocol):
     """The node's notion of now; None = the wall clock."""
     catalog: str
     """The recording that is played, if one is."""
+    source: str
+    """By what the recording is known again; "" where the market goes on."""
     is_synthetic: bool
     farewell: str
     """What a person is told when there is nothing more to come."""
@@ -76,19 +83,48 @@ class Ground(Protocol):
         """Give the connections up."""
 
 
-class ReplayGround:
+class SimulatedGround:
+    """What replay and paper share: a simulated venue whose account outlives the node."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._account = Account(settings.account.cash)
+
+    def restore(self, store: Store) -> None:
+        """Take the account over from the record, and keep it there from now on."""
+        self._account.restore(store.account_entries())
+        self._account.keep = store.account
+
+    def recover(self, positions: Sequence[Position], now: int) -> Recovery:
+        """What became of the orders that an earlier process left."""
+        account = self._account
+        return recover(positions, account.signed(), account.said(positions), now)
+
+    def payouts(self) -> Mapping[str, Decimal]:
+        """What resolved outcomes pay, by outcome id."""
+        return self._account.payouts()
+
+    def redeemable(self) -> Decimal:
+        """What the simulated venue's resolved markets have paid."""
+        return self._account.venue.redeemable
+
+
+class ReplayGround(SimulatedGround):
     """A recording, and a simulated venue."""
 
     farewell = "the recording has ended"
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        super().__init__(settings)
         self._recording = Recording(Path(settings.replay.catalog))
-        self._venue = SimulatedPolymarket(settings.account.cash)
         self._clients: list[ReplayDataClient] = []
-        self.clock: TestClock | None = TestClock()
-        self.clock.set_time(self._recording.start_ns)
+        self._clock = TestClock()
+        self._clock.set_time(self._recording.start_ns)
+        self.clock: TestClock | None = self._clock
         self.catalog = settings.replay.catalog
+        span = f"{self._recording.start_ns} {self._recording.end_ns}"
+        self.source = f"{Path(self.catalog).resolve()} {span}"
+        self._cursor: Cursor | None = None
         self.is_synthetic = self._recording.is_synthetic
 
     def greeting(self, known: Set[str]) -> str:  # noqa: ARG002
@@ -96,7 +132,13 @@ class ReplayGround:
         kind = "SYNTHETIC data" if self.is_synthetic else "recorded data"
         speed = self._settings.replay.speed
         pace = "as fast as possible" if speed == "max" else f"at {Decimal(speed)}x"
-        return f"replaying {kind} {self.catalog} {pace}; state in {self._settings.state_dir}"
+        where = "" if self._cursor is None else f", going on at {iso(self._cursor.now)}"
+        return f"replaying {kind} {self.catalog} {pace}{where}; state in {self._settings.state_dir}"
+
+    def go_on(self, cursor: Cursor) -> None:
+        """Begin where an earlier replay was cut short."""
+        self._cursor = cursor
+        self._clock.set_time(cursor.now)
 
     def clients(self) -> tuple[Any, Any]:
         """Plain configurations: nothing is connected."""
@@ -106,43 +148,47 @@ class ReplayGround:
         """Give the node the recording and the simulated venue."""
         data = replay_factory(self._recording.instruments, self._clients.append)
         node.add_data_client_factory(VENUE, data)
-        node.add_exec_client_factory(VENUE, simulated_factory(self._venue, self.clock))
+        node.add_exec_client_factory(VENUE, simulated_factory(self._account, self.clock))
 
     def finder(self) -> Finder | None:
         """A recording's markets are all known."""
         return None
 
-    def redeemable(self) -> Decimal:
-        """What the simulated venue's resolved markets have paid."""
-        return self._venue.redeemable
+    def restore(self, store: Store) -> None:
+        """Take the account over from the record, and keep it there, with how far the replay is."""
+        super().restore(store)
+        self._store = store
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Play the recording to its end."""
+        begin = 0 if self._cursor is None else self._cursor.moment
         replay = Replay(
-            self._recording.batches(),
+            self._recording.batches(begin),
             self._clients[0],
             self.clock,
             node.kernel,
             is_idle,
             self._settings.replay.pace,
         )
+        self._store.stamp = lambda: str(replay.cursor)
         await replay.run()
+        self._store.stamp = None
+        self._store.set("cursor", OVER)
 
     async def close(self) -> None:
         """Nothing is connected."""
 
 
-class PaperGround:
+class PaperGround(SimulatedGround):
     """Live prices, and a simulated venue."""
 
     clock: TestClock | None = None
-    catalog = ""
+    catalog = source = ""
     is_synthetic = False
     farewell = "stopped"
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._simulated = SimulatedPolymarket(settings.account.cash)
+        super().__init__(settings)
         self._venue = Polymarket(settings, None, _never_signed)
 
     def greeting(self, known: Set[str]) -> str:  # noqa: ARG002
@@ -160,15 +206,11 @@ class PaperGround:
     def attach(self, node: TradingNode) -> None:
         """Give the node live prices and the simulated venue."""
         node.add_data_client_factory(VENUE, self._venue.data_factory())
-        node.add_exec_client_factory(VENUE, simulated_factory(self._simulated, None))
+        node.add_exec_client_factory(VENUE, simulated_factory(self._account, None))
 
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""
         return self._venue.finder()
-
-    def redeemable(self) -> Decimal:
-        """What the simulated venue's resolved markets have paid."""
-        return self._simulated.redeemable
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""
@@ -193,7 +235,7 @@ class LiveGround:
     """
 
     clock: TestClock | None = None
-    catalog = ""
+    catalog = source = ""
     is_synthetic = False
     farewell = "stopped"
 

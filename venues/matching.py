@@ -121,7 +121,7 @@ class CancelRejected(Event):
 
 
 @dataclass(slots=True)
-class _Display:
+class Display:
     """One side's touch: what is displayed there, and how much of it we have taken."""
 
     price: Decimal | None = None
@@ -138,17 +138,19 @@ class _Display:
 
 
 @dataclass(slots=True)
-class _Token:
+class Token:
+    """One token: its grid, its touch, and what the account has of it."""
+
     tick: Decimal
     minimum_size: Decimal
     fee_rate: Decimal
-    bid: _Display = field(default_factory=_Display)
-    ask: _Display = field(default_factory=_Display)
+    bid: Display = field(default_factory=Display)
+    ask: Display = field(default_factory=Display)
     payout: Decimal | None = None
     held: Decimal = ZERO
     resting: dict[str, Order] = field(default_factory=dict)
 
-    def opposite(self, side: Side) -> _Display:
+    def opposite(self, side: Side) -> Display:
         return self.ask if side is Side.BUY else self.bid
 
     def meets(self, order: Order) -> bool:
@@ -174,10 +176,11 @@ class SimulatedPolymarket:
         self.cash = cash
         self.redeemable = ZERO
         """What resolved markets have paid; not spendable before it is redeemed."""
-        self._tokens: dict[str, _Token] = {}
+        self.tokens: dict[str, Token] = {}
         self._token_of: dict[str, str] = {}
-        self._orders_made = 0
-        self._trades_made = 0
+        self.orders_made = 0
+        self.trades_made = 0
+        """Counts from which orders and trades have their ids."""
 
     # -- the market --------------------------------------------------------------------------------
 
@@ -188,9 +191,9 @@ class SimulatedPolymarket:
 
         Orders that rest off a new tick keep resting, as they do at the venue.
         """
-        token = self._tokens.get(token_id)
+        token = self.tokens.get(token_id)
         if token is None:
-            self._tokens[token_id] = _Token(tick, minimum_size, fee_rate)
+            self.tokens[token_id] = Token(tick, minimum_size, fee_rate)
         else:
             token.tick = tick
 
@@ -204,7 +207,7 @@ class SimulatedPolymarket:
         time: int,
     ) -> list[Event]:
         """Show a new top of the book and fill what rests against it."""
-        token = self._tokens[token_id]
+        token = self.tokens[token_id]
         token.bid.show(bid, bid_size)
         token.ask.show(ask, ask_size)
         events: list[Event] = [*self._expire(token, time)]
@@ -220,7 +223,7 @@ class SimulatedPolymarket:
         """Resolve a token: resting orders end, and each share held pays `payout`."""
         if not 0 <= payout <= 1:
             raise ValueError(f"payout was {payout}, must be from 0 to 1 USDC per share")
-        token = self._tokens[token_id]
+        token = self.tokens[token_id]
         events: list[Event] = []
         for order in list(token.resting.values()):
             self._remove(token, order)
@@ -228,24 +231,29 @@ class SimulatedPolymarket:
         token.payout = payout
         self.redeemable += payout * token.held
         token.held = ZERO
-        token.bid, token.ask = _Display(), _Display()
+        token.bid, token.ask = Display(), Display()
         return events
+
+    def restore(self, token_id: str, token: Token) -> None:
+        """Take over a token with what is held of it and what rests on its book."""
+        self.tokens[token_id] = token
+        self._token_of |= dict.fromkeys(token.resting, token_id)
 
     def shares(self, token_id: str) -> Decimal:
         """Shares held of a token."""
-        return self._tokens[token_id].held
+        return self.tokens[token_id].held
 
     def resting(self, token_id: str) -> list[Order]:
         """The orders that rest on a token's book, oldest first."""
-        return list(self._tokens[token_id].resting.values())
+        return list(self.tokens[token_id].resting.values())
 
     # -- orders ------------------------------------------------------------------------------------
 
     def submit(self, order: Order, time: int) -> list[Event]:
         """Take an order in: check it, match it, and let what is left rest or end."""
-        self._orders_made += 1
-        order.venue_order_id = f"V-{self._orders_made}"
-        token = self._tokens.get(order.token_id)
+        self.orders_made += 1
+        order.venue_order_id = f"V-{self.orders_made}"
+        token = self.tokens.get(order.token_id)
         denial = _denial(order)
         if denial is not None:
             return [Denied(order.order_id, "", time, denial)]
@@ -272,23 +280,23 @@ class SimulatedPolymarket:
         if token_id is None:
             reason = "already canceled or matched"
             return [CancelRejected(order_id, "", time, reason)]
-        token = self._tokens[token_id]
+        token = self.tokens[token_id]
         order = token.resting[order_id]
         self._remove(token, order)
         return [Canceled(order_id, order.venue_order_id, time)]
 
-    def _remove(self, token: _Token, order: Order) -> None:
+    def _remove(self, token: Token, order: Order) -> None:
         del token.resting[order.order_id]
         del self._token_of[order.order_id]
 
-    def _expire(self, token: _Token, time: int) -> Iterator[Expired]:
+    def _expire(self, token: Token, time: int) -> Iterator[Expired]:
         for order in list(token.resting.values()):
             if order.expires_at is not None and time >= order.expires_at - GTD_MARGIN:
                 self._remove(token, order)
                 yield Expired(order.order_id, order.venue_order_id, time)
 
     def _fill(
-        self, token: _Token, order: Order, price: Decimal, time: int, *, is_maker: bool
+        self, token: Token, order: Order, price: Decimal, time: int, *, is_maker: bool
     ) -> list[Event]:
         display = token.opposite(order.side)
         shares = min(order.leaves, display.left)
@@ -303,8 +311,8 @@ class SimulatedPolymarket:
         else:
             token.held -= shares
             self.cash += shares * price - fee
-        self._trades_made += 1
-        trade_id = f"T-{self._trades_made}"
+        self.trades_made += 1
+        trade_id = f"T-{self.trades_made}"
         return [
             Filled(
                 order.order_id, order.venue_order_id, time, trade_id, price, shares, fee, is_maker
@@ -313,7 +321,7 @@ class SimulatedPolymarket:
 
     # -- the venue's rules -------------------------------------------------------------------------
 
-    def _refusal(self, token: _Token, order: Order, time: int) -> str | None:
+    def _refusal(self, token: Token, order: Order, time: int) -> str | None:
         if token.payout is not None:
             return "the market is resolved"
         return (
@@ -322,7 +330,7 @@ class SimulatedPolymarket:
             or self._poor(token, order)
         )
 
-    def _poor(self, token: _Token, order: Order) -> str | None:
+    def _poor(self, token: Token, order: Order) -> str | None:
         """Refuse what the account cannot pay or deliver: resting orders bind money and shares."""
         short = "not enough balance / allowance"
         if order.side is Side.SELL:
@@ -332,12 +340,12 @@ class SimulatedPolymarket:
         return short if self._cost(order) > self.cash - bound else None
 
     def _resting_buys(self) -> Iterator[Order]:
-        for token in self._tokens.values():
+        for token in self.tokens.values():
             yield from (o for o in token.resting.values() if o.side is Side.BUY)
 
     def _cost(self, order: Order) -> Decimal:
         price = order.price or Decimal(1)
-        token = self._tokens[order.token_id]
+        token = self.tokens[order.token_id]
         takes = order.filled == 0 and token.meets(order)
         fee = taker_fee(order.leaves, price, token.fee_rate) if takes else ZERO
         return order.leaves * price + fee
@@ -361,7 +369,7 @@ def _denial(order: Order) -> str | None:
     return None
 
 
-def _price_refusal(token: _Token, order: Order) -> str | None:
+def _price_refusal(token: Token, order: Order) -> str | None:
     if order.price is None:
         return None
     if not token.tick <= order.price <= 1 - token.tick:
@@ -373,7 +381,7 @@ def _price_refusal(token: _Token, order: Order) -> str | None:
     return None
 
 
-def _size_refusal(token: _Token, order: Order, time: int) -> str | None:
+def _size_refusal(token: Token, order: Order, time: int) -> str | None:
     if order.shares <= 0 or not on_grid(order.shares, SIZE_STEP):
         return f"invalid size ({order.shares}): must be a positive multiple of {SIZE_STEP}"
     at_once = order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)

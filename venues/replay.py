@@ -23,6 +23,7 @@ from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.system.kernel import NautilusKernel
 
+from positions.beginning import Cursor
 from venues.one_sided import OneSidedBook
 
 POLYMARKET = Venue("POLYMARKET")
@@ -143,6 +144,16 @@ class Replay:
         self._kernel = kernel
         self._is_idle = is_idle
         self._pace = pace
+        self._moment = clock.timestamp_ns()
+
+    @property
+    def cursor(self) -> Cursor:
+        """The moment that was fed last, and the time: where to go on after a crash.
+
+        That moment is fed once more then. What it had caused is known by its record: a book that is
+        shown again shows nothing new, and a market resolves once.
+        """
+        return Cursor(self._moment, self._clock.timestamp_ns())
 
     async def run(self) -> None:
         """Feed everything, to the end of the recording."""
@@ -151,7 +162,8 @@ class Replay:
         for moment, batch in self._batches:
             if self._pace is not None:
                 await self._wait_for(moment, begun_wall, begun, float(self._pace))
-            await self._advance(moment)
+            await self._advance(max(moment, self._clock.timestamp_ns()))
+            self._moment = moment
             for data in batch:
                 self._client.publish(data)
             await self._settle()

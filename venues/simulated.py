@@ -45,7 +45,8 @@ from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from venues import matching
-from venues.matching import Event, Order, Side, SimulatedPolymarket, TimeInForce
+from venues.account import Account
+from venues.matching import Event, Order, Side, TimeInForce
 from venues.one_sided import OneSidedBook
 
 POLYMARKET = Venue("POLYMARKET")
@@ -63,8 +64,8 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     Parameters
     ----------
-    simulated
-        The venue; it may have been traded on before.
+    account
+        The venue and its memory; it may have been traded on before.
     market_clock
         The time of the venue's messages; a replay gives that of its data.
     """
@@ -75,7 +76,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         msgbus: MessageBus,
         cache: Cache,
         clock: LiveClock,
-        simulated: SimulatedPolymarket,
+        account: Account,
         market_clock: Clock,
     ) -> None:
         super().__init__(
@@ -91,9 +92,9 @@ class SimulatedExecutionClient(LiveExecutionClient):
             clock=clock,
         )
         self._set_account_id(AccountId(f"{POLYMARKET}-001"))
-        self._venue = simulated
+        self._kept = account
+        self._venue = account.venue
         self._market_clock = market_clock
-        self._orders: dict[str, NautilusOrder] = {}
 
     async def _connect(self) -> None:
         for instrument in self._cache.instruments(venue=POLYMARKET):
@@ -124,6 +125,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def _on_quote(self, tick: QuoteTick) -> None:
         self._publish(
+            tick.instrument_id.value,
             self._venue.quote(
                 tick.instrument_id.value,
                 tick.bid_price.as_decimal(),
@@ -131,11 +133,12 @@ class SimulatedExecutionClient(LiveExecutionClient):
                 tick.ask_price.as_decimal(),
                 tick.ask_size.as_decimal(),
                 tick.ts_event,
-            )
+            ),
         )
 
     def _on_one_sided(self, book: OneSidedBook) -> None:
         self._publish(
+            book.instrument_id.value,
             self._venue.quote(
                 book.instrument_id.value,
                 Decimal(book.bid) if book.bid else None,
@@ -143,12 +146,14 @@ class SimulatedExecutionClient(LiveExecutionClient):
                 Decimal(book.ask) if book.ask else None,
                 Decimal(book.ask_size or 0),
                 book.ts_event,
-            )
+            ),
         )
 
     def _on_close(self, close: InstrumentClose) -> None:
-        payout = close.close_price.as_decimal()
-        self._publish(self._venue.settle(close.instrument_id.value, payout, close.ts_event))
+        payout, token_id = close.close_price.as_decimal(), close.instrument_id.value
+        events = self._venue.settle(token_id, payout, close.ts_event)
+        self._kept.changed(token_id, events)
+        self._tell(events)
 
     # -- orders ------------------------------------------------------------------------------------
     # Synchronous, as Nautilus' own sandbox has it: no task stands between a command and its effect.
@@ -156,7 +161,6 @@ class SimulatedExecutionClient(LiveExecutionClient):
     def submit_order(self, command: SubmitOrder) -> None:
         """Send an order to the venue."""
         order = command.order
-        self._orders[order.client_order_id.value] = order
         if order.order_type not in (OrderType.LIMIT, OrderType.MARKET):
             self._deny(order, f"UNSUPPORTED_ORDER_TYPE: {order_type_to_str(order.order_type)}")
             return
@@ -168,16 +172,18 @@ class SimulatedExecutionClient(LiveExecutionClient):
             self.generate_order_submitted(
                 order.strategy_id, order.instrument_id, order.client_order_id, self._now()
             )
-        self._publish(events)
+        self._publish(order.instrument_id.value, events)
 
     def cancel_order(self, command: CancelOrder) -> None:
         """Take an order off the venue's book."""
-        self._publish(self._venue.cancel(command.client_order_id.value, self._now()))
+        events = self._venue.cancel(command.client_order_id.value, self._now())
+        self._publish(command.instrument_id.value, events)
 
     def cancel_all_orders(self, command: CancelAllOrders) -> None:
         """Take all orders of an instrument off the venue's book."""
-        for order in self._venue.resting(command.instrument_id.value):
-            self._publish(self._venue.cancel(order.order_id, self._now()))
+        token_id = command.instrument_id.value
+        for order in self._venue.resting(token_id):
+            self._publish(token_id, self._venue.cancel(order.order_id, self._now()))
 
     def modify_order(self, command: Any) -> None:
         """Refuse: the venue's orders cannot be modified."""
@@ -200,9 +206,14 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     # -- what the venue says -----------------------------------------------------------------------
 
-    def _publish(self, events: list[Event]) -> None:
+    def _publish(self, token_id: str, events: list[Event]) -> None:
+        if events:
+            self._kept.changed(token_id, events)
+            self._tell(events)
+
+    def _tell(self, events: list[Event]) -> None:
         for event in events:
-            order = self._orders.get(event.order_id)
+            order = self._cache.order(ClientOrderId(event.order_id))
             if order is not None:
                 _GENERATE[type(event)](self, order, event)
             if isinstance(event, matching.Filled):
@@ -215,7 +226,6 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._deny(order, event.reason)
 
     def _rejected(self, order: NautilusOrder, event: matching.Rejected) -> None:
-        self._orders.pop(event.order_id, None)
         self.generate_order_rejected(
             order.strategy_id,
             order.instrument_id,
@@ -241,11 +251,9 @@ class SimulatedExecutionClient(LiveExecutionClient):
         )
 
     def _canceled(self, order: NautilusOrder, event: matching.Canceled) -> None:
-        self._orders.pop(event.order_id, None)
         self.generate_order_canceled(*_ids(order, event), event.time)
 
     def _expired(self, order: NautilusOrder, event: matching.Expired) -> None:
-        self._orders.pop(event.order_id, None)
         self.generate_order_expired(*_ids(order, event), event.time)
 
     def _cancel_rejected(self, order: NautilusOrder, event: matching.CancelRejected) -> None:
@@ -264,7 +272,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         balance = AccountBalance(total, Money.from_str("0 pUSD"), total)
         self.generate_account_state([balance], [], reported=True, ts_event=self._now())
 
-    # -- reports: the venue begins anew with the node ----------------------------------------------
+    # -- reports: what an earlier process left is recovered from the account itself ----------------
 
     async def generate_order_status_report(self, _: Any) -> OrderStatusReport | None:
         """Report nothing: what rests is known."""
@@ -313,9 +321,7 @@ def _order(order: NautilusOrder) -> Order:
     )
 
 
-def simulated_factory(
-    simulated: SimulatedPolymarket, market_clock: Clock | None
-) -> type[LiveExecClientFactory]:
+def simulated_factory(account: Account, market_clock: Clock | None) -> type[LiveExecClientFactory]:
     """A factory of clients to this venue, on this clock or the node's own."""
 
     class SimulatedExecClientFactory(LiveExecClientFactory):
@@ -329,7 +335,7 @@ def simulated_factory(
             clock: LiveClock,
         ) -> SimulatedExecutionClient:
             return SimulatedExecutionClient(
-                loop, msgbus, cache, clock, simulated, market_clock or clock
+                loop, msgbus, cache, clock, account, market_clock or clock
             )
 
     return SimulatedExecClientFactory

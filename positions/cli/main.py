@@ -34,11 +34,17 @@ def run(
     catalog: Annotated[str | None, typer.Option(help="Replay this catalog.")] = None,
     speed: Annotated[str | None, typer.Option(help='Market seconds per second, or "max".')] = None,
     state: Annotated[str | None, typer.Option(help="The node's state folder.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Put an earlier record aside and begin anew.")
+    ] = False,
     really: Annotated[
         bool, typer.Option("--yes-really-trade", help="Let a live node trade with money.")
     ] = False,
 ) -> None:
-    """Run the node in the foreground. Ctrl-C stops it, and a replay ends with its data."""
+    """Run the node in the foreground. Ctrl-C stops it, and a replay ends with its data.
+
+    It goes on where the last one stopped; a replay that came to its end begins anew.
+    """
     try:
         state = state or os.environ.get("POLYBRACKET_STATE")
         settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)
@@ -46,7 +52,7 @@ def run(
         fail(str(e), 2)
     import node  # Nautilus takes a second to load; no other command needs it
 
-    raise typer.Exit(node.run(settings))
+    raise typer.Exit(node.run(settings, fresh=fresh))
 
 
 @catalog_app.command(
