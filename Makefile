@@ -42,6 +42,9 @@ types: setup
 sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
 
+crash: setup  ## a real node killed at every commit and at random moments, and started again
+	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py
+
 mutants: setup  ## negate every condition of the money core and list what no test notices
 	@$(PYTHON) tests/mutants.py
 
@@ -54,4 +57,4 @@ bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim mutants diagram bench clean
+.PHONY: help setup demo test check format lint types sim crash mutants diagram bench clean
