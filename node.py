@@ -124,8 +124,13 @@ class Node:
         journal.sent = SentLog(self._state / "sent.log")
         desk = Desk(settings.rules(), settings.account.cash)
         self.strategy = PositionManagerStrategy(desk, journal, clock)
+        journal.on_record = self.strategy.record_changed
         self._reader = CommandReader(
-            Spool(self._state), self.store.commands(), journal.refused, clock
+            Spool(self._state),
+            self.store.commands(),
+            journal.refused,
+            clock,
+            lambda: not self.store.failure,
         )
         self._copier = Copier(
             self._state,
@@ -161,7 +166,10 @@ class Node:
             code = int(self._loop.run_until_complete(self._drive(play or self._ground.play)))
             self.store.flush()
             self._copier.publish_last()
-            return code
+            lost, why = self.store.pending, self.store.failure
+            if lost:
+                print(f"polybracket: {lost} records could not be written: {why}", file=sys.stderr)
+            return 1 if lost else code
         finally:
             self.store.close()
             self._loop.run_until_complete(self._ground.close())

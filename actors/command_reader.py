@@ -7,6 +7,7 @@ often a file with it appears.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,10 @@ from actors.timers import on_this_thread
 from positions.commands import (
     REFUSED,
     VALID_FOR,
+    Cancel,
     Command,
+    Flatten,
+    Halt,
     Malformed,
     Reply,
     decode,
@@ -58,12 +62,14 @@ class CommandReader(Actor):
         seen: dict[str, tuple[str, bytes]],
         refuse: Callable[[Command, Reply], None],
         clock: Clock | None = None,
+        is_recording: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__(ActorConfig(component_id="CommandReader"))
         self._spool = spool
         self._seen = seen
         self._refuse = refuse
         self._given_clock = clock
+        self._is_recording = is_recording
         self._taken: dict[str, tuple[Path, str]] = {}
         self._poll_task: asyncio.Handle | None = None
         self._polls = 0
@@ -97,7 +103,8 @@ class CommandReader(Actor):
     def look(self) -> None:
         """Take up every file that came since."""
         for path in self._spool.waiting(besides=self._taken):
-            self._take(path)
+            with contextlib.suppress(OSError):  # a full disk: it is taken up again
+                self._take(path)
 
     def _take(self, path: Path) -> None:
         command_id = path.stem
@@ -107,6 +114,8 @@ class CommandReader(Actor):
         except (SpoolError, Malformed) as e:
             self._set_aside(path, "MALFORMED", str(e))
             return
+        if not (self._is_recording() or isinstance(command, Cancel | Flatten | Halt)):
+            return  # it could be acted on twice after a crash: it waits for the record
         digest = command.digest
         known = self._seen.get(command_id)
         if known is None:
@@ -154,14 +163,15 @@ class CommandReader(Actor):
     def _on_reply(self, reply: Reply) -> None:
         """Give a reply that is on disk, then move the command's file."""
         content = encode_reply(reply)
-        self._spool.reply(reply.id, content)
-        taken = self._taken.pop(reply.id, None)
-        if taken is not None:
-            path, digest = taken
-            self._spool.finish(path)
+        path, digest = self._taken.pop(reply.id, (None, ""))
+        if path is not None:
             self._seen[reply.id] = (digest, content)
         elif reply.id in self._seen:
             self._seen[reply.id] = (self._seen[reply.id][0], content)
+        with contextlib.suppress(OSError):  # a full disk: the file stays, and is answered later
+            self._spool.reply(reply.id, content)
+            if path is not None:
+                self._spool.finish(path)
 
 
 def _lapsed_at(command: Command) -> int | None:

@@ -30,6 +30,9 @@ class NodeJournal:
         self._msgbus = msgbus
         self._clock = clock
         self._own: dict[str, str] = {}
+        self._sent_failure = ""
+        self.on_record: Callable[[bool], None] = lambda _: None
+        """Told whether the record can be written."""
 
     def together(self) -> AbstractContextManager[None]:
         """What is recorded inside is on disk as a whole, or not at all."""
@@ -42,7 +45,11 @@ class NodeJournal:
 
     def signed(self, order_id: str, venue_order_id: str) -> None:
         """Record, at once, what the venue may soon know a sale by."""
-        self.sent.write(order_id, venue_order_id)
+        why = self.sent.write(order_id, venue_order_id)
+        if why != self._sent_failure:  # the sale goes out all the same
+            self._sent_failure = why
+            text = f"sent.log {_state(why)}"
+            self._msgbus.publish(ALARMS, self._own_alarm("sent_log", text, is_open=bool(why)))
 
     def step_signed(self, step: Step) -> None:
         """Record the step of a sale that `signed` noted."""
@@ -75,8 +82,11 @@ class NodeJournal:
 
     def store_failed(self, why: str) -> None:
         """Tell that nothing can be recorded, or that it can again."""
-        text = f"the record cannot be written: {why}" if why else "the record is written again"
+        text = f"the record {_state(why)}"
+        if why:
+            text += "; nothing is bought, exits go on, and what happens is written when it can be"
         self._msgbus.publish(ALARMS, self._own_alarm("store", text, is_open=bool(why)))
+        self.on_record(not why)
 
     def clock_jumped(self, what: str) -> None:
         """Record and tell that time did not pass as it should, or that this is long ago."""
@@ -93,3 +103,7 @@ class NodeJournal:
     def open_alarms(self) -> list[tuple[str, str, str]]:
         """The open alarms of the node itself, as the desk has those of positions."""
         return [("", kind, text) for kind, text in self._own.items()]
+
+
+def _state(why: str) -> str:
+    return f"cannot be written: {why}" if why else "is written again"

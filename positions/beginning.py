@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from positions.store import Store, StoreError, read_settings
+from positions.store import Store, StoreError, lacking, read_settings
 
 OVER = "over"
 """The cursor of a replay that came to its end."""
@@ -55,6 +55,10 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     if "live" in (before, mode) and before != mode:
         rule = f"give the {mode} node another folder with --state"
         raise StoreError(f"{state} holds the record of a {before} node: {rule}")
+    lost = 0 if fresh else lacking(path, state / "published.duckdb")
+    if lost:
+        rule = "put positions.duckdb.wal back, or import a backup"
+        raise StoreError(f"{path} is older than published.duckdb by {lost} positions: {rule}")
     if mode == "live":
         if fresh:
             raise StoreError(f"{state} holds real positions: a live node cannot begin anew there")

@@ -165,6 +165,7 @@ class Desk:
         self.strict = strict
         self.cash = cash
         self.halted = False
+        self._is_recorded = True
         self.markets: dict[str, Market] = {}
         self.positions: dict[str, Position] = {}
         self._names: dict[str, list[str]] = {}
@@ -185,6 +186,7 @@ class Desk:
     def list_market(self, market: Market) -> None:
         """Make an outcome known, under its ids and its slug."""
         market.halted = self.halted
+        market.is_recorded = self._is_recorded
         self.markets[market.outcome_id] = market
         self._levels.setdefault(market.outcome_id, Levels())
         for name in (market.market_id, market.slug):
@@ -227,6 +229,13 @@ class Desk:
         if text != before:
             alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
             self._effects.append(alarm)
+
+    def record_changed(self, can_be_written: bool) -> None:
+        """What happens can be written down, or cannot: then nothing is bought."""
+        self._is_recorded = can_be_written
+        for market in self.markets.values():
+            market.is_recorded = can_be_written
+        self._woken |= dict.fromkeys(self._open)
 
     def fact(self, position_id: str, fact: AnyFact) -> None:
         """Queue a fact for the next turn."""

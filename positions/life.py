@@ -41,6 +41,7 @@ from positions.facts import (
     Unstuck,
 )
 from positions.position import (
+    BACKOFF_MAX,
     GTD_MARGIN,
     SECOND,
     ZERO,
@@ -56,8 +57,8 @@ from positions.position import (
 )
 
 _BACKOFF = {
-    Role.ENTRY: (SECOND, 60 * SECOND),
-    Role.TARGET: (SECOND, 60 * SECOND),
+    Role.ENTRY: (SECOND, BACKOFF_MAX),
+    Role.TARGET: (SECOND, BACKOFF_MAX),
     Role.STOP: (SECOND // 4, 5 * SECOND),
     Role.EXIT: (SECOND // 4, 5 * SECOND),
 }

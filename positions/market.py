@@ -15,7 +15,8 @@ class Market(Struct):
     `bid` and `ask` are None while that side of the book is empty or nothing was seen yet. `seq`
     counts the views of the book, so that "a newer quote" can be told. `payout` is what a share pays
     once the market is resolved, None before. `feed_problem` says what is wrong with the outcome's
-    prices, "" while nothing is: without sound prices nothing is bought.
+    prices, "" while nothing is: without sound prices nothing is bought. While not `is_recorded`,
+    nothing can be written down, and nothing is bought either.
     """
 
     market_id: str
@@ -36,11 +37,12 @@ class Market(Struct):
     payout: Decimal | None = None
     halted: bool = False
     feed_problem: str = ""
+    is_recorded: bool = True
 
     @property
     def entries_allowed(self) -> bool:
         """Whether anything may be bought now."""
-        return not self.halted and not self.feed_problem
+        return self.is_recorded and not self.halted and not self.feed_problem
 
     def show(
         self,

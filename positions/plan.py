@@ -209,7 +209,7 @@ def plan(
 def _cancel_unwanted(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Cancel]:
     for order in p.orders:
         asked = order.state is OrderState.CANCELLING
-        unanswered = now >= order.cancel_sent_at + CANCEL_AGAIN_AFTER
+        unanswered = _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
         unwanted = not _is_wanted(order, p, m) or _is_to_be_renewed(order, p, m, now, entry_lasts)
         if unwanted and (unanswered or not asked):
             yield Cancel(order.id)
@@ -353,13 +353,18 @@ def _may_take(p: Position, m: Market, now: int) -> bool:
     if any(o.immediate for o in p.orders) or not p.may_send(Role.EXIT, now):
         return False
     pause = min(30, 2 ** min(p.attempts, 5)) * SECOND
-    return m.seq != p.exit_seq or now >= p.exit_at + pause
+    return m.seq != p.exit_seq or _is_past(p.exit_at, pause, now)
+
+
+def _is_past(since: int, pause: int, now: int) -> bool:
+    """Whether a pause is over; also when the clock was set back to before it began."""
+    return not 0 <= now - since < pause
 
 
 def _entry_in_the_way(p: Position, now: int) -> bool:
     """Whether a resting entry of ours could meet our own sale."""
     return any(
-        o.state is not OrderState.CANCELLING or now < o.cancel_sent_at + SELF_TRADE_WAIT
+        o.state is not OrderState.CANCELLING or not _is_past(o.cancel_sent_at, SELF_TRADE_WAIT, now)
         for o in _entries(p)
     )
 

@@ -13,6 +13,8 @@ from positions.rules import Obstacle, micro
 
 ZERO = Decimal(0)
 SECOND = 1_000_000_000
+BACKOFF_MAX = 60 * SECOND
+"""No role waits longer after failures."""
 GTD_MARGIN = 60 * SECOND
 """The venue expires a GTD order a minute before the time it states."""
 
@@ -242,7 +244,8 @@ class Position(Struct, frozen=True):
     def may_send(self, role: Role, now: int) -> bool:
         """Whether the back-off of `role`, if any, is over."""
         backoff = self.backoffs.get(role)
-        return backoff is None or now >= backoff.until
+        # A clock that was set back must not hold an exit up for as long.
+        return backoff is None or not 0 < backoff.until - now <= BACKOFF_MAX
 
 
 SELLS = frozenset({Role.TARGET, Role.EXIT})

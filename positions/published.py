@@ -18,9 +18,11 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
+from positions.backup import COPY, WANTED
 from positions.desk import Desk
 from positions.market import Market
 from positions.record import unrealized_pnl
+from positions.store import copy_whole
 
 RECENT_POSITIONS = 2_000
 """Positions that are over and still listed."""
@@ -109,6 +111,7 @@ class Copier:
         about: NodeRow,
         own_alarms: Callable[[], list[tuple[str, str, str]]],
     ) -> None:
+        self._state = state
         self._path = state / "published.duckdb"
         self._history = state / "history.duckdb"
         self._wanted = state / _WANTED
@@ -166,6 +169,20 @@ class Copier:
         if self._wanted.exists():
             self._copy(self._history, _WHOLE, rows)
             self._wanted.unlink(missing_ok=True)
+        if (self._state / WANTED).exists():
+            self._back_up()
+
+    def _back_up(self) -> None:
+        aside = self._state / "backup.tmp"
+        cursor = self._cursor()
+        try:
+            copy_whole(cursor, aside)
+            aside.replace(self._state / COPY)
+            (self._state / WANTED).unlink(missing_ok=True)
+        except (duckdb.Error, OSError):
+            aside.unlink(missing_ok=True)  # the next beat tries again
+        finally:
+            cursor.close()
 
     def _copy(self, path: Path, selection: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
         aside = path.with_suffix(".tmp")

@@ -31,17 +31,26 @@ class SentLog:
         self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._open = 0
+        self._is_torn = False
 
-    def write(self, order_id: str, venue_order_id: str) -> None:
-        """Note an order that is about to be posted."""
+    def write(self, order_id: str, venue_order_id: str) -> str:
+        """Note an order that is about to be posted; says why that failed, "" where it did not."""
         self._open += 1
-        os.write(self._file, msgspec.json.encode(SentOrder(order_id, venue_order_id)) + b"\n")
+        line = msgspec.json.encode(SentOrder(order_id, venue_order_id)) + b"\n"
+        try:
+            # What a full disk cut short before must not spoil this line.
+            written = os.write(self._file, b"\n" * self._is_torn + line) - self._is_torn
+        except OSError as e:
+            return e.strerror or str(e)
+        self._is_torn = written < len(line)
+        return "the disk is full" if self._is_torn else ""
 
     def recorded(self) -> None:
         """One of the orders noted is in the database; with the last of them the file is emptied."""
         self._open -= 1
         if self._open == 0:
             os.ftruncate(self._file, 0)
+            self._is_torn = False
 
     def close(self) -> None:
         """Give the file up; what is in it stays."""

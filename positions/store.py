@@ -8,7 +8,7 @@ start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,7 @@ class Store:
             self._inserts = _inserts(self._connection)
         except duckdb.Error as e:
             raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+        self._path = path
         self._call = call
         self._on_failure = on_failure
         self._queue: list[tuple[str, _Row]] = []
@@ -230,17 +231,20 @@ class Store:
             return len(self._queue) + self._writing
 
     def flush(self) -> None:
-        """Wait until everything recorded so far is on disk."""
+        """Wait until everything recorded so far is on disk, or cannot be written."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._queue and not self._writing)
+            self._condition.wait_for(
+                lambda: not self._writing and (not self._queue or bool(self.failure))
+            )
 
     def close(self) -> None:
-        """Write what is queued and give the file up."""
+        """Write what is queued, if that can be, and give the file up."""
         with self._condition:
             self._is_closing = True
             self._condition.notify()
         self._thread.join()
-        self._connection.close()
+        with suppress(duckdb.Error):  # what could not be written cannot be checkpointed either
+            self._connection.close()
 
     def _write_all(self) -> None:
         while True:
@@ -254,13 +258,14 @@ class Store:
             try:
                 self._write(rows)
             except duckdb.Error as e:
-                self.failure = str(e).splitlines()[0]
-                self._call(lambda why=self.failure: self._on_failure(why))  # type: ignore[misc]
+                self._fail(str(e).splitlines()[0])
                 with self._condition:
-                    self._queue[:0], self._callbacks[:0] = rows, callbacks
+                    self._queue[:0], self._callbacks[:0] = _newest(rows), callbacks
                     self._writing = 0
+                    self._condition.notify_all()
                     if self._condition.wait_for(lambda: self._is_closing, timeout=1.0):
                         return
+                self._reopen(e)
                 continue
             if self.failure:
                 self.failure = ""
@@ -270,6 +275,18 @@ class Store:
                 self._condition.notify_all()
             for callback in callbacks:
                 self._call(callback)
+
+    def _fail(self, why: str) -> None:
+        if why != self.failure:
+            self.failure = why
+            self._call(lambda: self._on_failure(why))
+
+    def _reopen(self, error: duckdb.Error) -> None:
+        """After a fatal error DuckDB refuses everything until the file is opened anew."""
+        if isinstance(error, duckdb.FatalException):
+            with suppress(duckdb.Error):
+                self._connection.close()
+                self._connection = duckdb.connect(str(self._path))
 
     def _write(self, rows: list[tuple[str, _Row]]) -> None:
         by_table: dict[str, dict[Any, _Row]] = {}
@@ -291,7 +308,9 @@ class Store:
                     cursor.execute(self._inserts[table], exact)
             cursor.commit()
         except BaseException:
-            cursor.rollback()
+            # A commit that failed has ended the transaction; why it failed is what must be told.
+            with suppress(duckdb.Error):
+                cursor.rollback()
             raise
 
     # -- reading -----------------------------------------------------------------------------------
@@ -399,6 +418,61 @@ _SHAPES: dict[str, Sequence[str]] = {
 _INSTANTS = _TIMES | {"received_at"}
 
 
+def lacking(path: Path, published: Path) -> int:
+    """How many positions of a published copy have events that the record lacks.
+
+    DuckDB opens a file whose write-ahead log is gone without a word, as it was at the last
+    checkpoint.
+    """
+    sql = """
+        WITH told AS (SELECT position_id, max(seq) AS seq FROM pub.events GROUP BY ALL),
+            kept AS (SELECT position_id, max(seq) AS seq FROM events GROUP BY ALL)
+        SELECT count(*) FROM told LEFT JOIN kept USING (position_id)
+        WHERE kept.seq IS NULL OR kept.seq < told.seq"""
+    try:
+        with duckdb.connect(str(path)) as connection:
+            quoted = str(published).replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS pub (READ_ONLY)")
+            found = connection.execute(sql).fetchone()
+    except duckdb.Error:
+        return 0  # there is no copy to compare with
+    return int(found[0]) if found else 0
+
+
+def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
+    """Copy everything that a connection sees, as of one moment, to a database of its own."""
+    target.unlink(missing_ok=True)
+    quoted = str(target).replace("'", "''")
+    connection.execute(f"ATTACH '{quoted}' AS whole")
+    try:
+        found = connection.execute("SELECT current_database()").fetchone()
+        connection.execute(f'COPY FROM DATABASE "{found[0] if found else ""}" TO whole')
+    finally:
+        connection.execute("DETACH whole")
+
+
+def copy_record(path: Path, target: Path) -> None:
+    """Copy a record that nobody has open.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, or the copy not be written.
+    """
+    try:
+        with duckdb.connect(str(path)) as connection:
+            _migrate(connection, path)
+            copy_whole(connection, target)
+    except duckdb.Error as e:
+        raise StoreError(f"{path} cannot be copied: {str(e).splitlines()[0]}") from None
+
+
+def note_sent_log(path: Path, content: str) -> None:
+    """Put the notes of `sent.log` into a copy."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("INSERT OR REPLACE INTO settings VALUES ('sent_log', ?)", [content])
+
+
 def read_settings(path: Path) -> dict[str, str]:
     """The settings in a record that nobody has open; none if it is too young to have any.
 
@@ -413,6 +487,16 @@ def read_settings(path: Path) -> dict[str, str]:
             return dict(connection.execute("SELECT name, value FROM settings").fetchall())
     except duckdb.Error as e:
         raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+
+
+def _newest(rows: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
+    """The rows without those that later ones replace, so that what waits for a disk stays small."""
+    kept: dict[Any, tuple[str, _Row]] = {}
+    for number, (table, values) in enumerate(rows):
+        key = (table, *values[: _REPLACED[table]]) if table in _REPLACED else number
+        kept.pop(key, None)
+        kept[key] = (table, values)
+    return list(kept.values())
 
 
 def _inserts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

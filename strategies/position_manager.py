@@ -357,6 +357,11 @@ class PositionManagerStrategy(Strategy):
 
     # -- the turn ----------------------------------------------------------------------------------
 
+    def record_changed(self, can_be_written: bool) -> None:
+        """What happens can be written down, or cannot."""
+        self.desk.record_changed(can_be_written)
+        self._schedule()
+
     def _fact(self, position_id: str, fact: AnyFact) -> None:
         self.desk.fact(position_id, fact)
         self._schedule()

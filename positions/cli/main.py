@@ -9,10 +9,13 @@ from typing import Annotated
 
 import typer
 
+from positions import backup
 from positions.cli import requests, setup, views
-from positions.cli.options import DEFAULT_CONFIG
+from positions.cli.options import DEFAULT_CONFIG, State, state_dir
 from positions.cli.output import fail
+from positions.locks import AlreadyRunning
 from positions.settings import SettingsError, load
+from positions.store import StoreError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +56,32 @@ def run(
     import node  # Nautilus takes a second to load; no other command needs it
 
     raise typer.Exit(node.run(settings, fresh=fresh))
+
+
+@app.command("export", epilog="Example: polybracket export backup.duckdb")
+def export_record(
+    file: Annotated[Path, typer.Argument(help="The copy to make.")], state: State = None
+) -> None:
+    """Copy the whole record to a file; the node may run meanwhile."""
+    folder = state_dir(state)
+    try:
+        backup.export(folder, file)
+    except (StoreError, OSError) as e:
+        fail(str(e))
+    typer.echo(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
+
+
+@app.command("import", epilog="Example: polybracket import backup.duckdb --state state/mine")
+def import_record(
+    file: Annotated[Path, typer.Argument(help="A copy made by `export`.")], state: State = None
+) -> None:
+    """Make a copy the record of a state folder that has none; `run` goes on from there."""
+    folder = state_dir(state)
+    try:
+        backup.restore(file, folder)
+    except (AlreadyRunning, StoreError, OSError) as e:
+        fail(str(e))
+    typer.echo(f"{folder}: goes on from {file}")
 
 
 @catalog_app.command(
