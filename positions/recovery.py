@@ -207,12 +207,13 @@ class _Inquiry:
     def _hash(self, p: Position, order: Order) -> str | None:
         """What the venue knows an order by; None if it cannot know it."""
         known = self._signed.get(order.id)
+        if order.role not in SELLS:
+            # What `sent.log` has under an entry's id is a sale that was never posted.
+            return None if known is None or known.role is None else known.venue_order_id
         if known is not None:
             return known.venue_order_id
-        if order.role not in SELLS:
-            return None
         # A power cut may take the end of `sent.log`: a sale is then known by what it looks like.
-        for hash_, found in self._said.orders.items():
+        for hash_, found in sorted(self._said.orders.items(), key=lambda i: not i[1].is_open):
             alike = (found.outcome_id, found.is_buy, found.price, found.shares) == (
                 p.outcome_id,
                 False,

@@ -158,7 +158,8 @@ class Store:
         ]
         if isinstance(fact, OrderSent):
             o = fact.order
-            rows.append(("orders", (o.id, p.id, o.role.value, o.price, o.shares, o.sent_at, None)))
+            sent = (o.price, o.shares, o.sent_at, o.venue_order_id)
+            rows.append(("orders", (o.id, p.id, o.role.value, *sent)))
         elif isinstance(fact, OrderSigned):
             rows.append(("hashes", (fact.venue_order_id, fact.order_id)))
         filled = fill(p, fact)

@@ -61,7 +61,10 @@ class Record:
         found = {o: SignedOrder(o, h) for o, h in self.sent_log.items()}
         for fact in (s.fact for s in self.steps):
             if isinstance(fact, facts.OrderSent):
-                roles[fact.order.id] = fact.order.role
+                o = fact.order
+                roles[o.id] = o.role
+                if o.venue_order_id is not None:
+                    found[o.id] = SignedOrder(o.id, o.venue_order_id, o.role)
             elif isinstance(fact, facts.OrderSigned):
                 role = roles[fact.order_id]
                 found[fact.order_id] = SignedOrder(fact.order_id, fact.venue_order_id, role)
@@ -220,7 +223,7 @@ class CrashingWorld(World):
             )
             for o in self.posted.values()
         }
-        absent = set(self.hashes.values()) - orders.keys()
+        absent = {f"0x{n}" for n in range(1, self.signatures + 1)} - orders.keys()
         trades = self.trades
         if not completely:
             orders = {h: o for h, o in orders.items() if o.is_open or self.rng.random() < 0.7}

@@ -131,6 +131,8 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
          ["reversed 40 entry"]),
     "an entry is never taken for another order that looks like it":
         (position(ENTRY, held="0"), [], said(BUY), ["closed gone", "foreign"]),
+    "an entry is not taken for a sale of its number that was logged and never posted":
+        (position(ENTRY, held="0"), LOG, said(absent=True), ["closed gone"]),
     "a target that was not logged was never posted":
         (position(TARGET), [], said(), ["closed gone"]),
     "a target in the log alone is known by its hash":
@@ -143,6 +145,10 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
          ["filled 100 target"]),
     "a target that the log lost is known by what it looks like":
         (position(TARGET), [], said(venue()), ["signed", "accepted"]),
+    "an open order that looks like it goes before one that is over":
+        (position(TARGET), [],
+         said(replace(venue(is_open=False), venue_order_id="0xold"), venue()),
+         ["signed", "accepted"]),
     "an unlike order is not a lost target":
         (position(TARGET), [], said(venue(price=D("0.71"))), ["closed gone", "foreign"]),
     "an exit that sold at the crash":

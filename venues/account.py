@@ -79,12 +79,13 @@ class Account:
             self.venue.restore(token_id, token)
         self._trades = [msgspec.json.decode(c, type=Filled) for c in parts["trade"].values()]
 
-    def signed(self) -> list[SignedOrder]:
+    def signed(self, positions: Iterable[Position]) -> list[SignedOrder]:
         """The orders that the venue has, or has trades of, by our ids."""
+        roles = {o.id: o.role for p in positions for o in p.orders}
         orders = [o for token in self.venue.tokens.values() for o in token.resting.values()]
         found = {o.order_id: o.venue_order_id for o in orders}
         found |= {t.order_id: t.venue_order_id for t in self._trades}
-        return [SignedOrder(order_id, venue_id) for order_id, venue_id in found.items()]
+        return [SignedOrder(o, venue_id, roles.get(o)) for o, venue_id in found.items()]
 
     def said(self, positions: Iterable[Position]) -> Said:
         """All that the venue has to say of these positions."""

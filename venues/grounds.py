@@ -98,7 +98,7 @@ class SimulatedGround:
     def recover(self, positions: Sequence[Position], now: int) -> Recovery:
         """What became of the orders that an earlier process left."""
         account = self._account
-        return recover(positions, account.signed(), account.said(positions), now)
+        return recover(positions, account.signed(positions), account.said(positions), now)
 
     def payouts(self) -> Mapping[str, Decimal]:
         """What resolved outcomes pay, by outcome id."""
