@@ -19,6 +19,7 @@ from positions import facts
 from positions.commands import Command, Reply
 from positions.desk import Act, Answer, Desk, Effect, HaltChanged, Step
 from positions.plan import Cancel, Send
+from positions.life import apply
 from positions.position import SECOND, SELLS, Order, OrderEnd, Position, Role
 from positions.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
 from venues import matching
@@ -49,6 +50,13 @@ class Record:
                 self.replies[reply.id] = reply
             case HaltChanged(halted):
                 self.halted = halted
+
+    def retold(self) -> dict[str, Position]:
+        """The positions that the committed facts give."""
+        told: dict[str, Position] = {}
+        for step in self.steps:
+            told[step.position.id] = apply(told.get(step.position.id), step.fact)
+        return told
 
     def positions(self) -> list[Position]:
         """The positions that are not over."""
@@ -241,6 +249,7 @@ class CrashingWorld(World):
         self.stops.clear()
         self.mail.clear()
         self.steps = list(self.record.steps)
+        self.retold = self.record.retold()
         self.now += self.rng.choice((0, SECOND, 400 * SECOND))
         self.is_down = True
         for _ in range(self.rng.choice((0, 0, 3))):
