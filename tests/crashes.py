@@ -18,8 +18,8 @@ from world import World
 from positions import facts
 from positions.commands import Command, Reply
 from positions.desk import Act, Answer, Desk, Effect, HaltChanged, Step
-from positions.plan import Cancel, Send
 from positions.life import apply
+from positions.plan import Cancel, Send
 from positions.position import SECOND, SELLS, Order, OrderEnd, Position, Role
 from positions.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
 from venues import matching
