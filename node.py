@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -28,11 +28,13 @@ from actors.log_keeper import LogKeeper
 from actors.narrator import Narrator
 from actors.publisher import Publisher
 from actors.watchdog import Watchdog
-from positions import logs
+from positions import logs, sent_log
 from positions.beginning import prepare, sign
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock, WalletLock
+from positions.position import Position
 from positions.published import Copier, NodeRow
+from positions.recovery import SignedOrder
 from positions.sent_log import SentLog
 from positions.settings import Settings, SettingsError, load
 from positions.spool import Spool
@@ -49,12 +51,12 @@ from venues.grounds import (
     PaperGround,
     Play,
     ReplayGround,
-    SimulatedGround,
 )
 from venues.polymarket.clob import UnknownAdapter
 
 _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
+_FIND_AGAIN_SECONDS = 5.0
 
 
 def run(settings: Settings, *, fresh: bool = False) -> int:
@@ -116,14 +118,15 @@ class Node:
         path = self._state / "positions.duckdb"
         self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
         sign(self.store, settings.mode, source)
-        if isinstance(self._ground, SimulatedGround):
-            self._ground.restore(self.store)
-        if isinstance(self._ground, ReplayGround) and cursor is not None:
-            self._ground.go_on(cursor)
+        self._ground.restore(self.store, cursor)
         journal.store = self.store
-        journal.sent = SentLog(self._state / "sent.log")
-        desk = Desk(settings.rules(), settings.account.cash)
-        self.strategy = PositionManagerStrategy(desk, journal, clock)
+        log = self._state / "sent.log"
+        self._logged = [SignedOrder(s.order_id, s.venue_order_id) for s in sent_log.read(log)]
+        self._late: list[asyncio.Task[None]] = []
+        journal.sent = SentLog(log)
+        self.strategy = PositionManagerStrategy(
+            Desk(settings.rules(), settings.account.cash), journal, clock
+        )
         journal.on_record = self.strategy.record_changed
         self._reader = CommandReader(
             Spool(self._state),
@@ -132,20 +135,24 @@ class Node:
             clock,
             lambda: not self.store.failure,
         )
-        self._copier = Copier(
+        self._copier = self._make_copier(now.timestamp_ns)
+
+    def _make_copier(self, now: Callable[[], int]) -> Copier:
+        about = NodeRow(
+            mode=self._settings.mode,
+            pid=os.getpid(),
+            started_at=time.time_ns(),
+            catalog=self._ground.catalog,
+            is_synthetic=self._ground.is_synthetic,
+        )
+        return Copier(
             self._state,
             self.store.cursor,
-            desk,
+            self.strategy.desk,
             self._ground.redeemable,
-            now.timestamp_ns,
-            NodeRow(
-                mode=settings.mode,
-                pid=os.getpid(),
-                started_at=time.time_ns(),
-                catalog=self._ground.catalog,
-                is_synthetic=self._ground.is_synthetic,
-            ),
-            journal.open_alarms,
+            now,
+            about,
+            self._journal.open_alarms,
         )
 
     def _make_ground(self) -> Ground:
@@ -193,14 +200,29 @@ class Node:
 
     async def _take_over(self) -> None:
         """Go on with the positions that an earlier process left, before any command is taken."""
-        ground, store = self._ground, self.store
-        if not isinstance(ground, SimulatedGround):
-            return
-        positions = store.open_positions()
-        await self.strategy.find_markets(dict.fromkeys(p.market_id for p in positions))
-        found = ground.recover(positions, self.strategy.clock.timestamp_ns())
-        halted = store.setting("halted") == "yes"
-        self.strategy.take_over(positions, found.facts, ground.payouts(), halted=halted)
+        positions = self.store.open_positions()
+        self.strategy.load(halted=self.store.setting("halted") == "yes")
+        known = await self.strategy.find_markets(dict.fromkeys(p.market_id for p in positions))
+        late = [p for p in positions if p.market_id not in known]
+        await self._go_on([p for p in positions if p.market_id in known])
+        for market_id in dict.fromkeys(p.market_id for p in late):
+            ours = [p for p in late if p.market_id == market_id]
+            self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
+
+    async def _go_on(self, positions: list[Position]) -> None:
+        now = self.strategy.clock.timestamp_ns()
+        signed = [*self.store.signed_orders(), *self._logged]
+        found = await self._ground.recover(positions, signed, now)
+        adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
+        await self._ground.adopt(adopted)
+
+    async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:
+        """One market that cannot be found now must not keep the others' stops from being armed."""
+        while not await self.strategy.find_markets([market_id]):
+            self._journal.market_missing(positions[0].market, is_open=True)
+            await asyncio.sleep(_FIND_AGAIN_SECONDS)
+        self._journal.market_missing(positions[0].market, is_open=False)
+        await self._go_on(positions)
 
     async def _drive(self, play: Play) -> int:
         """Start the node, trade to the end of `play` or to Ctrl-C, and stop the node."""

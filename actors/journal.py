@@ -93,6 +93,11 @@ class NodeJournal:
         text = what or "time has passed as it should for a while"
         self.alarm(self._own_alarm("clock", text, is_open=bool(what)))
 
+    def market_missing(self, market: str, *, is_open: bool) -> None:
+        """Record and tell that a market of open positions cannot be found, or is found again."""
+        text = f"{market}: the market cannot be found; its positions are NOT protected"
+        self.alarm(self._own_alarm(f"market {market}", text, is_open=is_open))
+
     def _own_alarm(self, kind: str, text: str, *, is_open: bool) -> Alarm:
         if is_open:
             self._own[kind] = text

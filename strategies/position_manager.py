@@ -27,6 +27,7 @@ from nautilus_trader.model.identifiers import (
     TraderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from actors.messages import CommandMessage
@@ -139,47 +140,44 @@ class PositionManagerStrategy(Strategy):
 
     # -- the start ---------------------------------------------------------------------------------
 
-    async def find_markets(self, names: Iterable[str]) -> None:
-        """Make the markets of recorded positions tradable, however long that takes."""
+    async def find_markets(self, names: Iterable[str]) -> set[str]:
+        """Make the markets of recorded positions tradable; those of them that are known now."""
         for name in names:
-            pause = 1.0
-            while self.finder is not None and not self.desk.knows(name):
-                with contextlib.suppress(RuntimeError):
-                    for instrument in await self.finder.find(name):
-                        if instrument.id not in self._markets:
-                            self._list(instrument)
-                    if self.desk.knows(name):
-                        break
-                self.log.error(f"the market {name} of an open position cannot be found; trying on")
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, 30.0)
+            if self.finder is None or self.desk.knows(name):
+                continue
+            with contextlib.suppress(RuntimeError):
+                for instrument in await self.finder.find(name):
+                    if instrument.id not in self._markets:
+                        self._list(instrument)
+        return {name for name in names if self.desk.knows(name)}
+
+    def load(self, *, halted: bool) -> None:
+        """Begin as an earlier process ended."""
+        self.desk.load([], halted=halted)
 
     def take_over(
         self,
         positions: Iterable[Position],
         recovered: Iterable[tuple[str, AnyFact]],
         payouts: Mapping[str, Decimal],
-        *,
-        halted: bool,
-    ) -> None:
+    ) -> list[tuple[NautilusOrder, Order]]:
         """Go on with what an earlier process left and what the venue says of it.
 
-        All of it is booked in one turn, before anything is sent.
+        All of it is booked in one turn, before anything is sent. Returns the orders that rest at
+        the venue, as Nautilus and as we have them.
         """
         held = {p.id: p for p in positions}
-        self.desk.load(held.values(), halted=halted)
+        self.desk.load(held.values(), halted=self.desk.halted)
         for position_id, fact in recovered:
             self.desk.fact(position_id, fact)
             held[position_id] = apply(held[position_id], fact)
         for outcome_id, payout in payouts.items():
             if outcome_id in self.desk.markets:
                 self.desk.markets[outcome_id].payout = payout
-        for position in held.values():
-            for order in position.orders:
-                self._adopt(position, order)
         self._schedule()
+        return [(self._adopt(p, order), order) for p in held.values() for order in p.orders]
 
-    def _adopt(self, position: Position, order: Order) -> None:
+    def _adopt(self, position: Position, order: Order) -> NautilusOrder:
         """Make an order that rests at the venue known to Nautilus, for what is left of it."""
         instrument = self.cache.instrument(convert.instrument_id(position))
         rest = replace(order, shares=order.leaves)
@@ -190,6 +188,7 @@ class PositionManagerStrategy(Strategy):
         for event in convert.adoption(native, order, account.id, self.clock.timestamp_ns()):
             native.apply(event)
         self.cache.update_order(native)
+        return native
 
     # -- what Nautilus says ------------------------------------------------------------------------
 

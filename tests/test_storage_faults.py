@@ -207,7 +207,13 @@ def without_its_log(folder: Path) -> None:
     store = opened(folder)
     about = NodeRow("paper", 1, 0, "", False)
     Copier(
-        folder, store.cursor, World(0).desk, lambda: LIMITS.floor_price, lambda: 0, about
+        folder,
+        store.cursor,
+        World(0).desk,
+        lambda: LIMITS.floor_price,
+        lambda: 0,
+        about,
+        list,
     ).publish_last()
     store.close()
     (folder / "positions.duckdb").unlink()

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 from nautilus_trader.common.component import TestClock
 from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.orders import Order as NautilusOrder
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from positions.beginning import OVER, Cursor
-from positions.position import Position
+from positions.position import Order, Position
 from positions.record import iso
-from positions.recovery import Recovery, recover
+from positions.recovery import Recovery, SignedOrder, recover
 from positions.settings import Settings
 from positions.store import Store
 from positions.wallet import Wallet
@@ -28,6 +29,7 @@ from strategies.position_manager import Finder
 from venues.account import Account
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket
+from venues.polymarket.track import Trade
 from venues.replay import Replay, ReplayDataClient, replay_factory
 from venues.simulated import simulated_factory
 
@@ -76,6 +78,20 @@ class Ground(Protocol):
     def redeemable(self) -> Decimal:
         """What resolved markets have paid and is not cash yet, in USDC."""
 
+    def restore(self, store: Store, cursor: Cursor | None) -> None:
+        """Take over what an earlier process left, and keep it in the record from now on."""
+
+    async def recover(
+        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
+    ) -> Recovery:
+        """What became of the orders that an earlier process left."""
+
+    def payouts(self) -> Mapping[str, Decimal]:
+        """What the outcomes pay that are known to be resolved at a start, by outcome id."""
+
+    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+        """Go on with the orders that rest at the venue, as Nautilus and as we have them."""
+
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Return when there is nothing more to come."""
 
@@ -90,15 +106,23 @@ class SimulatedGround:
         self._settings = settings
         self._account = Account(settings.account.cash)
 
-    def restore(self, store: Store) -> None:
+    def restore(self, store: Store, cursor: Cursor | None) -> None:  # noqa: ARG002
         """Take the account over from the record, and keep it there from now on."""
         self._account.restore(store.account_entries())
         self._account.keep = store.account
 
-    def recover(self, positions: Sequence[Position], now: int) -> Recovery:
+    async def recover(
+        self,
+        positions: Sequence[Position],
+        signed: Sequence[SignedOrder],  # noqa: ARG002  (the venue itself knows them)
+        now: int,
+    ) -> Recovery:
         """What became of the orders that an earlier process left."""
         account = self._account
         return recover(positions, account.signed(positions), account.said(positions), now)
+
+    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+        """The venue's book was restored with them."""
 
     def payouts(self) -> Mapping[str, Decimal]:
         """What resolved outcomes pay, by outcome id."""
@@ -135,11 +159,6 @@ class ReplayGround(SimulatedGround):
         where = "" if self._cursor is None else f", going on at {iso(self._cursor.now)}"
         return f"replaying {kind} {self.catalog} {pace}{where}; state in {self._settings.state_dir}"
 
-    def go_on(self, cursor: Cursor) -> None:
-        """Begin where an earlier replay was cut short."""
-        self._cursor = cursor
-        self._clock.set_time(cursor.now)
-
     def clients(self) -> tuple[Any, Any]:
         """Plain configurations: nothing is connected."""
         return LiveDataClientConfig(), LiveExecClientConfig()
@@ -154,10 +173,13 @@ class ReplayGround(SimulatedGround):
         """A recording's markets are all known."""
         return None
 
-    def restore(self, store: Store) -> None:
-        """Take the account over from the record, and keep it there, with how far the replay is."""
-        super().restore(store)
+    def restore(self, store: Store, cursor: Cursor | None) -> None:
+        """Take the account over from the record, and begin where an earlier replay ended early."""
+        super().restore(store, cursor)
         self._store = store
+        if cursor is not None:
+            self._cursor = cursor
+            self._clock.set_time(cursor.now)
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Play the recording to its end."""
@@ -243,6 +265,7 @@ class LiveGround:
         self._settings = settings
         self._wallet = wallet
         self._venue = Polymarket(settings, wallet, signed)
+        self._trades: Mapping[str, Sequence[Trade]] = {}
 
     def greeting(self, known: Set[str]) -> str:
         """The wallet, its money, the caps, and what happens when the node dies."""
@@ -291,6 +314,30 @@ class LiveGround:
     def redeemable(self) -> Decimal:
         """Not known: what is resolved is redeemed at the venue by hand."""
         return Decimal(0)
+
+    def restore(self, store: Store, cursor: Cursor | None) -> None:
+        """The venue keeps the account."""
+
+    async def recover(
+        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
+    ) -> Recovery:
+        """What became of the orders that an earlier process left; if the venue does not answer,
+        nothing of it is known, and they stay as they are until it does."""
+        reading = await self._venue.read_wallet(positions, signed, now)
+        self._trades = reading.trades
+        found = recover(positions, signed, reading.said, now)
+        if found.cancel:
+            await self._venue.cancel(found.cancel)
+        return found
+
+    def payouts(self) -> Mapping[str, Decimal]:
+        """The data client tells of resolutions."""
+        return {}
+
+    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+        """Go on with the orders that rest at the venue."""
+        for native, ours in orders:
+            await self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""

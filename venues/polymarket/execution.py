@@ -8,7 +8,7 @@ known is asked of the venue until it is.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +33,8 @@ from py_clob_client_v2.clob_types import OrderPayload
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions import facts
+from positions.position import Order as RecordedOrder
+from positions.position import OrderState
 from positions.rules import taker_fee
 from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
@@ -43,6 +45,7 @@ from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
 from venues.polymarket.wire import Unreadable
 
+_NANOS = 1_000_000_000
 _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
 _DUPLICATE = "duplicat"
@@ -138,6 +141,32 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         not at all for orders of an earlier run. Can go when the adapter opens it at the start.
         """
         await self._maintain_active_market(instrument_id)
+
+    async def adopt(self, order: Order, ours: RecordedOrder, trades: Iterable[Trade]) -> None:
+        """Go on with an order that an earlier process left at the venue.
+
+        Parameters
+        ----------
+        order
+            Nautilus' order for what is left of it.
+        ours
+            The order as it is recorded.
+        trades
+            Those that are booked already: they are not told again.
+        """
+        if ours.venue_order_id is None:
+            raise ValueError(f"{ours.id} was never signed")
+        age = (self._clock.timestamp_ns() - ours.sent_at) / _NANOS
+        live = LiveOrder(order, ours.venue_order_id, self._loop.time() - age, ours.shares)
+        live.posted.set()
+        live.track.placed()
+        live.is_unknown = ours.state is OrderState.SENT
+        for trade in trades:
+            live.track.traded(trade)
+        self._orders.add(live)
+        self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
+        await self.prepare(order.instrument_id)
+        self._inquiry.ask(live)
 
     # -- submitting --------------------------------------------------------------------------------
 

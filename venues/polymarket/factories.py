@@ -1,10 +1,13 @@
 """Makes the hardened clients of one node. No secret ever stands in a Nautilus configuration."""
 
 import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.adapters.polymarket.common import gamma_markets
 from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.config import (
     PolymarketDataClientConfig,
     PolymarketExecClientConfig,
@@ -17,15 +20,25 @@ from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
 from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
 
+from positions.position import Order as RecordedOrder
+from positions.position import Position
+from positions.recovery import Said, SignedOrder
 from positions.settings import Settings
 from positions.wallet import Wallet
 from venues.gamma import Gamma
 from venues.polymarket.clob import close_connections, make_client
 from venues.polymarket.data import HardenedDataClient
 from venues.polymarket.execution import HardenedExecutionClient, Signed
+from venues.polymarket.inquiry import said
 from venues.polymarket.markets import MarketFinder
+from venues.polymarket.reading import Reading, WalletReader
+from venues.polymarket.track import Trade
+
+_READ_AGAIN = (0.5, 1.0, 2.0)
+"""Seconds after which the wallet is read again at a start, before the stops are armed without."""
 
 
 class Polymarket:
@@ -76,6 +89,43 @@ class Polymarket:
     async def _prepare(self, instrument_id: InstrumentId) -> None:
         if self.execution is not None:
             await self.execution.prepare(instrument_id)
+
+    async def read_wallet(
+        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
+    ) -> Reading:
+        """What the venue says of these positions; nothing, where it does not answer."""
+        reader = WalletReader(self.client, self._settings.wallet.signature_type, self._fee_rate)
+        for pause in _READ_AGAIN:
+            try:
+                return await reader.read(positions, signed, now)
+            except Exception as e:
+                self._hardened.warn(f"the wallet could not be read at the start: {said(e)}")
+            await asyncio.sleep(pause)
+        return Reading(Said(), {})
+
+    def _fee_rate(self, outcome_id: str) -> Decimal:
+        instruments = [] if self._provider is None else self._provider.list_all()
+        return next(
+            (i.taker_fee for i in instruments if get_polymarket_token_id(i.id) == outcome_id),
+            Decimal(0),
+        )
+
+    async def adopt(self, native: Order, ours: RecordedOrder, trades: Sequence[Trade]) -> None:
+        """Go on with an order that an earlier process left."""
+        await self._hardened.adopt(native, ours, trades)
+
+    async def cancel(self, hashes: Sequence[str]) -> None:
+        """Take orders off the book that nothing of ours stands for any more."""
+        try:
+            await asyncio.to_thread(self.client.cancel_orders, list(hashes))
+        except Exception as e:
+            self._hardened.warn(f"orders of an earlier run could not be cancelled: {said(e)}")
+
+    @property
+    def _hardened(self) -> HardenedExecutionClient:
+        if self.execution is None:
+            raise RuntimeError("the node is not built yet")
+        return self.execution
 
     def data_config(self) -> PolymarketDataClientConfig:
         """Nautilus' configuration of the data client."""

@@ -23,7 +23,7 @@ from venues.polymarket.wire import Unreadable
 _NANOS = 1_000_000_000
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
-_GONE_AFTER = {True: 2.0, False: 15.0}
+GONE_AFTER = {True: 2.0, False: 15.0}
 """Seconds after which an order that the venue does not know was never taken, by whether it is
 immediate: one that rests could still arrive, and be bought twice."""
 ANSWER_SECONDS = 2.0
@@ -141,7 +141,7 @@ class Inquiry:
             await asyncio.sleep(pause)
 
     def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
-        return attempt >= 2 and _now() - live.signed_at >= _GONE_AFTER[live.is_immediate]
+        return attempt >= 2 and _now() - live.signed_at >= GONE_AFTER[live.is_immediate]
 
     # -- asking ------------------------------------------------------------------------------------
 

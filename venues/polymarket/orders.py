@@ -16,12 +16,26 @@ UNSETTLED_SECONDS = 60.0
 
 
 class LiveOrder:
-    """An order of ours, and what is known of it at the venue."""
+    """An order of ours, and what is known of it at the venue.
 
-    def __init__(self, order: Order, venue_order_id: str, now: float) -> None:
+    Parameters
+    ----------
+    order
+        Nautilus' order.
+    venue_order_id
+        Its hash.
+    now
+        When it was signed, by the event loop's clock.
+    shares
+        Its whole size at the venue, where Nautilus' order stands for what was left of it.
+    """
+
+    def __init__(
+        self, order: Order, venue_order_id: str, now: float, shares: Decimal | None = None
+    ) -> None:
         self.order = order
         self.venue_order_id = venue_order_id
-        self.track = Track(order.quantity.as_decimal())
+        self.track = Track(order.quantity.as_decimal() if shares is None else shares)
         self.signed_at = now
         self.cancelled_at: float | None = None
         self.posted = asyncio.Event()

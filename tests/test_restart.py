@@ -1,0 +1,161 @@
+"""A live node that was stopped, and started again: what happened meanwhile at the venue is settled.
+
+The same state folder, the same wallet, a new process of the node each time (in this one process).
+"""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from loopback.server import LoopbackPolymarket, MarketHandle
+from trading import KEY, Session, trade
+
+from positions.position import Phase, Role
+
+D = Decimal
+Away = Callable[[LoopbackPolymarket, MarketHandle, str], None]
+Back = Callable[[Session, MarketHandle, str], Awaitable[None]]
+
+
+async def bought(s: Session, m: MarketHandle) -> str:
+    """20 shares held, target 0.70, stop 0.45."""
+    p = await s.submit(m, "0.55", "20", sell_price="0.70", stop_loss_price="0.45")
+    await s.held(p, "20")
+    await s.until(lambda: bool(s.venue.orders(s.funder)), "the target rests")
+    return p
+
+
+async def bidding(s: Session, m: MarketHandle) -> str:
+    """An entry for 20 at 0.48 that rests."""
+    p = await s.submit(m, "0.48", "20", sell_price="0.70", stop_loss_price="0.40")
+    await s.until(lambda: bool(s.venue.orders(s.funder)), "the entry rests")
+    return p
+
+
+async def is_protected_as_before(s: Session, m: MarketHandle, p: str) -> None:
+    await s.held(p, "20")
+    (target,) = s.positions[p].live(Role.TARGET)
+    (order,) = s.venue.orders(s.funder)
+    assert order.id == target.venue_order_id
+    s.venue.quote(m.tokens[0], "0.44", "100", "0.47", "100")
+    await s.phase(p, "closed")
+    assert s.positions[p].exit_reason == "stop"
+
+
+async def is_sold_at_its_target(s: Session, _: MarketHandle, p: str) -> None:
+    await s.phase(p, "closed")
+    assert s.positions[p].exit_reason == "target"
+    assert s.positions[p].proceeds == D("14.00")
+
+
+async def is_stopped_out_at_once(s: Session, _: MarketHandle, p: str) -> None:
+    await s.phase(p, "closed")
+    assert s.positions[p].exit_reason == "stop"
+
+
+async def offers_again(s: Session, _: MarketHandle, p: str) -> None:
+    await s.held(p, "20")
+    await s.until(lambda: len(s.venue.orders(s.funder)) == 1, "the target is placed again")
+
+
+async def is_paid_out(s: Session, _: MarketHandle, p: str) -> None:
+    await s.phase(p, "closed")
+    assert s.positions[p].exit_reason == "settlement"
+
+
+async def protects_the_part(s: Session, _: MarketHandle, p: str) -> None:
+    await s.held(p, "8")
+    assert s.positions[p].phase == Phase.FILLING
+    await s.until(lambda: len(s.venue.orders(s.funder)) == 2, "the entry's rest and the target")
+
+
+async def is_protected(s: Session, _: MarketHandle, p: str) -> None:
+    await s.held(p, "20")
+
+
+async def goes_on_bidding(s: Session, _: MarketHandle, p: str) -> None:
+    await s.until(lambda: len(s.venue.orders(s.funder)) == 1, "it bids")
+    assert s.positions[p].phase == Phase.ENTERING
+
+
+async def is_disputed(s: Session, _: MarketHandle, p: str) -> None:
+    await s.until(lambda: s.positions[p].dispute is not None, "it is disputed")
+    assert any("disagree" in a for a in s.alarms)
+    await s.until(
+        lambda: [o.shares for o in s.positions[p].live(Role.STOP)] == [D(12)], "12 are protected"
+    )
+
+
+def nothing(_: LoopbackPolymarket, __: MarketHandle, ___: str) -> None: ...
+
+
+def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
+    v.quote(m.tokens[0], "0.50", "100", "0.90", "100")
+    assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
+
+
+def bid_falls(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
+    v.quote(m.tokens[0], "0.44", "100", "0.47", "100")
+
+
+def orders_are_cancelled(v: LoopbackPolymarket, _: MarketHandle, funder: str) -> None:
+    for order in v.orders(funder):
+        assert v.cancel(order.id)
+
+
+def market_is_resolved(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
+    v.resolve(m, m.tokens[0])
+
+
+def part_is_bought(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
+    v.quote(m.tokens[0], "0.47", "100", "0.52", "100")
+    assert v.take(m.tokens[0], "SELL", "0.48", "8") == 8
+
+
+def all_is_bought(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
+    v.quote(m.tokens[0], "0.47", "100", "0.52", "100")
+    assert v.take(m.tokens[0], "SELL", "0.48", "20") == 20
+
+
+def owner_sells_by_hand(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> None:
+    orders_are_cancelled(v, m, funder)
+    v.give(funder, m.tokens[0], "-8")
+
+
+# fmt: off
+RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Away, Back]] = {
+    "nothing happened": (bought, nothing, is_protected_as_before),
+    "the target filled": (bought, target_fills, is_sold_at_its_target),
+    "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
+    "the target was cancelled": (bought, orders_are_cancelled, offers_again),
+    "the market was resolved": (bought, market_is_resolved, is_paid_out),
+    "the entry still rests": (bidding, nothing, goes_on_bidding),
+    "a part of the entry was bought": (bidding, part_is_bought, protects_the_part),
+    "the whole entry was bought": (bidding, all_is_bought, is_protected),
+    "the entry was cancelled": (bidding, orders_are_cancelled, goes_on_bidding),
+    "the owner sold some by hand": (bought, owner_sells_by_hand, is_disputed),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", RESTARTS)
+def test_while_the_node_was_away(name: str, tmp_path: Path) -> None:
+    begin, away, back = RESTARTS[name]
+    opened: list[str] = []
+    with LoopbackPolymarket() as venue:
+        m = venue.add_market("rain")
+        venue.quote(m.tokens[0], "0.50", "100", "0.52", "100")
+        keys = venue.wallet(KEY, cash="1000")
+
+        async def first(s: Session) -> None:
+            opened.append(await begin(s, m))
+
+        async def second(s: Session) -> None:
+            await back(s, m, opened[0])
+            if s.positions[opened[0]].dispute is None:
+                await s.agrees(m)
+
+        trade(venue, tmp_path, first, keys=keys)
+        away(venue, m, keys["POLYMARKET_FUNDER"])
+        trade(venue, tmp_path, second, keys=keys)

@@ -1,0 +1,177 @@
+"""Reads from the venue what became of a wallet's orders while nobody was listening."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams, TradeParams
+from py_clob_client_v2.exceptions import PolyApiException
+
+from positions.position import OrderState, Position
+from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.rules import taker_fee
+from venues.polymarket import wire
+from venues.polymarket.inquiry import GONE_AFTER
+from venues.polymarket.track import Settlement, Trade
+
+_NANOS = 1_000_000_000
+_MARGIN = 120
+"""Seconds by which trades are asked for from before the first order that may have made one."""
+
+
+class Reading(Struct, frozen=True):
+    """What the venue says, and the trades of each of our orders by its hash."""
+
+    said: Said
+    trades: Mapping[str, Sequence[Trade]]
+
+
+class WalletReader:
+    """Asks for one wallet's orders, trades and shares.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    signature_type
+        The kind of wallet.
+    fee_rate
+        The taker fee's rate of an outcome, by its id.
+    """
+
+    def __init__(
+        self, client: ClobClient, signature_type: int, fee_rate: Callable[[str], Decimal]
+    ) -> None:
+        self._client = client
+        self._signature_type = signature_type
+        self._fee_rate = fee_rate
+
+    async def read(
+        self, positions: Sequence[Position], signed: Iterable[SignedOrder], now: int
+    ) -> Reading:
+        """Everything that the venue says of these positions.
+
+        Raises
+        ------
+        Exception
+            Whatever keeps the venue from answering; nothing is known then.
+        """
+        signed = list(signed)
+        live = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
+        lost = {s.venue_order_id for s in signed if s.role is None}
+        hashes = live | {s.venue_order_id for s in signed}
+        orders = {
+            str(o["id"]): _order(o) for o in await asyncio.to_thread(self._client.get_open_orders)
+        }
+        trades = await self._read_trades(positions, hashes)
+        absent = set()
+        for hash_ in sorted((live | lost) - orders.keys()):
+            found = await self._read_order(hash_)
+            if found is not None:
+                orders[hash_] = found
+            elif not _may_still_arrive(hash_, positions, now):
+                absent.add(hash_)
+        unsettled = {
+            outcome
+            for outcome, parts in trades.items()
+            for trade in parts.values()
+            if any(t.status not in _FINAL for t in trade)
+        }
+        held = {p.outcome_id for p in positions if p.held > 0 and p.payout is None} - unsettled
+        balances = {outcome: await self._read_balance(outcome) for outcome in sorted(held)}
+        by_hash: dict[str, list[Trade]] = defaultdict(list)
+        told = []
+        for outcome, parts in trades.items():
+            for hash_, made in parts.items():
+                by_hash[hash_] += made
+                told += [self._told(outcome, hash_, t) for t in made]
+        said = Said(orders=orders, absent=frozenset(absent), trades=tuple(told), balances=balances)
+        return Reading(said, by_hash)
+
+    async def _read_trades(
+        self, positions: Sequence[Position], hashes: set[str]
+    ) -> dict[str, dict[str, list[Trade]]]:
+        """The trades of our orders, by outcome and hash."""
+        begun: dict[str, int] = {}
+        outcomes = {p.market_id: set[str]() for p in positions}
+        for p in positions:
+            begun[p.market_id] = min(p.created_at, begun.get(p.market_id, p.created_at))
+            outcomes[p.market_id].add(p.outcome_id)
+        found: dict[str, dict[str, list[Trade]]] = {}
+        for market, since in begun.items():
+            params = TradeParams(market=market, after=since // _NANOS - _MARGIN)
+            for trade in await asyncio.to_thread(self._client.get_trades, params):
+                for hash_ in set(wire.order_ids(trade)) & hashes:
+                    outcome = _outcome_of(trade, hash_)
+                    parts = found.setdefault(outcome, {}).setdefault(hash_, [])
+                    parts += wire.trades_of(hash_, trade)
+        return found
+
+    async def _read_order(self, hash_: str) -> VenueOrder | None:
+        try:
+            order = await asyncio.to_thread(self._client.get_order, hash_)
+        except PolyApiException as e:
+            if e.status_code == 404:
+                return None
+            raise
+        return _order(order) if isinstance(order, dict) and order.get("id") else None
+
+    async def _read_balance(self, outcome_id: str) -> Decimal:
+        params = BalanceAllowanceParams(
+            asset_type=AssetType.CONDITIONAL,
+            token_id=outcome_id,
+            signature_type=self._signature_type,
+        )
+        reply = await asyncio.to_thread(self._client.get_balance_allowance, params)
+        return wire.number(reply, "balance") / 10**6
+
+    def _told(self, outcome_id: str, hash_: str, trade: Trade) -> VenueTrade:
+        fee = Decimal(0)
+        if not trade.is_maker:
+            fee = taker_fee(trade.shares, trade.price, self._fee_rate(outcome_id))
+        return VenueTrade(
+            id=trade.id,
+            venue_order_id=hash_,
+            price=trade.price,
+            shares=trade.shares,
+            fee=fee,
+            liquidity="maker" if trade.is_maker else "taker",
+            time=trade.time,
+            is_failed=trade.status is Settlement.FAILED,
+        )
+
+
+_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
+
+
+def _order(values: Mapping[str, Any]) -> VenueOrder:
+    return VenueOrder(
+        venue_order_id=wire.text(values, "id"),
+        outcome_id=wire.text(values, "asset_id"),
+        is_buy=wire.text(values, "side").upper() == "BUY",
+        price=wire.number(values, "price"),
+        shares=wire.number(values, "original_size"),
+        matched=wire.number(values, "size_matched"),
+        is_open=wire.is_live(values),
+        immediate=str(values.get("order_type", "")).upper() in ("FAK", "FOK"),
+    )
+
+
+def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:
+    """The outcome that an order of a trade is about: a maker may have met the other one."""
+    for maker in trade.get("maker_orders") or []:
+        if isinstance(maker, dict) and maker.get("order_id") == hash_:
+            return str(maker.get("asset_id"))
+    return str(trade.get("asset_id"))
+
+
+def _may_still_arrive(hash_: str, positions: Sequence[Position], now: int) -> bool:
+    """Whether a post that was under way when the node died could still be taken."""
+    order = next((o for p in positions for o in p.orders if o.venue_order_id == hash_), None)
+    if order is None or order.state is not OrderState.SENT:
+        return False
+    return now < order.sent_at + int(GONE_AFTER[order.immediate] * _NANOS)
