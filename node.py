@@ -197,6 +197,7 @@ class Node:
         self._ground.attach(self._node)
         self._node.build()
         self.strategy.finder = self._ground.finder()
+        self._ground.watch(self.strategy.desk.held_outcomes)
 
     async def _take_over(self) -> None:
         """Go on with the positions that an earlier process left, before any command is taken."""

@@ -46,6 +46,7 @@ from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Intent, MoveStop, Send, judge, plan
 from positions.position import EXITS, OVER, ZERO, ExitReason, Position, SaleEnd
+from positions.recovery import compare
 
 SWEEP_PARTS = 30
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
@@ -180,6 +181,7 @@ class Desk:
         self._reserved = self._staked = ZERO
         self._foreign = ZERO
         self._foreign_text = ""
+        self._short: dict[str, Decimal] = {}
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -229,6 +231,22 @@ class Desk:
         if text != before:
             alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
             self._effects.append(alarm)
+
+    def held_outcomes(self) -> set[str]:
+        """The outcomes of which shares are held."""
+        return {p.outcome_id for p in self.open_positions() if p.held > 0}
+
+    def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
+        """The wallet has so many shares of an outcome. Fewer than are recorded count once they
+        were seen twice: a sale's own message may be under way."""
+        holders = [p for p in self.open_positions() if p.outcome_id == outcome_id]
+        is_short = sum((p.held for p in holders), ZERO) > balance
+        before = self._short.pop(outcome_id, None)
+        if is_short:
+            self._short[outcome_id] = balance
+        if not is_short or before == balance:
+            for position_id, fact in compare(holders, balance, now):
+                self.fact(position_id, fact)
 
     def record_changed(self, can_be_written: bool) -> None:
         """What happens can be written down, or cannot: then nothing is bought."""

@@ -17,7 +17,7 @@ change nothing, so a start that was cut short is simply made again. Shares, USDC
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -148,6 +148,27 @@ def recover(
     return inquiry.result()
 
 
+def compare(
+    holders: Iterable[Position], balance: Decimal, now: int
+) -> Iterator[tuple[str, AnyFact]]:
+    """What follows from the shares that the wallet has of the outcome that these positions hold.
+
+    Where they are fewer than recorded, the oldest positions are served first, and what the others
+    lack is disputed: the owner has sold it elsewhere, or the record is wrong.
+    """
+    holders = sorted(holders, key=lambda p: (p.created_at, p.id))
+    total, left = sum((p.held for p in holders), ZERO), balance
+    for p in holders:
+        missing = max(p.held - left, ZERO) if p.held > 0 else ZERO
+        left -= max(p.held, ZERO) - missing
+        if missing > 0:
+            reason = f"the venue has {balance:f} of {total:f} shares"
+            if (p.dispute, p.missing) != (reason, missing):
+                yield p.id, Disputed(time=now, reason=reason, missing=missing)
+        elif p.dispute is not None and p.held >= 0:
+            yield p.id, Reconciled(time=now)
+
+
 class _Inquiry:
     """One recovery under way."""
 
@@ -276,26 +297,13 @@ class _Inquiry:
     # -- the whole ---------------------------------------------------------------------------------
 
     def compare_balances(self) -> None:
-        """Dispute what the venue does not have; the oldest positions are served first."""
+        """Dispute what the venue does not have."""
         waiting = set(self._unanswered.values())
         for outcome_id, balance in self._said.balances.items():
-            if outcome_id in waiting:
-                continue
-            holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
-            total = sum((p.held for p in holders), ZERO)
-            left = balance
-            for p in sorted(holders, key=lambda p: (p.created_at, p.id)):
-                missing = max(p.held - left, ZERO) if p.held > 0 else ZERO
-                left -= max(p.held, ZERO) - missing
-                if missing > 0:
-                    text = f"the venue has {balance:f} of {total:f} shares"
-                    self._dispute(p, text, missing)
-                elif p.dispute is not None and p.held >= 0:
-                    self._book(p.id, Reconciled(time=self._now))
-
-    def _dispute(self, p: Position, reason: str, missing: Decimal) -> None:
-        if (p.dispute, p.missing) != (reason, missing):
-            self._book(p.id, Disputed(time=self._now, reason=reason, missing=missing))
+            if outcome_id not in waiting:
+                holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
+                for position_id, fact in compare(holders, balance, self._now):
+                    self._book(position_id, fact)
 
     def result(self) -> Recovery:
         """What was found."""

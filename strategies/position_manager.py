@@ -282,6 +282,8 @@ class PositionManagerStrategy(Strategy):
     def _on_wallet(self, wallet: WalletView) -> None:
         now = self.clock.timestamp_ns()
         self.desk.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
+        for outcome_id, balance in wallet.balances.items():
+            self.desk.balance_seen(outcome_id, balance, now)
         if self.desk.has_work:
             self._schedule()
 

@@ -5,6 +5,7 @@ orders cannot take them any more, but the ledger must. And whether an outcome's 
 trusted: Nautilus keeps the last quote however old it is. And what others do with the same wallet.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -35,7 +36,18 @@ class FeedState(Struct, frozen=True):
 
 
 class WalletView(Struct, frozen=True):
-    """The orders in the wallet that are not ours: how many, and the USDC that its buys may take."""
+    """What the wallet has beside our orders.
+
+    Parameters
+    ----------
+    foreign_orders
+        How many of its open orders are not ours.
+    foreign_cost
+        The USDC that their buys may still take.
+    balances
+        Shares by outcome id, of outcomes of which we hold some and no trade is under way.
+    """
 
     foreign_orders: int
     foreign_cost: Decimal
+    balances: Mapping[str, Decimal]

@@ -86,6 +86,9 @@ class Ground(Protocol):
     ) -> Recovery:
         """What became of the orders that an earlier process left."""
 
+    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+        """Look now and then at whether the wallet still has what is held."""
+
     def payouts(self) -> Mapping[str, Decimal]:
         """What the outcomes pay that are known to be resolved at a start, by outcome id."""
 
@@ -123,6 +126,9 @@ class SimulatedGround:
 
     async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """The venue's book was restored with them."""
+
+    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+        """Nobody else has a hand on a simulated account."""
 
     def payouts(self) -> Mapping[str, Decimal]:
         """What resolved outcomes pay, by outcome id."""
@@ -329,6 +335,10 @@ class LiveGround:
         if found.cancel:
             await self._venue.cancel(found.cancel)
         return found
+
+    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+        """Look now and then at whether the wallet still has what is held."""
+        self._venue.watch(held_outcomes)
 
     def payouts(self) -> Mapping[str, Decimal]:
         """The data client tells of resolutions."""

@@ -8,6 +8,7 @@ than found out in the middle of an exit.
 import asyncio
 import logging
 import secrets
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -15,11 +16,12 @@ from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import ApiCreds
+from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams
 from py_clob_client_v2.constants import POLYGON
 from py_clob_client_v2.http_helpers import helpers
 
 from positions.wallet import Wallet
+from venues.polymarket import wire
 
 TIMEOUT_SECONDS = 5.0
 IDLE_SECONDS = 300.0
@@ -128,6 +130,32 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         client._resolve_transactions_hashes = lambda reply: reply
     check_versions(client)
     return client
+
+
+class BalanceReader:
+    """Reads how many shares a wallet has.
+
+    Parameters
+    ----------
+    client
+        The client of the wallet.
+    signature_type
+        The kind of wallet.
+    """
+
+    def __init__(self, client: ClobClient, signature_type: int) -> None:
+        self._client = client
+        self._signature_type = signature_type
+
+    async def read(self, outcome_id: str) -> Decimal:
+        """The shares of an outcome, as the venue has them for new orders."""
+        params = BalanceAllowanceParams(
+            asset_type=AssetType.CONDITIONAL,
+            token_id=outcome_id,
+            signature_type=self._signature_type,
+        )
+        reply = await asyncio.to_thread(self._client.get_balance_allowance, params)
+        return wire.number(reply, "balance") / 10**6
 
 
 def close_connections() -> None:

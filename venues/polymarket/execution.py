@@ -38,7 +38,7 @@ from positions.position import OrderState
 from positions.rules import taker_fee
 from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
-from venues.polymarket.clob import keep_warm, teach_tick
+from venues.polymarket.clob import BalanceReader, keep_warm, teach_tick
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
 from venues.polymarket.orders import LiveOrder, LiveOrders
@@ -103,6 +103,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         )
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._upkeep: list[asyncio.Task[None]] = []
+        self.held_outcomes: Callable[[], set[str]] = set
+        """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -386,7 +388,18 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         orders = await asyncio.to_thread(self._http_client.get_open_orders)
         self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
         foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
-        self._msgbus.publish(WALLETS, WalletView(len(foreign), wire.cost_of_buys(foreign)))
+        view = WalletView(len(foreign), wire.cost_of_buys(foreign), await self._read_balances())
+        self._msgbus.publish(WALLETS, view)
+
+    async def _read_balances(self) -> dict[str, Decimal]:
+        """Shares of the outcomes that are held; not of those of which a trade is under way."""
+        moving = {
+            get_polymarket_token_id(o.order.instrument_id)
+            for o in self._orders
+            if o.track.has_unsettled or (o.is_immediate and not o.track.is_over)
+        }
+        read = BalanceReader(self._http_client, self._config.signature_type).read
+        return {token: await read(token) for token in sorted(self.held_outcomes() - moving)}
 
     # -- telling -----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Makes the hardened clients of one node. No secret ever stands in a Nautilus configuration."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -113,6 +113,10 @@ class Polymarket:
     async def adopt(self, native: Order, ours: RecordedOrder, trades: Sequence[Trade]) -> None:
         """Go on with an order that an earlier process left."""
         await self._hardened.adopt(native, ours, trades)
+
+    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+        """Look now and then at whether the wallet still has what is held."""
+        self._hardened.held_outcomes = held_outcomes
 
     async def cancel(self, hashes: Sequence[str]) -> None:
         """Take orders off the book that nothing of ours stands for any more."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from msgspec import Struct
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams, TradeParams
+from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.position import OrderState, Position
 from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.rules import taker_fee
 from venues.polymarket import wire
+from venues.polymarket.clob import BalanceReader
 from venues.polymarket.inquiry import GONE_AFTER
 from venues.polymarket.track import Settlement, Trade
 
@@ -82,7 +83,8 @@ class WalletReader:
             if any(t.status not in _FINAL for t in trade)
         }
         held = {p.outcome_id for p in positions if p.held > 0 and p.payout is None} - unsettled
-        balances = {outcome: await self._read_balance(outcome) for outcome in sorted(held)}
+        read = BalanceReader(self._client, self._signature_type).read
+        balances = {outcome: await read(outcome) for outcome in sorted(held)}
         by_hash: dict[str, list[Trade]] = defaultdict(list)
         told = []
         for outcome, parts in trades.items():
@@ -119,15 +121,6 @@ class WalletReader:
                 return None
             raise
         return _order(order) if isinstance(order, dict) and order.get("id") else None
-
-    async def _read_balance(self, outcome_id: str) -> Decimal:
-        params = BalanceAllowanceParams(
-            asset_type=AssetType.CONDITIONAL,
-            token_id=outcome_id,
-            signature_type=self._signature_type,
-        )
-        reply = await asyncio.to_thread(self._client.get_balance_allowance, params)
-        return wire.number(reply, "balance") / 10**6
 
     def _told(self, outcome_id: str, hash_: str, trade: Trade) -> VenueTrade:
         fee = Decimal(0)
