@@ -35,10 +35,11 @@ from positions.locks import AlreadyRunning, StateLock, WalletLock
 from positions.position import Position
 from positions.published import Copier, NodeRow
 from positions.recovery import SignedOrder
+from positions.schema import StoreError
 from positions.sent_log import SentLog
 from positions.settings import Settings, SettingsError, load
 from positions.spool import Spool
-from positions.store import Store, StoreError
+from positions.store import Store
 from positions.wallet import WalletError, environment, wallet
 from recordings.importer import RecordingError
 from strategies.position_manager import PositionManagerStrategy

@@ -10,8 +10,9 @@ import shutil
 import time
 from pathlib import Path
 
+from positions.copies import copy_record, note_sent_log, read_settings
 from positions.locks import StateLock, holder
-from positions.store import StoreError, copy_record, note_sent_log, read_settings
+from positions.schema import StoreError
 
 WANTED = "backup.wanted"
 COPY = "backup.duckdb"

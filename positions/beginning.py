@@ -10,7 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from positions.store import Store, StoreError, lacking, read_settings
+from positions.copies import lacking, read_settings
+from positions.schema import StoreError
+from positions.store import Store
 
 OVER = "over"
 """The cursor of a replay that came to its end."""

@@ -19,10 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from positions.backup import COPY, WANTED
+from positions.copies import copy_whole
 from positions.desk import Desk
 from positions.market import Market
 from positions.record import unrealized_pnl
-from positions.store import copy_whole
 
 RECENT_POSITIONS = 2_000
 """Positions that are over and still listed."""

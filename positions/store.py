@@ -7,7 +7,7 @@ start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -23,80 +23,15 @@ from positions.life import apply
 from positions.position import Position, Role
 from positions.record import fill, row, story, to_json
 from positions.recovery import SignedOrder
-
-
-class StoreError(RuntimeError):
-    """The record cannot be used."""
-
-
-_M001 = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE commands (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, received_at TIMESTAMP_NS NOT NULL,
-    digest TEXT NOT NULL, body TEXT NOT NULL, reply TEXT NOT NULL);
-CREATE TABLE positions (
-    id TEXT PRIMARY KEY, market_id TEXT NOT NULL, market TEXT NOT NULL,
-    outcome_id TEXT NOT NULL, outcome TEXT NOT NULL, status TEXT NOT NULL, phase TEXT NOT NULL,
-    size DECIMAL(18, 6) NOT NULL, max_bid_price DECIMAL(9, 6) NOT NULL,
-    sell_price DECIMAL(9, 6), stop_loss_price DECIMAL(9, 6), floor_price DECIMAL(9, 6) NOT NULL,
-    entry_price DECIMAL(9, 6), filled_at TIMESTAMP_NS, volume DECIMAL(18, 6) NOT NULL,
-    held DECIMAL(18, 6) NOT NULL, exit_price DECIMAL(9, 6), exit_time TIMESTAMP_NS,
-    exit_reason TEXT, was_auto BOOLEAN, realized_pnl DECIMAL(18, 6) NOT NULL,
-    fees DECIMAL(18, 6) NOT NULL, waiting_for TEXT, created_at TIMESTAMP_NS NOT NULL,
-    updated_at TIMESTAMP_NS NOT NULL, body TEXT NOT NULL);
-CREATE TABLE events (
-    position_id TEXT NOT NULL, seq BIGINT NOT NULL, time TIMESTAMP_NS NOT NULL,
-    kind TEXT NOT NULL, story TEXT NOT NULL, fact TEXT NOT NULL);
-CREATE TABLE orders (
-    order_id TEXT NOT NULL, position_id TEXT NOT NULL, role TEXT NOT NULL,
-    price DECIMAL(9, 6) NOT NULL, shares DECIMAL(18, 6) NOT NULL, sent_at TIMESTAMP_NS NOT NULL,
-    expected_hash TEXT);
-CREATE TABLE fills (
-    position_id TEXT NOT NULL, order_id TEXT NOT NULL, trade_id TEXT NOT NULL,
-    time TIMESTAMP_NS NOT NULL, side TEXT NOT NULL, shares DECIMAL(18, 6) NOT NULL,
-    price DECIMAL(9, 6) NOT NULL, fee DECIMAL(18, 6) NOT NULL, liquidity TEXT NOT NULL,
-    role TEXT NOT NULL);
-CREATE TABLE alarms (
-    time TIMESTAMP_NS NOT NULL, position_id TEXT NOT NULL, kind TEXT NOT NULL,
-    text TEXT NOT NULL, is_open BOOLEAN NOT NULL);
-"""
-_M002 = """
-CREATE TABLE account (
-    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
-"""
-MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002}
-"""Applied in order, each in one transaction with its own record; never changed once shipped."""
-
-_POSITION_COLUMNS = (
-    "id",
-    "market_id",
-    "market",
-    "outcome_id",
-    "outcome",
-    "status",
-    "phase",
-    "size",
-    "max_bid_price",
-    "sell_price",
-    "stop_loss_price",
-    "floor_price",
-    "entry_price",
-    "filled_at",
-    "volume",
-    "held",
-    "exit_price",
-    "exit_time",
-    "exit_reason",
-    "was_auto",
-    "realized_pnl",
-    "fees",
-    "waiting_for",
-    "created_at",
-    "updated_at",
-    "body",
+from positions.schema import (
+    CHANGES,
+    POSITION_COLUMNS,
+    REPLACED,
+    Row,
+    StoreError,
+    inserts,
+    migrate,
 )
-_TIMES = frozenset({"filled_at", "exit_time", "created_at", "updated_at", "time", "sent_at"})
-_Row = tuple[Any, ...]
 
 
 class Store:
@@ -125,16 +60,16 @@ class Store:
     ) -> None:
         try:
             self._connection = duckdb.connect(str(path))
-            _migrate(self._connection, path)
-            self._inserts = _inserts(self._connection)
+            migrate(self._connection, path)
+            self._inserts = inserts(self._connection)
         except duckdb.Error as e:
             raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
         self._path = path
         self._call = call
         self._on_failure = on_failure
-        self._queue: list[tuple[str, _Row]] = []
+        self._queue: list[tuple[str, Row]] = []
         self._callbacks: list[Callable[[], None]] = []
-        self._together: tuple[list[tuple[str, _Row]], list[Callable[[], None]]] | None = None
+        self._together: tuple[list[tuple[str, Row]], list[Callable[[], None]]] | None = None
         self._condition = threading.Condition()
         self._writing = 0
         self._is_closing = False
@@ -152,7 +87,7 @@ class Store:
         p, fact = step.position, step.fact
         told = story(p, fact)
         encoded = msgspec.json.encode(to_json(told)).decode()
-        rows: list[tuple[str, _Row]] = [
+        rows: list[tuple[str, Row]] = [
             ("positions", _position_row(p)),
             ("events", (p.id, p.seq, fact.time, told["kind"], encoded, _encode(fact))),
         ]
@@ -206,7 +141,7 @@ class Store:
             self._enqueue(rows, callbacks)
 
     def _put(
-        self, rows: Iterable[tuple[str, _Row]], on_commit: Callable[[], None] | None = None
+        self, rows: Iterable[tuple[str, Row]], on_commit: Callable[[], None] | None = None
     ) -> None:
         callbacks = [] if on_commit is None else [on_commit]
         if self._together is None:
@@ -216,7 +151,7 @@ class Store:
             self._together[1].extend(callbacks)
 
     def _enqueue(
-        self, rows: Iterable[tuple[str, _Row]], callbacks: list[Callable[[], None]]
+        self, rows: Iterable[tuple[str, Row]], callbacks: list[Callable[[], None]]
     ) -> None:
         with self._condition:
             if self.stamp is not None:
@@ -289,20 +224,20 @@ class Store:
                 self._connection.close()
                 self._connection = duckdb.connect(str(self._path))
 
-    def _write(self, rows: list[tuple[str, _Row]]) -> None:
-        by_table: dict[str, dict[Any, _Row]] = {}
+    def _write(self, rows: list[tuple[str, Row]]) -> None:
+        by_table: dict[str, dict[Any, Row]] = {}
         for table, values in rows:
             kept = by_table.setdefault(table, {})
             # Of a table that is replaced by key, only the last row of each key matters.
-            kept[values[: _REPLACED[table]] if table in _REPLACED else len(kept)] = values
+            kept[values[: REPLACED[table]] if table in REPLACED else len(kept)] = values
         cursor = self._connection
         cursor.begin()
         try:
             # What changes a row of another table comes after that row.
-            for table, kept in sorted(by_table.items(), key=lambda item: item[0] in _CHANGES):
-                if table in _CHANGES:
+            for table, kept in sorted(by_table.items(), key=lambda item: item[0] in CHANGES):
+                if table in CHANGES:
                     for values in kept.values():
-                        cursor.execute(_CHANGES[table], values)
+                        cursor.execute(CHANGES[table], values)
                 else:
                     columns = zip(*kept.values(), strict=True)
                     exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
@@ -381,151 +316,19 @@ class Store:
         return None if value is None else str(value[0])
 
 
-_REPLACED = {"positions": 1, "commands": 1, "settings": 1, "account": 2}
-"""Tables whose rows are replaced by key, each with the number of columns of that key."""
-_CHANGES = {
-    "replies": "UPDATE commands SET reply = ? WHERE id = ?",
-    "hashes": "UPDATE orders SET expected_hash = ? WHERE order_id = ?",
-}
-_SHAPES: dict[str, Sequence[str]] = {
-    "positions": _POSITION_COLUMNS,
-    "events": ("position_id", "seq", "time", "kind", "story", "fact"),
-    "orders": (
-        "order_id",
-        "position_id",
-        "role",
-        "price",
-        "shares",
-        "sent_at",
-        "expected_hash",
-    ),
-    "fills": (
-        "position_id",
-        "order_id",
-        "trade_id",
-        "time",
-        "side",
-        "shares",
-        "price",
-        "fee",
-        "liquidity",
-        "role",
-    ),
-    "alarms": ("time", "position_id", "kind", "text", "is_open"),
-    "commands": ("id", "kind", "received_at", "digest", "body", "reply"),
-    "settings": ("name", "value"),
-    "account": ("kind", "id", "body"),
-}
-_INSTANTS = _TIMES | {"received_at"}
-
-
-def lacking(path: Path, published: Path) -> int:
-    """How many positions of a published copy have events that the record lacks.
-
-    DuckDB opens a file whose write-ahead log is gone without a word, as it was at the last
-    checkpoint.
-    """
-    sql = """
-        WITH told AS (SELECT position_id, max(seq) AS seq FROM pub.events GROUP BY ALL),
-            kept AS (SELECT position_id, max(seq) AS seq FROM events GROUP BY ALL)
-        SELECT count(*) FROM told LEFT JOIN kept USING (position_id)
-        WHERE kept.seq IS NULL OR kept.seq < told.seq"""
-    try:
-        with duckdb.connect(str(path)) as connection:
-            quoted = str(published).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS pub (READ_ONLY)")
-            found = connection.execute(sql).fetchone()
-    except duckdb.Error:
-        return 0  # there is no copy to compare with
-    return int(found[0]) if found else 0
-
-
-def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
-    """Copy everything that a connection sees, as of one moment, to a database of its own."""
-    target.unlink(missing_ok=True)
-    quoted = str(target).replace("'", "''")
-    connection.execute(f"ATTACH '{quoted}' AS whole")
-    try:
-        found = connection.execute("SELECT current_database()").fetchone()
-        connection.execute(f'COPY FROM DATABASE "{found[0] if found else ""}" TO whole')
-    finally:
-        connection.execute("DETACH whole")
-
-
-def copy_record(path: Path, target: Path) -> None:
-    """Copy a record that nobody has open.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be read, or the copy not be written.
-    """
-    try:
-        with duckdb.connect(str(path)) as connection:
-            _migrate(connection, path)
-            copy_whole(connection, target)
-    except duckdb.Error as e:
-        raise StoreError(f"{path} cannot be copied: {str(e).splitlines()[0]}") from None
-
-
-def note_sent_log(path: Path, content: str) -> None:
-    """Put the notes of `sent.log` into a copy."""
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("INSERT OR REPLACE INTO settings VALUES ('sent_log', ?)", [content])
-
-
-def read_settings(path: Path) -> dict[str, str]:
-    """The settings in a record that nobody has open; none if it is too young to have any.
-
-    Raises
-    ------
-    StoreError
-        If the file is no record.
-    """
-    try:
-        with duckdb.connect(str(path)) as connection:
-            _migrate(connection, path)
-            return dict(connection.execute("SELECT name, value FROM settings").fetchall())
-    except duckdb.Error as e:
-        raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
-
-
-def _newest(rows: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
+def _newest(rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
     """The rows without those that later ones replace, so that what waits for a disk stays small."""
-    kept: dict[Any, tuple[str, _Row]] = {}
+    kept: dict[Any, tuple[str, Row]] = {}
     for number, (table, values) in enumerate(rows):
-        key = (table, *values[: _REPLACED[table]]) if table in _REPLACED else number
+        key = (table, *values[: REPLACED[table]]) if table in REPLACED else number
         kept.pop(key, None)
         kept[key] = (table, values)
     return list(kept.values())
 
 
-def _inserts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """For each table, the statement that inserts any number of rows, given column by column.
-
-    Their number is no part of the text: DuckDB takes longer to read a statement that lists a
-    thousand values than to store them.
-    """
-    found = connection.execute(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns"
-    )
-    types = {(table, column): kind for table, column, kind in found.fetchall()}
-    made = {}
-    for table, columns in _SHAPES.items():
-        values = ", ".join(
-            "make_timestamp_ns(unnest(?::BIGINT[]))"
-            if c in _INSTANTS
-            else f"unnest(?::{types[table, c]}[])"
-            for c in columns
-        )
-        verb = "INSERT OR REPLACE" if table in _REPLACED else "INSERT"
-        made[table] = f"{verb} INTO {table} ({', '.join(columns)}) SELECT {values}"
-    return made
-
-
-def _position_row(p: Position) -> _Row:
+def _position_row(p: Position) -> Row:
     values = row(p, None, p.floor_price) | {"body": _encode(p)}
-    return tuple(values[name] for name in _POSITION_COLUMNS)
+    return tuple(values[name] for name in POSITION_COLUMNS)
 
 
 def _encode(value: Any) -> str:
@@ -534,19 +337,3 @@ def _encode(value: Any) -> str:
 
 def _decode_position(body: str) -> Position:
     return msgspec.json.decode(body, type=Position)
-
-
-def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
-    applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
-    unknown = sorted(applied - set(MIGRATIONS))
-    if unknown:
-        raise StoreError(f"{path} comes from a newer version of polybracket ({unknown[0]})")
-    for name, sql in MIGRATIONS.items():
-        if name not in applied:
-            connection.begin()
-            for statement in sql.split(";"):
-                if statement.strip():
-                    connection.execute(statement)
-            connection.execute("INSERT INTO migrations VALUES (?)", [name])
-            connection.commit()

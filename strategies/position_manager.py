@@ -7,14 +7,11 @@ seen, so a book that only passes through a low bid triggers nothing.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Protocol
 
-from msgspec.structs import replace
 from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
@@ -27,8 +24,6 @@ from nautilus_trader.model.identifiers import (
     TraderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.orders import Order as NautilusOrder
-from nautilus_trader.trading.strategy import Strategy
 
 from actors.messages import CommandMessage
 from actors.timers import on_this_thread
@@ -36,12 +31,12 @@ from positions import facts
 from positions.commands import REFUSED, Reply, Submit, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.facts import AnyFact
-from positions.life import apply
 from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
 from strategies import convert
+from strategies.successor import SuccessorStrategy
 from venues.facts import FEEDS, VENUE_FACTS, WALLETS, FeedState, VenueFact, WalletView
 from venues.one_sided import OneSidedBook
 
@@ -87,7 +82,7 @@ class Finder(Protocol):
         """
 
 
-class PositionManagerStrategy(Strategy):
+class PositionManagerStrategy(SuccessorStrategy):
     """Keeps every position's orders as the desk wants them.
 
     Parameters
@@ -137,58 +132,6 @@ class PositionManagerStrategy(Strategy):
     def is_idle(self) -> bool:
         """Whether nothing is queued, scheduled, or waiting for the disk."""
         return not (self._is_scheduled or self._uncommitted or self.desk.has_work)
-
-    # -- the start ---------------------------------------------------------------------------------
-
-    async def find_markets(self, names: Iterable[str]) -> set[str]:
-        """Make the markets of recorded positions tradable; those of them that are known now."""
-        for name in names:
-            if self.finder is None or self.desk.knows(name):
-                continue
-            with contextlib.suppress(RuntimeError):
-                for instrument in await self.finder.find(name):
-                    if instrument.id not in self._markets:
-                        self._list(instrument)
-        return {name for name in names if self.desk.knows(name)}
-
-    def load(self, *, halted: bool) -> None:
-        """Begin as an earlier process ended."""
-        self.desk.load([], halted=halted)
-
-    def take_over(
-        self,
-        positions: Iterable[Position],
-        recovered: Iterable[tuple[str, AnyFact]],
-        payouts: Mapping[str, Decimal],
-    ) -> list[tuple[NautilusOrder, Order]]:
-        """Go on with what an earlier process left and what the venue says of it.
-
-        All of it is booked in one turn, before anything is sent. Returns the orders that rest at
-        the venue, as Nautilus and as we have them.
-        """
-        held = {p.id: p for p in positions}
-        self.desk.load(held.values(), halted=self.desk.halted)
-        for position_id, fact in recovered:
-            self.desk.fact(position_id, fact)
-            held[position_id] = apply(held[position_id], fact)
-        for outcome_id, payout in payouts.items():
-            if outcome_id in self.desk.markets:
-                self.desk.markets[outcome_id].payout = payout
-        self._schedule()
-        return [(self._adopt(p, order), order) for p in held.values() for order in p.orders]
-
-    def _adopt(self, position: Position, order: Order) -> NautilusOrder:
-        """Make an order that rests at the venue known to Nautilus, for what is left of it."""
-        instrument = self.cache.instrument(convert.instrument_id(position))
-        rest = replace(order, shares=order.leaves)
-        native = convert.order(rest, instrument, self.order_factory)
-        client, owner = ClientId(convert.VENUE.value), PositionId(position.id)
-        self.cache.add_order(native, owner, client)
-        account = self.cache.account_for_venue(convert.VENUE)
-        for event in convert.adoption(native, order, account.id, self.clock.timestamp_ns()):
-            native.apply(event)
-        self.cache.update_order(native)
-        return native
 
     # -- what Nautilus says ------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from positions.beginning import Cursor, prepare, sign
 from positions.cli.main import app
 from positions.locks import StateLock
 from positions.published import Copier, NodeRow
-from positions.store import Store, StoreError
+from positions.schema import StoreError
+from positions.store import Store
 
 RUN = CliRunner()
 
@@ -67,7 +68,7 @@ def test_the_record_of_a_running_node(tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = recorded(state)
     about = NodeRow("replay", 1, 0, "", False)
-    copier = Copier(state, store.cursor, World(0).desk, lambda: Decimal(0), lambda: 0, about)
+    copier = Copier(state, store.cursor, World(0).desk, lambda: Decimal(0), lambda: 0, about, list)
     stopped = threading.Event()
 
     def beat() -> None:

@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 from msgspec.structs import replace
-from stage import LIMITS, START, Stage, ended, filled, quote, submit, turn
+from stage import START, Stage, ended, filled, quote, submit, turn
 from test_store import lives
 from world import World
 
@@ -21,9 +22,10 @@ from positions.beginning import Cursor, prepare, sign
 from positions.locks import AlreadyRunning, StateLock, WalletLock, holder
 from positions.position import SECOND, Backoff, Role
 from positions.published import Copier, NodeRow
+from positions.schema import StoreError
 from positions.sent_log import SentLog, SentOrder, read
 from positions.settings import Settings
-from positions.store import Store, StoreError
+from positions.store import Store
 
 
 def opened(folder: Path, failures: list[str] | None = None) -> Store:
@@ -206,15 +208,9 @@ def without_its_log(folder: Path) -> None:
     killed_with(folder)
     store = opened(folder)
     about = NodeRow("paper", 1, 0, "", False)
-    Copier(
-        folder,
-        store.cursor,
-        World(0).desk,
-        lambda: LIMITS.floor_price,
-        lambda: 0,
-        about,
-        list,
-    ).publish_last()
+    desk = World(0).desk
+    copier = Copier(folder, store.cursor, desk, lambda: Decimal(0), lambda: 0, about, list)
+    copier.publish_last()
     store.close()
     (folder / "positions.duckdb").unlink()
     opened(folder).close()

@@ -11,7 +11,8 @@ from world import World
 from positions.commands import Reply, from_fields
 from positions.desk import Alarm
 from positions.position import Position
-from positions.store import Store, StoreError
+from positions.schema import StoreError
+from positions.store import Store
 
 
 def opened(path: Path, failures: list[str] | None = None) -> Store:

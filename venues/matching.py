@@ -180,7 +180,6 @@ class SimulatedPolymarket:
         self._token_of: dict[str, str] = {}
         self.orders_made = 0
         self.trades_made = 0
-        """Counts from which orders and trades have their ids."""
 
     # -- the market --------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from positions.cli import requests, setup, views
 from positions.cli.options import DEFAULT_CONFIG, State, state_dir
 from positions.cli.output import fail
 from positions.locks import AlreadyRunning
+from positions.schema import StoreError
 from positions.settings import SettingsError, load
-from positions.store import StoreError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -1,0 +1,160 @@
+"""The shape of the record: its tables, their migrations, and how rows go in.
+
+Only what the database needs to know; what the rows mean is `record`'s.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+
+class StoreError(RuntimeError):
+    """The record cannot be used."""
+
+
+_M001 = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE commands (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, received_at TIMESTAMP_NS NOT NULL,
+    digest TEXT NOT NULL, body TEXT NOT NULL, reply TEXT NOT NULL);
+CREATE TABLE positions (
+    id TEXT PRIMARY KEY, market_id TEXT NOT NULL, market TEXT NOT NULL,
+    outcome_id TEXT NOT NULL, outcome TEXT NOT NULL, status TEXT NOT NULL, phase TEXT NOT NULL,
+    size DECIMAL(18, 6) NOT NULL, max_bid_price DECIMAL(9, 6) NOT NULL,
+    sell_price DECIMAL(9, 6), stop_loss_price DECIMAL(9, 6), floor_price DECIMAL(9, 6) NOT NULL,
+    entry_price DECIMAL(9, 6), filled_at TIMESTAMP_NS, volume DECIMAL(18, 6) NOT NULL,
+    held DECIMAL(18, 6) NOT NULL, exit_price DECIMAL(9, 6), exit_time TIMESTAMP_NS,
+    exit_reason TEXT, was_auto BOOLEAN, realized_pnl DECIMAL(18, 6) NOT NULL,
+    fees DECIMAL(18, 6) NOT NULL, waiting_for TEXT, created_at TIMESTAMP_NS NOT NULL,
+    updated_at TIMESTAMP_NS NOT NULL, body TEXT NOT NULL);
+CREATE TABLE events (
+    position_id TEXT NOT NULL, seq BIGINT NOT NULL, time TIMESTAMP_NS NOT NULL,
+    kind TEXT NOT NULL, story TEXT NOT NULL, fact TEXT NOT NULL);
+CREATE TABLE orders (
+    order_id TEXT NOT NULL, position_id TEXT NOT NULL, role TEXT NOT NULL,
+    price DECIMAL(9, 6) NOT NULL, shares DECIMAL(18, 6) NOT NULL, sent_at TIMESTAMP_NS NOT NULL,
+    expected_hash TEXT);
+CREATE TABLE fills (
+    position_id TEXT NOT NULL, order_id TEXT NOT NULL, trade_id TEXT NOT NULL,
+    time TIMESTAMP_NS NOT NULL, side TEXT NOT NULL, shares DECIMAL(18, 6) NOT NULL,
+    price DECIMAL(9, 6) NOT NULL, fee DECIMAL(18, 6) NOT NULL, liquidity TEXT NOT NULL,
+    role TEXT NOT NULL);
+CREATE TABLE alarms (
+    time TIMESTAMP_NS NOT NULL, position_id TEXT NOT NULL, kind TEXT NOT NULL,
+    text TEXT NOT NULL, is_open BOOLEAN NOT NULL);
+"""
+_M002 = """
+CREATE TABLE account (
+    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
+"""
+MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002}
+"""Applied in order, each in one transaction with its own record; never changed once shipped."""
+
+POSITION_COLUMNS = (
+    "id",
+    "market_id",
+    "market",
+    "outcome_id",
+    "outcome",
+    "status",
+    "phase",
+    "size",
+    "max_bid_price",
+    "sell_price",
+    "stop_loss_price",
+    "floor_price",
+    "entry_price",
+    "filled_at",
+    "volume",
+    "held",
+    "exit_price",
+    "exit_time",
+    "exit_reason",
+    "was_auto",
+    "realized_pnl",
+    "fees",
+    "waiting_for",
+    "created_at",
+    "updated_at",
+    "body",
+)
+TIMES = frozenset({"filled_at", "exit_time", "created_at", "updated_at", "time", "sent_at"})
+Row = tuple[Any, ...]
+
+REPLACED = {"positions": 1, "commands": 1, "settings": 1, "account": 2}
+"""Tables whose rows are replaced by key, each with the number of columns of that key."""
+CHANGES = {
+    "replies": "UPDATE commands SET reply = ? WHERE id = ?",
+    "hashes": "UPDATE orders SET expected_hash = ? WHERE order_id = ?",
+}
+SHAPES: dict[str, Sequence[str]] = {
+    "positions": POSITION_COLUMNS,
+    "events": ("position_id", "seq", "time", "kind", "story", "fact"),
+    "orders": (
+        "order_id",
+        "position_id",
+        "role",
+        "price",
+        "shares",
+        "sent_at",
+        "expected_hash",
+    ),
+    "fills": (
+        "position_id",
+        "order_id",
+        "trade_id",
+        "time",
+        "side",
+        "shares",
+        "price",
+        "fee",
+        "liquidity",
+        "role",
+    ),
+    "alarms": ("time", "position_id", "kind", "text", "is_open"),
+    "commands": ("id", "kind", "received_at", "digest", "body", "reply"),
+    "settings": ("name", "value"),
+    "account": ("kind", "id", "body"),
+}
+INSTANTS = TIMES | {"received_at"}
+
+
+def inserts(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """For each table, the statement that inserts any number of rows, given column by column.
+
+    Their number is no part of the text: DuckDB takes longer to read a statement that lists a
+    thousand values than to store them.
+    """
+    found = connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns"
+    )
+    types = {(table, column): kind for table, column, kind in found.fetchall()}
+    made = {}
+    for table, columns in SHAPES.items():
+        values = ", ".join(
+            "make_timestamp_ns(unnest(?::BIGINT[]))"
+            if c in INSTANTS
+            else f"unnest(?::{types[table, c]}[])"
+            for c in columns
+        )
+        verb = "INSERT OR REPLACE" if table in REPLACED else "INSERT"
+        made[table] = f"{verb} INTO {table} ({', '.join(columns)}) SELECT {values}"
+    return made
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
+    applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
+    unknown = sorted(applied - set(MIGRATIONS))
+    if unknown:
+        raise StoreError(f"{path} comes from a newer version of polybracket ({unknown[0]})")
+    for name, sql in MIGRATIONS.items():
+        if name not in applied:
+            connection.begin()
+            for statement in sql.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            connection.execute("INSERT INTO migrations VALUES (?)", [name])
+            connection.commit()

@@ -1,0 +1,90 @@
+"""How the strategy goes on with what an earlier process left.
+
+Markets first, then positions, then what the venue says of their orders; orders that still rest at
+the venue are made known to Nautilus. All of it is booked before anything is sent.
+"""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId
+from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.orders import Order as NautilusOrder
+from nautilus_trader.trading.strategy import Strategy
+
+from positions.desk import Desk
+from positions.facts import AnyFact
+from positions.life import apply
+from positions.market import Market
+from positions.position import Order, Position
+from strategies import convert
+
+if TYPE_CHECKING:
+    from strategies.position_manager import Finder
+
+
+class SuccessorStrategy(Strategy):
+    """A strategy that takes over from the one of an earlier process."""
+
+    desk: Desk
+    finder: "Finder | None"
+    _markets: dict[InstrumentId, Market]
+
+    def _list(self, instrument: BinaryOption) -> None:
+        raise NotImplementedError
+
+    def _schedule(self) -> None:
+        raise NotImplementedError
+
+    async def find_markets(self, names: Iterable[str]) -> set[str]:
+        """Make the markets of recorded positions tradable; those of them that are known now."""
+        for name in names:
+            if self.finder is None or self.desk.knows(name):
+                continue
+            with contextlib.suppress(RuntimeError):
+                for instrument in await self.finder.find(name):
+                    if instrument.id not in self._markets:
+                        self._list(instrument)
+        return {name for name in names if self.desk.knows(name)}
+
+    def load(self, *, halted: bool) -> None:
+        """Begin as an earlier process ended."""
+        self.desk.load([], halted=halted)
+
+    def take_over(
+        self,
+        positions: Iterable[Position],
+        recovered: Iterable[tuple[str, AnyFact]],
+        payouts: Mapping[str, Decimal],
+    ) -> list[tuple[NautilusOrder, Order]]:
+        """Go on with what an earlier process left and what the venue says of it.
+
+        All of it is booked in one turn, before anything is sent. Returns the orders that rest at
+        the venue, as Nautilus and as we have them.
+        """
+        held = {p.id: p for p in positions}
+        self.desk.load(held.values(), halted=self.desk.halted)
+        for position_id, fact in recovered:
+            self.desk.fact(position_id, fact)
+            held[position_id] = apply(held[position_id], fact)
+        for outcome_id, payout in payouts.items():
+            if outcome_id in self.desk.markets:
+                self.desk.markets[outcome_id].payout = payout
+        self._schedule()
+        return [(self._adopt(p, order), order) for p in held.values() for order in p.orders]
+
+    def _adopt(self, position: Position, order: Order) -> NautilusOrder:
+        """Make an order that rests at the venue known to Nautilus, for what is left of it."""
+        instrument = self.cache.instrument(convert.instrument_id(position))
+        rest = replace(order, shares=order.leaves)
+        native = convert.order(rest, instrument, self.order_factory)
+        client, owner = ClientId(convert.VENUE.value), PositionId(position.id)
+        self.cache.add_order(native, owner, client)
+        account = self.cache.account_for_venue(convert.VENUE)
+        for event in convert.adoption(native, order, account.id, self.clock.timestamp_ns()):
+            native.apply(event)
+        self.cache.update_order(native)
+        return native
