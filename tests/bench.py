@@ -24,11 +24,12 @@ from typing import Any
 import duckdb
 import pyarrow
 import pyarrow.parquet
+from msgspec.structs import replace
 from stage import LIMITS, Stage, filled, quote, submit
 from world import World
 
 from positions.desk import Desk, Step
-from positions.position import Role
+from positions.position import EntryEnd, Phase, Role
 from positions.published import Copier, NodeRow
 from positions.spool import Spool, uuid7
 from positions.store import Store
@@ -312,6 +313,44 @@ def _steps() -> list[Step]:
     return steps
 
 
+def starts(folder: Path, counts: list[int]) -> None:
+    """What a start reads, by how many positions are over: seconds, and what the process grew."""
+    stage = Stage()
+    kept = _steps()
+    for count in (c for c in counts if c):
+        path = folder / f"start-{count}.duckdb"
+        store = Store(path, lambda f: f(), print)
+        for n in range(count):
+            position_id = f"0190b5a2-7a3f-7c3e-8c3e-{n:012}"
+            for step in kept:
+                over = replace(
+                    step.position,
+                    id=position_id,
+                    orders=(),
+                    sold=step.position.bought,
+                    entry_ended=EntryEnd.COMPLETE,
+                    phase=Phase.CLOSED,
+                )
+                store.step(Step(over, step.fact))
+        store.close()
+        before = _resident()
+        begun = time.perf_counter()
+        store = Store(path, lambda f: f(), print)
+        stage.desk.load(store.open_positions(), halted=False)
+        for read in (store.signed_orders, store.commands, store.account_entries):
+            read()
+        seconds = time.perf_counter() - begun
+        grown = _resident() - before
+        store.close()
+        size = path.stat().st_size / 1e6
+        print(f"start with {count:>5} positions over: {seconds:.3f} s, +{grown} kB, {size:.1f} MB")
+
+
+def _resident() -> int:
+    """Memory of this process, in kB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+
+
 def main() -> None:
     """Run every part."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -320,6 +359,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commits(folder)
+        starts(folder, [10, *counts])
         copies(folder)
         answers(folder)
         cost_per_quote(folder, counts)
