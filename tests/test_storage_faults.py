@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -128,6 +129,29 @@ def test_rows_that_are_replaced_do_not_pile_up_while_the_disk_is_full(tmp_path: 
         until(lambda: store.pending <= 2)
     until(lambda: not store.pending)
     assert store.setting("x") == "49" * 10_000
+    store.close()
+
+
+class FailsOnce(Store):
+    """DuckDB gave the file up; it refuses everything until that is opened anew."""
+
+    has_failed = False
+
+    def _write(self, rows: list[Any]) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            self._connection.close()
+            raise duckdb.FatalException("the database has been invalidated")
+        super()._write(rows)
+
+
+def test_a_database_that_gave_up_is_opened_anew(tmp_path: Path) -> None:
+    failures: list[str] = []
+    store = FailsOnce(tmp_path / "positions.duckdb", lambda f: f(), failures.append)
+    store.set("x", "1")
+    until(lambda: failures[-1:] == [""])
+    assert store.setting("x") == "1"
+    assert failures == ["the database has been invalidated", ""]
     store.close()
 
 
