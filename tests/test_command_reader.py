@@ -34,7 +34,11 @@ class Reading:
         self.delivered: list[str] = []
         self.refused: list[str] = []
         cache = Cache()
-        self.reader = CommandReader(self.spool, {} if seen is None else seen, self._refuse)
+        self.is_recorded = True
+        known = {} if seen is None else seen
+        self.reader = CommandReader(
+            self.spool, known, self._refuse, is_recording=lambda: self.is_recorded
+        )
         self.reader.register_base(
             Portfolio(self.bus, cache, self.clock), self.bus, cache, self.clock
         )
@@ -87,6 +91,30 @@ def test_a_command_is_delivered_answered_and_moved(tmp_path: Path) -> None:
         content = r.spool.read_reply(command_id)
         assert content is not None
         assert decode_reply(content).message == "done"
+
+    read(tmp_path, play)
+
+
+def test_without_a_record_only_what_may_be_done_twice_is_taken(tmp_path: Path) -> None:
+    def play(r: Reading) -> None:
+        r.is_recorded = False
+        position = {"position_id": uuid7()}
+        ids = {
+            kind: r.spool.put(json.dumps({"command": kind} | fields).encode())
+            for kind, fields in {
+                "submit": GOOD,
+                "sell": position,
+                "cancel": position,
+                "halt": {},
+                "resume": {},
+                "flatten": {},
+            }.items()
+        }
+        r.reader.look()
+        assert r.delivered == [ids["cancel"], ids["halt"], ids["flatten"]]
+        r.is_recorded = True
+        r.reader.look()
+        assert r.delivered[3:] == [ids["submit"], ids["sell"], ids["resume"]]
 
     read(tmp_path, play)
 
