@@ -62,6 +62,9 @@ _FIND_AGAIN_SECONDS = 5.0
 
 def run(settings: Settings, *, fresh: bool = False) -> int:
     """Run a node until its data ends or it is told to stop; returns the exit code."""
+    if settings.mode == "backtest":
+        print("polybracket: mode was backtest, is run by `polybracket backtest`", file=sys.stderr)
+        return 2
     if settings.mode == "live" and not settings.really_trade:
         rule = (
             "must be allowed by --yes-really-trade, or by really_trade = true: it trades with money"

@@ -149,12 +149,9 @@ class CommandReader(Actor):
 
     def _deliver(self, command: Command, text: str) -> None:
         now = self.clock.timestamp_ns()
-        lapsed = _lapsed_at(command)
         wall = command.at is None and command.expires_at is None
-        if lapsed is not None and (time.time_ns() if wall else now) > lapsed:
-            rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
-            message = f"EXPIRED: expires_at was {iso(lapsed)}, {rule}"
-            reply = Reply(id=command.id, status=REFUSED, code="EXPIRED", message=message, time=now)
+        reply = lapsed(command, now, time.time_ns() if wall else now)
+        if reply is not None:
             self._refuse(command, reply)
             return
         due = CommandMessage(command_id=command.id, content=text, ts_event=now, ts_init=now)
@@ -172,6 +169,16 @@ class CommandReader(Actor):
             self._spool.reply(reply.id, content)
             if path is not None:
                 self._spool.finish(path)
+
+
+def lapsed(command: Command, now: int, told: int) -> Reply | None:
+    """The refusal of a command that is no longer to be acted on at the time `told`, if it is so."""
+    until = _lapsed_at(command)
+    if until is None or told <= until:
+        return None
+    rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
+    message = f"EXPIRED: expires_at was {iso(until)}, {rule}"
+    return Reply(id=command.id, status=REFUSED, code="EXPIRED", message=message, time=now)
 
 
 def _lapsed_at(command: Command) -> int | None:

@@ -4,7 +4,9 @@ Numbers are read as Decimal, unknown keys are refused, and a missing file is an 
 default. Secrets do not stand in the file: they come from the environment alone.
 """
 
+import re
 import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from positions.checks import Limits
+from positions.commands import time
 from positions.position import SECOND
 
 ENTRY_LASTS = 900 * SECOND
@@ -22,6 +25,15 @@ ENTRY_LASTS = 900 * SECOND
 
 class SettingsError(ValueError):
     """The configuration cannot be used: its owner must change it."""
+
+
+_LATENCY = re.compile(r"([0-9]{1,6})(ms|s)")
+_NAMES = {"begin": "from", "end": "to"}
+
+
+def _name_in_file(name: str) -> str:
+    """The name in the file: `from` cannot be a name in Python."""
+    return _NAMES.get(name, name)
 
 
 class ReplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +63,52 @@ class ReplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
     def pace(self) -> Decimal | None:
         """Market seconds per second; None = as fast as possible."""
         return None if self.speed == "max" else Decimal(self.speed)
+
+
+class BacktestSettings(Struct, frozen=True, forbid_unknown_fields=True, rename=_name_in_file):
+    """What is tried on which data.
+
+    Parameters
+    ----------
+    catalog
+        Folder of the recorded data.
+    positions
+        The file of the commands to try: TOML, CSV or JSON lines.
+    begin, end
+        The stretch of the recording (`from` and `to` in the file), as times with their offset;
+        empty = all of it.
+    latency
+        How long orders take to the venue, such as "250ms" or "1s"; "0ms" as in a replay.
+    """
+
+    catalog: str = "catalog/sample"
+    positions: str = ""
+    begin: str = ""
+    end: str = ""
+    latency: str = "0ms"
+
+    def __post_init__(self) -> None:
+        begin, end, _ = self.begin_ns, self.end_ns, self.latency_ns
+        if begin is not None and end is not None and begin >= end:
+            raise ValueError(f"from was {self.begin}, must be before to {self.end}")
+
+    @property
+    def begin_ns(self) -> int | None:
+        """The first moment; None = that of the recording."""
+        return time("from", self.begin) if self.begin else None
+
+    @property
+    def end_ns(self) -> int | None:
+        """The last moment; None = that of the recording."""
+        return time("to", self.end) if self.end else None
+
+    @property
+    def latency_ns(self) -> int:
+        """How long orders take to the venue, in nanoseconds."""
+        match = _LATENCY.fullmatch(self.latency)
+        if match is None:
+            raise ValueError(f"latency was {self.latency!r}, must be a span such as 250ms or 1s")
+        return int(match[1]) * (SECOND if match[2] == "s" else SECOND // 1000)
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,27 +256,28 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     mode
         `replay` plays recorded data; `paper` trades on live data with simulated money; `live`
-        trades with money. Only `live` needs a key.
+        trades with money. Only `live` needs a key. `backtest` is no node: `backtest.py` runs it.
     state
-        The folder of the node's record, relative to the working directory.
+        The folder of the node's record, relative to the working directory; a backtest has none.
     really_trade
         Whether a `live` node may start without being told so on the command line.
     """
 
-    mode: Literal["replay", "paper", "live"]
-    state: str
+    mode: Literal["replay", "paper", "live", "backtest"]
+    state: str = ""
     really_trade: bool = False
     venue: VenueSettings = field(default_factory=VenueSettings)
     wallet: WalletSettings = field(default_factory=WalletSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
+    backtest: BacktestSettings = field(default_factory=BacktestSettings)
     account: AccountSettings = field(default_factory=AccountSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     exits: ExitSettings = field(default_factory=ExitSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
 
     def __post_init__(self) -> None:
-        if not self.state.strip():
+        if self.mode != "backtest" and not self.state.strip():
             raise ValueError("state was empty, must be a folder")
 
     @property
@@ -256,6 +315,7 @@ def load(
     speed: str | None = None,
     state: str | None = None,
     really_trade: bool = False,
+    backtest: Mapping[str, str] | None = None,
 ) -> Settings:
     """The settings in a file, with what the command line overrides.
 
@@ -280,6 +340,7 @@ def load(
         return replace(
             settings,
             replay=replay,
+            backtest=replace(settings.backtest, **(backtest or {})),
             state=state or settings.state,
             really_trade=really_trade or settings.really_trade,
         )

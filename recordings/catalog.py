@@ -68,14 +68,21 @@ class Recording:
             raise RecordingError(f"{self._folder}: holds no quote")
         return min(start for start, _ in times), max(end for _, end in times)
 
-    def batches(self, begin: int = 0) -> Iterator[tuple[int, list[Data]]]:
-        """All data of each moment from `begin` on, in time order: (nanoseconds, data).
+    def instruments_at(self, time: int) -> list[BinaryOption]:
+        """Each instrument as it was at a time."""
+        known = {i.id: i for i in self.instruments}
+        return list((known | {i.id: i for i in self._changes if i.ts_init < time}).values())
+
+    def batches(
+        self, begin: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, list[Data]]]:
+        """All data of each moment from `begin` to `end`, in time order: (nanoseconds, data).
 
         Of one moment, instruments come first, then quotes, one-sided books and closes. Where that
         is not the recording's beginning, all that holds then comes first, as of `begin`.
         """
         holds: dict[tuple[bool, bool, str], Data] = {}
-        for moment, data in self._moments():
+        for moment, data in self._moments(end or self.end_ns):
             if moment < begin:
                 holds |= {_subject(d): d for d in data}
                 continue
@@ -84,13 +91,13 @@ class Recording:
                 holds = {}
             yield moment, data
 
-    def _moments(self) -> Iterator[tuple[int, list[Data]]]:
+    def _moments(self, last: int) -> Iterator[tuple[int, list[Data]]]:
         start = self.start_ns
-        while start <= self.end_ns:
-            end = min(start + _STRETCH - 1, self.end_ns)
-            for moment, data in groupby(self._stretch(start, end), key=_moment):
+        while start <= last:
+            until = min(start + _STRETCH - 1, last)
+            for moment, data in groupby(self._stretch(start, until), key=_moment):
                 yield moment, list(data)
-            start = end + 1
+            start = until + 1
 
     def _stretch(self, start: int, end: int) -> list[Data]:
         data: list[Data] = [i for i in self._changes if start <= i.ts_init <= end]

@@ -82,6 +82,10 @@ class Finder(Protocol):
         """
 
 
+def _next_pass(turn: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(turn)
+
+
 class PositionManagerStrategy(SuccessorStrategy):
     """Keeps every position's orders as the desk wants them.
 
@@ -93,9 +97,18 @@ class PositionManagerStrategy(SuccessorStrategy):
         The record of what happens.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
+    later
+        Runs the desk's turn once the event loop is free again; a backtest, which has none, gives
+        its own.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Journal,
+        clock: Clock | None = None,
+        later: Callable[[Callable[[], None]], object] = _next_pass,
+    ) -> None:
         super().__init__(
             StrategyConfig(
                 strategy_id="PositionManager",
@@ -108,6 +121,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.desk = desk
         self._journal = journal
         self._given_clock = clock
+        self._later = later
         self._markets: dict[InstrumentId, Market] = {}
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
@@ -313,7 +327,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            self._later(self._turn)
 
     def _turn(self) -> None:
         account = self.cache.account_for_venue(convert.VENUE)

@@ -24,28 +24,28 @@ CENT = D("0.01")
 
 
 @cache
-def quotes(name: str) -> list[dict[str, Any]]:
+def quotes(name: str, folder: Path = FOLDER) -> list[dict[str, Any]]:
     """Every row of a recording."""
     rows: list[dict[str, Any]] = pyarrow.parquet.read_table(
-        FOLDER / f"{name}.quotes.parquet"
+        folder / f"{name}.quotes.parquet"
     ).to_pylist()
     return rows
 
 
 @cache
-def markets(name: str) -> list[dict[str, Any]]:
+def markets(name: str, folder: Path = FOLDER) -> list[dict[str, Any]]:
     """The recording's markets."""
-    found: list[dict[str, Any]] = json.loads((FOLDER / f"{name}.markets.json").read_text())
+    found: list[dict[str, Any]] = json.loads((folder / f"{name}.markets.json").read_text())
     return found
 
 
-def positions(name: str, count: int, seed: int) -> list[dict[str, Any]]:
+def positions(name: str, count: int, seed: int, folder: Path = FOLDER) -> list[dict[str, Any]]:
     """Seeded requests whose times and prices are drawn from the recording."""
     rng = random.Random(seed)
-    slugs = {t["token_id"]: m["slug"] for m in markets(name) for t in m["tokens"]}
+    slugs = {t["token_id"]: m["slug"] for m in markets(name, folder) for t in m["tokens"]}
     rows = [
         r
-        for r in quotes(name)
+        for r in quotes(name, folder)
         if r["bid"] and r["ask"] and D("0.15") < r["bid"] < D("0.8") and r["bid"] % CENT == 0
     ]
     made = []

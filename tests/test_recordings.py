@@ -4,6 +4,7 @@ Money and fills are recomputed from the raw quotes alone.
 """
 
 import json
+import os
 import subprocess
 import sys
 from bisect import bisect_left, bisect_right
@@ -16,9 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 import recorded
+import stories
 from recorded import D
 
-COUNT = 300
+COUNT = int(os.environ.get("POSITIONS", "300"))
 CASH = D(100_000)
 CONFIG = f"""
 mode = "replay"
@@ -41,7 +43,7 @@ class Session:
     """One replay of a recording, and the record that it left."""
 
     def __init__(self, name: str, folder: Path, catalog: Path) -> None:
-        self.state = folder
+        self.state, self.catalog = folder, catalog
         spool = folder / "spool" / "new"
         spool.mkdir(parents=True)
         for fields in recorded.positions(name, COUNT, seed=11):
@@ -131,6 +133,16 @@ def test_a_recording_is_replayed_as_promised(sessions: tuple[str, Session, Sessi
     _check_fills_against_quotes(name, positions, fills)
     _check_triggers(name, one, positions)
     _check_account(one, fills)
+
+
+@pytest.mark.xdist_group("recordings")
+def test_a_backtest_of_a_recording_tells_the_replays_story(
+    sessions: tuple[str, Session, Session],
+) -> None:
+    name, one, _ = sessions
+    requests = recorded.positions(name, COUNT, seed=11)
+    tested = stories.backtested(CONFIG, one.catalog, requests)
+    assert stories.differences(stories.told(one.state), tested) == []
 
 
 def _check_mix(name: str, positions: list[Any], fills: list[Any]) -> None:

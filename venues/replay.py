@@ -15,7 +15,7 @@ from nautilus_trader.common.component import LiveClock, MessageBus, TestClock
 from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.core.data import Data
-from nautilus_trader.data.messages import SubscribeData, UnsubscribeData
+from nautilus_trader.data.messages import RequestData, SubscribeData, UnsubscribeData
 from nautilus_trader.live.data_client import LiveMarketDataClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.model.data import CustomData, DataType
@@ -81,6 +81,10 @@ class ReplayDataClient(LiveMarketDataClient):
     def unsubscribe(self, command: UnsubscribeData) -> None:
         """Accept the end of every subscription."""
 
+    def request(self, request: RequestData) -> None:
+        """Give nothing: what is past is past."""
+
+    request_quote_ticks = request_order_book_deltas = request
     subscribe_quote_ticks = subscribe_order_book_deltas = subscribe_instrument = subscribe
     subscribe_instruments = subscribe_instrument_close = subscribe_trade_ticks = subscribe
     unsubscribe_quote_ticks = unsubscribe_order_book_deltas = unsubscribe
@@ -112,6 +116,8 @@ def replay_factory(
 
 class Replay:
     """Feeds a recording to a node.
+
+    What is timed for the very moment of data comes after the data, as in Nautilus' backtests.
 
     Parameters
     ----------
@@ -162,11 +168,13 @@ class Replay:
         for moment, batch in self._batches:
             if self._pace is not None:
                 await self._wait_for(moment, begun_wall, begun, float(self._pace))
-            await self._advance(max(moment, self._clock.timestamp_ns()))
+            await self._advance(max(moment - 1, self._clock.timestamp_ns()))
+            self._clock.set_time(moment)
             self._moment = moment
             for data in batch:
                 self._client.publish(data)
             await self._settle()
+        await self._advance(self._clock.timestamp_ns())
 
     async def _wait_for(self, moment: int, begun_wall: float, begun: int, pace: float) -> None:
         """Let time pass, at the pace, up to a moment of the recording."""

@@ -97,6 +97,11 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._market_clock = market_clock
 
     async def _connect(self) -> None:
+        self.open()
+        await self._await_account_registered()
+
+    def open(self) -> None:
+        """Follow the market, and report the account."""
         for instrument in self._cache.instruments(venue=POLYMARKET):
             self._on_instrument(instrument)
         listen = self._msgbus.subscribe
@@ -106,7 +111,6 @@ class SimulatedExecutionClient(LiveExecutionClient):
         listen(f"data.{DataType(OneSidedBook).topic}", self._on_one_sided, priority=first)
         listen("data.venue.close_price.*", self._on_close, priority=first)
         self._report_account()
-        await self._await_account_registered()
 
     async def _disconnect(self) -> None:
         """Nothing is connected."""

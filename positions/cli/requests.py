@@ -1,6 +1,5 @@
 """Commands that ask something of the node: they are checked here, queued, and answered by it."""
 
-import csv
 import json
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from positions import request_files
 from positions.cli.options import Json, State, Wait, state_dir
 from positions.cli.output import fail, short
 from positions.commands import (
@@ -27,6 +27,7 @@ from positions.commands import (
 )
 from positions.locks import holder
 from positions.published import NotPublished, Published
+from positions.request_files import UnreadableRequests
 from positions.spool import Spool, uuid7
 
 _POLL = 0.05
@@ -69,7 +70,7 @@ def submit(
     expires: Annotated[str | None, typer.Option(help="Take the unfilled entry back: 2h.")] = None,
     at: Annotated[str | None, typer.Option(help="Act at this market time (ISO 8601).")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")
+        Path | None, typer.Option(help="Many at once: JSON lines, TOML, or CSV with a header.")
     ] = None,
     wait: Wait = None,
     as_json: Json = False,
@@ -181,30 +182,9 @@ def _about(
 
 def _from_file(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        fail(f"{path}: cannot be read: {getattr(e, 'strerror', None) or e}", 2)
-    lines = text.splitlines()
-    if path.suffix.lower() == ".csv":
-        for row in csv.DictReader(lines):
-            if None in row:
-                fail(f"{path}: line {_count(lines)}: has more values than the header names", 2)
-            yield {"command": "submit", **{k: v for k, v in row.items() if v not in (None, "")}}
-        return
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line, parse_float=Decimal)
-        except (ValueError, RecursionError) as e:
-            fail(f"{path}: line {number}: is not JSON: {e}", 2)
-        if not isinstance(fields, dict):
-            fail(f"{path}: line {number}: must be a JSON object", 2)
-        yield {"command": "submit", **fields}
-
-
-def _count(lines: list[str]) -> str:
-    return f"2 to {len(lines)}"
+        yield from request_files.read(path)
+    except UnreadableRequests as e:
+        fail(str(e), 2)
 
 
 def _send(

@@ -1,0 +1,49 @@
+"""Takes down the account as time passes: its cash, and all that is held at the bid."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.config import ActorConfig
+
+from positions.desk import Desk
+from positions.outcome import Point
+
+
+class EquityWatch(Actor):
+    """Notes the account every so often.
+
+    Parameters
+    ----------
+    desk
+        Where the cash, the positions and their markets are.
+    redeemable
+        What resolved markets have paid and is not cash yet, in USDC.
+    every
+        The distance between two notes.
+    """
+
+    def __init__(self, desk: Desk, redeemable: Callable[[], Decimal], every: timedelta) -> None:
+        super().__init__(ActorConfig(component_id="EquityWatch"))
+        self._desk = desk
+        self._redeemable = redeemable
+        self._every = every
+        self.points: list[Point] = []
+
+    def on_start(self) -> None:
+        """Begin."""
+        self.note()
+        self.clock.set_timer("equity", self._every, callback=lambda _: self.note())
+
+    def note(self) -> None:
+        """Note the account as it is now."""
+        desk = self._desk
+        held = sum((self._worth(p.outcome_id, p.held) for p in desk.open_positions()), Decimal(0))
+        equity = desk.cash + self._redeemable() + held
+        self.points.append(Point(self.clock.timestamp_ns(), desk.cash, equity))
+
+    def _worth(self, outcome_id: str, shares: Decimal) -> Decimal:
+        m = self._desk.markets[outcome_id]
+        # What a resolved market pays stands in `redeemable`.
+        return shares * m.bid if m.bid is not None and m.payout is None else Decimal(0)

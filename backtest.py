@@ -1,0 +1,167 @@
+"""Runs one backtest: settings in, a BacktestNode with its strategy and venue, the outcome out."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfig
+from nautilus_trader.backtest.engine import BacktestEngineConfig
+from nautilus_trader.config import LoggingConfig, RiskEngineConfig
+
+from actors.command_reader import lapsed
+from actors.equity import EquityWatch
+from actors.messages import CommandMessage
+from actors.notebook import Notebook
+from positions import request_files
+from positions.cli.outcomes import show_outcome
+from positions.desk import Desk
+from positions.outcome import Outcome, outcome
+from positions.request_files import Request, UnreadableRequests
+from positions.settings import Settings, SettingsError, load
+from recordings.catalog import Recording
+from recordings.importer import RecordingError
+from strategies.position_manager import PositionManagerStrategy
+from strategies.stop_holder import StopHolder
+from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream
+from venues.matching import SimulatedPolymarket
+from venues.passes import Passes, queue_as_live
+
+_NANOS = 1_000_000_000
+_POINTS = 2_000
+"""About so many times is the account noted."""
+
+
+def run(settings: Settings, requests: list[Request]) -> Outcome:
+    """Play the requests on the recording, to its end.
+
+    Raises
+    ------
+    RecordingError
+        If the recording cannot be played.
+    """
+    return _Backtest(settings).run(requests)
+
+
+class _Backtest:
+    """One backtest and what it is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        given = settings.backtest
+        self._recording = Recording(Path(given.catalog))
+        self._begin = max(self._recording.start_ns, given.begin_ns or 0)
+        self._end = min(self._recording.end_ns, given.end_ns or self._recording.end_ns)
+        if self._begin > self._end:
+            raise RecordingError(
+                f"{given.catalog}: holds nothing of the stretch that was asked for"
+            )
+        self._node = RecordingNode(configs=[_config(given.catalog, self._begin, self._end)])
+        self._node.build()
+        (self._engine,) = self._node.get_engines()
+        self._passes = Passes()
+        self._venue = SimulatedPolymarket(settings.account.cash)
+        self._notebook = Notebook(self._passes.recorded)
+        self._desk = Desk(settings.rules(), settings.account.cash)
+        self._strategy = PositionManagerStrategy(
+            self._desk, self._notebook, later=self._passes.soon
+        )
+        span = max(1, (self._end - self._begin) // _NANOS // _POINTS)
+        self._watch = EquityWatch(
+            self._desk, lambda: self._venue.redeemable, timedelta(seconds=span)
+        )
+
+    def run(self, requests: list[Request]) -> Outcome:
+        """Run it to its end."""
+        # Nautilus' live clients ask for an event loop; here none ever runs.
+        loop = asyncio.new_event_loop()
+        try:
+            self._build(loop)
+            batches = self._recording.batches(self._begin, self._end)
+            self._node.stream = stream(batches, list(self._due(requests)), self._begin)
+            self._node.run()
+            self._watch.note()
+        finally:
+            self._node.dispose()
+            loop.close()
+        return outcome(
+            self._notebook.steps,
+            self._desk.markets,
+            self._notebook.replies.values(),
+            self._watch.points,
+        )
+
+    def _build(self, loop: asyncio.AbstractEventLoop) -> None:
+        kernel = self._engine.kernel
+        kernel.clock.set_time(self._begin)
+        queue_as_live(kernel, self._passes)
+        base = (loop, kernel.msgbus, kernel.cache, kernel.clock)
+        data = BacktestDataClient(*base, self._recording.instruments_at(self._begin))
+        orders = LatentExecutionClient(*base, self._venue, kernel.clock)
+        orders.passes, orders.latency_ns = self._passes, self._settings.backtest.latency_ns
+        kernel.data_engine.register_client(data)
+        kernel.exec_engine.register_client(orders)
+        data.open(self._passes)
+        orders.open()
+        self._engine.add_actor(self._watch)
+        self._engine.add_exec_algorithm(StopHolder())
+        self._engine.add_strategy(self._strategy)
+
+    def _due(self, requests: list[Request]) -> Iterable[CommandMessage]:
+        """The requests in the order in which they are to be acted on."""
+        for command, content in sorted(requests, key=lambda r: (r.command.at or 0, r.command.id)):
+            at = max(self._begin, command.at or 0)
+            refusal = lapsed(command, at, at)
+            if refusal is not None:
+                self._notebook.replies[command.id] = refusal
+            elif at <= self._end:
+                yield CommandMessage(
+                    command_id=command.id, content=content, ts_event=at, ts_init=at
+                )
+
+
+def _config(catalog: str, begin: int, end: int) -> BacktestRunConfig:
+    return BacktestRunConfig(
+        engine=BacktestEngineConfig(
+            trader_id="POLYBRACKET-001",
+            logging=LoggingConfig(bypass_logging=True),
+            # Nautilus' own checks deny bursts of exits, and sells when fully invested.
+            risk_engine=RiskEngineConfig(bypass=True),
+            run_analysis=False,
+        ),
+        # The venue is ours: see docs/decisions.md.
+        venues=[],
+        data=[BacktestDataConfig(catalog_path=catalog, data_cls=Moment)],
+        start=begin,
+        end=end,
+        dispose_on_completion=False,
+        raise_exception=True,
+    )
+
+
+def main() -> int:
+    """Run the backtest that a configuration file describes."""
+    parser = argparse.ArgumentParser(description="Try positions on recorded market data.")
+    parser.add_argument("--config", type=Path, required=True, help="a TOML file, see config/")
+    parser.add_argument("--catalog", help="play this catalog")
+    parser.add_argument("--positions", help="try the positions of this file")
+    given = parser.parse_args()
+    named = {"catalog": given.catalog, "positions": given.positions}
+    try:
+        settings = load(given.config, backtest={k: v for k, v in named.items() if v is not None})
+        requests = request_files.commands(Path(settings.backtest.positions))
+    except (SettingsError, UnreadableRequests) as e:
+        print(f"polybracket: {e}", file=sys.stderr)
+        return 2
+    try:
+        show_outcome(run(settings, requests))
+    except RecordingError as e:
+        print(f"polybracket: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

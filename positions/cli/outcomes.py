@@ -1,0 +1,32 @@
+"""How the outcome of a backtest is shown: the positions' table, then the totals."""
+
+import typer
+
+from positions.cli.output import money, number, positions_table, print_json, show
+from positions.outcome import Outcome, Totals, totals
+
+
+def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
+    """Positions and totals; or one position with its story a line, and the totals on stderr."""
+    if as_json:
+        print_json(o.told())
+    else:
+        show(positions_table(o.rows))
+    for reply in o.refused:
+        typer.echo(f"refused {reply.id}: {reply.message}", err=True)
+    for line in _lines(totals(o)):
+        typer.echo(line, err=as_json)
+
+
+def _lines(t: Totals) -> list[str]:
+    shown = "-" if t.hit_rate is None else f"{t.hit_rate * 100:.0f} %"
+    slip, most = number(t.stop_slippage) or "-", number(t.stop_slippage_max) or "-"
+    held = "-" if t.seconds_held is None else f"{t.seconds_held:.0f} s"
+    return [
+        "",
+        f"net profit {money(t.net_profit)} USDC after {t.fees:.2f} of fees;"
+        f" largest drawdown {t.drawdown:.2f}, at most {t.capital_max:.2f} in positions",
+        f"{t.positions} positions, {t.bought} bought, {t.refused} requests refused;"
+        f" {t.targets} ended at the target, {t.stops} at the stop: hit rate {shown}",
+        f"stops sold {slip} under their trigger on average, {most} at most; held {held} on average",
+    ]

@@ -1,0 +1,78 @@
+"""Commands that try positions on recorded data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from positions import request_files
+from positions.cli.options import Json
+from positions.cli.outcomes import show_outcome
+from positions.cli.output import fail
+from positions.request_files import Request, UnreadableRequests
+from positions.settings import Settings, SettingsError, load
+
+DEFAULT_CONFIG = Path("config/backtest.toml")
+Config = Annotated[Path, typer.Option(help="The settings.")]
+Catalog = Annotated[str | None, typer.Option(help="The recorded data.")]
+PositionsFile = Annotated[
+    str | None, typer.Option(help="What to try: TOML, CSV or JSON lines of requests.")
+]
+From = Annotated[str | None, typer.Option("--from", help="Begin at this time (ISO 8601).")]
+To = Annotated[str | None, typer.Option("--to", help="End at this time (ISO 8601).")]
+Latency = Annotated[str | None, typer.Option(help="How long orders take: 250ms.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(
+        epilog="Example: polybracket backtest --catalog catalog/sample"
+        " --positions config/positions.toml"
+    )(backtest)
+
+
+def backtest(
+    config: Config = DEFAULT_CONFIG,
+    catalog: Catalog = None,
+    positions: PositionsFile = None,
+    begin: From = None,
+    end: To = None,
+    latency: Latency = None,
+    as_json: Json = False,
+) -> None:
+    """Try positions on recorded data: the strategy of the node, without waiting."""
+    settings, requests = given(config, catalog, positions, begin, end, latency)
+    import backtest as program  # Nautilus takes a second to load
+    from recordings.importer import RecordingError
+
+    try:
+        outcome = program.run(settings, requests)
+    except RecordingError as e:
+        fail(str(e))
+    show_outcome(outcome, as_json=as_json)
+
+
+def given(
+    config: Path,
+    catalog: str | None,
+    positions: str | None,
+    begin: str | None,
+    end: str | None,
+    latency: str | None,
+) -> tuple[Settings, list[Request]]:
+    """The settings with what the command line overrides, and what is to be tried."""
+    options = {
+        "catalog": catalog,
+        "positions": positions,
+        "begin": begin,
+        "end": end,
+        "latency": latency,
+    }
+    named = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = load(config, backtest=named)
+        return settings, request_files.commands(Path(settings.backtest.positions))
+    except SettingsError as e:
+        fail(str(e), 2)
+    except UnreadableRequests as e:
+        fail(str(e).replace("\n", "\npolybracket: "), 2)

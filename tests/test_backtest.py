@@ -1,0 +1,197 @@
+"""Backtests: the same story as a replay's, nothing of the future, and totals that add up."""
+
+import json
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import recorded
+import stories
+from typer.testing import CliRunner
+
+from positions.cli.main import app
+from positions.outcome import totals
+from recordings.importer import import_recording
+from recordings.sample import START_NS, make_sample
+
+D = Decimal
+CONFIG = """
+mode = "replay"
+state = "unused"
+[account]
+cash = 5000
+[limits]
+max_total_stake = 5000
+"""
+LAUNCH = {
+    "command": "submit",
+    "market": "synthetic-launch-before-friday",
+    "outcome": "Yes",
+    "max_bid": "0.66",
+    "size": "40",
+    "at": "2026-03-02T12:00:05Z",
+}
+RED = LAUNCH | {"market": "synthetic-team-red-wins", "max_bid": "0.61", "size": "80"}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    catalog = tmp_path_factory.mktemp("recording") / "sample"
+    make_sample(catalog)
+    return catalog
+
+
+def replayed(folder: Path, catalog: Path, requests: list[dict[str, Any]]) -> stories.Stories:
+    """The stories of a replay at full speed."""
+    spool = folder / "spool" / "new"
+    spool.mkdir(parents=True)
+    for fields in requests:
+        (spool / f"{fields['id']}.json").write_text(json.dumps(fields))
+    (folder / "config.toml").write_text(CONFIG)
+    options = ("--catalog", str(catalog), "--state", str(folder), "--speed", "max")
+    command = [sys.executable, "node.py", "--config", str(folder / "config.toml"), *options]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    return stories.told(folder)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_backtest_tells_the_replays_story(sample: Path, tmp_path: Path, seed: int) -> None:
+    requests = recorded.positions("sample", 60, seed, sample.parent)
+    several = [r["id"] for r in requests[::6]]
+    requests += [
+        _about(i, n, kind) for n, (i, kind) in enumerate(zip(several, _KINDS, strict=False))
+    ]
+    tested = stories.backtested(CONFIG, sample, requests)
+    assert len(tested.events) >= 40
+    assert stories.differences(replayed(tmp_path, sample, requests), tested) == []
+
+
+_KINDS: list[dict[str, str]] = [
+    {"command": "sell", "fraction": "0.5"},
+    {"command": "cancel"},
+    {"command": "amend", "stop": "none"},
+    {"command": "amend", "target": "0.9", "stop": "0.2"},
+    {"command": "sell"},
+] * 2
+
+
+def _about(position_id: str, number: int, fields: dict[str, str]) -> dict[str, str]:
+    at = f"2026-03-02T12:0{number}:30Z"
+    own_id = f"00000000-0000-7000-8000-0000000f{number:04}"
+    return {"id": own_id, "position_id": position_id, "at": at} | fields
+
+
+def test_an_order_that_is_under_way_arrives_later(sample: Path) -> None:
+    at_once = stories.backtest_of(CONFIG, sample, [RED])
+    late = stories.backtest_of(CONFIG, sample, [RED], latency="2s")
+    (first,), (second,) = (o.rows for o in (at_once, late))
+    assert 2 * 10**9 <= second["filled_at"] - first["filled_at"] < 3 * 10**9
+
+
+def test_the_outcome_of_a_market_does_not_leak(sample: Path, tmp_path: Path) -> None:
+    """With the other outcome, everything before the resolution is the same."""
+    described = json.loads(sample.with_name("sample.markets.json").read_text())
+    for market in described:
+        for token in market["tokens"]:
+            paid = token["settlement_price_inferred"]
+            token["settlement_price_inferred"] = {"1": "0", "0": "1"}.get(paid)
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(described))
+    catalog = tmp_path / "other"
+    import_recording(sample.with_name("sample.quotes.parquet"), other, catalog)
+    requests = [LAUNCH, LAUNCH | {"outcome": "No", "max_bid": "0.40", "at": "2026-03-02T12:01:00Z"}]
+    one, two = (stories.backtested(CONFIG, c, requests).events for c in (sample, catalog))
+    resolved = "2026-03-02T12:09:00.000Z"
+    for position_id, events in one.items():
+        before = [e for e in events if e["time"] < resolved]
+        assert before
+        assert before == [e for e in two[position_id] if e["time"] < resolved]
+        assert events != two[position_id]
+
+
+def test_a_stretch_begins_with_the_tick_in_force(sample: Path) -> None:
+    """From 12:07:10 on this market has a tick of 0.001; before, 0.975 was no price."""
+    late = LAUNCH | {"max_bid": "0.975", "at": "2026-03-02T12:07:30Z"}
+    whole = stories.backtest_of(CONFIG, sample, [late])
+    part = stories.backtest_of(CONFIG, sample, [late], begin="2026-03-02T12:07:20Z")
+    assert whole.rows[0]["filled_at"] == part.rows[0]["filled_at"]
+    early = stories.backtest_of(CONFIG, sample, [late | {"at": "2026-03-02T12:00:05Z"}])
+    assert [r.code for r in early.refused] == ["PRICE_OFF_TICK"]
+
+
+def test_a_stretch_ends_where_it_is_told_to(sample: Path) -> None:
+    end = "2026-03-02T12:01:00Z"
+    asked = [LAUNCH, RED | {"at": "2026-03-02T12:02:00Z"}]
+    o = stories.backtest_of(CONFIG, sample, asked, end=end)
+    assert [r["market"] for r in o.rows] == [LAUNCH["market"]]
+    assert o.equity[-1].time <= START_NS + 60 * 10**9
+
+
+def test_totals_add_up(sample: Path) -> None:
+    asked = [LAUNCH | {"target": "0.86"}, RED | {"stop": "0.50"}, RED | {"max_bid": "0.20"}]
+    o = stories.backtest_of(CONFIG, sample, asked)
+    t = totals(o)
+    flows = [(f, 1 if f["side"] == "sell" else -1) for fills in o.fills.values() for f in fills]
+    money = sum((sign * f["shares"] * f["price"] - f["fee"] for f, sign in flows), D(0))
+    assert t.net_profit == money == o.equity[-1].equity - 5000
+    assert (t.positions, t.bought, t.targets, t.stops, t.hit_rate) == (3, 2, 1, 1, D("0.5"))
+    exits = [f for fills in o.fills.values() for f in fills if f["role"] == "exit"]
+    assert t.stop_slippage_max == D("0.50") - min(f["price"] for f in exits)
+    bought = [f for f, sign in flows if sign < 0]
+    assert t.capital_max == sum((f["shares"] * f["price"] + f["fee"] for f in bought), D(0))
+    assert t.drawdown >= 80 * D("0.05")
+
+
+def test_the_program_and_the_command_show_the_same(sample: Path, tmp_path: Path) -> None:
+    config = tmp_path / "backtest.toml"
+    shutil.copy("config/backtest.toml", config)
+    options = ["--config", str(config), "--catalog", str(sample)]
+    options += ["--positions", "config/positions.toml"]
+    done = CliRunner().invoke(app, ["backtest", *options])
+    assert done.exit_code == 0, done.output
+    command = [sys.executable, "backtest.py", *options]
+    program = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert program.stdout == done.stdout
+    assert "2 ended at the target, 1 at the stop: hit rate 67 %" in done.stdout
+    lines = CliRunner().invoke(app, ["backtest", *options, "--json"]).stdout.splitlines()
+    assert [json.loads(line)["exit_reason"] for line in lines] == ["target", "stop", "target"]
+    assert all(json.loads(line)["events"] and json.loads(line)["fills"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("p.toml", "positions = 3", "must hold its requests as [[positions]]"),
+        ("p.toml", "x = ", "is not TOML"),
+        ("p.csv", "market,outcome\na,b,c", "more values than the header names"),
+        ("p.csv", "market,outcome\na,b", "entry 1: max_bid_price was None, is required"),
+        ("p.jsonl", "[1]", "line 1: must be a JSON object"),
+        ("p.jsonl", "", "holds no request"),
+    ],
+)
+def test_a_bad_file_is_one_line(tmp_path: Path, name: str, content: str, said: str) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    done = CliRunner().invoke(app, ["backtest", "--positions", str(file)])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--latency", "3"], "latency was '3', must be a span"),
+        (["--from", "noon"], "from was 'noon', must be a time"),
+        (["--from", "2026-03-03T00:00:00Z", "--to", "2026-03-02T00:00:00Z"], "must be before to"),
+    ],
+)
+def test_a_bad_option_is_one_line(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["backtest", *options])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

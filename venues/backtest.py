@@ -1,0 +1,127 @@
+"""A recording and a list of commands as the data of Nautilus' backtest node.
+
+All data of one moment is one record, so that the desk has its turn after the whole of it: an engine
+that is fed quote by quote would act in the middle of a batch.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from heapq import merge
+from itertools import count, islice
+from operator import itemgetter
+from typing import Any
+
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.node import BacktestNode
+from nautilus_trader.core.data import Data
+from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
+from nautilus_trader.model.data import CustomData, DataType
+
+from actors.messages import CommandMessage
+from venues.passes import Passes
+from venues.replay import ReplayDataClient
+from venues.simulated import SimulatedExecutionClient
+
+_CHUNK = 1_000
+
+
+class Moment(Data):
+    """All data of one moment of the venue."""
+
+    def __init__(self, time: int, data: list[Data]) -> None:
+        self.data = data
+        self._time = time
+
+    @property
+    def ts_event(self) -> int:
+        """The moment, in nanoseconds."""
+        return self._time
+
+    @property
+    def ts_init(self) -> int:
+        """The moment, in nanoseconds."""
+        return self._time
+
+
+_MOMENT = DataType(Moment)
+_COMMAND = DataType(CommandMessage)
+
+
+def stream(
+    batches: Iterable[tuple[int, list[Data]]], commands: Iterable[CommandMessage], start: int
+) -> Iterator[list[Data]]:
+    """The recording's moments with the commands between them, in chunks.
+
+    A command due before the start comes first; one due at a moment comes after its data, as the
+    alarm clock of a replay has it.
+    """
+    moments = ((time, 1, CustomData(_MOMENT, Moment(time, data))) for time, data in batches)
+    due = ((c.ts_init, 0 if c.ts_init <= start else 2, CustomData(_COMMAND, c)) for c in commands)
+    in_order = merge(moments, due, key=itemgetter(0, 1))
+    while chunk := [data for _, _, data in islice(in_order, _CHUNK)]:
+        yield chunk
+
+
+class RecordingNode(BacktestNode):
+    """Nautilus' backtest node, fed with a stream in our order.
+
+    Nautilus' own reading of a catalog mixes what happened at once, cannot feed changes of the tick,
+    and begins with the last known instrument: with the future.
+    """
+
+    stream: Iterator[list[Data]]
+
+    def _run_oneshot(
+        self,
+        run_config_id: str,
+        engine: BacktestEngine,
+        data_configs: list[Any],  # noqa: ARG002  (Nautilus' signature)
+        start: int | None = None,
+        end: int | None = None,
+    ) -> None:
+        engine.add_data_iterator("recording", self.stream)
+        engine.run(start=start, end=end, run_config_id=run_config_id)
+
+
+class BacktestDataClient(ReplayDataClient):
+    """Publishes the data of each moment, then lets the node do what it causes."""
+
+    def open(self, passes: Passes) -> None:
+        """Make the instruments known, and follow the stream."""
+        self._passes = passes
+        for instrument in self._instruments:
+            self._cache.add_instrument(instrument)
+        self._msgbus.subscribe(topic=f"data.{_MOMENT.topic}", handler=self._on_moment)
+
+    def _on_moment(self, moment: Moment) -> None:
+        with self._passes.moment():
+            for data in moment.data:
+                self.publish(data)
+
+
+class LatentExecutionClient(SimulatedExecutionClient):
+    """A simulated venue that orders take some time to reach."""
+
+    passes: Passes
+    latency_ns: int = 0
+    _numbers: Iterator[int] = count()
+
+    def submit_order(self, command: SubmitOrder) -> None:
+        """Send an order on its way."""
+        self._send(partial(super().submit_order, command))
+
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Send a cancellation on its way."""
+        self._send(partial(super().cancel_order, command))
+
+    def _send(self, arrive: Callable[[], None]) -> None:
+        if not self.latency_ns:
+            arrive()
+            return
+
+        def on_arrival(_: object) -> None:
+            with self.passes.moment():
+                arrive()
+
+        at = self._clock.timestamp_ns() + self.latency_ns
+        self._clock.set_time_alert_ns(f"arrival-{next(self._numbers)}", at, on_arrival)
