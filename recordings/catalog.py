@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.data import InstrumentClose, QuoteTick
@@ -17,6 +18,14 @@ from venues.one_sided import OneSidedBook
 _STRETCH = 15 * 60 * 1_000_000_000
 _TIME = attrgetter("ts_init")
 _SAME_MOMENT = 1_000
+
+
+class Price(NamedTuple):
+    """The best prices of an outcome at one time, for drawing."""
+
+    time: int
+    bid: float | None
+    ask: float | None
 
 
 class Recording:
@@ -98,6 +107,21 @@ class Recording:
             for moment, data in groupby(self._stretch(start, until), key=_moment):
                 yield moment, list(data)
             start = until + 1
+
+    def prices(self, instrument_id: str, begin: int, end: int) -> list[Price]:
+        """The best bid and ask of one outcome at each moment; None = that side was empty."""
+        stretch = {"identifiers": [instrument_id], "start": begin, "end": end}
+        seen = [
+            Price(q.ts_init, q.bid_price.as_double(), q.ask_price.as_double())
+            for q in self._catalog.query(QuoteTick, **stretch)
+        ]
+        for found in self._catalog.query(OneSidedBook, start=begin, end=end):
+            gap = getattr(found, "data", found)
+            if gap.instrument_id.value == instrument_id:
+                seen.append(
+                    Price(gap.ts_init, *(float(p) if p else None for p in (gap.bid, gap.ask)))
+                )
+        return sorted(seen, key=itemgetter(0))
 
     def _stretch(self, start: int, end: int) -> list[Data]:
         data: list[Data] = [i for i in self._changes if start <= i.ts_init <= end]

@@ -1,6 +1,7 @@
 """Backtests: the same story as a replay's, nothing of the future, and totals that add up."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from typer.testing import CliRunner
 
 from positions.cli.main import app
 from positions.outcome import totals
+from recordings.catalog import Recording
 from recordings.importer import import_recording
+from recordings.report import write_report
 from recordings.sample import START_NS, make_sample
 
 D = Decimal
@@ -195,3 +198,29 @@ def test_a_bad_option_is_one_line(options: list[str], said: str) -> None:
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_report_draws_prices_levels_and_fills_without_a_network(
+    sample: Path, tmp_path: Path
+) -> None:
+    o = stories.backtest_of(CONFIG, sample, [RED | {"stop": "0.50", "target": "0.75"}])
+    page = tmp_path / "out" / "report.html"
+    write_report(page, o, Recording(sample), "catalog/<sample>")
+    text = page.read_text()
+    assert "SYNTHETIC data, catalog/&lt;sample&gt;" in text
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
+    account, prices = (
+        _traces(figure) for figure in re.findall(r"newPlot\((.*?)\n? *\)", text, re.S)[-2:]
+    )
+    assert set(account) == {"equity", "cash"}
+    assert set(prices) == {"bid", "ask", "max bid", "target", "stop", "entry", "exit"}
+    (fills,) = o.fills.values()
+    assert prices["exit"]["y"] == [float(f["price"]) for f in fills if f["role"] == "exit"]
+    assert prices["stop"]["y"][:2] == [0.5, 0.5]
+    assert len(prices["bid"]["x"]) > 100
+
+
+def _traces(arguments: str) -> dict[str, Any]:
+    """The traces that a call draws, by their names."""
+    found: list[dict[str, Any]] = json.JSONDecoder().raw_decode(arguments, arguments.index("["))[0]
+    return {t["name"]: t for t in found}

@@ -9,6 +9,7 @@ from positions import request_files
 from positions.cli.options import Json
 from positions.cli.outcomes import show_outcome
 from positions.cli.output import fail
+from positions.outcome import Outcome
 from positions.request_files import Request, UnreadableRequests
 from positions.settings import Settings, SettingsError, load
 
@@ -21,6 +22,9 @@ PositionsFile = Annotated[
 From = Annotated[str | None, typer.Option("--from", help="Begin at this time (ISO 8601).")]
 To = Annotated[str | None, typer.Option("--to", help="End at this time (ISO 8601).")]
 Latency = Annotated[str | None, typer.Option(help="How long orders take: 250ms.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write a page with charts, viewable offline, to this file.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,7 @@ def backtest(
     end: To = None,
     latency: Latency = None,
     as_json: Json = False,
+    report: Report = None,
 ) -> None:
     """Try positions on recorded data: the strategy of the node, without waiting."""
     settings, requests = given(config, catalog, positions, begin, end, latency)
@@ -50,6 +55,19 @@ def backtest(
     except RecordingError as e:
         fail(str(e))
     show_outcome(outcome, as_json=as_json)
+    if report is not None:
+        _report(report, outcome, settings.backtest.catalog)
+
+
+def _report(path: Path, outcome: Outcome, catalog: str) -> None:
+    from recordings.catalog import Recording
+    from recordings.report import write_report
+
+    try:
+        write_report(path, outcome, Recording(Path(catalog)), catalog)
+    except OSError as e:
+        fail(f"{path}: cannot be written: {e.strerror}")
+    typer.echo(f"report: {path}", err=True)
 
 
 def given(
