@@ -27,6 +27,7 @@ from actors.journal import NodeJournal
 from actors.log_keeper import LogKeeper
 from actors.narrator import Narrator
 from actors.publisher import Publisher
+from actors.recorder import Recorder
 from actors.watchdog import Watchdog
 from positions import logs, sent_log
 from positions.beginning import prepare, sign
@@ -42,6 +43,7 @@ from positions.spool import Spool
 from positions.store import Store
 from positions.wallet import WalletError, environment, wallet
 from recordings.importer import RecordingError
+from recordings.journal import Journal
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
 from venues.grounds import (
@@ -196,6 +198,9 @@ class Node:
             trader.add_actor(ClockWatch(self._journal.clock_jumped))
         if self._settings.alarms.command:
             trader.add_actor(AlarmBell(self._settings.alarms.command))
+        if self._settings.record.catalog:
+            catalog = Path(self._settings.record.catalog)
+            trader.add_actor(Recorder(catalog, Journal(catalog), self._journal.recording_failed))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
         trader.add_strategy(self.strategy)
         self._ground.attach(self._node)

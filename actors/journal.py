@@ -109,6 +109,10 @@ class NodeJournal:
         """The open alarms of the node itself, as the desk has those of positions."""
         return [("", kind, text) for kind, text in self._own.items()]
 
+    def recording_failed(self, why: str) -> None:
+        """Tell that market data cannot be recorded, or that it can again."""
+        text = why or "market data is recorded again"
+        self.alarm(self._own_alarm("record", text, is_open=bool(why)))
 
 def _state(why: str) -> str:
     return f"cannot be written: {why}" if why else "is written again"

@@ -111,6 +111,18 @@ class BacktestSettings(Struct, frozen=True, forbid_unknown_fields=True, rename=_
         return int(match[1]) * (SECOND if match[2] == "s" else SECOND // 1000)
 
 
+class RecordSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a node keeps of the market data that it trades on.
+
+    Parameters
+    ----------
+    catalog
+        The folder of the recording; empty = nothing is recorded.
+    """
+
+    catalog: str = ""
+
+
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The simulated account. `cash` in USDC."""
 
@@ -271,6 +283,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     safety: SafetySettings = field(default_factory=SafetySettings)
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     backtest: BacktestSettings = field(default_factory=BacktestSettings)
+    record: RecordSettings = field(default_factory=RecordSettings)
     account: AccountSettings = field(default_factory=AccountSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     exits: ExitSettings = field(default_factory=ExitSettings)

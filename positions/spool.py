@@ -73,6 +73,13 @@ class Spool:
             return (self._replies / f"{command_id}.json").read_bytes()
         return None
 
+    def read_old(self, command_id: str) -> bytes | None:
+        """The content of a command that was acted on, for as long as it is kept."""
+        for folder in ("done", "new"):
+            with contextlib.suppress(FileNotFoundError):
+                return (self._root / folder / f"{command_id}.json").read_bytes()
+        return None
+
     # -- the node's side ---------------------------------------------------------------------------
 
     def waiting(self, besides: Container[str] = ()) -> list[Path]:

@@ -12,6 +12,7 @@ from nautilus_trader.model.data import InstrumentClose, QuoteTick
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from recordings.fold import complete
 from recordings.importer import ABOUT, PRICE_DECIMALS, RecordingError
 from venues.one_sided import OneSidedBook
 
@@ -38,6 +39,7 @@ class Recording:
     """
 
     def __init__(self, folder: Path) -> None:
+        complete(folder)
         if not (folder / "data").is_dir():
             raise RecordingError(f"{folder}: is no catalog: it must hold a folder `data`")
         self._folder = folder

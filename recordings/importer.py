@@ -122,7 +122,9 @@ def _read_markets(path: Path) -> dict[str, Token]:
     return tokens
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """The best prices of an outcome's book; `order` is the time of receipt."""
+
     time: int
     order: int
     bid: Decimal | None
@@ -131,13 +133,13 @@ class _Row(NamedTuple):
     ask_size: Decimal
 
 
-def _read_quotes(path: Path, tokens: dict[str, Token]) -> dict[str, list[_Row]]:
+def _read_quotes(path: Path, tokens: dict[str, Token]) -> dict[str, list[Row]]:
     try:
         table = pyarrow.parquet.read_table(path, columns=list(_COLUMNS))
     except (OSError, pyarrow.ArrowException, KeyError) as e:
         why = str(e).splitlines()[0]
         raise RecordingError(f"{path}: cannot be read as Parquet of quotes: {why}") from None
-    rows: dict[str, list[_Row]] = {}
+    rows: dict[str, list[Row]] = {}
     last_sizes: dict[tuple[str, int], tuple[Decimal | None, Decimal]] = {}
     before = 0
     orders: dict[str, int] = {}
@@ -162,7 +164,7 @@ def _read_quotes(path: Path, tokens: dict[str, Token]) -> dict[str, list[_Row]]:
         ask_size = _known_size(last_sizes, (token_id, 1), ask, ask_size)
         # A catalog keeps the order of equal times only by chance, so the time of receipt counts on.
         order = orders[token_id] = max(time, orders.get(token_id, 0) + 1)
-        rows.setdefault(token_id, []).append(_Row(time, order, bid, bid_size, ask, ask_size))
+        rows.setdefault(token_id, []).append(Row(time, order, bid, bid_size, ask, ask_size))
     if not rows:
         raise RecordingError(f"{path}: holds no quote")
     return rows
@@ -190,7 +192,7 @@ def _known_size(
     return size
 
 
-def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[_Row]]) -> Summary:
+def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -> Summary:
     catalog = ParquetDataCatalog(str(folder))
     quotes = one_sided = settled = 0
     for token_id, seen in rows.items():
@@ -221,13 +223,14 @@ def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[_Row]]) 
 
 def _instruments(token: Token) -> Iterator[BinaryOption]:
     """The instrument at first, and again at each change of its tick."""
-    yield _instrument(token, str(token.token["tick_size"]), 0)
+    yield instrument(token, str(token.token["tick_size"]), 0)
     changes: Iterable[dict[str, Any]] = token.token.get("tick_changes_inferred") or ()
     for change in changes:
-        yield _instrument(token, str(change["tick_size"]), int(change["ts_ns"]))
+        yield instrument(token, str(change["tick_size"]), int(change["ts_ns"]))
 
 
-def _instrument(token: Token, tick: str, since: int) -> BinaryOption:
+def instrument(token: Token, tick: str, since: int) -> BinaryOption:
+    """An outcome's instrument with this tick, as known from a time on."""
     market = token.market
     # Neither the outcome nor later ticks stand here: a backtest must not see the future.
     info = {
@@ -269,7 +272,12 @@ def _raw(value: Decimal) -> int:
     return int(value.scaleb(FIXED_PRECISION))
 
 
-def _quote(instrument_id: InstrumentId, r: _Row) -> QuoteTick:
+def book(instrument_id: InstrumentId, r: Row) -> Data:
+    """The record of a book: a quote, or that a side of it was empty."""
+    return (_gap if None in (r.bid, r.ask) else _quote)(instrument_id, r)
+
+
+def _quote(instrument_id: InstrumentId, r: Row) -> QuoteTick:
     assert r.bid is not None
     assert r.ask is not None
     return QuoteTick.from_raw(
@@ -287,7 +295,7 @@ def _quote(instrument_id: InstrumentId, r: _Row) -> QuoteTick:
     )
 
 
-def _gap(instrument_id: InstrumentId, r: _Row) -> OneSidedBook:
+def _gap(instrument_id: InstrumentId, r: Row) -> OneSidedBook:
     return OneSidedBook(
         instrument_id=instrument_id,
         bid="" if r.bid is None else str(r.bid),

@@ -17,6 +17,8 @@ from positions.outcome import Outcome
 from positions.settings import load
 
 VENUE_IDS = frozenset({"venue_order_id", "trade_id"})
+VIEWS = frozenset({"quote_seq"})
+"""How many views of the book a run has seen: one that began earlier has seen more."""
 WALL_CLOCK = frozenset({"time", "sent_at", "created_at", "filled_at", "updated_at"})
 
 

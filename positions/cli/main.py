@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from positions import backup
-from positions.cli import requests, research, setup, views
+from positions.cli import recording, requests, research, setup, views
 from positions.cli.options import DEFAULT_CONFIG, State, state_dir
 from positions.cli.output import fail
 from positions.locks import AlreadyRunning
@@ -30,6 +30,7 @@ requests.register(app)
 views.register(app)
 setup.register(app)
 research.register(app)
+recording.register(app)
 
 
 @app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from positions import request_files
-from positions.cli.options import Json
+from positions import request_files, session
+from positions.cli.options import Json, State, state_dir
 from positions.cli.outcomes import show_outcome
-from positions.cli.output import fail
+from positions.cli.output import fail, print_json
 from positions.outcome import Outcome
 from positions.request_files import Request, UnreadableRequests
+from positions.session import NoSession
 from positions.settings import Settings, SettingsError, load
 
 DEFAULT_CONFIG = Path("config/backtest.toml")
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
         epilog="Example: polybracket backtest --catalog catalog/sample"
         " --positions config/positions.toml"
     )(backtest)
+    app.command(epilog="Example: polybracket export --state state/replay > session.jsonl")(export)
 
 
 def backtest(
@@ -68,6 +70,14 @@ def _report(path: Path, outcome: Outcome, catalog: str) -> None:
     except OSError as e:
         fail(f"{path}: cannot be written: {e.strerror}")
     typer.echo(f"report: {path}", err=True)
+
+
+def export(state: State = None) -> None:
+    """Print the commands of a stopped node's session, as a file for `backtest`."""
+    try:
+        print_json(session.requests(state_dir(state)))
+    except NoSession as e:
+        fail(str(e))
 
 
 def given(

@@ -1,0 +1,47 @@
+"""The commands of a node's session, as requests that a backtest can play again."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from positions.record import iso
+from positions.spool import Spool
+
+
+class NoSession(RuntimeError):
+    """The state folder holds no session that can be read now."""
+
+
+def requests(state: Path) -> list[dict[str, Any]]:
+    """What was asked of a stopped node, each with the market's time at which it was acted on.
+
+    Raises
+    ------
+    NoSession
+        If there is no record, or its node is running.
+    """
+    path = state / "positions.duckdb"
+    if not path.exists():
+        raise NoSession(f"no record at {state}: start a node with `polybracket run`")
+    try:
+        with duckdb.connect(str(path), read_only=True) as db:
+            rows = db.execute(
+                "SELECT id, epoch_ns(received_at) FROM commands ORDER BY received_at, id"
+            ).fetchall()
+    except duckdb.Error as e:
+        why = str(e).splitlines()[0]
+        raise NoSession(f"{path} cannot be read while its node runs: {why}") from None
+    spool = Spool(state)
+    return [found for i, at in rows if (found := _request(spool, i, at)) is not None]
+
+
+def _request(spool: Spool, command_id: str, at: int) -> dict[str, Any] | None:
+    """The request as it came; None if its file has been rotated away."""
+    content = spool.read_old(command_id)
+    if content is None:
+        return None
+    fields: dict[str, Any] = msgspec.json.decode(content)
+    fields.pop("created_at", None)
+    return fields | {"id": command_id, "at": iso(at)}
