@@ -276,7 +276,7 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, _Parser]]] = {
     "resume": (Resume, {}),
     "flatten": (Flatten, {}),
 }
-_SHORT = {
+SHORT_NAMES = {
     "market_id": "market",
     "outcome_id": "outcome",
     "max_bid": "max_bid_price",
@@ -353,7 +353,7 @@ def from_fields(
 def _long_names(fields: Mapping[str, object]) -> dict[str, object]:
     result: dict[str, object] = {}
     for name, value in fields.items():
-        full = _SHORT.get(name, name)
+        full = SHORT_NAMES.get(name, name)
         if full in result:
             raise Malformed(name, value, f"must not be given twice (it is {full})")
         result[full] = value

@@ -97,6 +97,12 @@ def commands(path: Path) -> list[Request]:
     return checked(read(path), str(path))
 
 
+def read_numbered(path: Path) -> Iterator[dict[str, Any]]:
+    """The requests of a file as their fields, each with an id."""
+    for number, fields in enumerate(read(path), start=1):
+        yield {"id": numbered(number), **fields}
+
+
 def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Request]:
     """Requests as commands; see `commands`."""
     found: list[Request] = []

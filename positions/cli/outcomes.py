@@ -1,8 +1,12 @@
 """How the outcome of a backtest is shown: the positions' table, then the totals."""
 
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
 import typer
 
-from positions.cli.output import money, number, positions_table, print_json, show
+from positions.cli.output import money, number, positions_table, print_json, show, table
 from positions.outcome import Outcome, Totals, totals
 
 
@@ -16,6 +20,26 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
         typer.echo(f"refused {reply.id}: {reply.message}", err=True)
     for line in _lines(totals(o)):
         typer.echo(line, err=as_json)
+
+
+_BEST = 20
+
+
+def show_sweep(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The combinations that made most."""
+    best = sorted(rows, key=lambda r: -Decimal(r["totals"]["net_profit"]))
+    if len(rows) > _BEST:
+        typer.echo(f"the best {_BEST} of {len(rows)} combinations", err=True)
+    names = list(rows[0]["varied"])
+    columns = ("net_profit", "drawdown", "bought", "targets", "stops", "hit_rate", "refused")
+    shown = (
+        [
+            *r["varied"].values(),
+            *("-" if r["totals"][c] is None else str(r["totals"][c]) for c in columns),
+        ]
+        for r in best[:_BEST]
+    )
+    show(table([*names, *(c.replace("_", " ") for c in columns)], shown))
 
 
 def _lines(t: Totals) -> list[str]:

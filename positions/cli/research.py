@@ -1,20 +1,25 @@
 """Commands that try positions on recorded data."""
 
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from positions import request_files, session
+from positions import grid, request_files, session
 from positions.cli.options import Json, State, state_dir
-from positions.cli.outcomes import show_outcome
+from positions.cli.outcomes import show_outcome, show_sweep
 from positions.cli.output import fail, print_json
+from positions.grid import BadGrid, Combination
 from positions.outcome import Outcome
 from positions.request_files import Request, UnreadableRequests
 from positions.session import NoSession
 from positions.settings import Settings, SettingsError, load
 
 DEFAULT_CONFIG = Path("config/backtest.toml")
+DEFAULT_RESULTS = Path("state/sweep.parquet")
 Config = Annotated[Path, typer.Option(help="The settings.")]
 Catalog = Annotated[str | None, typer.Option(help="The recorded data.")]
 PositionsFile = Annotated[
@@ -34,6 +39,10 @@ def register(app: typer.Typer) -> None:
         epilog="Example: polybracket backtest --catalog catalog/sample"
         " --positions config/positions.toml"
     )(backtest)
+    app.command(
+        epilog="Example: polybracket sweep --catalog catalog/sample"
+        " --positions config/positions.toml --vary stop=0.30:0.50:0.05 --vary target=0.7,0.8"
+    )(sweep)
     app.command(epilog="Example: polybracket export --state state/replay > session.jsonl")(export)
 
 
@@ -70,6 +79,82 @@ def _report(path: Path, outcome: Outcome, catalog: str) -> None:
     except OSError as e:
         fail(f"{path}: cannot be written: {e.strerror}")
     typer.echo(f"report: {path}", err=True)
+
+
+def sweep(
+    vary: Annotated[
+        list[str], typer.Option(help="FIELD=FROM:TO:STEP or FIELD=VALUE,VALUE; may be repeated.")
+    ],
+    config: Config = DEFAULT_CONFIG,
+    catalog: Catalog = None,
+    positions: PositionsFile = None,
+    begin: From = None,
+    end: To = None,
+    latency: Latency = None,
+    results: Annotated[
+        Path, typer.Option(help="The Parquet file to make; a sweep cut short goes on.")
+    ] = DEFAULT_RESULTS,
+    report: Report = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="So many cores; without it, all.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help='On the Ray cluster at this address; "local" makes one.')
+    ] = None,
+) -> None:
+    """Try every combination of some fields on recorded data, over all cores."""
+    settings, _ = given(config, catalog, positions, begin, end, latency)
+    requests = list(request_files.read_numbered(Path(settings.backtest.positions)))
+    combinations = _combinations(vary, requests)
+    from recordings import sweep as program
+    from recordings.catalog import Recording
+    from recordings.importer import RecordingError
+
+    try:
+        Recording(Path(settings.backtest.catalog))
+        with (
+            _executor(ray, cores) as executor,
+            Progress(console=Console(stderr=True)) as bar,
+        ):
+            task = bar.add_task("combinations")
+            rows = program.sweep(
+                settings,
+                requests,
+                combinations,
+                results,
+                executor,
+                lambda done, count: bar.update(task, completed=done, total=count),
+            )
+        if report is not None:
+            program.write_heat_map(report, rows)
+    except (RecordingError, OSError) as e:
+        fail(str(e))
+    show_sweep(rows)
+    typer.echo(f"results: {results}", err=True)
+
+
+def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combination]:
+    try:
+        axes = grid.axes_of(vary)
+        for name, values in axes.items():
+            for value in values:
+                request_files.checked(grid.vary(requests, {name: value}), f"{name}={value}")
+        return grid.combinations(axes)
+    except (BadGrid, UnreadableRequests) as e:
+        fail(str(e).splitlines()[0], 2)
+
+
+def _executor(ray: str | None, count: int | None) -> Executor:
+    from recordings import sweep as program
+
+    if ray is None:
+        return program.cores(count)
+    try:
+        return program.RayExecutor(ray)
+    except ImportError:
+        fail("ray is not installed: pip install 'polybracket[ray]'")
+    except Exception as e:  # whatever a cluster may say
+        fail(f"ray was {ray!r}, cannot be reached: {str(e).splitlines()[0]}")
 
 
 def export(state: State = None) -> None:
