@@ -22,7 +22,7 @@ from positions.outcome import Outcome, outcome
 from positions.request_files import Request, UnreadableRequests
 from positions.settings import Settings, SettingsError, load
 from recordings.catalog import Recording
-from recordings.importer import RecordingError
+from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
 from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream

@@ -42,8 +42,8 @@ from positions.settings import Settings, SettingsError, load
 from positions.spool import Spool
 from positions.store import Store
 from positions.wallet import WalletError, environment, wallet
-from recordings.importer import RecordingError
 from recordings.journal import Journal
+from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
 from venues.grounds import (

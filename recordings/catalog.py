@@ -13,7 +13,8 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from recordings.fold import complete
-from recordings.importer import ABOUT, PRICE_DECIMALS, RecordingError
+from recordings.importer import ABOUT
+from recordings.tables import PRICE_DECIMALS, RecordingError
 from venues.one_sided import OneSidedBook
 
 _STRETCH = 15 * 60 * 1_000_000_000

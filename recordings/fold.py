@@ -29,7 +29,8 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from positions.locks import AlreadyRunning, StateLock
 from recordings import importer, journal
-from recordings.importer import ABOUT, PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Row, Token
+from recordings.importer import ABOUT, Row, Token
+from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError
 
 
 def complete(catalog: Path) -> None:

@@ -1,21 +1,18 @@
 """Turns a recording of best bids and asks into a Nautilus catalog, exactly.
 
-A recording is a Parquet file of quotes (`ts_event_ns`, `token_id`, `bid`, `ask`, `bid_size`,
-`ask_size`; NULL = that side was empty, or its size not recorded) and a JSON list of its markets.
+A recording is a table (see `tables`) and a JSON list of its markets.
 Every price is written with four decimals, which hold every tick of the venue: a catalog whose
 precision changes with the tick is read back wrongly, without a word.
 """
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
-import pyarrow
-import pyarrow.parquet
 from nautilus_trader.core.data import Data
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.data import InstrumentClose, QuoteTick
@@ -25,19 +22,14 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import FIXED_PRECISION, Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from recordings import tables
+from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Seen
 from venues.one_sided import OneSidedBook
 
-PRICE_DECIMALS = 4
-SIZE_DECIMALS = 6
 ABOUT = "recording.json"
 """The file beside a catalog's data that says where it comes from."""
 _NANOS = 1_000_000_000
 _FAR = 4_102_444_800 * _NANOS
-_COLUMNS = ("ts_event_ns", "token_id", "bid", "ask", "bid_size", "ask_size")
-
-
-class RecordingError(ValueError):
-    """A recording cannot be used: its file, and what is wrong in it."""
 
 
 class Token(NamedTuple):
@@ -60,17 +52,24 @@ class Summary(NamedTuple):
     last_ns: int
 
 
-def import_recording(quotes: Path, markets: Path, catalog: Path) -> Summary:
+def import_recording(
+    quotes: Path,
+    markets: Path,
+    catalog: Path,
+    reject: Callable[[str], None] | None = None,
+) -> Summary:
     """Make a catalog of a recording.
 
     Parameters
     ----------
     quotes
-        The Parquet file.
+        The table: CSV or Parquet, see `tables`.
     markets
         The JSON file.
     catalog
         The folder to make; it must not exist, or be empty.
+    reject
+        Told, in one line, of each row that is left out; None = such a row is an error.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def import_recording(quotes: Path, markets: Path, catalog: Path) -> Summary:
     if catalog.exists() and (not catalog.is_dir() or any(catalog.iterdir())):
         raise RecordingError(f"{catalog}: exists already, must be a new or empty folder")
     tokens = _read_markets(markets)
-    rows = _read_quotes(quotes, tokens)
+    rows = _rows(tables.read(quotes, tokens, reject or _refuse))
     unfinished = catalog.with_name(f".{catalog.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
@@ -94,6 +93,10 @@ def import_recording(quotes: Path, markets: Path, catalog: Path) -> Summary:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return summary
+
+
+def _refuse(line: str) -> NoReturn:
+    raise RecordingError(line)
 
 
 def _is_synthetic(tokens: dict[str, Token]) -> bool:
@@ -133,46 +136,18 @@ class Row(NamedTuple):
     ask_size: Decimal
 
 
-def _read_quotes(path: Path, tokens: dict[str, Token]) -> dict[str, list[Row]]:
-    try:
-        table = pyarrow.parquet.read_table(path, columns=list(_COLUMNS))
-    except (OSError, pyarrow.ArrowException, KeyError) as e:
-        why = str(e).splitlines()[0]
-        raise RecordingError(f"{path}: cannot be read as Parquet of quotes: {why}") from None
+def _rows(seen: Iterable[Seen]) -> dict[str, list[Row]]:
+    """What was seen of each token, with every size known and every time of receipt its own."""
     rows: dict[str, list[Row]] = {}
     last_sizes: dict[tuple[str, int], tuple[Decimal | None, Decimal]] = {}
-    before = 0
     orders: dict[str, int] = {}
-    columns = [table.column(name).to_pylist() for name in _COLUMNS]
-    for number, (time, token_id, bid, ask, bid_size, ask_size) in enumerate(
-        zip(*columns, strict=True), start=1
-    ):
-        where = f"{path}: row {number}"
-        if token_id not in tokens:
-            raise RecordingError(f"{where}: token_id was {token_id}, is not among the markets")
-        if time is None or time < before:
-            raise RecordingError(f"{where}: ts_event_ns was {time}, must not go back ({before})")
-        before = time
-        for name, value in (("bid", bid), ("ask", ask)):
-            if value is not None and not _is_price(value):
-                rule = "must be above 0 and below 1, with at most 4 decimals"
-                raise RecordingError(f"{where}: {name} was {value}, {rule}")
-        for name, value in (("bid_size", bid_size), ("ask_size", ask_size)):
-            if value is not None and value < 0:
-                raise RecordingError(f"{where}: {name} was {value}, must not be negative")
+    for time, token_id, bid, bid_size, ask, ask_size in seen:
         bid_size = _known_size(last_sizes, (token_id, 0), bid, bid_size)
         ask_size = _known_size(last_sizes, (token_id, 1), ask, ask_size)
         # A catalog keeps the order of equal times only by chance, so the time of receipt counts on.
         order = orders[token_id] = max(time, orders.get(token_id, 0) + 1)
         rows.setdefault(token_id, []).append(Row(time, order, bid, bid_size, ask, ask_size))
-    if not rows:
-        raise RecordingError(f"{path}: holds no quote")
     return rows
-
-
-@lru_cache(maxsize=65_536)
-def _is_price(value: Decimal) -> bool:
-    return 0 < value < 1 and value == round(value, PRICE_DECIMALS)
 
 
 def _known_size(

@@ -12,8 +12,8 @@ from positions.locks import AlreadyRunning
 from positions.settings import Settings
 from recordings import journal
 from recordings.fold import fold
-from recordings.importer import RecordingError
 from recordings.journal import Journal
+from recordings.tables import RecordingError
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.markets import VenueUnreachable
 

@@ -24,8 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Bracket positions on Polymarket, kept day and night.",
 )
-catalog_app = typer.Typer(no_args_is_help=True, help="Recorded market data.")
-app.add_typer(catalog_app, name="catalog")
 requests.register(app)
 views.register(app)
 setup.register(app)
@@ -84,29 +82,6 @@ def import_record(
     except (AlreadyRunning, StoreError, OSError) as e:
         fail(str(e))
     typer.echo(f"{folder}: goes on from {file}")
-
-
-@catalog_app.command(
-    "import",
-    epilog="Example: polybracket catalog import quotes.parquet --markets markets.json"
-    " --catalog catalog/mine",
-)
-def catalog_import(
-    quotes: Annotated[Path, typer.Argument(help="Parquet of best bids and asks.")],
-    markets: Annotated[Path, typer.Option(help="JSON of the markets.")],
-    catalog: Annotated[Path, typer.Option(help="The folder to make.")],
-) -> None:
-    """Make a catalog of a recording, exactly."""
-    from recordings.importer import RecordingError, import_recording
-
-    try:
-        made = import_recording(quotes, markets, catalog)
-    except RecordingError as e:
-        fail(str(e))
-    typer.echo(
-        f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
-        f" outcomes in {made.markets} markets, {made.settled} resolved"
-    )
 
 
 def main() -> None:

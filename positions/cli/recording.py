@@ -14,9 +14,13 @@ DEFAULT_CONFIG = Path("config/paper.toml")
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command(
-        epilog="Example: polybracket record will-it-rain --until 6h --catalog catalog/rain"
-    )(record)
+    example = "Example: polybracket record will-it-rain --until 6h --catalog catalog/rain"
+    app.command(epilog=example)(record)
+    catalogs = typer.Typer(no_args_is_help=True, help="Recorded market data.")
+    app.add_typer(catalogs, name="catalog")
+    for door, name in ((catalogs, "catalog import"), (app, "import")):
+        example = f"Example: polybracket {name} quotes.csv --markets markets.json"
+        door.command("import", epilog=f"{example} --catalog catalog/mine")(catalog_import)
 
 
 def record(
@@ -31,11 +35,39 @@ def record(
         settings = load(config)
     except (Malformed, SettingsError) as e:
         fail(str(e), 2)
-    from recordings.importer import RecordingError
     from recordings.record import record as run
+    from recordings.tables import RecordingError
 
     try:
         code = run(settings, markets, catalog, seconds)
     except (RecordingError, OSError) as e:
         fail(str(e))
     raise typer.Exit(code)
+
+
+def catalog_import(
+    quotes: Annotated[Path, typer.Argument(help="CSV or Parquet of best prices or of books.")],
+    markets: Annotated[Path, typer.Option(help="JSON of the markets.")],
+    catalog: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Make a catalog of a table of quotes or books, see docs/import.md; bad rows are left out."""
+    from recordings.importer import import_recording
+    from recordings.tables import RecordingError
+
+    rejected: list[str] = []
+    try:
+        made = import_recording(quotes, markets, catalog, rejected.append)
+    except RecordingError as e:
+        _tell(rejected)
+        fail(str(e))
+    _tell(rejected)
+    left_out = f"; {len(rejected)} rows left out" if rejected else ""
+    typer.echo(
+        f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
+        f" outcomes in {made.markets} markets, {made.settled} resolved{left_out}"
+    )
+
+
+def _tell(rejected: list[str]) -> None:
+    for line in rejected:
+        typer.echo(line, err=True)

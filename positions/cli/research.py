@@ -59,7 +59,7 @@ def backtest(
     """Try positions on recorded data: the strategy of the node, without waiting."""
     settings, requests = given(config, catalog, positions, begin, end, latency)
     import backtest as program  # Nautilus takes a second to load
-    from recordings.importer import RecordingError
+    from recordings.tables import RecordingError
 
     try:
         outcome = program.run(settings, requests)
@@ -108,7 +108,7 @@ def sweep(
     combinations = _combinations(vary, requests)
     from recordings import sweep as program
     from recordings.catalog import Recording
-    from recordings.importer import RecordingError
+    from recordings.tables import RecordingError
 
     try:
         Recording(Path(settings.backtest.catalog))
