@@ -19,6 +19,7 @@ from nautilus_trader.model.identifiers import InstrumentId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 
 from positions.locks import AlreadyRunning
+from recordings.importer import described
 from recordings.journal import Journal
 from venues.one_sided import OneSidedBook
 
@@ -114,7 +115,7 @@ class Recorder(Actor):
         return self._last[instrument_id]
 
     def _on_instrument(self, i: BinaryOption) -> None:
-        self._note("instrument", i.id, *_described(i), self.clock.timestamp_ns())
+        self._note("instrument", i.id, *described(i), self.clock.timestamp_ns())
         if i.id not in self._known:
             self._known.add(i.id)
             self.subscribe_quote_ticks(i.id)
@@ -148,25 +149,3 @@ class Recorder(Actor):
     def _on_close(self, c: InstrumentClose) -> None:
         at = self._received(c.instrument_id, c.ts_init)
         self._note("close", c.instrument_id, str(c.close_price), c.ts_event, at)
-
-
-def _described(i: BinaryOption) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The market and the outcome in the words of a recording, without anything of the future."""
-    info: dict[str, Any] = i.info or {}
-    condition_id, token_id = str(i.id.symbol).rsplit("-", 1)
-    market = {
-        "slug": str(info.get("slug") or info.get("market_slug") or condition_id),
-        "question": str(info.get("question") or i.description or ""),
-        "condition_id": condition_id,
-        "min_order_size": str(info.get("min_order_size") or info.get("minimum_order_size") or "5"),
-        "fee_rate": str(i.taker_fee),
-        "neg_risk": bool(info.get("neg_risk")),
-        "start_ts_ns": i.activation_ns,
-        "end_ts_ns": i.expiration_ns,
-    }
-    token = {
-        "token_id": token_id,
-        "outcome": i.outcome or token_id,
-        "tick_size": str(i.price_increment),
-    }
-    return market, token

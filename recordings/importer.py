@@ -242,6 +242,28 @@ def instrument(token: Token, tick: str, since: int) -> BinaryOption:
         raise RecordingError(f"market {market['slug']}: {e}") from None
 
 
+def described(i: BinaryOption) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The market and the outcome in the words of a recording, without anything of the future."""
+    info: dict[str, Any] = i.info or {}
+    condition_id, token_id = str(i.id.symbol).rsplit("-", 1)
+    market = {
+        "slug": str(info.get("slug") or info.get("market_slug") or condition_id),
+        "question": str(info.get("question") or i.description or ""),
+        "condition_id": condition_id,
+        "min_order_size": str(info.get("min_order_size") or info.get("minimum_order_size") or "5"),
+        "fee_rate": str(i.taker_fee),
+        "neg_risk": bool(info.get("neg_risk")),
+        "start_ts_ns": i.activation_ns,
+        "end_ts_ns": i.expiration_ns,
+    }
+    token = {
+        "token_id": token_id,
+        "outcome": i.outcome or token_id,
+        "tick_size": str(i.price_increment),
+    }
+    return market, token
+
+
 @lru_cache(maxsize=65_536)
 def _raw(value: Decimal) -> int:
     return int(value.scaleb(FIXED_PRECISION))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from positions.cli.output import fail
-from positions.commands import Malformed, duration
+from positions.commands import Malformed, duration, time
 from positions.settings import SettingsError, load
 
 DEFAULT_CONFIG = Path("config/paper.toml")
@@ -16,6 +16,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     example = "Example: polybracket record will-it-rain --until 6h --catalog catalog/rain"
     app.command(epilog=example)(record)
+    example = "Example: polybracket fetch will-it-rain --catalog catalog/trades"
+    app.command(epilog=example)(fetch)
     catalogs = typer.Typer(no_args_is_help=True, help="Recorded market data.")
     app.add_typer(catalogs, name="catalog")
     for door, name in ((catalogs, "catalog import"), (app, "import")):
@@ -43,6 +45,33 @@ def record(
     except (RecordingError, OSError) as e:
         fail(str(e))
     raise typer.Exit(code)
+
+
+def fetch(
+    market: Annotated[str, typer.Argument(help="A slug, or an address.")],
+    catalog: Annotated[Path, typer.Option(help="The folder to write to.")],
+    begin: Annotated[str | None, typer.Option("--from", help="From this time on.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Up to this time.")] = None,
+    config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
+) -> None:
+    """Load what changed hands in a market; it says what that cannot tell."""
+    try:
+        first = None if begin is None else time("from", begin)
+        last = None if end is None else time("to", end)
+        venue = load(config).venue
+    except (Malformed, SettingsError) as e:
+        fail(str(e), 2)
+    from recordings import fetch as program
+    from recordings.tables import RecordingError
+
+    try:
+        made = program.fetch(venue, market, first, last, catalog)
+    except (RecordingError, OSError) as e:
+        fail(str(e))
+    typer.echo(f"{catalog}: {made.trades} trades")
+    if made.is_partial:
+        typer.echo("there are older trades, which the venue does not give out", err=True)
+    typer.echo(program.LIMITS, err=True)
 
 
 def catalog_import(

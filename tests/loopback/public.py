@@ -212,9 +212,12 @@ class DataApi:
     async def _trades(self, request: web.Request) -> web.Response:
         until = self._seen_until()
         markets = _listed(request, "market")
+        user = request.query.get("user", "")
+        # Without a user, each trade is told once, as its taker's.
+        legs = self._legs(user) if user else [(t, t.taker) for t in self._ledger.trades]
         told = [
             self._trade(trade, leg)
-            for trade, leg in reversed(self._legs(request.query.get("user", "")))
+            for trade, leg in reversed(legs)
             if trade.matched_at <= until and (not markets or trade.market.condition_id in markets)
         ]
         return reply(_page(request, told))

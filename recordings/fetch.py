@@ -1,0 +1,103 @@
+"""Loads what changed hands in a market, from the venue's public history.
+
+The adapter's loader has the venue's addresses built in; they are replaced by those of the settings.
+"""
+
+import asyncio
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nautilus_trader.adapters.polymarket.loaders import PolymarketDataLoader
+from nautilus_trader.core import nautilus_pyo3
+from nautilus_trader.core.datetime import unix_nanos_to_dt
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.persistence.catalog import ParquetDataCatalog
+
+from positions.markets import market_name
+from positions.settings import VenueSettings
+from recordings.importer import Token, described, instrument
+from recordings.tables import RecordingError
+
+_FINEST = "0.0001"
+"""Prices are taken as they were, whatever the tick is now."""
+
+LIMITS = """\
+This is what changed hands, and nothing of what was offered: no bids, no asks, no sizes that stood
+in the book. It cannot be replayed or backtested, for nobody can tell from it whether an order would
+have been filled. Times are whole seconds; the venue gives out about the newest 20,000 trades."""
+
+
+class Fetched(NamedTuple):
+    """What was loaded; `is_partial` = the venue gave out less than there is."""
+
+    trades: int
+    is_partial: bool
+
+
+class _Client:
+    """The loader's HTTP client, with the addresses of the settings."""
+
+    def __init__(self, venue: VenueSettings) -> None:
+        self._client = nautilus_pyo3.HttpClient()
+        self._addresses = {
+            "https://gamma-api.polymarket.com": venue.gamma,
+            "https://clob.polymarket.com": venue.clob,
+            "https://data-api.polymarket.com": venue.data,
+        }
+
+    async def get(self, url: str, **options: Any) -> Any:
+        """Ask as the loader does."""
+        for built_in, address in self._addresses.items():
+            if url.startswith(built_in):
+                url = address + url.removeprefix(built_in)
+        return await self._client.get(url=url, **options)
+
+
+def fetch(
+    venue: VenueSettings, market: str, begin: int | None, end: int | None, catalog: Path
+) -> Fetched:
+    """Load the trades of a market's outcomes into a catalog; times in nanoseconds, both included.
+
+    Raises
+    ------
+    RecordingError
+        If the market is not known, the venue does not answer, or there is no trade.
+    """
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            found = asyncio.run(_load(_Client(venue), market_name(market), begin, end))
+    except (ValueError, RuntimeError, KeyError) as e:
+        raise RecordingError(f"market was {market!r}: {str(e).splitlines()[0]}") from None
+    count = sum(len(trades) for _, trades in found)
+    if not count:
+        raise RecordingError(f"market was {market!r}: there is no trade in that time")
+    for token, trades in found:
+        _write(catalog, token, trades)
+    return Fetched(count, any("partial" in str(w.message) for w in told))
+
+
+async def _load(
+    client: _Client, slug: str, begin: int | None, end: int | None
+) -> list[tuple[Token, list[TradeTick]]]:
+    span = [None if t is None else unix_nanos_to_dt(t) for t in (begin, end)]
+    found = []
+    for index in (0, 1):
+        known = await PolymarketDataLoader.from_market_slug(slug, index, client, sanitize_info=True)
+        market, token = described(known.instrument)
+        own = Token(market, token, InstrumentId.from_str(known.instrument.id.value))
+        loader = PolymarketDataLoader(
+            instrument(own, _FINEST, 0), known.token_id, known.condition_id, client
+        )
+        found.append((own, await loader.load_trades(*span)))
+    return found
+
+
+def _write(folder: Path, token: Token, trades: list[TradeTick]) -> None:
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    catalog = ParquetDataCatalog(str(folder))
+    catalog.write_data([instrument(token, token.token["tick_size"], 0)])
+    if trades:
+        catalog.write_data(trades, skip_disjoint_check=True)
