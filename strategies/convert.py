@@ -36,7 +36,7 @@ from nautilus_trader.model.identifiers import (
     VenueOrderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.model.objects import FIXED_PRECISION, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from positions import facts
@@ -60,9 +60,14 @@ def plain(value: Decimal) -> Decimal:
     return value.normalize() + 0
 
 
+def exact(value: Price | Quantity) -> Decimal:
+    """A price or a size, exactly; many come again."""
+    return _of_raw(value.raw)
+
+
 @lru_cache(maxsize=65_536)
-def _decimal(value: Price | Quantity) -> Decimal:
-    return plain(value.as_decimal())
+def _of_raw(raw: int) -> Decimal:
+    return plain(Decimal(raw).scaleb(-FIXED_PRECISION))
 
 
 def market(instrument: BinaryOption) -> Market:
@@ -88,10 +93,10 @@ def show_quote(m: Market, tick: QuoteTick) -> None:
     """Take a quote over into the market's view."""
     bid, ask = tick.bid_price, tick.ask_price
     m.show(
-        _decimal(bid),
-        _decimal(tick.bid_size),
-        _decimal(ask),
-        _decimal(tick.ask_size),
+        exact(bid),
+        exact(tick.bid_size),
+        exact(ask),
+        exact(tick.ask_size),
         tick.ts_event,
     )
 

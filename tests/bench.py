@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow
@@ -105,8 +105,16 @@ def recording(folder: Path, instruments: int, count: int) -> Path:
     return catalog
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Wall seconds and peak memory in MB of one Python process."""
+class Run(NamedTuple):
+    """One process: seconds by the clock, MB at its peak, seconds of the processor."""
+
+    wall: float
+    memory: float
+    cpu: float
+
+
+def run(*arguments: str) -> Run:
+    """Run one Python process to its end."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(
@@ -120,16 +128,14 @@ def run(*arguments: str) -> tuple[float, float]:
         if status != 0:
             out.seek(0)
             raise SystemExit(out.read()[-2000:].decode())
-    return time.perf_counter() - begun, usage.ru_maxrss / 1024
+    wall = time.perf_counter() - begun
+    return Run(wall, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
-def replay(folder: Path, catalog: Path, positions: int, instruments: int) -> tuple[float, float]:
-    """The node on a recording, with so many protected positions from its first second on."""
-    state = Path(tempfile.mkdtemp(dir=folder))
-    spool = state / "spool" / "new"
-    spool.mkdir(parents=True)
-    for n in range(positions):
-        fields = {
+def requests(positions: int, instruments: int) -> list[dict[str, str]]:
+    """So many positions that are opened in the first seconds and stay protected."""
+    return [
+        {
             "command": "submit",
             "market": f"m-{n % instruments}",
             "outcome": "Yes",
@@ -139,6 +145,16 @@ def replay(folder: Path, catalog: Path, positions: int, instruments: int) -> tup
             "stop": f"0.{20 + n % 25}",
             "at": "2026-04-12T13:20:02Z",
         }
+        for n in range(positions)
+    ]
+
+
+def replay(folder: Path, catalog: Path, positions: int, instruments: int) -> Run:
+    """The node on a recording, with so many protected positions from its first second on."""
+    state = Path(tempfile.mkdtemp(dir=folder))
+    spool = state / "spool" / "new"
+    spool.mkdir(parents=True)
+    for fields in requests(positions, instruments):
         (spool / f"{uuid7()}.json").write_text(json.dumps(fields))
     config = state / "config.toml"
     config.write_text(
@@ -149,6 +165,35 @@ def replay(folder: Path, catalog: Path, positions: int, instruments: int) -> tup
     return run("-m", "positions.cli.main", "run", *options, "--speed", "max")
 
 
+def backtest(folder: Path, catalog: Path, positions: int, instruments: int) -> Run:
+    """The same in a backtest."""
+    asked = folder / "positions.jsonl"
+    lines = requests(positions, instruments) or [{"command": "resume"}]
+    asked.write_text("\n".join(map(json.dumps, lines)))
+    config = folder / "backtest.toml"
+    config.write_text(
+        'mode = "backtest"\n[account]\ncash = 1000000\n[limits]\nmax_total_stake = 1000000\n'
+    )
+    options = ["--config", str(config), "--catalog", str(catalog), "--positions", str(asked)]
+    return run("backtest.py", *options)
+
+
+def backtest_speed(folder: Path) -> None:
+    """Quotes per second of the processor, as a ratio to an idle strategy on a bare BacktestEngine."""
+    print("backtest: quotes per second of the processor, time as a ratio to a bare BacktestEngine")
+    script = folder / "baseline.py"
+    script.write_text(_BASELINE)
+    for instruments in (1, 100):
+        short, long = (recording(folder, instruments, n) for n in (SHORT, LONG))
+        bare = (run(str(script), str(long)).cpu - run(str(script), str(short)).cpu) / (LONG - SHORT)
+        print(f"  bare Nautilus,     {instruments:>3} instruments: {1 / bare:10,.0f}")
+        for count in (0, 10, 1_000):
+            full, brief = (backtest(folder, c, count, instruments).cpu for c in (long, short))
+            cost = (full - brief) / (LONG - SHORT)
+            speed = f"{1 / cost:10,.0f}  x{cost / bare:4.1f}"
+            print(f"  {count:>6} positions, {instruments:>3} instruments: {speed}")
+
+
 def cost_per_quote(folder: Path, positions: list[int]) -> None:
     """Microseconds a quote, ours against a strategy that does nothing on a BacktestEngine."""
     print("cost per quote (µs), ratio to an idle strategy on a bare BacktestEngine")
@@ -157,12 +202,14 @@ def cost_per_quote(folder: Path, positions: list[int]) -> None:
         long = recording(folder, instruments, LONG)
         script = folder / "baseline.py"
         script.write_text(_BASELINE)
-        bare = (run(str(script), str(long))[0] - run(str(script), str(short))[0]) / (LONG - SHORT)
+        bare = (run(str(script), str(long)).wall - run(str(script), str(short)).wall) / (
+            LONG - SHORT
+        )
         print(f"  bare Nautilus, {instruments:>3} instruments: {bare * 1e6:7.1f}")
         empty = 0.0
         for count in positions:
-            brief, memory = replay(folder, short, count, instruments)
-            full, _ = replay(folder, long, count, instruments)
+            brief, memory, _ = replay(folder, short, count, instruments)
+            full = replay(folder, long, count, instruments).wall
             cost = (full - brief) / (LONG - SHORT)
             empty = empty or memory
             grown = f", {(memory - empty) / count * 1000:6.1f} MB per 1,000" if count else ""
@@ -362,6 +409,7 @@ def main() -> None:
         starts(folder, [10, *counts])
         copies(folder)
         answers(folder)
+        backtest_speed(folder)
         cost_per_quote(folder, counts)
 
 

@@ -4,11 +4,10 @@ All data of one moment is one record, so that the desk has its turn after the wh
 that is fed quote by quote would act in the middle of a batch.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from heapq import merge
-from itertools import count, islice
-from operator import itemgetter
+from itertools import count
 from typing import Any
 
 from nautilus_trader.backtest.engine import BacktestEngine
@@ -55,11 +54,18 @@ def stream(
     A command due before the start comes first; one due at a moment comes after its data, as the
     alarm clock of a replay has it.
     """
-    moments = ((time, 1, CustomData(_MOMENT, Moment(time, data))) for time, data in batches)
-    due = ((c.ts_init, 0 if c.ts_init <= start else 2, CustomData(_COMMAND, c)) for c in commands)
-    in_order = merge(moments, due, key=itemgetter(0, 1))
-    while chunk := [data for _, _, data in islice(in_order, _CHUNK)]:
-        yield chunk
+    waiting = deque(commands)
+    chunk: list[Data] = []
+    while waiting and waiting[0].ts_init <= start:
+        chunk.append(CustomData(_COMMAND, waiting.popleft()))
+    for time, data in batches:
+        while waiting and waiting[0].ts_init < time:
+            chunk.append(CustomData(_COMMAND, waiting.popleft()))
+        chunk.append(CustomData(_MOMENT, Moment(time, data)))
+        if len(chunk) >= _CHUNK:
+            yield chunk
+            chunk = []
+    yield chunk + [CustomData(_COMMAND, command) for command in waiting]
 
 
 class RecordingNode(BacktestNode):
@@ -94,9 +100,11 @@ class BacktestDataClient(ReplayDataClient):
         self._msgbus.subscribe(topic=f"data.{_MOMENT.topic}", handler=self._on_moment)
 
     def _on_moment(self, moment: Moment) -> None:
-        with self._passes.moment():
-            for data in moment.data:
-                self.publish(data)
+        self._passes.moment(partial(self._publish_all, moment.data))
+
+    def _publish_all(self, batch: list[Data]) -> None:
+        for data in batch:
+            self.publish(data)
 
 
 class LatentExecutionClient(SimulatedExecutionClient):
@@ -120,8 +128,7 @@ class LatentExecutionClient(SimulatedExecutionClient):
             return
 
         def on_arrival(_: object) -> None:
-            with self.passes.moment():
-                arrive()
+            self.passes.moment(arrive)
 
         at = self._clock.timestamp_ns() + self.latency_ns
         self._clock.set_time_alert_ns(f"arrival-{next(self._numbers)}", at, on_arrival)

@@ -7,7 +7,7 @@ price and size displays nothing new; a resting order is filled at its own price,
 other side's touch meets it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -22,6 +22,7 @@ from positions.rules import (
 )
 
 ZERO = Decimal(0)
+_NEVER = 2**63
 GTD_MARGIN = 60_000_000_000
 """The venue expires a GTD order a minute before the time it states."""
 
@@ -149,6 +150,29 @@ class Token:
     payout: Decimal | None = None
     held: Decimal = ZERO
     resting: dict[str, Order] = field(default_factory=dict)
+    _edges: tuple[Decimal, Decimal, int] | None = None
+
+    def rest(self, order: Order) -> None:
+        """Take an order onto the book."""
+        self.resting[order.order_id] = order
+        self._edges = None
+
+    def remove(self, order: Order) -> None:
+        """Take an order off the book."""
+        del self.resting[order.order_id]
+        self._edges = None
+
+    def is_calm(self, time: int) -> bool:
+        """Whether nothing that rests can be met or has expired: most views of a book are so."""
+        if self._edges is None:
+            self._edges = _edges(self.resting.values())
+        highest_buy, lowest_sell, first_expiry = self._edges
+        bid, ask = self.bid.price, self.ask.price
+        return (
+            (ask is None or ask > highest_buy)
+            and (bid is None or bid < lowest_sell)
+            and time < first_expiry - GTD_MARGIN
+        )
 
     def opposite(self, side: Side) -> Display:
         return self.ask if side is Side.BUY else self.bid
@@ -209,13 +233,14 @@ class SimulatedPolymarket:
         token = self.tokens[token_id]
         token.bid.show(bid, bid_size)
         token.ask.show(ask, ask_size)
+        if token.is_calm(time):
+            return []
         events: list[Event] = [*self._expire(token, time)]
-        for order in sorted(token.resting.values(), key=_priority):
-            if token.meets(order):
-                assert order.price is not None
-                events += self._fill(token, order, order.price, time, is_maker=True)
-                if order.leaves <= 0:
-                    self._remove(token, order)
+        for order in sorted(filter(token.meets, token.resting.values()), key=_priority):
+            assert order.price is not None
+            events += self._fill(token, order, order.price, time, is_maker=True)
+            if order.leaves <= 0:
+                self._remove(token, order)
         return events
 
     def settle(self, token_id: str, payout: Decimal, time: int) -> list[Event]:
@@ -269,7 +294,7 @@ class SimulatedPolymarket:
             if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
                 events.append(Canceled(order.order_id, order.venue_order_id, time))
             else:
-                token.resting[order.order_id] = order
+                token.rest(order)
                 self._token_of[order.order_id] = order.token_id
         return events
 
@@ -285,7 +310,7 @@ class SimulatedPolymarket:
         return [Canceled(order_id, order.venue_order_id, time)]
 
     def _remove(self, token: Token, order: Order) -> None:
-        del token.resting[order.order_id]
+        token.remove(order)
         del self._token_of[order.order_id]
 
     def _expire(self, token: Token, time: int) -> Iterator[Expired]:
@@ -348,6 +373,17 @@ class SimulatedPolymarket:
         takes = order.filled == 0 and token.meets(order)
         fee = taker_fee(order.leaves, price, token.fee_rate) if takes else ZERO
         return order.leaves * price + fee
+
+
+def _edges(resting: Iterable[Order]) -> tuple[Decimal, Decimal, int]:
+    """The highest price bought at, the lowest sold at, and the first time at which one expires."""
+    buys, sells, expiries = [ZERO], [Decimal(1)], [_NEVER]
+    for o in resting:
+        price = o.price or ZERO
+        (buys if o.side is Side.BUY else sells).append(price)
+        if o.expires_at is not None:
+            expiries.append(o.expires_at)
+    return max(buys), min(sells), min(expiries)
 
 
 def _priority(order: Order) -> tuple[Decimal, str]:

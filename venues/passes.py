@@ -6,8 +6,7 @@ that one recording tells one story in both, a backtest is run in the passes of a
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any
@@ -43,15 +42,15 @@ class Passes:
         self._recorded.append(run)
         self._settle()
 
-    @contextmanager
-    def moment(self) -> Iterator[None]:
+    def moment(self, come_in: _Run) -> None:
         """Let all that belongs to one moment come in; then do what it causes."""
         self._is_open = True
         try:
-            yield
+            come_in()
         finally:
             self._is_open = False
-        self._settle()
+        if self._due or self._recorded:
+            self._settle()
 
     def _put(self, passes: int, run: _Run) -> None:
         self._count += 1

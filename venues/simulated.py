@@ -44,6 +44,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
+from strategies.convert import exact
 from venues import matching
 from venues.account import Account
 from venues.matching import Event, Order, Side, TimeInForce
@@ -132,10 +133,10 @@ class SimulatedExecutionClient(LiveExecutionClient):
             tick.instrument_id.value,
             self._venue.quote(
                 tick.instrument_id.value,
-                tick.bid_price.as_decimal(),
-                tick.bid_size.as_decimal(),
-                tick.ask_price.as_decimal(),
-                tick.ask_size.as_decimal(),
+                exact(tick.bid_price),
+                exact(tick.bid_size),
+                exact(tick.ask_price),
+                exact(tick.ask_size),
                 tick.ts_event,
             ),
         )
