@@ -179,6 +179,8 @@ class Replay:
     async def _wait_for(self, moment: int, begun_wall: float, begun: int, pace: float) -> None:
         """Let time pass, at the pace, up to a moment of the recording."""
         while True:
+            if not self._is_idle():  # a command came: time stands still until it is acted on
+                await self._settle()
             now = begun + int((time.monotonic() - begun_wall) * pace * _NANOS)
             if now >= moment:
                 return

@@ -1,10 +1,11 @@
 """The main job, shown: a node on a made-up recording, a person at the command line beside it."""
 
+import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from positions.spool import Spool
 
 CATALOG = Path("catalog/sample")
 STATE = Path("state/demo")
+REPORT = STATE / "report.html"
 SPEED = "15"
 _PROGRAM = [sys.executable, "-m", "positions.cli.main"]
 
@@ -41,7 +43,8 @@ def main() -> int:
         return 1
     print()
     _program("positions", "--all")
-    broken = _broken_promises()
+    backtested = _backtest()
+    broken = _broken_promises(backtested)
     _close(broken, time.monotonic() - begun)
     return 1 if broken else 0
 
@@ -110,7 +113,29 @@ def _submit(name: str, market: str, max_bid: str, size: str, *rest: str) -> None
     _ids[name] = out.split()[1]
 
 
-def _broken_promises() -> list[str]:
+def _backtest() -> dict[str, list[Any]]:
+    """Try the session that just ran on its own recording; the fills of each position."""
+    asked = STATE / "session.jsonl"
+    print(f"\n$ polybracket export --state {STATE} > {asked}", flush=True)
+    lines = subprocess.run(
+        [*_PROGRAM, "export", "--state", str(STATE)], capture_output=True, text=True, check=True
+    )
+    asked.write_text(lines.stdout, encoding="utf-8")
+    options = ["--catalog", str(CATALOG), "--positions", str(asked), "--report", str(REPORT)]
+    print(f"$ polybracket backtest {' '.join(options)} --json", flush=True)
+    done = subprocess.run(
+        [*_PROGRAM, "backtest", *options, "--json"], capture_output=True, text=True, check=True
+    )
+    print(done.stderr)
+    told = map(json.loads, done.stdout.splitlines())
+    return {p["id"]: [_fill(f) for f in p["fills"]] for p in told}
+
+
+def _fill(f: Mapping[str, Any]) -> tuple[str, Decimal, Decimal]:
+    return f["role"], Decimal(f["shares"]), Decimal(f["price"])
+
+
+def _broken_promises(backtested: dict[str, list[Any]]) -> list[str]:
     """What the demo promised and the record does not show."""
     with Published(STATE) as copy:
         rows = {name: copy.position(i) for name, i in _ids.items() if name != "wrong"}
@@ -147,6 +172,10 @@ def _broken_promises() -> list[str]:
             for f in made
             if f["role"] == "entry"
         ),
+        "a backtest of the session tells the same fills": lambda: all(
+            sorted(backtested[_ids[name]]) == sorted(map(_fill, made))
+            for name, made in fills.items()
+        ),
         "nothing is sold that was not held": lambda: all(row["held"] == 0 for row in rows.values()),
     }
     return [promise for promise, is_kept in promises.items() if not is_kept()]
@@ -159,6 +188,7 @@ def _close(broken: list[str], seconds: float) -> None:
     print(f"\n{word} in {seconds:.0f} s. The record of this synthetic session is in {STATE}/:")
     print("  published.duckdb   what every reader uses; open it with duckdb or a notebook")
     print("  positions.duckdb   the whole record, with every event")
+    print("  report.html        its backtest, with charts: open it in a browser")
     print("  logs/              Nautilus' own log\n")
     print("Next:")
     print(f"  .venv/bin/polybracket show {_ids['red'][-8:]} --state {STATE}")
