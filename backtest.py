@@ -64,6 +64,7 @@ class _Backtest:
         self._passes = Passes()
         self._venue = SimulatedPolymarket(settings.account.cash)
         self._notebook = Notebook(self._passes.recorded)
+        self._never_due: list[str] = []
         self._desk = Desk(settings.rules(), settings.account.cash)
         self._strategy = PositionManagerStrategy(
             self._desk, self._notebook, later=self._passes.soon
@@ -91,6 +92,7 @@ class _Backtest:
             self._desk.markets,
             self._notebook.replies.values(),
             self._watch.points,
+            self._never_due,
         )
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -116,7 +118,9 @@ class _Backtest:
             refusal = lapsed(command, at, at)
             if refusal is not None:
                 self._notebook.replies[command.id] = refusal
-            elif at <= self._end:
+            elif at > self._end:
+                self._never_due.append(command.id)
+            else:
                 yield CommandMessage(
                     command_id=command.id, content=content, ts_event=at, ts_init=at
                 )

@@ -37,6 +37,8 @@ class Outcome(Struct, frozen=True):
         The replies to what was not accepted.
     equity
         The account over time.
+    never_due
+        The ids of commands that were due after the end.
     """
 
     rows: list[dict[str, Any]]
@@ -44,6 +46,7 @@ class Outcome(Struct, frozen=True):
     events: dict[str, list[dict[str, Any]]]
     refused: list[Reply]
     equity: list[Point]
+    never_due: tuple[str, ...] = ()
 
     def told(self) -> Iterable[dict[str, Any]]:
         """Each position with its fills and events."""
@@ -56,6 +59,7 @@ def outcome(
     markets: Mapping[str, Market],
     replies: Iterable[Reply],
     equity: list[Point],
+    never_due: Iterable[str] = (),
 ) -> Outcome:
     """What the steps of a run tell, with the markets as they were at its end."""
     last: dict[str, Position] = {}
@@ -71,7 +75,7 @@ def outcome(
     rows = [_row(p, markets[p.outcome_id]) for p in last.values()]
     rows.sort(key=lambda r: (r["created_at"], r["id"]))
     refused = [r for r in replies if r.code]
-    return Outcome(rows, fills, events, refused, equity)
+    return Outcome(rows, fills, events, refused, equity, tuple(never_due))
 
 
 def _row(p: Position, m: Market) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Journal:
     Parameters
     ----------
     catalog
-        The catalog's folder; made if missing.
+        The catalog's folder; made by `hold`, which comes first.
     lines_max
         After so many lines a segment is closed.
     """

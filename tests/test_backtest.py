@@ -14,6 +14,7 @@ import recorded
 import stories
 from typer.testing import CliRunner
 
+from positions import request_files
 from positions.cli.main import app
 from positions.outcome import totals
 from recordings.catalog import Recording
@@ -108,7 +109,7 @@ def test_the_outcome_of_a_market_does_not_leak(sample: Path, tmp_path: Path) -> 
     import_recording(sample.with_name("sample.quotes.parquet"), other, catalog)
     requests = [LAUNCH, LAUNCH | {"outcome": "No", "max_bid": "0.40", "at": "2026-03-02T12:01:00Z"}]
     one, two = (stories.backtested(CONFIG, c, requests).events for c in (sample, catalog))
-    resolved = "2026-03-02T12:09:00.000Z"
+    resolved = "2026-03-02T12:13:00.000Z"
     for position_id, events in one.items():
         before = [e for e in events if e["time"] < resolved]
         assert before
@@ -117,10 +118,10 @@ def test_the_outcome_of_a_market_does_not_leak(sample: Path, tmp_path: Path) -> 
 
 
 def test_a_stretch_begins_with_the_tick_in_force(sample: Path) -> None:
-    """From 12:07:10 on this market has a tick of 0.001; before, 0.975 was no price."""
-    late = LAUNCH | {"max_bid": "0.975", "at": "2026-03-02T12:07:30Z"}
+    """From 12:11:10 on this market has a tick of 0.001; before, 0.975 was no price."""
+    late = LAUNCH | {"max_bid": "0.975", "at": "2026-03-02T12:11:30Z"}
     whole = stories.backtest_of(CONFIG, sample, [late])
-    part = stories.backtest_of(CONFIG, sample, [late], begin="2026-03-02T12:07:20Z")
+    part = stories.backtest_of(CONFIG, sample, [late], begin="2026-03-02T12:11:20Z")
     assert whole.rows[0]["filled_at"] == part.rows[0]["filled_at"]
     early = stories.backtest_of(CONFIG, sample, [late | {"at": "2026-03-02T12:00:05Z"}])
     assert [r.code for r in early.refused] == ["PRICE_OFF_TICK"]
@@ -131,6 +132,7 @@ def test_a_stretch_ends_where_it_is_told_to(sample: Path) -> None:
     asked = [LAUNCH, RED | {"at": "2026-03-02T12:02:00Z"}]
     o = stories.backtest_of(CONFIG, sample, asked, end=end)
     assert [r["market"] for r in o.rows] == [LAUNCH["market"]]
+    assert o.never_due == (request_files.numbered(2),)
     assert o.equity[-1].time <= START_NS + 60 * 10**9
 
 
@@ -171,7 +173,7 @@ def test_the_program_and_the_command_show_the_same(sample: Path, tmp_path: Path)
         ("p.toml", "positions = 3", "must hold its requests as [[positions]]"),
         ("p.toml", "x = ", "is not TOML"),
         ("p.csv", "market,outcome\na,b,c", "more values than the header names"),
-        ("p.csv", "market,outcome\na,b", "entry 1: max_bid_price was None, is required"),
+        ("p.csv", "market,outcome\na,b", "entry 1: max_bid_price was empty, is required"),
         ("p.jsonl", "[1]", "line 1: must be a JSON object"),
         ("p.jsonl", "", "holds no request"),
     ],

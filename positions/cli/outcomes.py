@@ -18,6 +18,8 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
         show(positions_table(o.rows))
     for reply in o.refused:
         typer.echo(f"refused {reply.id}: {reply.message}", err=True)
+    for command_id in o.never_due:
+        typer.echo(f"never due {command_id}: its time is after the end of the data", err=True)
     for line in _lines(totals(o)):
         typer.echo(line, err=as_json)
 
