@@ -25,8 +25,8 @@ from recordings.catalog import Recording
 from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
+from venues.account import Account
 from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream
-from venues.matching import SimulatedPolymarket
 from venues.passes import Passes, queue_as_live
 
 _NANOS = 1_000_000_000
@@ -62,7 +62,7 @@ class _Backtest:
         self._node.build()
         (self._engine,) = self._node.get_engines()
         self._passes = Passes()
-        self._venue = SimulatedPolymarket(settings.account.cash)
+        self._account = Account(settings.account.cash)
         self._notebook = Notebook(self._passes.recorded)
         self._never_due: list[str] = []
         self._desk = Desk(settings.rules(), settings.account.cash)
@@ -71,7 +71,7 @@ class _Backtest:
         )
         span = max(1, (self._end - self._begin) // _NANOS // _POINTS)
         self._watch = EquityWatch(
-            self._desk, lambda: self._venue.redeemable, timedelta(seconds=span)
+            self._desk, lambda: self._account.venue.redeemable, timedelta(seconds=span)
         )
 
     def run(self, requests: list[Request]) -> Outcome:
@@ -101,7 +101,7 @@ class _Backtest:
         queue_as_live(kernel, self._passes)
         base = (loop, kernel.msgbus, kernel.cache, kernel.clock)
         data = BacktestDataClient(*base, self._recording.instruments_at(self._begin))
-        orders = LatentExecutionClient(*base, self._venue, kernel.clock)
+        orders = LatentExecutionClient(*base, self._account, kernel.clock)
         orders.passes, orders.latency_ns = self._passes, self._settings.backtest.latency_ns
         kernel.data_engine.register_client(data)
         kernel.exec_engine.register_client(orders)

@@ -114,5 +114,6 @@ class NodeJournal:
         text = why or "market data is recorded again"
         self.alarm(self._own_alarm("record", text, is_open=bool(why)))
 
+
 def _state(why: str) -> str:
     return f"cannot be written: {why}" if why else "is written again"

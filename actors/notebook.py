@@ -1,6 +1,7 @@
 """A journal that keeps everything in memory: for runs whose record is read when they are over."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from positions.commands import Reply
 from positions.desk import Alarm, Answer, Step
@@ -21,6 +22,10 @@ class Notebook:
         self.replies: dict[str, Reply] = {}
         """The last reply to each command, by its id."""
         self.alarms: list[Alarm] = []
+
+    def together(self) -> AbstractContextManager[None]:
+        """All is noted at once."""
+        return nullcontext()
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Note a step; call back once it would be on disk."""

@@ -85,9 +85,7 @@ class Recording:
         known = {i.id: i for i in self.instruments}
         return list((known | {i.id: i for i in self._changes if i.ts_init < time}).values())
 
-    def batches(
-        self, begin: int = 0, end: int | None = None
-    ) -> Iterator[tuple[int, list[Data]]]:
+    def batches(self, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, list[Data]]]:
         """All data of each moment from `begin` to `end`, in time order: (nanoseconds, data).
 
         Of one moment, instruments come first, then quotes, one-sided books and closes. Where that

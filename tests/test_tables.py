@@ -136,7 +136,7 @@ def test_a_parquet_file_of_floats_and_timestamps_becomes_a_catalog(tmp_path: Pat
     file = parquet(tmp_path / "t.parquet", [*rows, rows[0] | {"bid": 7.0}])
     catalog = tmp_path / "catalog"
     options = ["--markets", str(markets), "--catalog", str(catalog)]
-    done = CliRunner().invoke(app, ["import", str(file), *options])
+    done = CliRunner().invoke(app, ["catalog", "import", str(file), *options])
     assert done.exit_code == 0, done.output
     assert "2 quotes and 0 one-sided books of 1 outcomes" in done.stdout
     assert "1 rows left out" in done.stdout
@@ -154,6 +154,6 @@ def test_what_is_no_table_is_one_line(tmp_path: Path) -> None:
     file.write_text("no parquet")
     markets.write_text(json.dumps(MARKETS))
     options = ["--markets", str(markets), "--catalog", str(tmp_path / "catalog")]
-    done = CliRunner().invoke(app, ["import", str(file), *options])
+    done = CliRunner().invoke(app, ["catalog", "import", str(file), *options])
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "cannot be read as CSV or Parquet" in done.stderr

@@ -150,7 +150,7 @@ class Token:
     payout: Decimal | None = None
     held: Decimal = ZERO
     resting: dict[str, Order] = field(default_factory=dict)
-    _edges: tuple[Decimal, Decimal, int] | None = None
+    _edges: tuple[Decimal, Decimal, int] | None = field(default=None, init=False)
 
     def rest(self, order: Order) -> None:
         """Take an order onto the book."""

@@ -116,9 +116,9 @@ def _submit(name: str, market: str, max_bid: str, size: str, *rest: str) -> None
 def _backtest() -> dict[str, list[Any]]:
     """Try the session that just ran on its own recording; the fills of each position."""
     asked = STATE / "session.jsonl"
-    print(f"\n$ polybracket export --state {STATE} > {asked}", flush=True)
+    print(f"\n$ polybracket session --state {STATE} > {asked}", flush=True)
     lines = subprocess.run(
-        [*_PROGRAM, "export", "--state", str(STATE)], capture_output=True, text=True, check=True
+        [*_PROGRAM, "session", "--state", str(STATE)], capture_output=True, text=True, check=True
     )
     asked.write_text(lines.stdout, encoding="utf-8")
     options = ["--catalog", str(CATALOG), "--positions", str(asked), "--report", str(REPORT)]

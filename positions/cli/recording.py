@@ -20,9 +20,8 @@ def register(app: typer.Typer) -> None:
     app.command(epilog=example)(fetch)
     catalogs = typer.Typer(no_args_is_help=True, help="Recorded market data.")
     app.add_typer(catalogs, name="catalog")
-    for door, name in ((catalogs, "catalog import"), (app, "import")):
-        example = f"Example: polybracket {name} quotes.csv --markets markets.json"
-        door.command("import", epilog=f"{example} --catalog catalog/mine")(catalog_import)
+    example = "Example: polybracket catalog import quotes.csv --markets markets.json"
+    catalogs.command("import", epilog=f"{example} --catalog catalog/mine")(catalog_import)
 
 
 def record(

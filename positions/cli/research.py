@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from positions import grid, request_files, session
+from positions import grid, request_files
+from positions import session as sessions
 from positions.cli.options import Json, State, state_dir
 from positions.cli.outcomes import show_outcome, show_sweep
 from positions.cli.output import fail, print_json
@@ -43,7 +44,7 @@ def register(app: typer.Typer) -> None:
         epilog="Example: polybracket sweep --catalog catalog/sample"
         " --positions config/positions.toml --vary stop=0.30:0.50:0.05 --vary target=0.7,0.8"
     )(sweep)
-    app.command(epilog="Example: polybracket export --state state/replay > session.jsonl")(export)
+    app.command(epilog="Example: polybracket session --state state/replay > session.jsonl")(session)
 
 
 def backtest(
@@ -157,10 +158,10 @@ def _executor(ray: str | None, count: int | None) -> Executor:
         fail(f"ray was {ray!r}, cannot be reached: {str(e).splitlines()[0]}")
 
 
-def export(state: State = None) -> None:
+def session(state: State = None) -> None:
     """Print the commands of a stopped node's session, as a file for `backtest`."""
     try:
-        print_json(session.requests(state_dir(state)))
+        print_json(sessions.requests(state_dir(state)))
     except NoSession as e:
         fail(str(e))
 
