@@ -23,6 +23,23 @@ def read_settings(path: Path) -> dict[str, str]:
         raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
 
 
+def read_commands(path: Path) -> list[tuple[str, int]]:
+    """The ids of the commands in a record that nobody has open, each with when it was acted on.
+
+    Raises
+    ------
+    StoreError
+        If the file is no record, or its node runs.
+    """
+    sql = "SELECT id, epoch_ns(received_at) FROM commands ORDER BY received_at, id"
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+    except duckdb.Error as e:
+        why = str(e).splitlines()[0]
+        raise StoreError(f"{path} cannot be read while its node runs: {why}") from None
+
+
 def lacking(path: Path, published: Path) -> int:
     """How many positions of a published copy have events that the record lacks.
 

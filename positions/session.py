@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 
+from positions.copies import read_commands
 from positions.record import iso
+from positions.schema import StoreError
 from positions.spool import Spool
 
 
@@ -26,15 +27,11 @@ def requests(state: Path) -> list[dict[str, Any]]:
     if not path.exists():
         raise NoSession(f"no record at {state}: start a node with `polybracket run`")
     try:
-        with duckdb.connect(str(path), read_only=True) as db:
-            rows = db.execute(
-                "SELECT id, epoch_ns(received_at) FROM commands ORDER BY received_at, id"
-            ).fetchall()
-    except duckdb.Error as e:
-        why = str(e).splitlines()[0]
-        raise NoSession(f"{path} cannot be read while its node runs: {why}") from None
+        commands = read_commands(path)
+    except StoreError as e:
+        raise NoSession(str(e)) from None
     spool = Spool(state)
-    return [found for i, at in rows if (found := _request(spool, i, at)) is not None]
+    return [found for i, at in commands if (found := _request(spool, i, at)) is not None]
 
 
 def _request(spool: Spool, command_id: str, at: int) -> dict[str, Any] | None:
