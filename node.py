@@ -26,6 +26,7 @@ from actors.command_reader import CommandReader
 from actors.journal import NodeJournal
 from actors.log_keeper import LogKeeper
 from actors.narrator import Narrator
+from actors.price_cross import PriceCrossActor
 from actors.publisher import Publisher
 from actors.recorder import Recorder
 from actors.watchdog import Watchdog
@@ -201,6 +202,9 @@ class Node:
         if self._settings.record.catalog:
             catalog = Path(self._settings.record.catalog)
             trader.add_actor(Recorder(catalog, Journal(catalog), self._journal.recording_failed))
+        known = self.store.commands()
+        for signal in self._settings.signals:
+            trader.add_actor(PriceCrossActor(signal, known.__contains__, self._ground.clock))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
         trader.add_strategy(self.strategy)
         self._ground.attach(self._node)

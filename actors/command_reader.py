@@ -26,11 +26,11 @@ from positions.commands import (
     Command,
     Flatten,
     Halt,
-    Malformed,
     Reply,
     decode,
     encode_reply,
 )
+from positions.fields import Malformed
 from positions.record import iso
 from positions.spool import Spool, SpoolError
 

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
+from positions import wishes
 from positions.commands import (
     Amend,
     Refusal,
@@ -18,6 +20,7 @@ from positions.commands import (
     target_price,
 )
 from positions.facts import Amended, EntryEnded, SaleAsked
+from positions.gate import Gate
 from positions.market import Market
 from positions.position import EXITS, OVER, SECOND, ZERO, EntryEnd, Position, Role, Sale
 from positions.rules import (
@@ -29,6 +32,9 @@ from positions.rules import (
     on_grid,
     taker_fee,
 )
+from positions.stops import trailing
+from positions.terms import Slice, Terms
+from positions.wishes import Frame, priced
 
 
 class Limits(Struct, frozen=True):
@@ -45,6 +51,7 @@ class Limits(Struct, frozen=True):
     sale_lasts: int = 60 * SECOND
     floor_price: Decimal = ZERO
     entry_lasts: int | None = None
+    gate: Gate = Gate()
 
 
 class Funds(Struct, frozen=True):
@@ -82,10 +89,12 @@ def open_position(
     """The position that the request asks for, or why it is refused."""
     target = target_price(c.sell_price, c.max_bid_price, m.tick)
     stop = stop_price(c.stop_loss_price, c.max_bid_price, m.tick)
-    size = c.size
-    if size is None:
-        stake = limits.default_stake if c.stake is None else c.stake
-        size = floor_to(stake / c.max_bid_price, SIZE_STEP)
+    if stop is None:
+        stop = trailing(replace(c.terms, trail_from=None), c.max_bid_price, m.tick)
+    size = _size(c, m, stop, limits)
+    if isinstance(size, Refusal):
+        return size
+    terms = replace(c.terms, targets=priced(c.terms.targets, c.max_bid_price, m.tick))
     expires = c.expires_on if c.expires is None else now + c.expires
     floor = limits.floor_price if c.floor_price is None else c.floor_price
     refusal = (
@@ -93,6 +102,7 @@ def open_position(
         or _check_prices(m, c.max_bid_price, target, stop, floor)
         or _check_against_bid(m, stop)
         or _check_size(m, size, stop)
+        or wishes.check(terms, Frame(m, size, c.max_bid_price, target, stop, floor, now))
         or _check_money(m, size, c.max_bid_price, funds, limits)
     )
     if refusal is None and expires is not None and expires <= now:
@@ -113,7 +123,21 @@ def open_position(
         floor_price=floor,
         post_only=c.post_only,
         entry_expires_at=expires,
+        terms=terms,
     )
+
+
+def _size(c: Submit, m: Market, stop: Decimal | None, limits: Limits) -> Decimal | Refusal:
+    """The shares asked for: as such, for a stake, or for a loss at the stop."""
+    if c.size is not None:
+        return c.size
+    if c.risk is None:
+        stake = limits.default_stake if c.stake is None else c.stake
+        return floor_to(stake / c.max_bid_price, SIZE_STEP)
+    if stop is None or stop >= c.max_bid_price:
+        rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
+        return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
+    return wishes.size_at_risk(c.risk, c.max_bid_price, stop, m.fee_rate)
 
 
 def _check_market(m: Market, funds: Funds) -> Refusal | None:
@@ -231,6 +255,11 @@ def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked
     if shares * max(limit, m.bid or ZERO) < MINIMUM_AMOUNT:
         rule = "must be worth at least $1, the venue's minimum"
         return Refusal("SIZE_BELOW_MINIMUM", f"shares was {shares}, {rule}")
+    rest = p.sellable - shares
+    worth = min((x for x in (m.bid, p.stop_in_force) if x is not None), default=limit)
+    if rest >= SIZE_STEP and rest * worth < MINIMUM_AMOUNT:
+        rule = f"would leave {rest}, at {worth} under the venue's $1: sell all instead"
+        return Refusal("LEAVES_UNSELLABLE_REST", f"shares was {shares}, {rule}")
     sale = Sale(c.id, shares, limit, now + limits.sale_lasts)
     return SaleAsked(time=now, sale=sale)
 
@@ -277,14 +306,48 @@ def amend(
             rule = f"must be a multiple of the market's tick {m.tick}, at most {1 - m.tick}"
             return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
     entry_limit = None if p.entry_ended is not None else max_bid
-    refusal = _check_order(entry_limit, target, stop, p.floor_price)
+    terms = _amended_terms(c, p, m)
+    if c.targets is not UNSET:
+        target = _last_target(c.targets, p, m)
+    size = p.size if p.entry_ended is None else p.bought
+    frame = Frame(m, size, entry_limit, target, stop, p.floor_price, now)
+    refusal = _check_order(entry_limit, target, stop, p.floor_price) or wishes.check(terms, frame)
     if refusal is None and max_bid > p.max_bid_price:
         refusal = _check_raise(p, m, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:
         refusal = _check_size(m, p.size, stop)
     if refusal is not None:
         return refusal
-    return Amended(time=now, max_bid_price=max_bid, sell_price=target, stop_loss_price=stop)
+    return Amended(
+        time=now,
+        max_bid_price=max_bid,
+        sell_price=target,
+        stop_loss_price=stop,
+        terms=terms,
+    )
+
+
+_AS_NEVER_ASKED = Terms()
+
+
+def _amended_terms(c: Amend, p: Position, m: Market) -> Terms:
+    """The terms with what changes; a new target takes the place of all that there were."""
+    changes = {
+        name: getattr(_AS_NEVER_ASKED, name) if value is None else value
+        for name, value in c.terms.items()
+    }
+    if c.targets is not UNSET:
+        parts = [t for t in c.targets if t.part is not None]
+        changes["targets"] = priced(parts, p.max_bid_price, m.tick)
+    elif c.sell_price is not UNSET:
+        changes["targets"] = ()
+    return replace(p.terms, **changes)
+
+
+def _last_target(targets: tuple[Slice, ...], p: Position, m: Market) -> Decimal | None:
+    """The price at which all that the other targets leave is sold."""
+    last = targets[-1]
+    return None if last.part is not None else target_price(last.price, p.max_bid_price, m.tick)
 
 
 def _check_raise(

@@ -5,43 +5,37 @@ or raises `Malformed`, which names the field, the value and the rule; nothing is
 Field names are those of the stored position; the short names of the command line are accepted too.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from positions.fields import (
+    TERMS,
+    Malformed,
+    Parser,
+    amount,
+    expiry,
+    flag,
+    fraction,
+    is_span,
+    level,
+    price,
+    price_or_none,
+    slices,
+    text,
+    time,
+    uuid,
+)
 from positions.rules import CENT, ceil_to, floor_to
+from positions.terms import Level, Percent, Slice, Terms
 
 MINUTE = 60 * 1_000_000_000
 VALID_FOR = 15 * MINUTE
 """How long after it was due a command is still acted on, unless it says otherwise."""
-
-
-class Malformed(ValueError):
-    """The command cannot be understood: its sender must change it."""
-
-    def __init__(self, field: str, value: object, rule: str) -> None:
-        is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
-        shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
-        if value is None:
-            shown = "empty"
-        super().__init__(f"{field} was {shown if len(shown) <= 80 else shown[:77] + '...'}, {rule}")
-        self.field = field
-
-
-class Percent(Struct, frozen=True):
-    """A distance from the max bid, such as the 20 of `+20%`."""
-
-    value: Decimal
-
-
-Level = Decimal | Percent
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -71,6 +65,11 @@ class Submit(Command, frozen=True, kw_only=True):
     """Nanoseconds after acceptance at which the unfilled entry is taken back."""
     expires_on: int | None = None
     """The same as a time."""
+    risk: Decimal | None = None
+    """The size is so large that the stop would lose this much, in USDC."""
+    terms: Terms = Terms()
+    dry_run: bool = False
+    """Only tell what would be sent and what it could win or lose."""
 
 
 class Sell(Command, frozen=True, kw_only=True):
@@ -95,6 +94,9 @@ class Amend(Command, frozen=True, kw_only=True):
     max_bid_price: Decimal | UnsetType = UNSET
     sell_price: Decimal | None | UnsetType = UNSET
     stop_loss_price: Decimal | None | UnsetType = UNSET
+    targets: tuple[Slice, ...] | UnsetType = UNSET
+    terms: dict[str, Any] = {}
+    """What changes of the position's terms; None = as if it had never been asked for."""
 
 
 class Halt(Command, frozen=True, kw_only=True):
@@ -136,108 +138,8 @@ ACCEPTED = "accepted"
 REFUSED = "refused"
 
 
-# -- the fields ------------------------------------------------------------------------------------
-
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-_PERCENT = re.compile(r"[+-]?([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
-_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_NANOS = 1_000_000_000
-
-
-def number(field: str, value: object) -> Decimal:
-    """A plain non-negative decimal with at most six decimals."""
-    text = str(value) if isinstance(value, int | Decimal | str) else ""
-    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
-        raise Malformed(field, value, 'must be a plain decimal such as "0.55"')
-    return Decimal(text)
-
-
-def price(field: str, value: object) -> Decimal:
-    """A price strictly between 0 and 1 USDC per share."""
-    result = number(field, value)
-    if not 0 < result < 1:
-        raise Malformed(field, value, "must be above 0 and below 1 USDC per share")
-    return result
-
-
-def price_or_none(field: str, value: object) -> Decimal | None:
-    """A price, or None for `none`."""
-    return None if value is None or value == "none" else price(field, value)
-
-
-def level(field: str, value: object) -> Level:
-    """A price, or a percentage of the max bid."""
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    return Percent(Decimal(match[1])) if match else price(field, value)
-
-
-def amount(field: str, value: object) -> Decimal:
-    """A positive number of shares or USDC."""
-    result = number(field, value)
-    if result <= 0:
-        raise Malformed(field, value, "must be above 0")
-    return result
-
-
-def fraction(field: str, value: object) -> Decimal:
-    """A part of a whole: above 0 and at most 1."""
-    result = number(field, value)
-    if not 0 < result <= 1:
-        raise Malformed(field, value, "must be above 0 and at most 1")
-    return result
-
-
-def flag(field: str, value: object) -> bool:
-    """True or false."""
-    known = {"true": True, "false": False, True: True, False: False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise Malformed(field, value, "must be true or false")
-    return known[value]
-
-
-def text(field: str, value: object) -> str:
-    """A printable name of at most 300 characters."""
-    if not isinstance(value, str) or not 0 < len(value) <= 300 or not value.isprintable():
-        raise Malformed(field, value, "must be 1 to 300 printable characters")
-    return value
-
-
-def uuid(field: str, value: object) -> str:
-    """A UUID in its usual form, lower case."""
-    try:
-        result = str(UUID(value)) if isinstance(value, str) else ""
-    except ValueError:
-        result = ""
-    if not result or result != value:
-        raise Malformed(field, value, "must be a UUID in lower case with hyphens")
-    return result
-
-
-def time(field: str, value: object) -> int:
-    """A moment in ISO 8601 with its offset from UTC, as nanoseconds since 1970."""
-    rule = "must be a time with its offset, such as 2026-04-13T16:05:00Z"
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or moment.year < 1971:
-        raise Malformed(field, value, rule)
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * _NANOS + moment.microsecond * 1000
-
-
-def duration(field: str, value: object) -> int:
-    """A span such as 90s, 15m, 2h or 3d, in nanoseconds."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
-        raise Malformed(field, value, "must be a span such as 90s, 15m, 2h or 3d")
-    return int(match[1]) * _SECONDS[match[2]] * _NANOS
-
-
-_Parser = Callable[[str, object], Any]
-_COMMON: dict[str, _Parser] = {"at": time, "expires_at": time, "created_at": time}
-_FIELDS: dict[str, tuple[type[Command], dict[str, _Parser]]] = {
+_COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}
+_FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
     "submit": (
         Submit,
         {
@@ -250,8 +152,12 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, _Parser]]] = {
             "stop_loss_price": level,
             "floor_price": price,
             "post_only": flag,
-            "expires": lambda f, v: duration(f, v) if _is_span(v) else time(f, v),
-        },
+            "expires": expiry,
+            "risk": amount,
+            "targets": slices,
+            "dry_run": flag,
+        }
+        | TERMS,
     ),
     "sell": (
         Sell,
@@ -270,7 +176,9 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, _Parser]]] = {
             "max_bid_price": price,
             "sell_price": price_or_none,
             "stop_loss_price": price_or_none,
-        },
+            "targets": slices,
+        }
+        | TERMS,
     ),
     "halt": (Halt, {}),
     "resume": (Resume, {}),
@@ -290,11 +198,13 @@ _REQUIRED = {
     "cancel": ("position_id",),
     "amend": ("position_id",),
 }
-_EITHER = (("size", "stake"), ("shares", "fraction"))
-
-
-def _is_span(value: object) -> bool:
-    return isinstance(value, str) and _DURATION.fullmatch(value) is not None
+_EITHER = (
+    ("size", "stake"),
+    ("size", "risk"),
+    ("stake", "risk"),
+    ("sell_price", "targets"),
+    ("shares", "fraction"),
+)
 
 
 def decode(content: bytes, command_id: str | None = None) -> Command:
@@ -343,17 +253,32 @@ def from_fields(
     for one, other in _EITHER:
         if one in parsed and other in parsed:
             raise Malformed(other, fields[other], f"must not be given together with {one}")
-    if kind == "submit" and "expires" in parsed and not _is_span(fields["expires"]):
+    if kind == "submit" and "expires" in parsed and not is_span(fields["expires"]):
         parsed["expires_on"] = parsed.pop("expires")
     if kind == "amend" and not set(parsed) & set(parsers) - {"position_id"}:
-        raise Malformed("amend", None, "must change at least one price")
-    return struct(id=own_id, digest=digest, **parsed)
+        raise Malformed("amend", None, "must change something")
+    return struct(id=own_id, digest=digest, **_grouped(kind, parsed))
+
+
+def _grouped(kind: str, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The fields as the structs have them: the terms together, the last target on its own."""
+    terms = {name: parsed.pop(name) for name in TERMS if name in parsed}
+    if kind == "submit":
+        found: tuple[Slice, ...] = parsed.pop("targets", ())
+        if found and found[-1].part is None:
+            parsed["sell_price"], found = found[-1].price, found[:-1]
+        parsed["terms"] = Terms(targets=found, **terms)
+    elif kind == "amend":
+        parsed["terms"] = terms
+    return parsed
 
 
 def _long_names(fields: Mapping[str, object]) -> dict[str, object]:
     result: dict[str, object] = {}
     for name, value in fields.items():
         full = SHORT_NAMES.get(name, name)
+        if full == "sell_price" and (isinstance(value, list) or ":" in str(value)):
+            full = "targets"
         if full in result:
             raise Malformed(name, value, f"must not be given twice (it is {full})")
         result[full] = value
@@ -361,14 +286,16 @@ def _long_names(fields: Mapping[str, object]) -> dict[str, object]:
 
 
 def _parse(
-    fields: Mapping[str, object], parsers: Mapping[str, _Parser], *, keep_none: bool
+    fields: Mapping[str, object], parsers: Mapping[str, Parser], *, keep_none: bool
 ) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for name, value in fields.items():
         parser = parsers.get(name)
         if parser is None:
             raise Malformed(name, value, f"is not a field; known: {', '.join(parsers)}")
-        if value is not None or (keep_none and parser is price_or_none):
+        if keep_none and name in TERMS and value in (None, "none"):
+            parsed[name] = None
+        elif value is not None or (keep_none and parser is price_or_none):
             parsed[name] = parser(name, value)
     return parsed
 

@@ -7,14 +7,13 @@ to raise. Nothing here is re-entrant: what comes back while effects are carried 
 next turn. One position's trouble is its own: an error in its handling makes it disputed.
 """
 
-from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
-from positions import checks
+from positions import checks, gate, stops
 from positions.alarms import open_alarms
 from positions.checks import Funds, Limits
 from positions.commands import (
@@ -41,12 +40,17 @@ from positions.facts import (
     StopMoved,
     Triggered,
 )
+from positions.judge import judge
+from positions.levels import Levels
 from positions.life import apply
 from positions.market import Market
 from positions.markets import market_name
-from positions.plan import Intent, MoveStop, Send, judge, plan
+from positions.plan import Intent, MoveStop, Send, plan
 from positions.position import EXITS, OVER, ZERO, ExitReason, Position, SaleEnd
+from positions.record import told
 from positions.recovery import compare
+from positions.terms import Trigger
+from positions.what_if import what_if
 
 SWEEP_PARTS = 30
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
@@ -99,53 +103,6 @@ class HaltChanged(Struct, frozen=True):
 
 
 Effect = Step | Act | Answer | Alarm | HaltChanged
-
-
-class Levels:
-    """The prices at which a token's positions want to be woken, kept sorted."""
-
-    def __init__(self) -> None:
-        self._stops: list[tuple[Decimal, str]] = []
-        self._targets: list[tuple[Decimal, str]] = []
-        self._of: dict[str, tuple[Decimal | None, Decimal | None]] = {}
-        self.restless: dict[str, None] = {}
-        """Positions that every view of the book concerns; a dict, for its order is kept."""
-
-    def place(self, p: Position) -> None:
-        """Keep the levels of a position as it is now."""
-        over = p.phase in OVER
-        stop = None if over or p.phase in EXITS else p.stop_loss_price
-        target = None if over or p.phase in EXITS else p.sell_price
-        busy = p.phase in EXITS or p.sale is not None or p.released_seq is not None or p.no_bid
-        if busy and not over:
-            self.restless[p.id] = None
-        else:
-            self.restless.pop(p.id, None)
-        before = self._of.get(p.id, (None, None))
-        if before == (stop, target) and (p.id in self._of) is not over:
-            return
-        for levels, old, new in zip(
-            (self._stops, self._targets), before, (stop, target), strict=True
-        ):
-            if old is not None:
-                del levels[bisect_left(levels, (old, p.id))]
-            if new is not None:
-                insort(levels, (new, p.id))
-        if over:
-            self._of.pop(p.id, None)
-        else:
-            self._of[p.id] = (stop, target)
-
-    def crossed(self, bid: Decimal | None) -> Iterable[str]:
-        """The positions that a book with this best bid concerns; None = no bid."""
-        yield from self.restless
-        if bid is None:
-            yield from self._of
-            return
-        for _, position_id in self._stops[bisect_left(self._stops, (bid, "")) :]:
-            yield position_id
-        for _, position_id in self._targets[: bisect_right(self._targets, (bid, "\U0010ffff"))]:
-            yield position_id
 
 
 class Desk:
@@ -205,13 +162,21 @@ class Desk:
 
     def viewed(self, outcome_id: str) -> None:
         """A newer view of this outcome's book stands in its `Market`."""
-        for position_id in self._levels[outcome_id].crossed(self.markets[outcome_id].bid):
+        m, levels = self.markets[outcome_id], self._levels[outcome_id]
+        for position_id in levels.crossed(m):
             self._woken[position_id] = None
+
+    def watched(self, outcome_id: str, trigger: Trigger) -> None:
+        """What stops may watch has changed, the best bid apart: the last trade, or the depth."""
+        if self._levels[outcome_id].watch(trigger):
+            self.viewed(outcome_id)
 
     def market_changed(self, outcome_id: str) -> None:
         """Something other than the book changed: the tick, or the market is resolved."""
         for position_id in self._open:
-            if self.positions[position_id].outcome_id == outcome_id:
+            p = self.positions[position_id]
+            if p.outcome_id == outcome_id:
+                self._levels[outcome_id].place(p, self.markets[outcome_id])
                 self._woken[position_id] = None
 
     def feed_changed(self, outcome_id: str, problem: str, now: int) -> None:
@@ -268,8 +233,8 @@ class Desk:
         for position_id in self._timed:
             self._woken[position_id] = None
         for outcome_id, levels in self._levels.items():
-            bid = self.markets[outcome_id].bid
-            for position_id in levels.restless if bid is None else levels.crossed(bid):
+            m = self.markets[outcome_id]
+            for position_id in levels.restless if m.bid is None else levels.crossed(m):
                 self._woken[position_id] = None
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         for index, position_id in enumerate(self._open):
@@ -344,7 +309,7 @@ class Desk:
 
     def _keep(self, p: Position) -> None:
         self.positions[p.id] = p
-        self._levels[p.outcome_id].place(p)
+        self._levels[p.outcome_id].place(p, self.markets[p.outcome_id])
         if p.is_over and p.held <= 0:
             self._open.pop(p.id, None)
         else:
@@ -421,9 +386,16 @@ class Desk:
         p = checks.open_position(c, m, self.funds(), self.limits, now)
         if isinstance(p, Refusal):
             return p
+        seen = gate.look(p, m, self.limits.gate, now)
+        refusal = gate.refusal(seen)
+        if refusal is not None:
+            return refusal
+        if c.dry_run:
+            return self._accept(c, now, f"dry run: {what_if(p, m)}; {gate.tell(seen)}")
         self._note(p.id, Opened(time=now, position=p))
         self._woken[p.id] = None
         text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
+        text += f"; {gate.tell(seen)}"
         return self._accept(c, now, text, p.id)
 
     def _sell(self, c: Sell, now: int) -> Reply | Refusal:
@@ -474,9 +446,11 @@ class Desk:
         self._woken[p.id] = None
         text = (
             f"max bid {p.max_bid_price}, target {_or_none(p.sell_price)},"
-            f" stop {_or_none(p.stop_loss_price)}"
+            f" stop {_or_none(p.stop_in_force)}"
         )
-        if m.through(p.stop_loss_price):
+        terms = told(to_builtins(p.terms, builtin_types=(Decimal,)))
+        text += "".join(f", {name} {value}" for name, value in terms.items())
+        if stops.is_reached(p, m):
             text += f"; the bid {m.bid} is at the stop already: it acts at once"
         return self._accept(c, now, text, p.id)
 
@@ -587,7 +561,8 @@ def _has_deadline(p: Position) -> bool:
     expires = p.entry_ended is None and (
         p.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
     )
-    return bool(cancelling or expires or p.sale or p.backoffs)
+    ends = p.terms.exit_at is not None or p.terms.exit_before_end is not None
+    return bool(cancelling or expires or ends or p.touch or p.sale or p.backoffs)
 
 
 def _feed_text(m: Market, problem: str) -> str:

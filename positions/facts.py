@@ -20,6 +20,7 @@ from positions.position import (
     SaleEnd,
 )
 from positions.rules import Obstacle
+from positions.terms import Terms
 
 
 def _snake(name: str) -> str:
@@ -44,6 +45,8 @@ class Amended(Fact, frozen=True, kw_only=True):
     max_bid_price: Decimal
     sell_price: Decimal | None
     stop_loss_price: Decimal | None
+    terms: Terms | None = None
+    """None = as they were."""
 
 
 class EntryEnded(Fact, frozen=True, kw_only=True):
@@ -185,6 +188,26 @@ class StopMoved(Fact, frozen=True, kw_only=True):
     shares: Decimal
 
 
+class StopRaised(Fact, frozen=True, kw_only=True):
+    """The stop follows: it is raised because the watched price was `seen`; it never falls."""
+
+    price: Decimal
+    seen: Decimal
+
+
+class StopTouched(Fact, frozen=True, kw_only=True):
+    """The watched price is at the stop; all is sold if it stays there."""
+
+    seen: Decimal | None
+    quote_seq: int
+
+
+class StopRecovered(Fact, frozen=True, kw_only=True):
+    """The watched price is above the stop again."""
+
+    seen: Decimal
+
+
 class Settled(Fact, frozen=True, kw_only=True):
     """The market is resolved: each share held pays `payout`, in USDC."""
 
@@ -235,6 +258,9 @@ AnyFact = (
     | StopReleased
     | StopDismissed
     | StopMoved
+    | StopRaised
+    | StopTouched
+    | StopRecovered
     | Settled
     | LeftAsDust
     | Disputed

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from positions.backoff import pause_after
 from positions.facts import (
     Amended,
     AnyFact,
@@ -35,34 +36,28 @@ from positions.facts import (
     Settled,
     StopDismissed,
     StopMoved,
+    StopRaised,
+    StopRecovered,
     StopReleased,
+    StopTouched,
     Stuck,
     Triggered,
     Unstuck,
 )
+from positions.orders import drop, find, swap
 from positions.position import (
-    BACKOFF_MAX,
+    ENDED_BY,
     GTD_MARGIN,
-    SECOND,
     ZERO,
-    Backoff,
     EntryEnd,
     ExitReason,
-    Order,
     OrderEnd,
     OrderState,
     Phase,
     Position,
     Role,
+    Touch,
 )
-
-_BACKOFF = {
-    Role.ENTRY: (SECOND, BACKOFF_MAX),
-    Role.TARGET: (SECOND, BACKOFF_MAX),
-    Role.STOP: (SECOND // 4, 5 * SECOND),
-    Role.EXIT: (SECOND // 4, 5 * SECOND),
-}
-"""First and longest pause after a failure, by role; each failure in a row doubles it."""
 
 
 def apply(position: Position | None, fact: AnyFact) -> Position:
@@ -82,7 +77,13 @@ def apply(position: Position | None, fact: AnyFact) -> Position:
     booked = _BOOK[type(fact)](position, fact)
     if booked is position:
         return position
-    return replace(booked, phase=phase_of(booked), seq=position.seq + 1, updated_at=fact.time)
+    return replace(
+        booked,
+        phase=phase_of(booked),
+        touch=booked.touch if booked.held > 0 else None,
+        seq=position.seq + 1,
+        updated_at=fact.time,
+    )
 
 
 def phase_of(p: Position) -> Phase:
@@ -114,6 +115,8 @@ def _amended(p: Position, f: Amended) -> Position:
         max_bid_price=f.max_bid_price,
         sell_price=f.sell_price,
         stop_loss_price=f.stop_loss_price,
+        raised_stop=p.raised_stop if f.stop_loss_price == p.stop_loss_price else None,
+        terms=f.terms or p.terms,
     )
 
 
@@ -131,11 +134,11 @@ def _sale_ended(p: Position, _: SaleEnded) -> Position:
 
 
 def _triggered(p: Position, f: Triggered) -> Position:
-    ended = EntryEnd.STOPPED if f.cause is ExitReason.STOP else EntryEnd.FLATTENED
     return replace(
         p,
         cause=f.cause,
-        entry_ended=p.entry_ended or ended,
+        entry_ended=p.entry_ended or ENDED_BY[f.cause],
+        touch=None,
         released_seq=None,
         no_bid=False,
         attempts=0,
@@ -151,12 +154,8 @@ def _unstuck(p: Position, _: Unstuck) -> Position:
     return replace(p, stuck=None)
 
 
-def _bid_vanished(p: Position, _: BidVanished) -> Position:
-    return replace(p, no_bid=True)
-
-
-def _bid_returned(p: Position, _: BidReturned) -> Position:
-    return replace(p, no_bid=False)
+def _bid_changed(p: Position, f: BidVanished | BidReturned) -> Position:
+    return replace(p, no_bid=isinstance(f, BidVanished))
 
 
 def _order_sent(p: Position, f: OrderSent) -> Position:
@@ -168,14 +167,14 @@ def _order_sent(p: Position, f: OrderSent) -> Position:
 
 
 def _order_signed(p: Position, f: OrderSigned) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
-    return replace(p, orders=_swap(p, replace(order, venue_order_id=f.venue_order_id)))
+    return replace(p, orders=swap(p, replace(order, venue_order_id=f.venue_order_id)))
 
 
 def _order_accepted(p: Position, f: OrderAccepted) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
     working = order.state is OrderState.SENT
@@ -185,7 +184,7 @@ def _order_accepted(p: Position, f: OrderAccepted) -> Position:
         venue_order_id=f.venue_order_id or order.venue_order_id,
     )
     backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
-    return replace(p, orders=_swap(p, order), backoffs=backoffs)
+    return replace(p, orders=swap(p, order), backoffs=backoffs)
 
 
 def _order_filled(p: Position, f: OrderFilled) -> Position:
@@ -211,16 +210,18 @@ def _order_filled(p: Position, f: OrderFilled) -> Position:
             exit_reason=_exit_reason(p, f.role),
             attempts=0,
         )
+        if f.role is Role.TARGET:
+            p = replace(p, target_sold=p.target_sold + f.shares)
         if p.sale is not None and f.role is Role.EXIT:
             p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
     order = replace(order, filled=order.filled + f.shares)
     if order.leaves > 0:
-        return replace(p, orders=_swap(p, order))
+        return replace(p, orders=swap(p, order))
     backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
-    return replace(p, orders=_drop(p, order), backoffs=backoffs)
+    return replace(p, orders=drop(p, order), backoffs=backoffs)
 
 
 def _fill_reversed(p: Position, f: FillReversed) -> Position:
@@ -246,6 +247,8 @@ def _fill_reversed(p: Position, f: FillReversed) -> Position:
         proceeds=p.proceeds - amount,
         sell_fees=p.sell_fees - f.fee,
     )
+    if f.role is Role.TARGET:
+        p = replace(p, target_sold=p.target_sold - f.shares)
     if p.sale is not None and f.role is Role.EXIT:
         p = replace(p, sale=replace(p.sale, sold=p.sale.sold - f.shares))
     return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
@@ -258,10 +261,10 @@ def _exit_reason(p: Position, role: Role) -> ExitReason:
 
 
 def _order_closed(p: Position, f: OrderClosed) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
-    p = replace(p, orders=_drop(p, order))
+    p = replace(p, orders=drop(p, order))
     if f.end is OrderEnd.GONE:
         return p
     if f.end in (OrderEnd.REJECTED, OrderEnd.DENIED):
@@ -271,23 +274,23 @@ def _order_closed(p: Position, f: OrderClosed) -> Position:
     asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED) or (
         order.expires_at is not None and f.time >= order.expires_at - GTD_MARGIN
     )
-    return p if asked_for else _failed(p, order.role, f.time)
+    if asked_for:
+        return p
+    if order.role is Role.ENTRY and f.end is OrderEnd.CANCELED:
+        p = replace(p, was_taken_off=True)
+    return _failed(p, order.role, f.time)
 
 
 def _failed(p: Position, role: Role, now: int) -> Position:
-    first, longest = _BACKOFF[role]
-    before = p.backoffs.get(role)
-    failures = 1 if before is None else before.failures + 1
-    pause = min(longest, first * 2 ** min(failures - 1, 16))
-    return replace(p, backoffs=p.backoffs | {role: Backoff(failures, now + pause)})
+    return replace(p, backoffs=p.backoffs | {role: pause_after(p.backoffs.get(role), role, now)})
 
 
 def _cancel_sent(p: Position, f: CancelSent) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
     order = replace(order, state=OrderState.CANCELLING, cancel_sent_at=f.time)
-    return replace(p, orders=_swap(p, order))
+    return replace(p, orders=swap(p, order))
 
 
 def _noted(p: Position, _: Fact) -> Position:
@@ -295,11 +298,11 @@ def _noted(p: Position, _: Fact) -> Position:
 
 
 def _stop_released(p: Position, f: StopReleased) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
     order = replace(order, state=OrderState.RELEASED)
-    return replace(p, orders=_swap(p, order), released_seq=f.quote_seq)
+    return replace(p, orders=swap(p, order), released_seq=f.quote_seq)
 
 
 def _stop_dismissed(p: Position, _: StopDismissed) -> Position:
@@ -307,10 +310,22 @@ def _stop_dismissed(p: Position, _: StopDismissed) -> Position:
 
 
 def _stop_moved(p: Position, f: StopMoved) -> Position:
-    order = _find(p, f.order_id)
+    order = find(p, f.order_id)
     if order is None:
         return p
-    return replace(p, orders=_swap(p, replace(order, price=f.price, shares=f.shares)))
+    return replace(p, orders=swap(p, replace(order, price=f.price, shares=f.shares)))
+
+
+def _stop_raised(p: Position, f: StopRaised) -> Position:
+    return replace(p, raised_stop=f.price)
+
+
+def _stop_touched(p: Position, f: StopTouched) -> Position:
+    return replace(p, touch=Touch(p.touch.time if p.touch else f.time, f.quote_seq))
+
+
+def _stop_recovered(p: Position, _: StopRecovered) -> Position:
+    return replace(p, touch=None)
 
 
 def _settled(p: Position, f: Settled) -> Position:
@@ -350,18 +365,6 @@ def _reconciled(p: Position, _: Reconciled) -> Position:
     return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
 
 
-def _find(p: Position, order_id: str) -> Order | None:
-    return next((o for o in p.orders if o.id == order_id), None)
-
-
-def _swap(p: Position, order: Order) -> tuple[Order, ...]:
-    return tuple(order if o.id == order.id else o for o in p.orders)
-
-
-def _drop(p: Position, order: Order) -> tuple[Order, ...]:
-    return tuple(o for o in p.orders if o.id != order.id)
-
-
 _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     Amended: _amended,
     EntryEnded: _entry_ended,
@@ -370,8 +373,8 @@ _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     Triggered: _triggered,
     Stuck: _stuck,
     Unstuck: _unstuck,
-    BidVanished: _bid_vanished,
-    BidReturned: _bid_returned,
+    BidVanished: _bid_changed,
+    BidReturned: _bid_changed,
     OrderSent: _order_sent,
     OrderSigned: _order_signed,
     OrderAccepted: _order_accepted,
@@ -383,6 +386,9 @@ _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     StopReleased: _stop_released,
     StopDismissed: _stop_dismissed,
     StopMoved: _stop_moved,
+    StopRaised: _stop_raised,
+    StopTouched: _stop_touched,
+    StopRecovered: _stop_recovered,
     Settled: _settled,
     LeftAsDust: _left_as_dust,
     Disputed: _disputed,

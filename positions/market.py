@@ -14,9 +14,11 @@ class Market(Struct):
 
     `bid` and `ask` are None while that side of the book is empty or nothing was seen yet. `seq`
     counts the views of the book, so that "a newer quote" can be told. `payout` is what a share pays
-    once the market is resolved, None before. `feed_problem` says what is wrong with the outcome's
-    prices, "" while nothing is: without sound prices nothing is bought. While not `is_recorded`,
-    nothing can be written down, and nothing is bought either.
+    once the market is resolved, None before. `bids` are price and
+    size of each bid, best first, where the depth of the book is known, and () where only the
+    touch is; `last` is the price of the last trade. `feed_problem` says what is wrong with the
+    outcome's prices, "" while nothing is: without sound prices nothing is bought.
+    While not `is_recorded`, nothing can be written down, and nothing is bought either.
     """
 
     market_id: str
@@ -34,6 +36,8 @@ class Market(Struct):
     ask_size: Decimal = Decimal(0)
     seq: int = 0
     quoted_at: int | None = None
+    bids: tuple[tuple[Decimal, Decimal], ...] = ()
+    last: Decimal | None = None
     payout: Decimal | None = None
     halted: bool = False
     feed_problem: str = ""
@@ -51,12 +55,41 @@ class Market(Struct):
         ask: Decimal | None,
         ask_size: Decimal,
         at: int,
+        bids: tuple[tuple[Decimal, Decimal], ...] | None = None,
     ) -> None:
-        """Take over a newer view of the book."""
+        """Take over a newer view of the book; `bids` of None are as they were."""
+        if bids is not None:
+            self.bids = bids
         self.bid, self.bid_size = bid, bid_size
         self.ask, self.ask_size = ask, ask_size
         self.seq += 1
         self.quoted_at = at
+
+    def traded(self, price: Decimal) -> None:
+        """Take over a newer trade; the book is not seen anew by that."""
+        self.last = price
+
+    def average_bid(self, shares: Decimal) -> Decimal | None:
+        """The average price at which `shares` could be sold to the bids that are known.
+
+        What they do not take is not counted: where only the touch is known, it is the best bid.
+        """
+        if self.bid is None:
+            return None
+        money = taken = Decimal(0)
+        for price, size in self.bids:
+            part = min(size, shares - taken)
+            money += part * price
+            taken += part
+        return money / taken if taken > 0 else self.bid
+
+    def bid_size_from(self, price: Decimal) -> Decimal:
+        """How many shares the known bids at `price` or better would take."""
+        if self.bid is None or self.bid < price:
+            return Decimal(0)
+        if not self.bids:
+            return self.bid_size
+        return sum((size for bid, size in self.bids if bid >= price), Decimal(0))
 
     def through(self, stop_price: Decimal | None) -> bool:
         """Whether the bid stands at or below the stop; never without a bid or a stop."""

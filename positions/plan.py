@@ -1,10 +1,9 @@
-"""What follows for one position: the facts to note, and the orders that should exist now.
+"""What follows for one position: the orders that should exist now.
 
-Two pure functions. `judge` says what the market and the time mean for the position (the stop is
-reached, the entry has expired ...) as the next fact to book, until nothing more follows. `plan`
-compares the orders that should exist with those that do and says what to send: cancels first. Both
-are called after every fact that matters and once a second, so a rejected order, a restart or a fill
-that raced a cancel needs no case of its own: the next round sees what is missing.
+A pure function. `plan` compares the orders that should exist with those that do and says what to
+send: cancels first. It is called after every fact that matters and once a second, once `judge` has
+no fact to add, so a rejected order, a restart or a fill that raced a cancel needs no case of its
+own: the next round sees what is missing.
 """
 
 from collections.abc import Iterator
@@ -13,19 +12,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.facts import (
-    AnyFact,
-    BidReturned,
-    BidVanished,
-    EntryEnded,
-    LeftAsDust,
-    SaleEnded,
-    Settled,
-    StopDismissed,
-    Stuck,
-    Triggered,
-    Unstuck,
-)
+from positions import stops, targets
 from positions.market import Market
 from positions.position import (
     EXITS,
@@ -33,26 +20,21 @@ from positions.position import (
     OVER,
     PROTECTED,
     SECOND,
-    SELLS,
     ZERO,
-    EntryEnd,
-    ExitReason,
     Order,
     OrderState,
     Phase,
     Position,
     Role,
-    SaleEnd,
 )
 from positions.rules import (
     SIZE_STEP,
     Obstacle,
     Offer,
-    ceil_to,
     exit_offer,
     floor_to,
-    is_dust,
 )
+from positions.terms import AfterFloor
 
 CANCEL_AGAIN_AFTER = 5 * SECOND
 """A cancel that nothing answered is sent again."""
@@ -85,102 +67,6 @@ class MoveStop(Struct, frozen=True):
 Intent = Send | Cancel | MoveStop
 
 
-# -- what the market and the time mean -------------------------------------------------------------
-
-
-def judge(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
-    """The next fact that follows from the market and the time; None when nothing does."""
-    is_over = p.phase in OVER
-    if m.payout is not None and (p.sellable > 0 or (p.payout is None and not is_over)):
-        return Settled(time=now, payout=m.payout, shares=max(p.sellable, ZERO))
-    if is_over and p.sale is None:
-        return None
-    for question in (_entry_over, _triggered, _dust, _sale_over, _stuck, _bid_gone):
-        fact = question(p, m, now, slip_ticks)
-        if fact is not None:
-            return fact
-    return None
-
-
-def _entry_over(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.entry_ended is not None:
-        return None
-    reason = None
-    if p.entry_expires_at is not None and now >= p.entry_expires_at:
-        reason = EntryEnd.EXPIRED
-    elif p.sold > 0:
-        reason = EntryEnd.TARGET_REACHED
-    elif p.held == 0 and m.through(p.stop_loss_price):
-        reason = EntryEnd.STOP_REACHED
-    elif p.remaining <= 0 or (p.bought > 0 and p.remaining < m.minimum_size and not _entries(p)):
-        reason = EntryEnd.COMPLETE
-    return None if reason is None else EntryEnded(time=now, reason=reason)
-
-
-def _triggered(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.phase not in PROTECTED or p.sellable <= 0:
-        return None
-    if m.through(p.stop_loss_price):
-        return Triggered(
-            time=now,
-            cause=ExitReason.STOP,
-            bid=m.bid,
-            bid_size=m.bid_size,
-            stop_loss_price=p.stop_loss_price,
-        )
-    if p.released_seq is not None and m.seq != p.released_seq and m.bid is not None:
-        return StopDismissed(time=now, bid=m.bid)
-    return None
-
-
-def _sale_over(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.sale is None:
-        return None
-    if m.payout is not None:
-        reason = SaleEnd.MARKET_OVER
-    elif p.cause is not None:
-        reason = SaleEnd.OVERTAKEN
-    elif p.sale.left <= 0 or p.held <= 0 or p.dust:
-        reason = SaleEnd.DONE
-    elif now >= p.sale.until and not p.live(Role.EXIT):
-        reason = SaleEnd.LAPSED
-    else:
-        return None
-    return SaleEnded(
-        time=now,
-        command_id=p.sale.command_id,
-        reason=reason,
-        sold=p.sale.sold,
-        left=max(p.sale.left, ZERO),
-    )
-
-
-def _stuck(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
-    if p.phase not in EXITS or any(o.role in SELLS for o in p.orders):
-        return None
-    offer = _exit_offer(p, m, slip_ticks)
-    if isinstance(offer, Obstacle):
-        return None if p.stuck is offer else Stuck(time=now, obstacle=offer, bid=m.bid)
-    if p.stuck is not None and m.bid is not None:
-        return Unstuck(time=now, bid=m.bid)
-    return None
-
-
-def _dust(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.entry_ended is None or p.dust or p.held <= 0 or not is_dust(p.held, m.tick):
-        return None
-    return None if _entries(p) or p.locked > 0 else LeftAsDust(time=now, shares=p.held)
-
-
-def _bid_gone(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
-    if p.no_bid and m.bid is not None:
-        return BidReturned(time=now, bid=m.bid)
-    gone = m.bid is None and m.seq > 0
-    if gone and not p.no_bid and p.phase in PROTECTED and p.held > 0:
-        return BidVanished(time=now)
-    return None
-
-
 # -- the orders that should exist ------------------------------------------------------------------
 
 
@@ -194,7 +80,7 @@ def plan(
     intents: list[Intent] = [
         *_cancel_unwanted(p, m, now, entry_lasts),
         *_entry(p, m, now, entry_lasts),
-        *_target(p, m, now),
+        *_targets(p, m, now),
         *_stop(p, m, now),
         *_exit(p, m, now, slip_ticks),
     ]
@@ -238,7 +124,10 @@ def _is_wanted(order: Order, p: Position, m: Market) -> bool:
         case Role.ENTRY:
             return _wants_entry(p, m) and order.price == floor_to(p.max_bid_price, m.tick)
         case Role.TARGET:
-            return _target_price(p, m) == order.price
+            prices = [price for price, _ in targets.wanted(p, m)]
+            return order.price in prices and p.locked <= p.sellable
+        case Role.EXIT:
+            return p.phase in EXITS
         case _:
             return _wants_stop(p) and order.state is not OrderState.RELEASED
 
@@ -275,48 +164,59 @@ def _entry(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterato
         )
 
 
-def _target_price(p: Position, m: Market) -> Decimal | None:
-    if p.sell_price is None or p.phase not in (Phase.FILLING, Phase.HOLDING):
-        return None
-    return min(ceil_to(p.sell_price, m.tick), 1 - m.tick)
-
-
-def _target(p: Position, m: Market, now: int) -> Iterator[Intent]:
-    price = _target_price(p, m)
-    if price is None or m.payout is not None or not p.may_send(Role.TARGET, now):
+def _targets(p: Position, m: Market, now: int) -> Iterator[Intent]:
+    """The resting sells; where little is free the highest is served first."""
+    if m.payout is not None or not p.may_send(Role.TARGET, now):
         return
-    uncovered = floor_to(p.sellable - p.locked, SIZE_STEP)
-    resting = [o for o in p.live(Role.TARGET) if o.state is not OrderState.CANCELLING]
-    if uncovered >= m.minimum_size:
-        yield Send(_order(m, now, Role.TARGET, price, uncovered))
-    elif uncovered > 0:
-        smallest = min(resting, key=lambda o: o.leaves, default=None)
-        if smallest is not None and smallest.leaves + uncovered >= m.minimum_size:
-            yield Cancel(smallest.id)
-        elif m.bid is not None and m.bid >= price and _may_take(p, m, now):
-            # Too few shares to rest: taken at the target once the bid is there.
-            offer = exit_offer(uncovered, m.bid, m.tick, ZERO, price)
-            if isinstance(offer, Offer):
-                yield Send(_order(m, now, Role.TARGET, *offer, immediate=True))
+    uncovered = p.sellable - p.locked
+    for price, shares in reversed(targets.wanted(p, m)):
+        resting = [o for o in p.live(Role.TARGET) if o.price == price]
+        missing = min(uncovered, shares - sum((o.leaves for o in resting), ZERO))
+        missing = floor_to(missing, SIZE_STEP)
+        if missing > 0:
+            uncovered -= missing
+            intent = _target(p, m, now, price, missing, resting)
+            if intent is not None:
+                yield intent
+            if isinstance(intent, Send) and intent.order.immediate:
+                return  # one at a time
+
+
+def _target(
+    p: Position, m: Market, now: int, price: Decimal, shares: Decimal, resting: list[Order]
+) -> Intent | None:
+    if shares >= m.minimum_size:
+        return Send(_order(m, now, Role.TARGET, price, shares))
+    resting = [o for o in resting if o.state is not OrderState.CANCELLING]
+    smallest = min(resting, key=lambda o: o.leaves, default=None)
+    if smallest is not None and smallest.leaves + shares >= m.minimum_size:
+        return Cancel(smallest.id)
+    if m.bid is not None and m.bid >= price and _may_take(p, m, now):
+        # Too few shares to rest: taken at the target once the bid is there.
+        offer = exit_offer(shares, m.bid, m.tick, ZERO, price)
+        if isinstance(offer, Offer):
+            return Send(_order(m, now, Role.TARGET, *offer, immediate=True))
+    return None
 
 
 def _wants_stop(p: Position) -> bool:
-    return p.stop_loss_price is not None and p.phase in PROTECTED and p.sellable > 0
+    return p.stop_in_force is not None and p.phase in PROTECTED and p.sellable > 0
 
 
 def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
-    if not _wants_stop(p) or p.stop_loss_price is None or m.payout is not None:
+    price = stops.armed_price(p, m)
+    if not _wants_stop(p) or price is None or m.payout is not None:
         return
-    stops = p.live(Role.STOP)
-    if not stops:
+    live = p.live(Role.STOP)
+    if not live:
         if p.released_seq is None and p.may_send(Role.STOP, now):
-            yield Send(_order(m, now, Role.STOP, p.stop_loss_price, p.sellable))
+            yield Send(_order(m, now, Role.STOP, price, p.sellable))
         return
-    armed = stops[0]
+    armed = live[0]
     if armed.state in (OrderState.SENT, OrderState.WORKING) and (
-        armed.price != p.stop_loss_price or armed.shares != p.sellable
+        armed.price != price or armed.shares != p.sellable
     ):
-        yield MoveStop(armed.id, p.stop_loss_price, p.sellable)
+        yield MoveStop(armed.id, price, p.sellable)
 
 
 def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
@@ -324,20 +224,35 @@ def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
         return
     free = p.sellable - p.locked
     if p.phase in EXITS:
-        offer = _exit_offer(p, m, slip_ticks, free)
+        offer = offer_all(p, m, slip_ticks, free)
     elif p.phase is Phase.SELLING and p.sale is not None:
         offer = _sale_offer(p, m, free)
     else:
         return
-    if isinstance(offer, Offer) and not _entry_in_the_way(p, now):
+    if _entry_in_the_way(p, now):
+        return
+    if isinstance(offer, Offer):
         yield Send(_order(m, now, Role.EXIT, *offer, immediate=True))
+    elif p.phase is Phase.WAITING and p.terms.after_floor is AfterFloor.REST:
+        yield from _rest(p, m, now, floor_to(free, SIZE_STEP))
 
 
-def _exit_offer(
+def _rest(p: Position, m: Market, now: int, shares: Decimal) -> Iterator[Send]:
+    """An offer at the floor, where the bids there are lie below it."""
+    if p.floor_price > 0 and shares >= m.minimum_size:
+        price = targets.on_tick(p.floor_price, m.tick)
+        yield Send(_order(m, now, Role.EXIT, price, shares))
+
+
+def offer_all(
     p: Position, m: Market, slip_ticks: int, shares: Decimal | None = None
 ) -> Offer | Obstacle:
+    """The sale of everything, or of so many shares, that an exit can make now, or why it cannot."""
     slip = m.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
-    return exit_offer(p.sellable if shares is None else shares, m.bid, m.tick, slip, p.floor_price)
+    floor = p.floor_price
+    if p.terms.after_floor is AfterFloor.ANYTHING and m.bid is not None and m.bid < floor:
+        floor = ZERO
+    return exit_offer(p.sellable if shares is None else shares, m.bid, m.tick, slip, floor)
 
 
 def _sale_offer(p: Position, m: Market, free: Decimal) -> Offer | Obstacle:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from positions.rules import Obstacle, micro
+from positions.terms import Terms
 
 ZERO = Decimal(0)
 SECOND = 1_000_000_000
@@ -77,6 +78,8 @@ class EntryEnd(StrEnum):
     STOPPED = "stopped"
     FLATTENED = "flattened"
     MARKET_OVER = "market_over"
+    TIME_UP = "time_up"
+    TAKEN_OFF = "taken_off"
 
 
 class ExitReason(StrEnum):
@@ -86,7 +89,16 @@ class ExitReason(StrEnum):
     STOP = "stop"
     MANUAL = "manual"
     FLATTEN = "flatten"
+    TIME = "time"
     SETTLEMENT = "settlement"
+
+
+ENDED_BY = {
+    ExitReason.STOP: EntryEnd.STOPPED,
+    ExitReason.FLATTEN: EntryEnd.FLATTENED,
+    ExitReason.TIME: EntryEnd.TIME_UP,
+}
+"""Why a position that is being sold for this buys no more."""
 
 
 class SaleEnd(StrEnum):
@@ -158,6 +170,13 @@ class Backoff(Struct, frozen=True):
     until: int
 
 
+class Touch(Struct, frozen=True):
+    """Since when, and from which view of the book on, the price stands at the stop."""
+
+    time: int
+    quote_seq: int
+
+
 class Position(Struct, frozen=True):
     """One position: what was asked for, what was bought and sold, and what is live.
 
@@ -177,6 +196,11 @@ class Position(Struct, frozen=True):
     floor_price: Decimal = ZERO
     post_only: bool = False
     entry_expires_at: int | None = None
+    terms: Terms = Terms()
+    raised_stop: Decimal | None = None
+    touch: Touch | None = None
+    target_sold: Decimal = ZERO
+    was_taken_off: bool = False
     phase: Phase = Phase.ENTERING
     seq: int = 0
     updated_at: int = 0
@@ -211,6 +235,13 @@ class Position(Struct, frozen=True):
     def held(self) -> Decimal:
         """Shares bought and not yet sold, by our own ledger."""
         return self.bought - self.sold
+
+    @property
+    def stop_in_force(self) -> Decimal | None:
+        """The stop as asked for, or as high as it was raised since."""
+        if self.raised_stop is None or self.stop_loss_price is None:
+            return self.raised_stop or self.stop_loss_price
+        return max(self.raised_stop, self.stop_loss_price)
 
     @property
     def sellable(self) -> Decimal:

@@ -341,7 +341,10 @@ class Published:
         if times:
             shown = ", ".join(f"epoch_ns({n}) AS {n}" if n in times else n for n in names)
             relation = self._connection.execute(f"SELECT {shown} FROM ({sql})", list(values))
-        return [dict(zip(names, r, strict=True)) for r in relation.fetchall()]
+        rows = [dict(zip(names, r, strict=True)) for r in relation.fetchall()]
+        for row in rows if "terms" in names else ():
+            row["terms"] = msgspec.json.decode(row["terms"])
+        return rows
 
 
 def history(state: Path) -> Published:

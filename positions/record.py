@@ -12,6 +12,7 @@ import msgspec
 
 from positions.facts import AnyFact, FillReversed, Opened, OrderFilled, Settled
 from positions.position import (
+    PROTECTED,
     ZERO,
     ExitReason,
     Phase,
@@ -25,6 +26,7 @@ from positions.rules import micro, taker_fee
 
 _NANOS = 1_000_000_000
 _STATUS = {Phase.CLOSED: "closed", Phase.DUST: "closed", Phase.CANCELLED: "cancelled"}
+_SPANS = frozenset({"stop_confirm", "exit_before_end"})
 _BY_HAND = frozenset({ExitReason.MANUAL, ExitReason.FLATTEN})
 TIMES = frozenset(
     {
@@ -88,6 +90,7 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "max_bid_price": p.max_bid_price,
         "sell_price": p.sell_price,
         "stop_loss_price": p.stop_loss_price,
+        "stop_in_force": p.stop_in_force,
         "floor_price": p.floor_price,
         "entry_price": entry_price(p),
         "filled_at": p.filled_at,
@@ -101,10 +104,43 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "unrealized_pnl": unrealized_pnl(p, bid, fee_rate),
         "realized_pnl": micro(realized_pnl(p)),
         "fees": p.fees,
-        "waiting_for": None if p.stuck is None else p.stuck.value,
+        "waiting_for": _waiting_for(p),
+        "terms": told(msgspec.to_builtins(p.terms, builtin_types=(Decimal,))),
         "created_at": p.created_at,
         "updated_at": p.updated_at,
     }
+
+
+def _waiting_for(p: Position) -> str | None:
+    if p.phase in PROTECTED and p.touch is not None:
+        return "confirmation"
+    return None if p.stuck is None else p.stuck.value
+
+
+def told(terms: Mapping[str, Any]) -> dict[str, str]:
+    """The terms of a position as a person would ask for them."""
+    return {name: _term(name, value) for name, value in terms.items() if value is not None}
+
+
+def _term(name: str, value: Any) -> str:
+    match value:
+        case {"span": int(span)} | int(span) if name in _SPANS:
+            return f"{span // _NANOS}s"
+        case {"quotes": int(quotes)}:
+            return f"{quotes}quotes"
+        case {"value": percent}:
+            return f"{plain(Decimal(percent))}%"
+        case list() | tuple():
+            return " ".join(
+                f"{plain(Decimal(t['price']))}:{plain(Decimal(t['part']) * 100)}%" for t in value
+            )
+        case bool():
+            return str(value).lower()
+        case int() if name == "exit_at":
+            return iso(value)
+        case Decimal():
+            return plain(value)
+    return str(value)
 
 
 def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,10 +168,12 @@ def story(p: Position, fact: AnyFact) -> dict[str, Any]:
     told = Opened(time=fact.time, position=p) if isinstance(fact, Opened) else fact
     values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
+    if values.get("terms") is None:
+        values.pop("terms", None)
     if isinstance(inner, dict):
         values |= {name: value for name, value in inner.items() if name not in values}
     if isinstance(fact, OrderFilled) and fact.role is Role.EXIT and p.cause is ExitReason.STOP:
-        values["slippage"] = (p.stop_loss_price or ZERO) - fact.price
+        values["slippage"] = (p.stop_in_force or ZERO) - fact.price
     return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time")} | values
 
 

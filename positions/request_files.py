@@ -17,7 +17,8 @@ from uuid import UUID
 
 import msgspec
 
-from positions.commands import Command, Malformed, from_fields
+from positions.commands import Command, from_fields
+from positions.fields import Malformed
 
 
 class Request(NamedTuple):

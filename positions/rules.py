@@ -51,6 +51,17 @@ def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:
     return (shares * rate * price * (1 - price)).quantize(FEE_STEP, ROUND_HALF_EVEN)
 
 
+def break_even_price(paid: Decimal, rate: Decimal) -> Decimal:
+    """The price at which a share that cost `paid` is sold without a loss, the venue's fee counted.
+
+    Where r is the fee rate it solves p - r p (1-p) = paid; never above 1.
+    """
+    if rate == 0:
+        return paid
+    root = ((1 - rate) ** 2 + 4 * rate * paid).sqrt()
+    return min((root - 1 + rate) / (2 * rate), Decimal(1))
+
+
 def is_dust(shares: Decimal, tick: Decimal) -> bool:
     """Whether `shares` could not be sold at any price: worth under $1 at the highest tick."""
     return floor_to(shares, SIZE_STEP) * (1 - tick) < MINIMUM_AMOUNT

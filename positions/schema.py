@@ -49,7 +49,12 @@ _M002 = """
 CREATE TABLE account (
     kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id));
 """
-MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002}
+_M003 = """
+ALTER TABLE positions ADD COLUMN stop_in_force DECIMAL(9, 6);
+ALTER TABLE positions ADD COLUMN terms TEXT;
+UPDATE positions SET stop_in_force = stop_loss_price, terms = '{}';
+"""
+MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002, "m003_terms": _M003}
 """Applied in order, each in one transaction with its own record; never changed once shipped."""
 
 POSITION_COLUMNS = (
@@ -64,6 +69,7 @@ POSITION_COLUMNS = (
     "max_bid_price",
     "sell_price",
     "stop_loss_price",
+    "stop_in_force",
     "floor_price",
     "entry_price",
     "filled_at",
@@ -76,6 +82,7 @@ POSITION_COLUMNS = (
     "realized_pnl",
     "fees",
     "waiting_for",
+    "terms",
     "created_at",
     "updated_at",
     "body",

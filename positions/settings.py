@@ -16,8 +16,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from positions.checks import Limits
-from positions.commands import time
+from positions.fields import time
+from positions.gate import Action, Gate
 from positions.position import SECOND
+from positions.signals import PriceCross
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""
@@ -105,10 +107,9 @@ class BacktestSettings(Struct, frozen=True, forbid_unknown_fields=True, rename=_
     @property
     def latency_ns(self) -> int:
         """How long orders take to the venue, in nanoseconds."""
-        match = _LATENCY.fullmatch(self.latency)
-        if match is None:
-            raise ValueError(f"latency was {self.latency!r}, must be a span such as 250ms or 1s")
-        return int(match[1]) * (SECOND if match[2] == "s" else SECOND // 1000)
+        if match := _LATENCY.fullmatch(self.latency):
+            return int(match[1]) * (SECOND if match[2] == "s" else SECOND // 1000)
+        raise ValueError(f"latency was {self.latency!r}, must be a span such as 250ms or 1s")
 
 
 class RecordSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +183,32 @@ class ExitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"sale_seconds was {self.sale_seconds}, must be from 1 to 86400")
         if not 0 <= self.floor_price < 1:
             raise ValueError(f"floor_price was {self.floor_price}, must be from 0 to below 1")
+
+
+class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a market is asked before a position is opened; "off", "warn" or "refuse" each.
+
+    Parameters
+    ----------
+    depth
+        The bids at the stop or better would take less than the whole size.
+    spread
+        Ask less bid is wider than `spread_max`, in USDC per share.
+    end
+        The market ends within `end_minutes`.
+    """
+
+    depth: Action = Action.WARN
+    spread: Action = Action.WARN
+    spread_max: Decimal = Decimal("0.10")
+    end: Action = Action.WARN
+    end_minutes: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.spread_max < 1:
+            raise ValueError(f"spread_max was {self.spread_max}, must be above 0 and below 1")
+        if not 0 <= self.end_minutes <= 525_600:
+            raise ValueError(f"end_minutes was {self.end_minutes}, must be from 0 to 525600")
 
 
 class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -287,11 +314,16 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     account: AccountSettings = field(default_factory=AccountSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     exits: ExitSettings = field(default_factory=ExitSettings)
+    gate: GateSettings = field(default_factory=GateSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    signals: tuple[PriceCross, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode != "backtest" and not self.state.strip():
             raise ValueError("state was empty, must be a folder")
+        names = [signal.name for signal in self.signals]
+        if len(set(names)) < len(names):
+            raise ValueError(f"signals were {', '.join(names)}, must each have a name of its own")
 
     @property
     def state_dir(self) -> Path:
@@ -307,6 +339,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
             slip_ticks=self.exits.slip_ticks,
             sale_lasts=self.exits.sale_seconds * SECOND,
             floor_price=self.exits.floor_price,
+            gate=Gate(
+                depth=self.gate.depth,
+                spread=self.gate.spread,
+                spread_max=self.gate.spread_max,
+                end=self.gate.end,
+                end_within=self.gate.end_minutes * 60 * SECOND,
+            ),
             entry_lasts=ENTRY_LASTS if self.safety.dead_man == "entries" else None,
         )
 

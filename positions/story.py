@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from positions.record import plain
+from positions.record import plain, told
 
 _Event = Mapping[str, Any]
 
@@ -17,13 +17,19 @@ def _opened(e: _Event) -> str:
     return (
         f"opened: buy {_number(e['size'])} at {_number(e['max_bid_price'])} or less,"
         f" target {_number(e.get('sell_price'))}, stop {_number(e.get('stop_loss_price'))}"
+        f"{_terms(e)}"
     )
+
+
+def _terms(e: _Event) -> str:
+    """What else was asked for, as the fields' names and values."""
+    return "".join(f", {name} {value}" for name, value in told(e.get("terms") or {}).items())
 
 
 def _amended(e: _Event) -> str:
     return (
         f"amended: max bid {_number(e['max_bid_price'])}, target {_number(e['sell_price'])},"
-        f" stop {_number(e['stop_loss_price'])}"
+        f" stop {_number(e['stop_loss_price'])}{_terms(e)}"
     )
 
 
@@ -33,6 +39,8 @@ _ENTRY_ENDED = {
     "stop_reached": "the bid is at the stop: the unfilled entry is taken back",
     "target_reached": "the target is selling: nothing more is bought",
     "cancelled": "the entry is taken back",
+    "time_up": "time is up: nothing more is bought",
+    "taken_off": "the venue took the entry off its book: it is not sent again",
 }
 
 
@@ -60,6 +68,8 @@ def _triggered(e: _Event) -> str:
     seen = f"bid {_number(e['bid'])} ({_number(e['bid_size'])} shares)"
     if e["cause"] == "flatten":
         return f"flatten: everything is sold, {seen}"
+    if e["cause"] == "time":
+        return f"time is up: everything is sold, {seen}"
     return f"stop triggered: {seen}, stop {_number(e['stop_loss_price'])}"
 
 
@@ -136,6 +146,9 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "stop_released": lambda _: "the emulator reports the stop as triggered",
     "stop_dismissed": lambda e: f"the trigger was only passed through: bid {_number(e['bid'])}",
     "stop_moved": lambda e: f"stop moved: {_number(e['shares'])} at {_number(e['price'])}",
+    "stop_raised": lambda e: f"stop raised to {_number(e['price'])}: {_number(e['seen'])} was seen",
+    "stop_touched": lambda e: f"{_number(e['seen'])} is at the stop: it sells if that stays so",
+    "stop_recovered": lambda e: f"{_number(e['seen'])} is above the stop again",
     "settled": lambda e: (
         f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
     ),

@@ -14,7 +14,7 @@ from typing import Any
 from nautilus_trader.common.factories import OrderFactory
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.currencies import pUSD
-from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import QuoteTick, TradeTick
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, TimeInForce, TriggerType
 from nautilus_trader.model.events import (
     OrderAccepted,
@@ -99,6 +99,11 @@ def show_quote(m: Market, tick: QuoteTick) -> None:
         exact(tick.ask_size),
         tick.ts_event,
     )
+
+
+def show_trade(m: Market, tick: TradeTick) -> None:
+    """Take a trade's price over into the market's view."""
+    m.traded(exact(tick.price))
 
 
 def show_one_sided(m: Market, book: OneSidedBook) -> None:

@@ -8,13 +8,12 @@ seen, so a book that only passes through a low bid triggers nothing.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
 from nautilus_trader.config import StrategyConfig
-from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
+from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick, TradeTick
 from nautilus_trader.model.events import OrderEvent, OrderReleased
 from nautilus_trader.model.identifiers import (
     ClientId,
@@ -35,51 +34,24 @@ from positions.market import Market
 from positions.markets import market_name
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
+from positions.terms import Trigger
 from strategies import convert
+from strategies.ports import Finder, Journal
 from strategies.successor import SuccessorStrategy
-from venues.facts import FEEDS, VENUE_FACTS, WALLETS, FeedState, VenueFact, WalletView
+from venues.facts import (
+    DEPTHS,
+    FEEDS,
+    VENUE_FACTS,
+    WALLETS,
+    Depth,
+    FeedState,
+    VenueFact,
+    WalletView,
+)
 from venues.one_sided import OneSidedBook
 
 _FIRST_PRICES = 200
 """Looks, each after 50 ms, at whether a market that was found has shown its prices."""
-
-
-class Journal(Protocol):
-    """Where the strategy records what happens, before and after it acts."""
-
-    def together(self) -> AbstractContextManager[None]:
-        """What is recorded inside is on disk as a whole, or not at all."""
-
-    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Record a step; call back once it is on disk."""
-
-    def answer(self, answer: Answer) -> None:
-        """Record a reply and, once it is on disk, give it."""
-
-    def alarm(self, alarm: Alarm) -> None:
-        """Record an alarm, and tell it."""
-
-    def halted(self, halted: bool) -> None:
-        """Record whether new entries are off."""
-
-    def signed(self, order_id: str, venue_order_id: str) -> None:
-        """Record, at once, what the venue may soon know a sale by."""
-
-    def step_signed(self, step: Step) -> None:
-        """Record the step of a sale that `signed` noted."""
-
-
-class Finder(Protocol):
-    """Finds markets while the node runs, and makes them known to it."""
-
-    async def find(self, name: str) -> list[BinaryOption]:
-        """The outcomes of the market of a slug, condition id or address; none if there is none.
-
-        Raises
-        ------
-        RuntimeError
-            If the venue did not answer.
-        """
 
 
 def _next_pass(turn: Callable[[], None]) -> None:
@@ -157,6 +129,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._listen(CommandMessage, self._on_command)
         self.msgbus.subscribe(topic=VENUE_FACTS, handler=self._on_venue_fact)
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
+        self.msgbus.subscribe(topic=DEPTHS, handler=self._on_depth)
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
@@ -171,6 +144,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._markets[instrument.id] = market
         self.desk.list_market(market)
         self.subscribe_quote_ticks(instrument.id)
+        self.subscribe_trade_ticks(instrument.id)
         self.subscribe_instrument(instrument.id)
         self.subscribe_instrument_close(instrument.id)
 
@@ -189,6 +163,17 @@ class PositionManagerStrategy(SuccessorStrategy):
         market = self._markets[tick.instrument_id]
         convert.show_quote(market, tick)
         self._viewed(market)
+
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """Take over the price of the last trade."""
+        market = self._markets[tick.instrument_id]
+        convert.show_trade(market, tick)
+        self._watched(market, Trigger.LAST)
+
+    def _watched(self, market: Market, trigger: Trigger) -> None:
+        self.desk.watched(market.outcome_id, trigger)
+        if self.desk.has_work:
+            self._schedule()
 
     def _on_one_sided(self, book: OneSidedBook) -> None:
         market = self._markets.get(book.instrument_id)
@@ -243,6 +228,12 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.desk.balance_seen(outcome_id, balance, now)
         if self.desk.has_work:
             self._schedule()
+
+    def _on_depth(self, depth: Depth) -> None:
+        market = self._markets.get(depth.instrument_id)
+        if market is not None:
+            market.bids = depth.bids
+            self._watched(market, Trigger.SIZE)
 
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)

@@ -7,7 +7,6 @@ the venue are made known to Nautilus. All of it is booked before anything is sen
 import contextlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId
@@ -21,16 +20,14 @@ from positions.life import apply
 from positions.market import Market
 from positions.position import Order, Position
 from strategies import convert
-
-if TYPE_CHECKING:
-    from strategies.position_manager import Finder
+from strategies.ports import Finder
 
 
 class SuccessorStrategy(Strategy):
     """A strategy that takes over from the one of an earlier process."""
 
     desk: Desk
-    finder: "Finder | None"
+    finder: Finder | None
     _markets: dict[InstrumentId, Market]
 
     def _list(self, instrument: BinaryOption) -> None:

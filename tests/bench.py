@@ -20,15 +20,19 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import duckdb
 import pyarrow
 import pyarrow.parquet
 from msgspec.structs import replace
-from stage import LIMITS, Stage, filled, quote, submit
+from stage import LIMITS, Stage, filled, market, quote, submit
 from world import World
 
-from positions.desk import Desk, Step
+from positions.commands import from_fields
+from positions.desk import Act, Desk, Step
+from positions.facts import OrderFilled
+from positions.plan import Send
 from positions.position import EntryEnd, Phase, Role
 from positions.published import Copier, NodeRow
 from positions.spool import Spool, uuid7
@@ -420,6 +424,60 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
 
+KINDS: dict[str, dict[str, str]] = {
+    "plain": {},
+    "trailing": {"trail": "0.10"},
+    "confirmed": {"stop_confirm": "3s"},
+    "size-weighted": {"trigger": "size"},
+}
+
+
+def stops(count: int) -> None:
+    """What a quote costs the desk with so many positions of one market, by the kind of stop."""
+    print(f"cost per quote of the desk alone (µs), {count} positions, ratio to plain stops")
+    plain = 0.0
+    for kind, terms in KINDS.items():
+        rng = random.Random(1)
+        desk = _protected(count, terms)
+        (m,) = desk.markets.values()
+        for n in range(2_100):
+            if n <= 100:  # by then every trailing stop stands where it stays
+                begun = time.perf_counter()
+            bid = D(rng.randint(50, 53)) / 100
+            m.show(bid, D(100_000), bid + D("0.01"), D(rng.randint(1, 10)), n)
+            desk.viewed(m.outcome_id)
+            if desk.has_work:
+                desk.turn(n)
+        cost = (time.perf_counter() - begun) / 2_000
+        plain = plain or cost
+        print(f"  {kind:>13}: {cost * 1e6:7.1f}  x{cost / plain:.1f}")
+
+
+def _protected(count: int, terms: dict[str, str]) -> Desk:
+    """A desk whose positions are all bought."""
+    desk = Desk(replace(LIMITS, max_total_stake=D(10**9)), cash=D(10**9), strict=True)
+    desk.list_market(market())
+    for n in range(count):
+        fields = {"command": "submit", "id": str(UUID(int=n)), "market": "rain-in-london"}
+        asked = {"outcome": "Yes", "max_bid": "0.60", "size": "10", "stop": f"0.{20 + n % 25}"}
+        desk.command(from_fields(fields | asked | terms))
+    for act in [e for e in desk.turn(0) if isinstance(e, Act) and isinstance(e.intent, Send)]:
+        order = act.intent.order
+        filled = OrderFilled(
+            time=0,
+            order_id=order.id,
+            trade_id=order.id,
+            role=order.role,
+            price=order.price,
+            shares=order.shares,
+            fee=D(0),
+            liquidity="maker",
+        )
+        desk.fact(act.position.id, filled)
+    desk.turn(0)
+    return desk
+
+
 def main() -> None:
     """Run every part."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -427,6 +485,7 @@ def main() -> None:
     counts = [int(n) for n in parser.parse_args().positions.split(",")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        stops(1_000)
         commits(folder)
         starts(folder, [10, *counts])
         copies(folder)

@@ -1,6 +1,6 @@
 """Negates every condition of the money core, one at a time, and lists what no test notices.
 
-    python tests/mutants.py [MODULE ...]      by default plan, life, position, rules, recovery
+    python tests/mutants.py [MODULE ...]      by default the money core
 
 Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
 condition or operand of `and`/`or` negated. Survivors that are not explained below are printed with
@@ -18,16 +18,31 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("plan", "life", "position", "rules", "recovery")
+MODULES = (
+    "plan",
+    "judge",
+    "stops",
+    "targets",
+    "life",
+    "position",
+    "rules",
+    "recovery",
+)
 TESTS = (
     "test_scenarios.py",
+    "test_bracket.py",
     "test_told.py",
     "test_life.py",
     "test_rules.py",
     "test_recovery.py",
     "test_simulation.py",
 )
-EXPLAINED: dict[str, str] = {}
+EXPLAINED: dict[str, str] = {
+    "stops: 1": "a confirmation without a span has a number of quotes",
+    "stops: follows": "of nothing and the price itself the price is the higher one",
+    "stops: level": "of nothing and the price itself the price is the higher one",
+    "targets: ZERO": "a target before the last has a part",
+}
 """Conditions whose negation changes nothing that can be seen: "MODULE: CONDITION" -> why."""
 
 

@@ -104,6 +104,7 @@ def _text(position: Position, intent: object) -> str:
                 (Role.TARGET, True): "take",
                 (Role.STOP, False): "arm",
                 (Role.EXIT, True): "sell",
+                (Role.EXIT, False): "rest",
             }[o.role, o.immediate]
             extra = " post-only" if o.post_only else ""
             until = "" if o.expires_at is None else f" until +{(o.expires_at - START) // SECOND}s"
@@ -148,6 +149,7 @@ def quote(bid: str | None, ask: str | None, size: str = "1000") -> Cue:
             None if ask is None else D(ask),
             D(size),
             s.now,
+            (),
         )
         s.desk.viewed(TOKEN)
         return s.run()
@@ -305,6 +307,46 @@ def tick(value: str) -> Cue:
     def play(s: Stage) -> list[str]:
         s.market.tick = D(value)
         s.desk.market_changed(TOKEN)
+        return s.run()
+
+    return play
+
+
+def depth(*bids: tuple[str, str]) -> Cue:
+    """The book has these bids, best first, each a price and a size."""
+
+    def play(s: Stage) -> list[str]:
+        levels = tuple((D(price), D(size)) for price, size in bids)
+        s.market.show(*levels[0], levels[0][0] + D("0.01"), D(1000), s.now, levels)
+        s.desk.viewed(TOKEN)
+        return s.run()
+
+    return play
+
+
+def traded(price: str) -> Cue:
+    """The market's last trade."""
+
+    def play(s: Stage) -> list[str]:
+        s.market.traded(D(price))
+        s.desk.viewed(TOKEN)
+        return s.run()
+
+    return play
+
+
+def restarted() -> Cue:
+    """The node begins anew from its record; the emulator has forgotten the stop."""
+
+    def play(s: Stage) -> list[str]:
+        p, known = s.position, s.market
+        s.market = market(tick=known.tick, closes_at=known.closes_at)
+        s.desk = Desk(s.desk.limits, cash=D(1000), strict=True)
+        s.desk.list_market(s.market)
+        s.desk.load([p], halted=False)
+        for stop in p.live(Role.STOP):
+            closed = facts.OrderClosed(time=s.now, order_id=stop.id, end=OrderEnd.CANCELED)
+            s.desk.fact(ID, closed)
         return s.run()
 
     return play

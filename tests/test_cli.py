@@ -36,6 +36,11 @@ def test_every_command_has_an_example(name: str) -> None:
         (["--at", "noon"], "at was 'noon'"),
         (["--stake", "5"], "stake was 5, must not be given together with size"),
         (["--wait", "x"], "wait was 'x'"),
+        (["--target", "0.60", "--target", "0.70"], "must state a part such as 0.60:50%"),
+        (["--trail", "100%"], "trail was '100%', must be above 0% and below 100%"),
+        (["--stop-confirm", "3"], "stop_confirm was 3, must be a span such as 3s, or 5quotes"),
+        (["--trigger", "ask"], "trigger was 'ask', must be one of bid, size, last"),
+        (["--risk", "5"], "risk was 5, must not be given together with size"),
     ],
 )
 def test_bad_input_is_one_line_and_queues_nothing(
@@ -111,3 +116,21 @@ def test_the_default_state_comes_from_the_environment(
     monkeypatch.setenv("POLYBRACKET_STATE", str(tmp_path / "mine"))
     assert RUN.invoke(app, GOOD).exit_code == 0
     assert len(Spool(tmp_path / "mine").waiting()) == 1
+
+
+def test_the_further_terms_are_queued_as_they_are_asked_for(tmp_path: Path) -> None:
+    terms = ["--target", "0.60:50%", "--target", "0.70", "--trail", "5%", "--keep-if-stop-trades"]
+    done = RUN.invoke(app, [*GOOD, *terms, "--state", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "target 0.60:50% 0.70, stop none" in done.stdout
+    (file,) = Spool(tmp_path).waiting()
+    queued = json.loads(file.read_text())
+    assert queued["targets"] == ["0.60:50%", "0.70"]
+    assert (queued["trail"], queued["keep_if_stop_trades"]) == ("5%", True)
+
+
+def test_a_dry_run_needs_a_node(tmp_path: Path) -> None:
+    done = RUN.invoke(app, [*GOOD, "--dry-run", "--state", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "no node is running" in done.stderr
+    assert Spool(tmp_path).waiting() == []

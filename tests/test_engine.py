@@ -1,7 +1,7 @@
 """The most important scenarios through the real TradingNode, and what once stopped such nodes.
 
-All of them are played in one replay, each in a market of its own; a node that fell over in one would
-tell no story of the others.
+All of them are played in one replay, each in a market of its own; a node that fell over in one
+would tell no story of the others.
 """
 
 import json
@@ -19,6 +19,7 @@ import hostile
 import pyarrow
 import pyarrow.parquet
 import pytest
+from engine_scenarios import SCENARIOS, Quote, submit
 from typer.testing import CliRunner
 
 from positions.cli.main import app
@@ -28,85 +29,26 @@ from positions.spool import Spool, uuid7
 pytestmark = pytest.mark.xdist_group("engine")
 D = Decimal
 T0 = 1_776_000_000
-Quote = tuple[float, str | None, str | None, int]
-"""Seconds, bid, ask, and the size on both sides."""
-
-
-def submit(at: float, **fields: str) -> tuple[float, dict[str, str]]:
-    """100 at 0.55, target 0.70, stop 0.45, unless told otherwise."""
-    asked = {"max_bid": "0.55", "size": "100", "target": "0.70", "stop": "0.45"} | fields
-    return at, {"command": "submit"} | {k: v for k, v in asked.items() if v}
-
-
-def order(at: float, kind: str, **fields: str) -> tuple[float, dict[str, str]]:
-    """A later command about the scenario's position."""
-    return at, {"command": kind} | fields
-
-
-# fmt: off
-# name: (quotes, commands, phase, exit reason, [(role, shares, price) of each fill])
-SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[str, str, str]]]] = {
-    "bought in parts, sold at the target": (
-        [(0, "0.53", "0.55", 40), (2, "0.53", "0.55", 41), (3, "0.53", "0.55", 42), (4, "0.70", "0.72", 500)],
-        [submit(1)], "closed", "target",
-        [("entry", "40", "0.55"), ("entry", "41", "0.55"), ("entry", "19", "0.55"),
-         ("target", "40", "0.7"), ("target", "41", "0.7"), ("target", "19", "0.7")]),
-    "stopped out through a gap in a thin book": (
-        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 30), (3, "0.28", "0.33", 45), (4, "0.25", "0.30", 500)],
-        [submit(1)], "closed", "stop",
-        [("entry", "100", "0.55"), ("exit", "30", "0.3"), ("exit", "45", "0.28"), ("exit", "25", "0.25")]),
-    "a batch that only passes through a low bid": (
-        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 500), (2, "0.54", "0.56", 500), (5, "0.54", "0.57", 500)],
-        [submit(1)], "holding", None, [("entry", "100", "0.55")]),
-    "passed through, armed anew, and then stopped": (
-        [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 500), (2, "0.54", "0.56", 500), (3, "0.53", "0.56", 500),
-         (4, "0.44", "0.46", 500)],
-        [submit(1)], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.44")]),
-    "a vanished bid sells nothing; its return below the stop does": (
-        [(0, "0.53", "0.55", 500), (2, None, "0.55", 500), (4, "0.40", "0.55", 500)],
-        [submit(1)], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.4")]),
-    "a vanished bid that returns above the stop": (
-        [(0, "0.53", "0.55", 500), (2, None, "0.55", 500), (4, "0.50", "0.55", 500)],
-        [submit(1)], "holding", None, [("entry", "100", "0.55")]),
-    "the entry is taken back when the bid is at its stop": (
-        [(0, "0.53", "0.56", 500), (2, "0.45", "0.47", 0), (4, "0.60", "0.62", 500)],
-        [submit(1)], "cancelled", None, []),
-    "a stop amended through the bid acts at once": (
-        [(0, "0.53", "0.55", 500), (9, "0.53", "0.56", 500)],
-        [submit(1), order(3, "amend", stop="0.53")], "closed", "stop",
-        [("entry", "100", "0.55"), ("exit", "100", "0.53")]),
-    "a stop that is through the market when it is armed acts at once": (
-        [(0, "0.53", "0.56", 500), (2, "0.44", "0.55", 500), (9, "0.43", "0.56", 500)],
-        [submit(1)], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.44")]),
-    "cashed out by hand in two parts": (
-        [(0, "0.53", "0.55", 500), (9, "0.52", "0.56", 500)],
-        [submit(1), order(3, "sell", fraction="0.4"), order(5, "sell")], "closed", "manual",
-        [("entry", "100", "0.55"), ("exit", "40", "0.53"), ("exit", "60", "0.53")]),
-    "a cash-out that lapses is protected again": (
-        [(0, "0.53", "0.55", 500), (70, "0.53", "0.56", 500), (75, "0.44", "0.46", 500)],
-        [submit(1), order(3, "sell", min_price="0.60")], "closed", "stop",
-        [("entry", "100", "0.55"), ("exit", "100", "0.44")]),
-    "an entry expires by the market's time": (
-        [(0, "0.53", "0.56", 500), (90, "0.50", "0.55", 500)],
-        [submit(1, expires="60s")], "cancelled", None, []),
-    "not below the floor": (
-        [(0, "0.53", "0.55", 500), (2, "0.38", "0.40", 500), (5, "0.37", "0.40", 500)],
-        [submit(1, floor="0.40", target="")], "waiting", None, [("entry", "100", "0.55")]),
-    "not below the floor, and sold when the bid is back at it": (
-        [(0, "0.53", "0.55", 500), (2, "0.38", "0.40", 500), (5, "0.41", "0.43", 500)],
-        [submit(1, floor="0.40", target="")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.41")]),
-    "a target sold in part when the stop comes is not sold twice": (
-        [(0, "0.53", "0.55", 500), (2, "0.70", "0.72", 35), (3, "0.44", "0.46", 500)],
-        [submit(1)], "closed", "stop",
-        [("entry", "100", "0.55"), ("target", "35", "0.7"), ("exit", "65", "0.44")]),
-    "carried to its resolution": (
-        [(0, "0.53", "0.55", 500), (5, "0.60", "0.62", 500)],
-        [submit(1)], "closed", "settlement", [("entry", "100", "0.55"), ("settlement", "100", "1")]),
-}
-# fmt: on
 RESOLVED = {"carried to its resolution": "1"}
 BURST = 150
 HOSTILE = 10_000
+SIGNAL = """
+[[signals]]
+name = "rise"
+market = "{market}"
+outcome = "Yes"
+crosses = "up"
+level = 0.56
+positions_max = 5
+stake_max = 50
+pause_seconds = 1
+[signals.request]
+max_bid = 0.56
+stake = 20
+stop = 0.45
+"""
+SIGNALLED = 2
+"""Positions that the signal's caps allow it."""
 HERD = 10
 """Positions of one market whose stops one quote triggers."""
 
@@ -125,6 +67,7 @@ class Stage:
         self.spool = Spool(folder / "state")
         self.count = 0
         self.ids: dict[str, str] = {}
+        self.signals = ""
 
     def add(self, name: str, quotes: list[Quote], commands: list[Any]) -> None:
         number = len(self.markets) + 1
@@ -181,7 +124,7 @@ class Stage:
         (self.folder / "m.json").write_text(json.dumps(self.markets))
         (self.folder / "config.toml").write_text(
             'mode = "replay"\nstate = "x"\n[account]\ncash = 100000\n'
-            "[limits]\nmax_total_stake = 100000\n"
+            f"[limits]\nmax_total_stake = 100000\n{self.signals}"
         )
         self._run("catalog", "import", "q.parquet", "--markets", "m.json", "--catalog", "c")
         options = ["--config", "config.toml", "--catalog", "c", "--state", "state"]
@@ -229,6 +172,15 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Pu
         (4, "0.24", "0.27", 5000),
     ]
     stage.add("a herd of stops", crash, [submit(1, size="20", target="") for _ in range(HERD)])
+    rising: list[Quote] = [
+        (0, "0.53", "0.55", 500),
+        (2, "0.54", "0.56", 500),
+        (3, "0.53", "0.55", 500),
+        (4, "0.54", "0.56", 500),
+        (5, "0.60", "0.62", 500),
+    ]
+    stage.add("a signal", rising, [])
+    stage.signals = SIGNAL.format(market=stage.markets[-1]["slug"])
     with stage.play() as copy:
         yield stage, copy
 
@@ -259,11 +211,22 @@ def test_a_burst_of_entries_is_denied_by_nobody(played: tuple[Stage, Published])
 
 def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Published]) -> None:
     stage, copy = played
-    market = stage.markets[-1]["slug"]
+    market = stage.markets[-2]["slug"]
     rows = [r for r in copy.positions(everything=True) if r["market"] == market]
     assert [(r["status"], r["exit_reason"], r["held"]) for r in rows] == [
         ("closed", "stop", D(0))
     ] * HERD
+
+
+def test_an_actor_of_its_own_opens_positions_within_its_caps(
+    played: tuple[Stage, Published],
+) -> None:
+    stage, copy = played
+    rows = [r for r in copy.positions() if r["market"] == stage.markets[-1]["slug"]]
+    # Crossed at 2 s and at 4 s; 20 USDC at 0.56 buy 35.71 shares, at the ask of 0.56.
+    found = [(r["phase"], r["volume"], r["entry_price"]) for r in rows]
+    assert found == [("holding", D("35.71"), D("0.56"))] * SIGNALLED
+    assert all(stage.spool.read_reply(r["id"]) for r in rows)
 
 
 def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Published]) -> None:
@@ -316,7 +279,7 @@ def _printed(stage: Stage, *arguments: str) -> list[dict[str, Any]]:
 def test_the_json_of_every_position_keeps_its_names(played: tuple[Stage, Published]) -> None:
     stage, _ = played
     rows = _printed(stage, "positions", "--all")
-    assert len(rows) == len(SCENARIOS) + BURST + HERD
+    assert len(rows) == len(SCENARIOS) + BURST + HERD + SIGNALLED
     for row in rows:
         assert set(NAMES) <= set(row)
         assert all(isinstance(row[name], str) and D(row[name]) is not None for name in MONEY)
@@ -337,4 +300,4 @@ def test_the_json_of_a_story_is_whole(name: str, played: tuple[Stage, Published]
         if e["kind"] == "triggered":
             assert {"bid", "bid_size", "stop_loss_price"} <= set(e)
         if e["kind"] == "order_filled" and e["role"] == "exit" and row["exit_reason"] == "stop":
-            assert D(e["slippage"]) == D(row["stop_loss_price"]) - D(e["price"])
+            assert D(e["slippage"]) == D(row["stop_in_force"]) - D(e["price"])

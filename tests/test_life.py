@@ -108,6 +108,10 @@ POSITIONS: dict[Phase, list[Position]] = {
 }
 
 
+SEEN = {"bid": D("0.4"), "bid_size": D(5), "stop_loss_price": D("0.45")}
+CAUSES = (ExitReason.STOP, ExitReason.FLATTEN, ExitReason.TIME)
+
+
 def examples(kind: type[Fact]) -> list[Any]:
     """Some facts of a kind, for live and unknown orders, of every role and end."""
     orders = ["P-1", "P-2", "P-3", "P-4", "P-99"]
@@ -122,8 +126,7 @@ def examples(kind: type[Fact]) -> list[Any]:
         case "SaleEnded":
             return [kind(**t, command_id="C", reason=r, sold=D(1), left=D(1)) for r in SaleEnd]
         case "Triggered":
-            seen = {"bid": D("0.4"), "bid_size": D(5), "stop_loss_price": D("0.45")}
-            return [kind(**t, cause=c, **seen) for c in (ExitReason.STOP, ExitReason.FLATTEN)]
+            return [kind(**t, cause=c, **SEEN) for c in CAUSES]
         case "Stuck":
             return [kind(**t, obstacle=o, bid=None) for o in Obstacle]
         case "Unstuck" | "BidReturned" | "StopDismissed":
@@ -146,6 +149,9 @@ def examples(kind: type[Fact]) -> list[Any]:
             return [kind(**t, order_id=o, quote_seq=1) for o in orders]
         case "StopMoved":
             return [kind(**t, order_id=o, price=D("0.4"), shares=D(9)) for o in orders]
+        case "StopRaised" | "StopTouched" | "StopRecovered":
+            more = {"StopRaised": {"price": D("0.6")}, "StopTouched": {"quote_seq": 7}}
+            return [kind(**t, seen=D("0.65"), **more.get(kind.__name__, {}))]
         case "Settled":
             return [kind(**t, payout=D(1), shares=s) for s in (D(0), D("0.5"), D(30), D(100))]
         case "LeftAsDust":

@@ -146,7 +146,7 @@ SCENARIOS: dict[str, list[Any]] = {
         (CALM, []), (submit(), [BUY]), (filled(ENTRY, "30", "0.55"), ["offer 30 @0.70", "arm 30 @0.45"]),
         (filled(TARGET, "10", "0.70"), ["cancel entry", "move 20 @0.45"]), Phase.HOLDING],
     "a target off a coarser tick is rounded up": [
-        *held(), (tick("0.1"), []), (order("amend", sell_price="0.8"), ["cancel target"]),
+        *held(), (tick("0.1"), ["move 100 @0.4"]), (order("amend", sell_price="0.8"), ["cancel target"]),
         (ended(TARGET), ["offer 100 @0.8"]), Phase.HOLDING],
     "a rejected target is tried again and the stop stays": [
         *held(), (rejected(TARGET), []), (later(1), ["offer 100 @0.70"]), Phase.HOLDING],

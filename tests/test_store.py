@@ -1,7 +1,9 @@
 """The record: it gives back what was put in, and its events give the position again."""
 
+import json
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -11,8 +13,9 @@ from world import World
 from positions.commands import Reply, from_fields
 from positions.desk import Alarm
 from positions.position import Position
-from positions.schema import StoreError
+from positions.schema import MIGRATIONS, StoreError
 from positions.store import Store
+from positions.terms import Terms
 
 
 def opened(path: Path, failures: list[str] | None = None) -> Store:
@@ -130,3 +133,43 @@ def test_a_gap_in_the_events_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"event 2 .* is missing"):
         store.replay(world.steps[0].position.id)
     store.close()
+
+
+def test_a_record_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "p.duckdb"
+    body = {
+        "id": "P",
+        "market_id": "0xc0ffee",
+        "market": "rain",
+        "outcome_id": "1001",
+        "outcome": "Yes",
+        "size": "100",
+        "max_bid_price": "0.55",
+        "created_at": 1,
+        "stop_loss_price": "0.45",
+        "bought": "100",
+        "cost": "55",
+        "entry_ended": "complete",
+        "phase": "holding",
+    }
+    with duckdb.connect(str(path)) as old:
+        old.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY)")
+        for statement in MIGRATIONS["m001_initial"].split(";"):
+            if statement.strip():
+                old.execute(statement)
+        old.execute("INSERT INTO migrations VALUES ('m001_initial')")
+        old.execute(
+            """INSERT INTO positions (id, market_id, market, outcome_id, outcome, status, phase,
+                size, max_bid_price, stop_loss_price, floor_price, volume, held, realized_pnl, fees,
+                created_at, updated_at, body)
+            VALUES ('P', '0xc0ffee', 'rain', '1001', 'Yes', 'open', 'holding', 100, 0.55, 0.45, 0,
+                100, 100, 0, 0, make_timestamp_ns(1), make_timestamp_ns(1), ?)""",
+            [json.dumps(body)],
+        )
+    store = opened(path)
+    (p,) = store.open_positions()
+    assert (p.terms, p.stop_in_force, p.touch) == (Terms(), Decimal("0.45"), None)
+    found = store.cursor().execute("SELECT stop_in_force, terms FROM positions").fetchall()
+    assert found == [(Decimal("0.45"), "{}")]
+    store.close()
+    assert opened(path).open_positions() == [p]

@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
+from whims import some_depth, some_terms
 
-from positions import facts, life
+from positions import facts, life, stops
 from positions.commands import Command, from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
 from positions.facts import AnyFact
@@ -22,6 +23,7 @@ from positions.position import (
     OVER,
     PROTECTED,
     SECOND,
+    ExitReason,
     Order,
     OrderEnd,
     Phase,
@@ -49,7 +51,8 @@ class World:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.now = START
-        self.market = market(tick=self.rng.choice((CENT, CENT, D("0.001"))))
+        tick = self.rng.choice((CENT, CENT, D("0.001")))
+        self.market = market(tick=tick, closes_at=START + 600 * SECOND)
         lasts = self.rng.choice((None, None, 60 * SECOND))
         self.desk = Desk(replace(LIMITS, entry_lasts=lasts), cash=D(1000), strict=True)
         self.desk.list_market(self.market)
@@ -83,6 +86,10 @@ class World:
             self.quote()
         if self.rng.random() < 0.04:
             self.command()
+        if self.rng.random() < 0.03:
+            self.take_off()
+        if self.rng.random() < 0.01:
+            self.restart()
         if self.rng.random() < 0.03:
             self.desk.feed_changed(TOKEN, self.rng.choice(("", "silent")), self.now)
         self.turn()
@@ -145,6 +152,8 @@ class World:
                 self.steps.append(effect)
                 before = self.retold.get(p.id)
                 self.retold[p.id] = life.apply(before, fact)
+                if before is not None:
+                    self.check_stop(before, fact)
                 if before is not None and before.phase is not p.phase:
                     assert type(fact) in LIFE[before.phase, p.phase]
             case Answer(_, reply):
@@ -257,12 +266,34 @@ class World:
             fields["sell_price"] = str(target)
         if self.rng.random() < 0.9:
             fields["stop_loss_price"] = str(stop)
-        if self.rng.random() < 0.2:
-            fields["floor_price"] = str(max(stop - CENT * 10, CENT))
+        if self.rng.random() < 0.4:
+            fields["floor_price"] = str(max(stop - CENT * self.rng.randint(0, 10), CENT))
         if self.rng.random() < 0.2:
             fields["expires"] = self.rng.choice(("10s", "2m"))
+        fields |= some_terms(self.rng, fields, max_bid, stop)
         self.deliver(from_fields(fields))
         self.turn()
+
+    def take_off(self) -> None:
+        """The venue takes an order off its book, unasked."""
+        live = [o.id for p in self.desk.positions.values() for o in p.orders if o.id in self.roles]
+        if live:
+            events = self.venue.cancel(self.rng.choice(live), self.now)
+            self.venue_says([e for e in events if isinstance(e, matching.Canceled)])
+
+    def restart(self) -> None:
+        """The node begins anew from its record; the emulator has forgotten its stops."""
+        known = self.desk
+        self.market.seq = 0
+        self.market.bid = self.market.ask = self.market.last = None
+        self.desk = Desk(known.limits, cash=known.cash, strict=True)
+        self.desk.list_market(self.market)
+        self.desk.load(known.positions.values(), halted=known.halted)
+        self.stops.clear()
+        for p in known.positions.values():
+            for o in p.live(Role.STOP):
+                end = facts.OrderClosed(time=self.now, order_id=o.id, end=OrderEnd.CANCELED)
+                self.post(p.id, end)
 
     def quote(self) -> None:
         self.price += self.rng.choice((-6, -2, -1, -1, 0, 0, 1, 1, 2, 6))
@@ -273,7 +304,11 @@ class World:
         no_bid, no_ask = self.rng.random() < 0.05, self.rng.random() < 0.05
         shown = (None if no_bid else bid, sizes[0], None if no_ask else ask, sizes[1])
         self.venue_says(self.venue.quote(TOKEN, *shown, self.now))
-        self.market.show(*shown, self.now)
+        self.market.show(
+            *shown, self.now, some_depth(self.rng, bid, sizes[0]) if not no_bid else ()
+        )
+        if self.rng.random() < 0.3:
+            self.market.traded(bid + self.market.tick * self.rng.randint(-2, 2))
         self.desk.viewed(TOKEN)
         if not no_bid:
             for order_id, (position_id, trigger) in list(self.stops.items()):
@@ -300,6 +335,9 @@ class World:
                 {"command": "amend", "sell_price": near},
                 {"command": "amend", "max_bid_price": near},
                 {"command": "amend", "stop_loss_price": "none"},
+                {"command": "amend", "trail": self.rng.choice(("0.02", "none"))},
+                {"command": "amend", "targets": [f"{near}:50%", "0.99"]},
+                {"command": "amend", "stop_confirm": self.rng.choice(("5s", "none"))},
                 {"command": "halt"},
                 {"command": "resume"},
                 {"command": "flatten"},
@@ -321,16 +359,37 @@ class World:
             assert p.locked <= p.held or self.mail, "offered more than held"
             assert len(p.live(Role.STOP)) <= 1
             assert sum(o.immediate for o in p.orders) <= 1
-            if p.held > 0 and p.stop_loss_price is not None and self.market.payout is None:
+            if p.held > 0 and p.stop_in_force is not None and self.market.payout is None:
                 self.check_protected(p)
             assert self.retold.get(p.id) == p, "the story gives another position"
+
+    def check_stop(self, before: Position, fact: AnyFact) -> None:
+        """A stop is raised and never falls by itself; it sells once it is sure."""
+        m = self.market
+        if isinstance(fact, facts.StopRaised):
+            assert fact.price < fact.seen, "raised through the price"
+            assert before.stop_in_force is None or fact.price > before.stop_in_force
+        elif isinstance(fact, facts.Triggered) and fact.cause is ExitReason.STOP:
+            confirm, touch = before.terms.stop_confirm, before.touch
+            if confirm is None or m.through(before.terms.stop_hard):
+                return
+            assert touch is not None, "sold without a touch of the stop"
+            if confirm.span is not None:
+                assert fact.time >= touch.time + confirm.span, "sold before its time"
+            else:
+                assert m.seq - touch.quote_seq + 1 >= (confirm.quotes or 0)
 
     def check_protected(self, p: Position) -> None:
         """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
         if p.phase in EXITS or p.phase is Phase.DUST:
             return
         assert p.phase in PROTECTED, p.phase
-        assert not self.market.through(p.stop_loss_price), "through the stop and nothing is done"
+        at_stop = stops.is_reached(p, self.market)
+        assert not at_stop or p.touch is not None, "at the stop and nothing is done"
+        assert not stops.is_certain(p, self.market, self.now), (
+            "sure of the stop and nothing is done"
+        )
+        assert not stops.is_time_up(p, self.market, self.now), "its time is up"
         armed = bool(p.live(Role.STOP))
         excused = p.released_seq is not None or Role.STOP in p.backoffs
         assert armed or excused, "held without a stop"

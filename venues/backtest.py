@@ -13,6 +13,7 @@ from typing import Any
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.node import BacktestNode
 from nautilus_trader.core.data import Data
+from nautilus_trader.data.messages import RequestTradeTicks
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.data import CustomData, DataType
 
@@ -98,6 +99,9 @@ class BacktestDataClient(ReplayDataClient):
         for instrument in self._instruments:
             self._cache.add_instrument(instrument)
         self._msgbus.subscribe(topic=f"data.{_MOMENT.topic}", handler=self._on_moment)
+
+    def request_trade_ticks(self, request: RequestTradeTicks) -> None:
+        """Ignore it: a backtest's engine asks for a subscription's data, which come by moments."""
 
     def _on_moment(self, moment: Moment) -> None:
         self._passes.moment(partial(self._publish_all, moment.data))

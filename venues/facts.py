@@ -17,6 +17,8 @@ VENUE_FACTS = "venue.facts"
 """The topic that `VenueFact`s are published on."""
 FEEDS = "venue.feeds"
 """The topic that `FeedState`s are published on."""
+DEPTHS = "venue.depths"
+"""The topic that `Depth`s are published on."""
 WALLETS = "venue.wallet"
 """The topic that `WalletView`s are published on."""
 
@@ -33,6 +35,13 @@ class FeedState(Struct, frozen=True):
 
     instrument_id: InstrumentId
     problem: str
+
+
+class Depth(Struct, frozen=True):
+    """An outcome's bids, best first: price and size."""
+
+    instrument_id: InstrumentId
+    bids: tuple[tuple[Decimal, Decimal], ...]
 
 
 class WalletView(Struct, frozen=True):

@@ -25,7 +25,7 @@ from positions.settings import Settings
 from positions.store import Store
 from positions.wallet import Wallet
 from recordings.catalog import Recording
-from strategies.position_manager import Finder
+from strategies.ports import Finder
 from venues.account import Account
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from positions import backup
-from positions.cli import recording, requests, research, setup, views
+from positions.cli import apply, recording, requests, research, setup, views
 from positions.cli.options import DEFAULT_CONFIG, State, state_dir
 from positions.cli.output import fail
 from positions.locks import AlreadyRunning
@@ -29,6 +29,7 @@ views.register(app)
 setup.register(app)
 research.register(app)
 recording.register(app)
+apply.register(app)
 
 
 @app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")

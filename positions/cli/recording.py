@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from positions.cli.output import fail
-from positions.commands import Malformed, duration, time
+from positions.fields import Malformed, duration, time
 from positions.settings import SettingsError, load
 
 DEFAULT_CONFIG = Path("config/paper.toml")

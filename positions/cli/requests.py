@@ -1,36 +1,33 @@
 """Commands that ask something of the node: they are checked here, queued, and answered by it."""
 
-import json
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from positions import request_files
 from positions.cli.options import Json, State, Wait, state_dir
 from positions.cli.output import fail, short
-from positions.commands import (
-    ACCEPTED,
-    Command,
-    Malformed,
-    Percent,
-    Reply,
-    Submit,
-    decode_reply,
-    duration,
-    from_fields,
-)
+from positions.cli.sending import send
+from positions.cli.terms import with_terms
 from positions.locks import holder
 from positions.published import NotPublished, Published
 from positions.request_files import UnreadableRequests
-from positions.spool import Spool, uuid7
 
-_POLL = 0.05
+_DRY_RUN_WAIT = "10s"
+Market = Annotated[
+    str | None, typer.Argument(help="A slug, a condition id or a polymarket.com address.")
+]
+Outcome = Annotated[str | None, typer.Argument(help="A name such as Yes, or a token id.")]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(help="Sell at this price, or +20%; several with parts: 0.60:50%."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what would be sent, won and lost.")
+]
+File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
 PositionId = Annotated[str, typer.Argument(metavar="ID", help="The position; its end is enough.")]
 
 
@@ -53,25 +50,23 @@ _SUBMIT = (
 )
 
 
+@with_terms
 def submit(
-    market: Annotated[
-        str | None, typer.Argument(help="A slug, a condition id or a polymarket.com address.")
-    ] = None,
-    outcome: Annotated[
-        str | None, typer.Argument(help="A name such as Yes, or a token id.")
-    ] = None,
+    terms: dict[str, Any],
+    market: Market = None,
+    outcome: Outcome = None,
     max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
     size: Annotated[str | None, typer.Option(help="Shares to buy.")] = None,
     stake: Annotated[str | None, typer.Option(help="USDC to spend instead.")] = None,
-    target: Annotated[str | None, typer.Option(help="Sell at this price, or +20%.")] = None,
+    risk: Annotated[str | None, typer.Option(help="Or USDC that the stop may lose.")] = None,
+    target: Targets = None,
     stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
     floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
     post_only: Annotated[bool, typer.Option("--post-only", help="Never take liquidity.")] = False,
     expires: Annotated[str | None, typer.Option(help="Take the unfilled entry back: 2h.")] = None,
+    dry_run: DryRun = False,
     at: Annotated[str | None, typer.Option(help="Act at this market time (ISO 8601).")] = None,
-    file: Annotated[
-        Path | None, typer.Option(help="Many at once: JSON lines, TOML, or CSV with a header.")
-    ] = None,
+    file: File = None,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
@@ -83,20 +78,33 @@ def submit(
         "max_bid_price": max_bid,
         "size": size,
         "stake": stake,
-        "sell_price": target,
+        "risk": risk,
         "stop_loss_price": stop,
         "floor_price": floor,
         "post_only": post_only or None,
         "expires": expires,
         "at": at,
+        "dry_run": dry_run or None,
     }
     given = {name: value for name, value in asked.items() if value is not None}
+    given |= _target(target) | terms
+    if dry_run and holder(state_dir(state)) is None:
+        fail("no node is running; a dry run is answered by the node, with its limits and prices")
     if file is None:
-        _send([{"command": "submit", **given}], wait, state, as_json=as_json)
+        wait = wait or (_DRY_RUN_WAIT if dry_run else None)
+        send([{"command": "submit", **given}], wait, state, as_json=as_json)
     elif given:
         fail(f"{next(iter(given))} must not be given together with --file", 2)
     else:
-        _send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
+        send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
+
+
+def _target(asked: list[str] | None) -> dict[str, Any]:
+    """One price as such, several or parts as a list."""
+    if not asked:
+        return {}
+    one = len(asked) == 1 and ":" not in asked[0]
+    return {"sell_price": asked[0]} if one else {"targets": asked}
 
 
 def sell(
@@ -120,33 +128,37 @@ def cancel(
     _about("cancel", position, {}, wait, state, as_json=as_json)
 
 
+@with_terms
 def amend(
+    terms: dict[str, Any],
     position: PositionId,
     max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
-    target: Annotated[str | None, typer.Option(help="A price, or none.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="A price, several with parts, or none.")
+    ] = None,
     stop: Annotated[str | None, typer.Option(help="A price, or none.")] = None,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Change max bid, target or stop. `none` removes a target or a stop."""
-    fields = {"max_bid_price": max_bid, "sell_price": target, "stop_loss_price": stop}
+    """Change max bid, targets, stop or other terms. `none` removes what was asked."""
+    fields = {"max_bid_price": max_bid, "stop_loss_price": stop} | _target(target) | terms
     _about("amend", position, fields, wait, state, as_json=as_json)
 
 
 def halt(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
     """Let no new entries in. Resting ones are taken off the book; targets and stops stay."""
-    _send([{"command": "halt"}], wait, state, as_json=as_json)
+    send([{"command": "halt"}], wait, state, as_json=as_json)
 
 
 def resume(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
     """Let entries in again."""
-    _send([{"command": "resume"}], wait, state, as_json=as_json)
+    send([{"command": "resume"}], wait, state, as_json=as_json)
 
 
 def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
     """Halt, take all entries back, and sell all that is held."""
-    _send([{"command": "flatten"}], wait, state, as_json=as_json)
+    send([{"command": "flatten"}], wait, state, as_json=as_json)
 
 
 def resolve(state: Path, part: str) -> str:
@@ -177,7 +189,7 @@ def _about(
 ) -> None:
     named = {name: value for name, value in fields.items() if value is not None}
     position_id = resolve(state_dir(state), position)
-    _send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
+    send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
 
 
 def _from_file(path: Path) -> Iterator[dict[str, Any]]:
@@ -185,100 +197,3 @@ def _from_file(path: Path) -> Iterator[dict[str, Any]]:
         yield from request_files.read(path)
     except UnreadableRequests as e:
         fail(str(e), 2)
-
-
-def _send(
-    requests: list[dict[str, Any]],
-    wait: str | None,
-    state: Path | None,
-    *,
-    as_json: bool,
-    file: Path | None = None,
-) -> None:
-    """Check all, then queue all: a file with one bad line queues nothing."""
-    folder = state_dir(state)
-    try:
-        seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
-    except Malformed as e:
-        fail(str(e), 2)
-    now = datetime.fromtimestamp(time.time(), UTC).isoformat()
-    checked: list[tuple[dict[str, Any], Command]] = []
-    errors = []
-    for number, request in enumerate(requests, start=1):
-        try:
-            fields = {"created_at": now, "id": uuid7(), **request}
-            checked.append((fields, from_fields(fields)))
-        except Malformed as e:
-            errors.append(f"{file}: entry {number}: {e}" if file else str(e))
-    if errors:
-        fail("\npolybracket: ".join(errors), 2)
-    if not checked:
-        fail(f"{file}: holds no request", 2)
-    try:
-        spool = Spool(folder)
-        for fields, command in checked:
-            spool.put(msgspec.json.encode(fields), command.id)
-    except FileExistsError as e:
-        fail(f"id was {Path(str(e.filename2)).stem}, is queued already", 1)
-    except OSError as e:
-        fail(f"{folder}: cannot be written: {e.strerror}")
-    running = holder(folder) is not None
-    for _, command in checked:
-        line = f"queued {command.id}  {_words(command)}"
-        if not running:
-            line += "; no node is running: it is acted on at the next start"
-        typer.echo(line, err=as_json)
-    if seconds:
-        _await([command for _, command in checked], spool, seconds, as_json=as_json)
-    elif as_json:
-        for _, command in checked:
-            print(json.dumps({"id": command.id, "status": "queued"}))
-
-
-def _words(c: Command) -> str:
-    if not isinstance(c, Submit):
-        about = getattr(c, "position_id", "")
-        return f"{type(c).__name__.lower()} {short(about)}".rstrip()
-    much = (
-        f"{c.size} shares of" if c.size else f"{c.stake} USDC of" if c.stake else "default stake of"
-    )
-    target, stop = _level(c.sell_price), _level(c.stop_loss_price)
-    limits = f"at {c.max_bid_price} or less, target {target}, stop {stop}"
-    return f"buy {much} {c.market} {c.outcome} {limits}"
-
-
-def _level(value: Decimal | Percent | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value.value}%" if isinstance(value, Percent) else str(value)
-
-
-def _await(commands: list[Command], spool: Spool, seconds: float, *, as_json: bool) -> None:
-    until = time.monotonic() + seconds
-    refused = unanswered = 0
-    for command in commands:
-        reply = _reply(command.id, spool, until)
-        if reply is None:
-            unanswered += 1
-            typer.echo(f"{command.id}: no answer yet; it stays queued", err=True)
-            continue
-        refused += reply.status != ACCEPTED
-        if as_json:
-            print(msgspec.json.encode(reply).decode())
-        else:
-            typer.echo(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
-    if refused or unanswered:
-        raise typer.Exit(1)
-
-
-def _reply(command_id: str, spool: Spool, until: float) -> Reply | None:
-    reply = None
-    while True:
-        content = spool.read_reply(command_id)
-        if content is not None:
-            reply = decode_reply(content)
-            if reply.done:
-                return reply
-        if time.monotonic() >= until:
-            return reply
-        time.sleep(_POLL)

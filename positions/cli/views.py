@@ -106,7 +106,8 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     if as_json:
         print_json([row | {"fills": fills, "events": story}])
         return
-    for name, value in to_json(row).items():
+    terms = row.pop("terms")
+    for name, value in to_json(row | terms).items():
         if value is not None:
             typer.echo(f"{name:>16}  {value}")
     typer.echo("")

@@ -46,11 +46,13 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
 
-from venues.facts import FEEDS, FeedState
+from venues.facts import DEPTHS, FEEDS, Depth, FeedState
 from venues.one_sided import OneSidedBook
 from venues.polymarket import wire
 from venues.polymarket.wire import Unreadable
 
+_LEVELS_MAX = 20
+"""Bids of a book that are told."""
 _BOOKS_MAX = 100
 """Books asked for at once."""
 _RECONNECT_AFTER = 5
@@ -210,6 +212,7 @@ class HardenedDataClient(PolymarketDataClient):
     def _show(self, instrument: BinaryOption, ts_event: int) -> None:
         """Tell the book's best prices, if they changed."""
         book = self._local_books[instrument.id]
+        self._msgbus.publish(DEPTHS, Depth(instrument.id, best_bids(book)))
         bid, ask = book.best_bid_price(), book.best_ask_price()
         view = (bid, book.best_bid_size(), ask, book.best_ask_size())
         if self._views.get(instrument.id) == view:
@@ -390,6 +393,14 @@ class HardenedDataClient(PolymarketDataClient):
         price = Price.from_str(f"{payout:f}")
         kind = InstrumentCloseType.CONTRACT_EXPIRED
         self._handle_data(InstrumentClose(instrument.id, price, kind, now, now))
+
+
+def best_bids(book: OrderBook) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Price and size of the best bids, best first."""
+    return tuple(
+        (level.price.as_decimal(), sum((o.size.as_decimal() for o in level.orders()), Decimal(0)))
+        for level in book.bids()[:_LEVELS_MAX]
+    )
 
 
 def _deltas(

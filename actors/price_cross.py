@@ -1,0 +1,68 @@
+"""An Actor that opens positions by a signal of its own, under caps of its own.
+
+It shares nothing with the strategy but the message bus: its requests are commands like any other,
+checked, recorded and answered in the same way. Copy it to begin a signal of your own.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.config import ActorConfig
+from nautilus_trader.model.data import DataType, QuoteTick
+from nautilus_trader.model.identifiers import Venue
+
+from actors.messages import CommandMessage
+from positions.markets import market_name
+from positions.signals import PriceCross, Watcher
+from strategies import convert
+
+
+class PriceCrossActor(Actor):
+    """Watches one outcome and asks for a position when its ask crosses a level.
+
+    Parameters
+    ----------
+    signal
+        What to watch, what to ask for, and the caps.
+    is_known
+        Whether a command of this id was acted on in an earlier run.
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(
+        self, signal: PriceCross, is_known: Callable[[str], bool], clock: Clock | None = None
+    ) -> None:
+        super().__init__(ActorConfig(component_id=f"PriceCross-{signal.name}"))
+        self._watcher = Watcher(signal, is_known)
+        self._given_clock = clock
+
+    def register_base(
+        self, portfolio: object, msgbus: MessageBus, cache: object, clock: Clock
+    ) -> None:
+        """Register with the trader, on the given clock."""
+        super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
+
+    def on_start(self) -> None:
+        """Watch the outcome that the signal names."""
+        signal = self._watcher.signal
+        for instrument in self.cache.instruments(venue=Venue("POLYMARKET")):
+            m = convert.market(instrument)
+            named = market_name(signal.market) in (m.market_id, m.slug)
+            if named and signal.outcome in (m.outcome_id, m.outcome):
+                self.subscribe_quote_ticks(instrument.id)
+                return
+        self.log.error(f"{signal.name}: {signal.market} {signal.outcome} is no market known here")
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        """Show the watcher a view of the book and send what is due."""
+        now = self.clock.timestamp_ns()
+        fields = self._watcher.see(tick.ask_price.as_decimal(), now)
+        if fields is not None:
+            content = msgspec.json.encode(fields).decode()
+            due = CommandMessage(
+                command_id=fields["id"], content=content, ts_event=now, ts_init=now
+            )
+            self.publish_data(DataType(CommandMessage), due)

@@ -1,0 +1,50 @@
+"""A node without Nautilus: the desk, the record and its copy, fed from the queue of a folder."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from stage import LIMITS, START, market
+
+from positions.commands import decode, encode_reply
+from positions.desk import Answer, Desk, Step
+from positions.published import Copier, NodeRow
+from positions.spool import Spool
+from positions.store import Store
+
+D = Decimal
+
+
+class Node:
+    """Acts on what is queued when it is told to work."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = folder / "state"
+        self.spool = Spool(self.state)
+        self.desk = Desk(LIMITS, cash=D(1000), strict=True)
+        self.desk.list_market(market())
+        self.store = Store(self.state / "positions.duckdb", lambda f: f(), lambda _: None)
+        about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
+        self.copier = Copier(
+            self.state, self.store.cursor, self.desk, lambda: D(0), lambda: 0, about, list
+        )
+
+    def work(self) -> int:
+        """Act on what is queued and publish; how many commands there were."""
+        files = self.spool.waiting()
+        for path in files:
+            self.desk.command(decode(self.spool.read(path), path.stem))
+            self.spool.finish(path)
+        for effect in self.desk.turn(START):
+            if isinstance(effect, Step):
+                self.store.step(effect)
+            elif isinstance(effect, Answer):
+                self.spool.reply(effect.reply.id, encode_reply(effect.reply))
+        self.store.flush()
+        self.copier.publish_last()
+        return len(files)
+
+    def show(self, bid: Decimal, ask: Decimal) -> None:
+        """The book's best prices are now these."""
+        (m,) = self.desk.markets.values()
+        m.show(bid, D(1000), ask, D(1000), START)
+        self.desk.viewed(m.outcome_id)

@@ -1,0 +1,149 @@
+"""Declared positions: what differs is shown and done, and applying again changes nothing."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from small_node import Node
+from stage import START
+from typer.testing import CliRunner
+
+from positions.cli.main import app
+from positions.facts import OrderClosed
+from positions.position import OrderEnd
+from positions.published import Published
+
+RUN = CliRunner()
+D = Decimal
+RAIN = """
+[[position]]
+name = "rain"
+market = "rain-in-london"
+outcome = "Yes"
+max_bid = 0.55
+size = 100
+target = ["0.60:50%", "0.70"]
+stop = "10%"
+"""
+DRY = """
+[[position]]
+name = "dry"
+market = "rain-in-london"
+outcome = "Yes"
+max_bid = "0.50"
+size = 10
+"""
+
+
+class Applied(Node):
+    """A node, and a file that is applied to it."""
+
+    def apply(self, text: str, *options: str) -> Result:
+        file = self.state.parent / "positions.toml"
+        file.write_text(text)
+        return RUN.invoke(app, ["apply", str(file), "--state", str(self.state), *options])
+
+    def row(self) -> dict[str, object]:
+        with Published(self.state) as copy:
+            (row,) = copy.positions()
+            return row
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Applied]:
+    made = Applied(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_a_dry_run_queues_nothing(node: Applied) -> None:
+    done = node.apply(RAIN, "--dry-run")
+    assert (done.exit_code, done.stdout) == (0, "rain: would open it\n")
+    assert node.work() == 0
+
+
+def test_applying_twice_changes_nothing_queued_or_open(node: Applied) -> None:
+    assert "rain: open it" in node.apply(RAIN + DRY).stdout
+    again = node.apply(RAIN + DRY)
+    assert again.stdout == "rain: is queued already\ndry: is queued already\n"
+    assert node.work() == 2
+    assert node.apply(RAIN + DRY).stdout == "rain: is as declared\ndry: is as declared\n"
+    assert node.work() == 0
+
+
+# fmt: off
+CHANGES: dict[str, tuple[tuple[str, str], str, dict[str, object]]] = {
+    "another stop": (('stop = "10%"', 'stop = 0.47'), "stop_loss_price 0.49 -> 0.47", {"stop_loss_price": D("0.47")}),
+    "no stop": (('stop = "10%"', ''), "stop_loss_price 0.49 -> none", {"stop_loss_price": None}),
+    "another max bid": (("max_bid = 0.55", "max_bid = 0.54"), "max_bid_price 0.55 -> 0.54", {"max_bid_price": D("0.54")}),
+    "one target": (('["0.60:50%", "0.70"]', '"0.65"'), "targets 0.6:50% -> none", {"sell_price": D("0.65"), "terms": {}}),
+    "another last target": (('"0.70"]', '"0.80"]'), "sell_price 0.7 -> 0.8", {"sell_price": D("0.80"), "terms": {"targets": "0.6:50%"}}),
+    "no target": (('target = ["0.60:50%", "0.70"]', ''), "targets 0.6:50% -> none", {"sell_price": None, "terms": {}}),
+    "a trail": (('stop = "10%"', 'stop = "10%"\ntrail = 0.05'), "trail none -> 0.05", {"terms": {"targets": "0.6:50%", "trail": "0.05"}}),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_differs_is_amended_once(node: Applied, name: str) -> None:
+    (old, new), said, expected = CHANGES[name]
+    node.apply(RAIN)
+    node.work()
+    changed = RAIN.replace(old, new)
+    assert said in node.apply(changed).stdout
+    assert node.work() == 1
+    row = node.row()
+    assert {field: row[field] for field in expected} == expected
+    assert node.apply(changed).stdout == "rain: is as declared\n"
+
+
+def test_what_cannot_be_changed_is_said_and_left(node: Applied) -> None:
+    node.apply(RAIN)
+    node.work()
+    done = node.apply(RAIN.replace("size = 100", "size = 90"))
+    assert done.exit_code == 1
+    assert done.stdout == "rain: cannot be changed: size is 100, declared 90\n"
+    assert node.work() == 0
+
+
+def test_a_refused_declaration_may_be_corrected(node: Applied) -> None:
+    node.apply(RAIN.replace("size = 100", "size = 1"))
+    node.work()
+    assert "rain: open it" in node.apply(RAIN).stdout
+    assert node.work() == 1
+    assert node.row()["size"] == 100
+
+
+def test_a_position_that_is_over_stays_over(node: Applied) -> None:
+    node.apply(RAIN)
+    node.work()
+    position_id = str(node.row()["id"])
+    RUN.invoke(app, ["cancel", position_id, "--state", str(node.state)])
+    node.work()
+    (entry,) = node.desk.positions[position_id].orders
+    gone = OrderClosed(time=START, order_id=entry.id, end=OrderEnd.CANCELED)
+    node.desk.fact(position_id, gone)
+    node.work()
+    assert node.apply(RAIN).stdout == "rain: is cancelled\n"
+    assert node.work() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1", "must hold nothing but [[position]] tables"),
+        ("[[position]]\nmarket='m'", "position 1: name was None, must be given"),
+        (RAIN + RAIN, "position 2: name was 'rain', must be given and be its own"),
+        (RAIN.replace("0.55", "5.5"), "position rain: max_bid_price was 5.5"),
+        (RAIN + "colour = 'red'", "position rain: colour was 'red', is not a field"),
+        ("[[", "is not TOML"),
+    ],
+)
+def test_a_bad_file_is_one_line_and_queues_nothing(node: Applied, text: str, said: str) -> None:
+    done = node.apply(text)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert node.work() == 0

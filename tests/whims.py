@@ -1,0 +1,44 @@
+"""What the owner of a seeded life asks for beyond a max bid, a target and a stop."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+D = Decimal
+CENT = D("0.01")
+
+
+def some_terms(
+    rng: random.Random, fields: dict[str, Any], max_bid: Decimal, stop: Decimal
+) -> dict[str, Any]:
+    """Some of the further terms, each in some lives."""
+    asked: dict[str, Any] = {"if_taken_off": rng.choice(("replace", "end"))}
+    wants = rng.sample(range(6), rng.choice((0, 1, 2, 3, 4)))
+    if 0 in wants and "stop_loss_price" in fields:
+        asked["trail"] = rng.choice(("0.01", "0.03", "0.1", "7%"))
+    if 1 in wants and "stop_loss_price" in fields:
+        asked["stop_confirm"] = rng.choice(("3s", "20s", "2quotes", "9quotes"))
+        if stop > 5 * CENT:
+            asked["stop_hard"] = str(stop - 3 * CENT)
+    if 2 in wants and "stop_loss_price" in fields:
+        asked["trigger"] = rng.choice(("size", "last"))
+    if 3 in wants and "sell_price" in fields and D(str(fields["size"])) >= 20:
+        top = D(str(fields["sell_price"]))
+        steps = [p for p in (max_bid + 2 * CENT, max_bid + 5 * CENT) if p < top]
+        asked["targets"] = [*(f"{p}:30%" for p in steps), str(fields.pop("sell_price"))]
+        if steps:
+            asked["break_even_after"] = len(steps)
+    if 4 in wants and "floor_price" in fields:
+        asked["after_floor"] = rng.choice(("rest", "anything"))
+    if 5 in wants:
+        asked["exit_before_end"] = rng.choice(("560s", "590s", "9m"))
+    return asked
+
+
+def some_depth(
+    rng: random.Random, bid: Decimal, size: Decimal
+) -> tuple[tuple[Decimal, Decimal], ...]:
+    """The bids from the touch on, where the depth of the book is known."""
+    if rng.random() < 0.5:
+        return ()
+    return ((bid, size), (max(bid - 3 * CENT, CENT), D(40)))
