@@ -58,6 +58,8 @@ from venues.grounds import (
 )
 from venues.polymarket.clob import UnknownAdapter
 
+THREADS = 64
+"""Requests to the venue that may be under way at once."""
 _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
 _FIND_AGAIN_SECONDS = 5.0
@@ -118,7 +120,7 @@ class Node:
         asyncio.set_event_loop(loop)
         self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
-        loop.set_default_executor(ThreadPoolExecutor(64, thread_name_prefix="venue"))
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="venue"))
         clock = self._ground.clock
         now = clock or self._node.kernel.clock
         journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)

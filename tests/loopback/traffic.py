@@ -15,8 +15,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Request:
-    """A request as it came. `time_ns` is of the monotonic clock; `status` is 0 until it is
-    answered, and stays so where it never was."""
+    """A request as it came. `time_ns` is of the monotonic clock; `peer` is the port of the
+    connection that it came on; `status` is 0 until it is answered, and stays so where it never
+    was."""
 
     time_ns: int
     method: str
@@ -24,6 +25,7 @@ class Request:
     query: dict[str, str]
     body: str
     auth: str
+    peer: int
     status: int = 0
 
     @property
@@ -44,7 +46,13 @@ class Traffic:
         arrived = time.monotonic_ns()
         body = (await request.read()).decode(errors="replace")
         noted = Request(
-            arrived, request.method, request.path, dict(request.query), body, _level(request)
+            arrived,
+            request.method,
+            request.path,
+            dict(request.query),
+            body,
+            _level(request),
+            _peer(request),
         )
         self.requests.append(noted)
         text = f"{request.path_qs} {body}"
@@ -98,3 +106,9 @@ def _level(request: web.Request) -> str:
     if "POLY_API_KEY" in request.headers:
         return "L2"
     return "L1" if "POLY_SIGNATURE" in request.headers else ""
+
+
+def _peer(request: web.Request) -> int:
+    """The client's port; 0 where the connection is gone already."""
+    address = request.transport and request.transport.get_extra_info("peername")
+    return address[1] if address else 0

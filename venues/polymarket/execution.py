@@ -93,6 +93,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         super().__init__(*args, **kwargs)
         self._signed = signed
         self._orders = LiveOrders()
+        self._unwanted: set[str] = set()
+        """Orders to be cancelled that are not signed yet."""
         self._inquiry = Inquiry(
             self._http_client,
             self._orders,
@@ -199,6 +201,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 said(e),
                 self._clock.timestamp_ns(),
             )
+        finally:
+            self._unwanted.discard(order.client_order_id.value)
 
     async def _post_signed_order(
         self,
@@ -216,6 +220,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if expected_venue_order_id is None:
             raise ValueError("the order's hash cannot be told")
         live = LiveOrder(order, expected_venue_order_id.value, self._loop.time())
+        live.is_unwanted = live.id in self._unwanted
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
         try:
@@ -275,11 +280,16 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     async def _cancel_order(self, command: CancelOrder) -> None:
         """Defects: the reply that lists an order as cancelled is not taken as its cancel, and a
-        cancel asked for while the order is being posted is forgotten. Can go when the adapter does
+        cancel asked for while the order is being signed is forgotten. Can go when the adapter does
         both.
         """
-        live = self._orders.by_id(command.client_order_id.value)
+        order_id = command.client_order_id.value
+        live = self._orders.by_id(order_id)
         if live is None:
+            order = self._cache.order(command.client_order_id)
+            if order is not None and order.is_active_local:
+                self._unwanted.add(order_id)
+                return
             self._refuse_cancel(command, "the order was never posted")
             return
         live.is_unwanted = True
