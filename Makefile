@@ -51,10 +51,13 @@ mutants: setup  ## negate every condition of the money core and list what no tes
 diagram: setup  ## print the life of a position into the README
 	@$(PYTHON) -m positions.lifecycle README.md
 
+defects: setup  ## print the table of the adapter's defects into docs/adapter-defects.md
+	@PYTHONPATH=.:tests $(PYTHON) -m defects docs/adapter-defects.md
+
 bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 	@$(PYTHON) tests/bench.py
 
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim crash mutants diagram bench clean
+.PHONY: help setup demo test check format lint types sim crash mutants diagram defects bench clean

@@ -6,11 +6,11 @@ mends it here can go. The table in docs/adapter-defects.md is made of the same r
 
 import asyncio
 import traceback
+from pathlib import Path
 
 import pytest
-from defects import channel, orders, prices, upkeep  # noqa: F401  (they enter their probes)
 from defects.lab import Lab
-from defects.table import DEFECTS, Defect
+from defects.table import DEFECTS, Defect, printed_into
 from loopback.server import LoopbackPolymarket
 from trading import chosen_of
 
@@ -76,3 +76,8 @@ def test_the_stock_clients_have_it(name: str, stock: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", DEFECTS)
 def test_ours_have_it_not(name: str, ours: dict[str, str]) -> None:
     assert ours[name] == DEFECTS[name].ours
+
+
+def test_the_documentation_shows_the_table_as_it_is() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "adapter-defects.md").read_text(encoding="utf-8")
+    assert printed_into(text) == text, "run `make defects`"

@@ -11,8 +11,8 @@ When = Literal["at the start", "first", "together", "alone"]
 
 class Defect(NamedTuple):
     """A defect. `stock` and `ours` are what its probe says; `mended_by` names what makes the
-    difference; `when` says whether it needs a node that did nothing yet or sent no order yet, or the
-    node for itself."""
+    difference; `when` says whether it needs a node that did nothing yet, one that sent no order
+    yet, or the node for itself."""
 
     title: str
     stock: str
@@ -36,3 +36,21 @@ def defect(
         return play
 
     return enter
+
+
+def markdown() -> str:
+    """The table, as the documentation shows it."""
+    rows = [
+        f"| {d.title} | {d.stock} | {d.ours} | {d.mended_by} |"
+        for d in sorted(DEFECTS.values(), key=lambda d: d.play.__module__)
+    ]
+    head = ["| What happens | Stock adapter | Ours | Mended by |", "|---|---|---|---|"]
+    return "\n".join([*head, *rows])
+
+
+def printed_into(text: str) -> str:
+    """The documentation's text with the table as it is now."""
+    begin, end = "<!-- table: made by `make defects` -->", "<!-- /table -->"
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    return f"{before}{begin}\n{markdown()}\n{end}{after}"
