@@ -6,6 +6,7 @@ than found out in the middle of an exit.
 """
 
 import asyncio
+import dis
 import logging
 import secrets
 from decimal import Decimal
@@ -29,29 +30,42 @@ IDLE_SECONDS = 300.0
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, tuple[str, ...]] = {
-    ClobClient: ("_ClobClient__resolve_version",),
+    ClobClient: ("_get", "_ClobClient__resolve_version", "_ClobClient__tick_sizes"),
     PolymarketExecutionClient: (
-        "_connect",
-        "_submit_order",
-        "_submit_limit_order",
-        "_post_signed_order",
         "_cancel_order",
-        "_handle_ws_message",
-        "_maintain_active_market",
-        "_update_account_state",
-        "_get_neg_risk_for_instrument",
-    ),
-    PolymarketDataClient: (
+        "_config",
         "_connect",
         "_disconnect",
-        "_handle_raw_ws_message",
-        "_handle_book_snapshot",
-        "_handle_quotes",
-        "_handle_instrument_update",
-        "_create_local_book",
+        "_handle_ws_message",
+        "_http_client",
+        "_maintain_active_market",
+        "_post_signed_order",
+        "_submit_limit_order",
+        "_submit_order",
+        "_update_account_state",
+        "_ws_auth",
+        "_ws_client",
     ),
-    PolymarketWebSocketClient: ("_send", "_create_dynamic_subscribe_msg"),
+    PolymarketDataClient: (
+        "_config",
+        "_connect",
+        "_decoder_market_msg",
+        "_disconnect",
+        "_handle_book_snapshot",
+        "_handle_instrument_update",
+        "_handle_quotes",
+        "_handle_raw_ws_message",
+        "_handle_ws_message",
+        "_http_client",
+        "_local_books",
+        "_pending_snapshot_after_tick_change",
+        "_schedule_delayed_connect",
+        "_ws_client",
+        "_ws_connect_task",
+    ),
+    PolymarketWebSocketClient: ("_clients", "_disconnect_client", "_send"),
 }
+"""Methods, and attributes that `__init__` sets."""
 
 
 class UnknownAdapter(RuntimeError):
@@ -62,7 +76,7 @@ class Refused(RuntimeError):
     """The venue did not give what was asked for."""
 
 
-def check_versions(client: ClobClient) -> None:
+def check_versions() -> None:
     """Make sure that everything relied on is there.
 
     Raises
@@ -74,10 +88,8 @@ def check_versions(client: ClobClient) -> None:
         f"{kind.__name__}.{name}"
         for kind, names in _PRIVATE.items()
         for name in names
-        if not hasattr(kind, name)
+        if name not in members(kind)
     ]
-    if not isinstance(getattr(client, "_ClobClient__tick_sizes", None), dict):
-        missing.append("ClobClient.__tick_sizes")
     if not hasattr(helpers, "_http_client"):
         missing.append("helpers._http_client")
     if missing:
@@ -85,6 +97,12 @@ def check_versions(client: ClobClient) -> None:
             f"this Polymarket adapter is not the one polybracket was made for: {', '.join(missing)}"
             " is not there; install the versions of requirements.lock"
         )
+
+
+def members(kind: type) -> set[str]:
+    """The methods of a class itself, and the attributes that its `__init__` sets."""
+    made = dis.get_instructions(kind.__init__)  # type: ignore[misc]
+    return {*vars(kind), *(i.argval for i in made if i.opname == "STORE_ATTR")}
 
 
 def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) -> ClobClient:
@@ -128,7 +146,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         # Defect of client versions from 1.1 on: the reply to a POST is held back for up to 30 s
         # while transaction hashes are polled for. Can go when that is optional.
         client._resolve_transactions_hashes = lambda reply: reply
-    check_versions(client)
+    check_versions()
     return client
 
 
