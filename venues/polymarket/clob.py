@@ -113,6 +113,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     UnknownAdapter
         If the library is not the one that this package was made for.
     """
+    check_versions()
     # The library writes every refusal to stderr; whoever asked says what it means.
     logging.getLogger("py_clob_client_v2").addHandler(logging.NullHandler())
     # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
@@ -146,7 +147,6 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         # Defect of client versions from 1.1 on: the reply to a POST is held back for up to 30 s
         # while transaction hashes are polled for. Can go when that is optional.
         client._resolve_transactions_hashes = lambda reply: reply
-    check_versions()
     return client
 
 
