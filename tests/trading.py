@@ -207,7 +207,8 @@ def record(state: Path) -> Store:
 def chosen_of(request: pytest.FixtureRequest) -> list[str]:
     """The `name`s of the tests of a module that are to be run."""
     items = [i for i in request.session.items if i.path == request.path]
-    return [i.callspec.params["name"] for i in items if "name" in i.callspec.params]
+    params = [i.callspec.params for i in items if hasattr(i, "callspec")]
+    return [p["name"] for p in params if "name" in p]
 
 
 def play_all(scenarios: Mapping[str, Scenario], state: Path, **changes: Any) -> dict[str, str]:
