@@ -84,7 +84,7 @@ async def _(spot: Spot) -> str:
     spot.quote("0.50", "0.52", size="5")
     spot.venue.faults.lose("order CANCELLATION", token=spot.token)
     order = spot.order("BUY", "0.52", "8", "IOC")
-    return await spot.closes(order)
+    return await spot.closes(order, None if spot.lab.is_ours else 4)
 
 
 @defect(
