@@ -20,9 +20,11 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams
 from py_clob_client_v2.constants import POLYGON
 from py_clob_client_v2.http_helpers import helpers
+from py_clob_client_v2.order_builder.builder import OrderBuilder
 
 from positions.wallet import Wallet
 from venues.polymarket import wire
+from venues.polymarket.amounts import exact_amounts
 
 TIMEOUT_SECONDS = 5.0
 IDLE_SECONDS = 300.0
@@ -31,6 +33,7 @@ _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, tuple[str, ...]] = {
     ClobClient: ("_get", "_ClobClient__resolve_version", "_ClobClient__tick_sizes"),
+    OrderBuilder: ("get_order_amounts",),
     PolymarketExecutionClient: (
         "_cancel_order",
         "_config",
@@ -118,6 +121,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     logging.getLogger("py_clob_client_v2").addHandler(logging.NullHandler())
     # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
     # threads that wait for a slow answer there keep others from reading theirs.
+    helpers._http_client.close()
     helpers._http_client = httpx.Client(
         timeout=TIMEOUT_SECONDS,
         limits=httpx.Limits(
@@ -147,6 +151,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         # Defect of client versions from 1.1 on: the reply to a POST is held back for up to 30 s
         # while transaction hashes are polled for. Can go when that is optional.
         client._resolve_transactions_hashes = lambda reply: reply
+    client.builder.get_order_amounts = exact_amounts
     return client
 
 
