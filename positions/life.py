@@ -190,8 +190,19 @@ def _order_accepted(p: Position, f: OrderAccepted) -> Position:
 def _order_filled(p: Position, f: OrderFilled) -> Position:
     if f.trade_id in p.trades:
         return p
+    p = replace(_filled(p, f), trades=(*p.trades, f.trade_id), dust=False)
+    order = find(p, f.order_id)
+    if order is not None:
+        order = replace(order, filled=order.filled + f.shares)
+        p = replace(p, orders=swap(p, order) if order.leaves > 0 else drop(p, order))
+        if order.leaves <= 0:
+            backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
+            p = replace(p, backoffs=backoffs)
+    return _undone(p, f) if _reversal(f.trade_id) in p.trades else p
+
+
+def _filled(p: Position, f: OrderFilled) -> Position:
     amount = f.price * f.shares
-    p = replace(p, trades=(*p.trades, f.trade_id), dust=False)
     if f.role is Role.ENTRY:
         p = replace(
             p,
@@ -214,22 +225,25 @@ def _order_filled(p: Position, f: OrderFilled) -> Position:
             p = replace(p, target_sold=p.target_sold + f.shares)
         if p.sale is not None and f.role is Role.EXIT:
             p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
-    order = find(p, f.order_id)
-    if order is None:
-        return p
-    order = replace(order, filled=order.filled + f.shares)
-    if order.leaves > 0:
-        return replace(p, orders=swap(p, order))
-    backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
-    return replace(p, orders=drop(p, order), backoffs=backoffs)
+    return p
 
 
 def _fill_reversed(p: Position, f: FillReversed) -> Position:
-    undone = f"{f.trade_id} reversed"
-    if f.trade_id not in p.trades or undone in p.trades:
+    reversal = _reversal(f.trade_id)
+    if reversal in p.trades:
         return p
+    p = replace(p, trades=(*p.trades, reversal))
+    # Its fill may come by another way, and later; it is undone then.
+    return _undone(p, f) if f.trade_id in p.trades else p
+
+
+def _reversal(trade_id: str) -> str:
+    return f"{trade_id} reversed"
+
+
+def _undone(p: Position, f: OrderFilled | FillReversed) -> Position:
     amount = f.price * f.shares
-    p = replace(p, trades=(*p.trades, undone), dust=False)
+    p = replace(p, dust=False)
     if f.role is Role.ENTRY:
         # What was complete is not: it is bought again, unless the position has begun to close.
         goes_on = p.entry_ended is EntryEnd.COMPLETE and p.cause is None and p.sale is None

@@ -281,6 +281,12 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
         {"sale": SALE, "sold": D(0), "proceeds": D(0), "sell_fees": D(0), "exit_time": None, "exit_reason": None}),
     "a target's sale that failed to settle is nothing to the cash-out": (
         made(**BOUGHT, sale=SALE), [fill(Role.TARGET, "30", 2), undone(Role.TARGET, "30", 2)], {"sale": SALE, "sold": D(0)}),
+    "a buy whose failure is told before itself is bought again": (
+        made(orders=(ENTRY,)), [undone(Role.ENTRY, "100", 1), fill(Role.ENTRY, "100", 1), undone(Role.ENTRY, "100", 1)],
+        {"bought": D(0), "cost": D(0), "buy_fees": D(0), "orders": (), "entry_ended": None, "phase": Phase.ENTERING}),
+    "a sale whose failure is told before itself is not sold": (
+        HELD, [undone(Role.EXIT, "30", 4), fill(Role.EXIT, "30", 4), fill(Role.EXIT, "30", 4)],
+        {"sold": D(0), "proceeds": D(0), "sell_fees": D(0), "exit_reason": None}),
     "what is left sold keeps its reason when another sale failed": (
         HELD, [fill(Role.EXIT, "30", 4), fill(Role.TARGET, "10", 2), undone(Role.TARGET, "10", 2)],
         {"sold": D(30), "exit_time": 7, "exit_reason": ExitReason.TARGET}),

@@ -339,6 +339,8 @@ class HardenedDataClient(PolymarketDataClient):
             self._seen[instrument_id] = self._loop.time()
 
     def _froze(self, instrument_id: InstrumentId, problem: str) -> None:
+        if instrument_id in self._closed:
+            return
         self._frozen.setdefault(instrument_id, self._loop.time())
         self._tell_feed(instrument_id, problem)
 
@@ -389,6 +391,8 @@ class HardenedDataClient(PolymarketDataClient):
         if instrument.id in self._closed:
             return
         self._closed.add(instrument.id)
+        if self._frozen.pop(instrument.id, None) is not None:
+            self._tell_feed(instrument.id, "")
         now = self._clock.timestamp_ns()
         price = Price.from_str(f"{payout:f}")
         kind = InstrumentCloseType.CONTRACT_EXPIRED

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import msgspec
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
@@ -48,12 +49,15 @@ from venues.polymarket.wire import Unreadable
 _NANOS = 1_000_000_000
 _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""What went wrong before a request was sent at all."""
 _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already."""
 WATCH_SECONDS = 1.0
-WALLET_SECONDS = 10.0
-"""Seconds between two looks at the wallet's money and at all of its open orders."""
-PING_EVERY = 2
+WALLET_SECONDS = {True: 5.0, False: 1.0}
+"""Seconds between two looks at the wallet's money and at all of its open orders, by whether the
+user channel is up: what it does not tell is found then."""
+PING_EVERY = 4
 """Looks at the wallet between two uses of all connections, so that the venue keeps them."""
 
 Signed = Callable[[str, str, Callable[[], None]], None]
@@ -228,7 +232,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             if live.is_unwanted:
                 self._tell(live, live.track.ended(Decimal(0), "taken back before it was posted"))
                 return
-            live.signed_at = self._loop.time()
+            live.posting(self._loop.time())
             kind = convert_tif_to_polymarket_order_type(order.time_in_force)
             reply = await asyncio.to_thread(
                 self._http_client.post_order, signed_order, kind, post_only
@@ -262,10 +266,14 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     def _take_failure(self, live: LiveOrder, error: Exception) -> None:
         status = getattr(error, "status_code", None)
-        was_seen = status is None or status >= 500 or _DUPLICATE in said(error).lower()
-        if was_seen or not isinstance(error, PolyApiException):
-            live.is_unknown = True
-            self._log.warning(f"{live.id}: fate unknown: {said(error)}")
+        cause = error.__context__ if status is None else None
+        may_be_seen = status is None or status >= 500 or _DUPLICATE in said(error).lower()
+        if isinstance(cause, _NEVER_SENT):
+            self._refuse(live, said(cause))
+        elif may_be_seen or not isinstance(error, PolyApiException):
+            is_timeout = isinstance(cause, httpx.TimeoutException)
+            live.lost_answer(self._loop.time(), is_timeout=is_timeout)
+            self._log.warning(f"{live.id}: fate unknown: {said(cause or error)}")
             self._inquiry.ask(live)
         else:
             self._refuse(live, said(error))
@@ -311,7 +319,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._tell(live, live.track.ended(None))
             self._inquiry.check(live, ANSWER_SECONDS / 2)  # the reply does not say what it matched
             return
-        await self._inquiry.look_up(live)
+        known = await self._inquiry.look_up(live)
+        if known is False and not live.is_unknown:
+            self._inquiry.give_up(live)  # neither to be cancelled nor to be found
         if not live.track.is_over:
             self._refuse_cancel(command, str(reasons.get(live.venue_order_id) or "not cancelled"))
 
@@ -391,7 +401,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 await self._look_at_wallet()
             except Exception as e:
                 self._log.warning(f"the wallet could not be read: {said(e)}")
-            await asyncio.sleep(WALLET_SECONDS)
+            await asyncio.sleep(WALLET_SECONDS[self._ws_client.is_connected()])
 
     async def _look_at_wallet(self) -> None:
         await self._update_account_state()

@@ -23,9 +23,6 @@ from venues.polymarket.wire import Unreadable
 _NANOS = 1_000_000_000
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
-GONE_AFTER = {True: 2.0, False: 15.0}
-"""Seconds after which an order that the venue does not know was never taken, by whether it is
-immediate: one that rests could still arrive, and be bought twice."""
 ANSWER_SECONDS = 2.0
 """How long an answer of the venue may take before it is asked for."""
 APPEARS_AFTER = 5.0
@@ -125,10 +122,12 @@ class Inquiry:
                     live.is_unknown = False
                     if not live.track.lacks_trades:
                         return
-                elif known is False and self._is_gone(live, attempt):
-                    self._tell(live, live.track.rejected("the venue never took it"))
+                elif known is False and attempt >= 2 and _now() >= live.gone_at:
+                    self.give_up(live)
                     return
-                await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+                pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+                until_gone = live.gone_at - _now()
+                await asyncio.sleep(min(pause, until_gone) if until_gone > 0 else pause)
                 attempt += 1
         finally:
             live.is_asked_about = False
@@ -140,8 +139,12 @@ class Inquiry:
                 return
             await asyncio.sleep(pause)
 
-    def _is_gone(self, live: LiveOrder, attempt: int) -> bool:
-        return attempt >= 2 and _now() - live.signed_at >= GONE_AFTER[live.is_immediate]
+    def give_up(self, live: LiveOrder) -> None:
+        """Take an order for over that the venue does not know any more, or never did."""
+        if live.is_unknown:
+            self._tell(live, live.track.rejected("the venue never took it"))
+        else:
+            self._tell(live, live.track.ended(None, "gone from the venue"))
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -170,12 +173,12 @@ class Inquiry:
         return True
 
     async def _look_up_gone(self, live: LiveOrder) -> bool:
-        """The venue forgets orders that are over; their trades stay."""
+        """The venue forgets orders that are over, and their trades stay; one that is new it may not
+        know yet, which alone says nothing."""
         await self._look_up_trades(live)
-        if live.track.matched > Decimal(0) or not live.is_unknown:
-            self._tell(live, live.track.ended(None, "gone from the venue"))
-            return True
-        return False
+        if live.is_immediate and live.track.matched > Decimal(0):
+            self.give_up(live)
+        return live.track.is_over
 
     async def _look_up_trades(self, live: LiveOrder) -> None:
         age = int(_now() - live.signed_at) + 120

@@ -13,6 +13,11 @@ from venues.polymarket.track import Track
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""
 UNSETTLED_SECONDS = 60.0
+GONE_SECONDS = 15.0
+"""How long the venue may not know an order that it has taken, or may yet take one that rests."""
+LATE_SECONDS = {True: 5.0, False: 1.0}
+"""The same for an immediate order whose answer is lost, by whether it timed out: who is slow to
+answer may still be about to take it. Its next attempt waits for so long, while prices run."""
 
 
 class LiveOrder:
@@ -36,7 +41,7 @@ class LiveOrder:
         self.order = order
         self.venue_order_id = venue_order_id
         self.track = Track(order.quantity.as_decimal() if shares is None else shares)
-        self.signed_at = now
+        self.posting(now)
         self.cancelled_at: float | None = None
         self.posted = asyncio.Event()
         self.is_unwanted = False
@@ -52,6 +57,17 @@ class LiveOrder:
     def is_immediate(self) -> bool:
         """Whether it fills at once or is killed."""
         return bool(self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK))
+
+    def posting(self, now: float) -> None:
+        """It is on its way to the venue."""
+        self.signed_at = now
+        self.gone_at = now + GONE_SECONDS
+
+    def lost_answer(self, now: float, *, is_timeout: bool) -> None:
+        """The answer to its POST is lost: nobody knows whether the venue took it."""
+        self.is_unknown = True
+        if self.is_immediate:
+            self.gone_at = now + LATE_SECONDS[is_timeout]
 
     @property
     def role(self) -> Role:

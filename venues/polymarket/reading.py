@@ -16,7 +16,7 @@ from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.rules import taker_fee
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader
-from venues.polymarket.inquiry import GONE_AFTER
+from venues.polymarket.orders import GONE_SECONDS, LATE_SECONDS
 from venues.polymarket.track import Settlement, Trade
 
 _NANOS = 1_000_000_000
@@ -167,4 +167,5 @@ def _may_still_arrive(hash_: str, positions: Sequence[Position], now: int) -> bo
     order = next((o for p in positions for o in p.orders if o.venue_order_id == hash_), None)
     if order is None or order.state is not OrderState.SENT:
         return False
-    return now < order.sent_at + int(GONE_AFTER[order.immediate] * _NANOS)
+    late = LATE_SECONDS[True] if order.immediate else GONE_SECONDS
+    return now < order.sent_at + int(late * _NANOS)
