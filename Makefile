@@ -45,6 +45,9 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 crash: setup  ## a real node killed at every commit and at random moments, and started again
 	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py
 
+storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
+	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
+
 mutants: setup  ## negate every condition of the money core and list what no test notices
 	@$(PYTHON) tests/mutants.py
 
@@ -60,4 +63,4 @@ bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim crash mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim crash storm mutants diagram defects bench clean

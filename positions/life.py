@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from positions.backoff import pause_after
+from positions.backoff import calmed, pause_after
 from positions.facts import (
     Amended,
     AnyFact,
@@ -183,8 +183,7 @@ def _order_accepted(p: Position, f: OrderAccepted) -> Position:
         state=OrderState.WORKING if working else order.state,
         venue_order_id=f.venue_order_id or order.venue_order_id,
     )
-    backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
-    return replace(p, orders=swap(p, order), backoffs=backoffs)
+    return replace(p, orders=swap(p, order), backoffs=calmed(p.backoffs, order.role))
 
 
 def _order_filled(p: Position, f: OrderFilled) -> Position:
@@ -194,37 +193,31 @@ def _order_filled(p: Position, f: OrderFilled) -> Position:
     order = find(p, f.order_id)
     if order is not None:
         order = replace(order, filled=order.filled + f.shares)
-        p = replace(p, orders=swap(p, order) if order.leaves > 0 else drop(p, order))
+        p = replace(p, orders=swap(p, order))
         if order.leaves <= 0:
-            backoffs = {role: b for role, b in p.backoffs.items() if role is not order.role}
-            p = replace(p, backoffs=backoffs)
+            p = replace(p, orders=drop(p, order), backoffs=calmed(p.backoffs, order.role))
     return _undone(p, f) if _reversal(f.trade_id) in p.trades else p
 
 
 def _filled(p: Position, f: OrderFilled) -> Position:
     amount = f.price * f.shares
     if f.role is Role.ENTRY:
-        p = replace(
-            p,
-            bought=p.bought + f.shares,
-            cost=p.cost + amount,
-            buy_fees=p.buy_fees + f.fee,
-            filled_at=p.filled_at or f.time,
-        )
-    else:
-        p = replace(
-            p,
-            sold=p.sold + f.shares,
-            proceeds=p.proceeds + amount,
-            sell_fees=p.sell_fees + f.fee,
-            exit_time=f.time,
-            exit_reason=_exit_reason(p, f.role),
-            attempts=0,
-        )
-        if f.role is Role.TARGET:
-            p = replace(p, target_sold=p.target_sold + f.shares)
-        if p.sale is not None and f.role is Role.EXIT:
-            p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
+        bought, cost = p.bought + f.shares, p.cost + amount
+        p = replace(p, bought=bought, cost=cost, buy_fees=p.buy_fees + f.fee)
+        return replace(p, filled_at=p.filled_at or f.time)
+    p = replace(
+        p,
+        sold=p.sold + f.shares,
+        proceeds=p.proceeds + amount,
+        sell_fees=p.sell_fees + f.fee,
+        exit_time=f.time,
+        exit_reason=_exit_reason(p, f.role),
+        attempts=0,
+    )
+    if f.role is Role.TARGET:
+        p = replace(p, target_sold=p.target_sold + f.shares)
+    if p.sale is not None and f.role is Role.EXIT:
+        p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
     return p
 
 
@@ -255,12 +248,8 @@ def _undone(p: Position, f: OrderFilled | FillReversed) -> Position:
             entry_ended=None if goes_on else p.entry_ended,
         )
         return _failed(p, Role.ENTRY, f.time)
-    p = replace(
-        p,
-        sold=p.sold - f.shares,
-        proceeds=p.proceeds - amount,
-        sell_fees=p.sell_fees - f.fee,
-    )
+    sold, proceeds = p.sold - f.shares, p.proceeds - amount
+    p = replace(p, sold=sold, proceeds=proceeds, sell_fees=p.sell_fees - f.fee)
     if f.role is Role.TARGET:
         p = replace(p, target_sold=p.target_sold - f.shares)
     if p.sale is not None and f.role is Role.EXIT:

@@ -25,6 +25,7 @@ from uuid import UUID
 import duckdb
 import pyarrow
 import pyarrow.parquet
+from bench_live import bench_live
 from msgspec.structs import replace
 from stage import LIMITS, Stage, filled, market, quote, submit
 from world import World
@@ -492,6 +493,7 @@ def main() -> None:
         answers(folder)
         recording_speed(folder)
         backtest_speed(folder)
+        bench_live()
         cost_per_quote(folder, counts)
 
 

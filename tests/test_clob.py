@@ -31,7 +31,8 @@ def names(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("kind", clob._PRIVATE, ids=lambda kind: kind.__name__)
 def test_every_private_name_that_is_relied_on_is_checked(kind: type) -> None:
     used = {n for path in FILES for n in names(path) if n[0] == "_" and not n.endswith("__")}
-    assert set(clob._PRIVATE[kind]) == (used & members(kind)) - NAUTILUS
+    private = {n for n in clob._PRIVATE[kind] if n[0] == "_"}
+    assert private == (used & members(kind)) - NAUTILUS
 
 
 @pytest.mark.parametrize(

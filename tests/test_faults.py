@@ -6,11 +6,9 @@ above its max bid.
 """
 
 import asyncio
-import json
 from decimal import Decimal
 
 import pytest
-from loopback import messages
 from loopback.server import MarketHandle
 from trading import Scenario, Session, chosen_of, play_all
 
@@ -157,42 +155,6 @@ async def the_exits_answer_times_out_although_it_matched(s: Session, m: MarketHa
 
 
 @scenario
-async def the_exits_connection_is_reset_before_it_arrives(s: Session, m: MarketHandle) -> None:
-    p = await opened(s, m, sell_price="")
-    s.venue.faults.reset("POST /order")
-    crash(s, m)
-    await stopped(s, p)
-    assert s.venue.shares(s.funder, m.tokens[0]) == 0
-
-
-@scenario
-async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -> None:
-    p = await opened(s, m, sell_price="")
-    client = s.node._ground._venue.client  # type: ignore[union-attr]
-    address, client.host = client.host, "http://127.0.0.1:9"
-    crash(s, m)
-    await s.until(lambda: Role.EXIT in s.positions[p].backoffs, "it is surely not sent")
-    client.host = address
-    await stopped(s, p)
-
-
-@scenario
-async def the_target_is_not_found_at_first(s: Session, m: MarketHandle) -> None:
-    s.venue.faults.unseen_seconds = 4
-    p = await opened(s, m)
-    await resting(s, p, Role.TARGET)
-    asked = len([r for r in s.venue.requests if "/data/order/" in r.path])
-    s.venue.drop("user")
-    await s.until(
-        lambda: len([r for r in s.venue.requests if "/data/order/" in r.path]) > asked + 2,
-        "it is asked about",
-    )
-    assert s.positions[p].live(Role.TARGET)
-    crash(s, m)
-    await stopped(s, p)
-
-
-@scenario
 async def the_entry_is_taken_although_the_venue_says_500(s: Session, m: MarketHandle) -> None:
     s.venue.faults.answer("POST /order", 500, after=True)
     p = await opened(s, m)
@@ -218,25 +180,6 @@ async def the_entrys_connection_is_reset_before_it_arrives(s: Session, m: Market
 async def the_entrys_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     s.venue.faults.failing_trades = 1
     p = await s.submit(m, "0.55", "20", sell_price="0.70", stop_loss_price="0.45")
-    await s.until(lambda: len(s.positions[p].trades) >= 3, "the trade is undone, another is made")
-    await s.held(p, "20")
-    assert s.positions[p].bought == 20
-
-
-@scenario
-async def a_trades_failure_is_told_with_its_match(s: Session, m: MarketHandle) -> None:
-    for what in ("trade *", "order *"):
-        s.venue.faults.lose(what, times=None, token=m.condition_id)
-    s.venue.faults.failing_trades = 1
-    p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
-    await s.until(
-        lambda: any(t.market.slug == m.slug for t in s.venue.trades(s.funder)), "there is a trade"
-    )
-    trade = s.venue.trades(s.funder)[-1]
-    await s.until(lambda: trade.status == "FAILED", "the trade failed")
-    s.venue.faults.clear()
-    failed = messages.trade_event(trade, trade.taker, int(trade.matched_at * 1000))
-    s.venue.push("user", json.dumps([failed | {"status": "MATCHED"}, failed]))
     await s.until(lambda: len(s.positions[p].trades) >= 3, "the trade is undone, another is made")
     await s.held(p, "20")
     assert s.positions[p].bought == 20
@@ -312,15 +255,6 @@ async def the_tick_changes_between_arming_and_the_stop(s: Session, m: MarketHand
     s.venue.quote(m.tokens[0], "0.447", "100", "0.46", "100")
     await stopped(s, p)
     assert s.positions[p].proceeds == D("8.94")
-
-
-@scenario
-async def the_size_is_one_that_floats_cut_short(s: Session, m: MarketHandle) -> None:
-    s.venue.change_tick(m, "0.001")
-    p = await opened(s, m, "20.4")
-    s.venue.quote(m.tokens[0], "0.38", "100", "0.46", "100")
-    await stopped(s, p)
-    assert s.positions[p].proceeds == D("7.752")
 
 
 @scenario

@@ -62,9 +62,11 @@ class Trader(Strategy):
         self.said.append("canceled")
 
 
-def _config(venue: LoopbackPolymarket, market: MarketHandle) -> TradingNodeConfig:
+def config(venue: LoopbackPolymarket, *markets: MarketHandle) -> TradingNodeConfig:
+    """The adapter's own node, with every outcome of these markets."""
     wallet = venue.wallet(KEY, cash="1000")
-    instruments = PolymarketInstrumentProviderConfig(load_ids=frozenset(_ids(market)))
+    wanted = frozenset(i for m in markets for i in ids(m))
+    instruments = PolymarketInstrumentProviderConfig(load_ids=wanted)
     shared = {
         "instrument_config": instruments,
         "private_key": wallet["POLYMARKET_PK"],
@@ -89,13 +91,14 @@ def _config(venue: LoopbackPolymarket, market: MarketHandle) -> TradingNodeConfi
     )
 
 
-def _ids(market: MarketHandle) -> list[InstrumentId]:
+def ids(market: MarketHandle) -> list[InstrumentId]:
+    """Nautilus' ids of a market's outcomes."""
     return [InstrumentId.from_str(f"{market.condition_id}-{t}.POLYMARKET") for t in market.tokens]
 
 
-async def _play(config: TradingNodeConfig, trader: Trader, act: Callable[[], Any]) -> None:
+async def play(settings: TradingNodeConfig, trader: Strategy, act: Callable[[], Any]) -> None:
     """Run a node with a strategy while something is done beside it."""
-    node = TradingNode(config=config)
+    node = TradingNode(config=settings)
     node.trader.add_strategy(trader)
     node.add_data_client_factory(POLYMARKET, PolymarketLiveDataClientFactory)
     node.add_exec_client_factory(POLYMARKET, PolymarketLiveExecClientFactory)
@@ -117,14 +120,14 @@ def test_the_adapter_gets_prices_and_trades(
         market = venue.add_market("will-it-rain")
         yes = market.tokens[0]
         venue.quote(yes, "0.50", "100", "0.52", "100")
-        trader = Trader(_ids(market)[0])
+        trader = Trader(ids(market)[0])
 
         def act() -> None:
             eventually(lambda: "canceled" in trader.said)
             venue.quote(yes, "0.53", "20", "0.54", "30")
             eventually(lambda: trader.quotes[-1] == ("0.53", "0.54"))
 
-        asyncio.run(_play(_config(venue, market), trader, act))
+        asyncio.run(play(config(venue, market), trader, act))
         assert trader.said == ["filled 10 @ 0.52", "accepted", "canceled"]
         assert trader.quotes[0] == ("0.50", "0.52")
         assert venue.orders(venue.ledger.trades[0].taker.wallet) == []

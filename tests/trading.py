@@ -66,8 +66,8 @@ class Session:
         """What is wrong now."""
         return [text for _, _, text in self.node.strategy.desk.open_alarms()]
 
-    async def command(self, kind: str, **fields: Any) -> Reply:
-        """Queue a command and wait for its answer."""
+    async def command(self, kind: str, patience: float = PATIENCE, **fields: Any) -> Reply:
+        """Queue a command and wait for its last answer."""
         command_id = self._spool.put(msgspec.json.encode({"command": kind, **fields}), uuid7())
         reply: list[Reply] = []
 
@@ -76,7 +76,7 @@ class Session:
             reply[:] = [] if content is None else [decode_reply(content)]
             return bool(reply) and reply[0].done
 
-        await self.until(is_answered, f"{kind} is answered")
+        await self.until(is_answered, f"{kind} is answered", patience)
         return reply[0]
 
     async def submit(self, market: MarketHandle, max_bid: str, size: str, **fields: Any) -> str:
@@ -86,11 +86,11 @@ class Session:
         assert reply.status == "accepted", reply.message
         return reply.position_id
 
-    async def until(self, is_so: Callable[[], bool], what: str) -> None:
+    async def until(self, is_so: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
         """Wait for something to happen."""
         begun = time.monotonic()
         while not is_so():
-            if time.monotonic() - begun > PATIENCE:
+            if time.monotonic() - begun > patience:
                 raise AssertionError(f"did not happen: {what}\n{self._seen()}")
             await asyncio.sleep(0.01)
 
@@ -188,12 +188,12 @@ def trade(
     **changes: Any,
 ) -> Node:
     """Run a live node for as long as the script lasts; the node, for its record."""
-    keys = keys or venue.wallet(KEY, cash=cash)
+    keys = venue.wallet(KEY, cash=cash) if keys is None else keys
     state.mkdir(parents=True, exist_ok=True)
     node = Node(settings(venue, state, **changes), keys)
 
     async def play(_: TradingNode, __: Callable[[], bool]) -> None:
-        await script(Session(node, venue, state, keys["POLYMARKET_FUNDER"]))
+        await script(Session(node, venue, state, keys.get("POLYMARKET_FUNDER", "")))
 
     assert node.run(play) == 0
     return node

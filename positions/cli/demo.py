@@ -14,10 +14,24 @@ from positions.commands import decode_reply
 from positions.published import NotPublished, Published
 from positions.spool import Spool
 
+
+def _request(market: str, max_bid: str, size: str, **levels: str) -> dict[str, str]:
+    return {"market": market, "max_bid": max_bid, "size": size, **levels}
+
+
 CATALOG = Path("catalog/sample")
 STATE = Path("state/demo")
 REPORT = STATE / "report.html"
 SPEED = "15"
+REQUESTS = {
+    "rain": _request("synthetic-rain-in-london", "0.55", "100", target="0.70", stop="0.45"),
+    "red": _request("synthetic-team-red-wins", "0.61", "80", target="0.75", stop="0.50"),
+    "rate": _request("synthetic-rate-cut-in-june", "0.46", "60", stop="0.35"),
+    "film": _request("synthetic-film-wins-award", "0.20", "50", target="0.40"),
+    "launch": _request("synthetic-launch-before-friday", "0.66", "40", stop="0.40"),
+    "wrong": _request("synthetic-launch-before-friday", "0.65", "40", stop="0.80"),
+}
+"""What the person at the command line asks for, by the names that the promises use."""
 _PROGRAM = [sys.executable, "-m", "positions.cli.main"]
 
 
@@ -43,8 +57,7 @@ def main() -> int:
         return 1
     print()
     _program("positions", "--all")
-    backtested = _backtest()
-    broken = _broken_promises(backtested)
+    broken = broken_promises(STATE, _ids) + _differences(_backtest())
     _close(broken, time.monotonic() - begun)
     return 1 if broken else 0
 
@@ -62,12 +75,8 @@ _ids: dict[str, str] = {}
 
 def _play(node: subprocess.Popen[bytes]) -> None:
     _until(node, 2)
-    _submit("rain", "synthetic-rain-in-london", "0.55", "100", "--target", "0.70", "--stop", "0.45")
-    _submit("red", "synthetic-team-red-wins", "0.61", "80", "--target", "0.75", "--stop", "0.50")
-    _submit("rate", "synthetic-rate-cut-in-june", "0.46", "60", "--stop", "0.35")
-    _submit("film", "synthetic-film-wins-award", "0.20", "50", "--target", "0.40")
-    _submit("launch", "synthetic-launch-before-friday", "0.66", "40", "--stop", "0.40")
-    _submit("wrong", "synthetic-launch-before-friday", "0.65", "40", "--stop", "0.80")
+    for name in REQUESTS:
+        _submit(name)
     _until(node, 370)
     _program("sell", _ids["rate"], "--fraction", "0.5", "--wait", "5s")
     _program("positions")
@@ -106,10 +115,10 @@ def _program(*arguments: str) -> str:
     return done.stdout
 
 
-def _submit(name: str, market: str, max_bid: str, size: str, *rest: str) -> None:
-    out = _program(
-        "submit", market, "Yes", "--max-bid", max_bid, "--size", size, *rest, "--wait", "5s"
-    )
+def _submit(name: str) -> None:
+    market, *rest = REQUESTS[name].items()
+    options = [word for field, value in rest for word in (f"--{field.replace('_', '-')}", value)]
+    out = _program("submit", market[1], "Yes", *options, "--wait", "5s")
     _ids[name] = out.split()[1]
 
 
@@ -135,12 +144,20 @@ def _fill(f: Mapping[str, Any]) -> tuple[str, Decimal, Decimal]:
     return f["role"], Decimal(f["shares"]), Decimal(f["price"])
 
 
-def _broken_promises(backtested: dict[str, list[Any]]) -> list[str]:
-    """What the demo promised and the record does not show."""
+def _differences(backtested: dict[str, list[Any]]) -> list[str]:
+    """The promise that a backtest tells what happened, if it is broken."""
     with Published(STATE) as copy:
-        rows = {name: copy.position(i) for name, i in _ids.items() if name != "wrong"}
-        fills = {name: copy.fills(i) for name, i in _ids.items() if name != "wrong"}
-    refusal = Spool(STATE).read_reply(_ids["wrong"])
+        fills = {i: [_fill(f) for f in copy.fills(i)] for n, i in _ids.items() if n != "wrong"}
+    is_kept = all(sorted(backtested[i]) == sorted(made) for i, made in fills.items())
+    return [] if is_kept else ["a backtest of the session tells the same fills"]
+
+
+def broken_promises(state: Path, ids: Mapping[str, str]) -> list[str]:
+    """What the demo promises and the record does not show; `ids` as `REQUESTS` names them."""
+    with Published(state) as copy:
+        rows = {name: copy.position(i) for name, i in ids.items() if name != "wrong"}
+        fills = {name: copy.fills(i) for name, i in ids.items() if name != "wrong"}
+    refusal = Spool(state).read_reply(ids["wrong"])
 
     def count(name: str, role: str) -> int:
         return sum(1 for f in fills[name] if f["role"] == role)
@@ -171,10 +188,6 @@ def _broken_promises(backtested: dict[str, list[Any]]) -> list[str]:
             for name, made in fills.items()
             for f in made
             if f["role"] == "entry"
-        ),
-        "a backtest of the session tells the same fills": lambda: all(
-            sorted(backtested[_ids[name]]) == sorted(map(_fill, made))
-            for name, made in fills.items()
         ),
         "nothing is sold that was not held": lambda: all(row["held"] == 0 for row in rows.values()),
     }

@@ -80,6 +80,7 @@ class Track:
     def __init__(self, shares: Decimal) -> None:
         self.shares = shares
         self._trades: dict[str, Trade] = {}
+        self._told = ZERO
         self._is_accepted = False
         self._ends_at: Decimal | None = None
         self._reason = ""
@@ -127,10 +128,11 @@ class Track:
             self._trades[trade.id] = trade
             return [Undone(before)] if trade.status is Settlement.FAILED else []
         self._trades[trade.id] = trade
-        news: list[News] = []
-        if trade.status is not Settlement.FAILED:
-            news = [*self.placed(), Filled(trade, is_late=self._is_over)]
-        if self._is_over and self.matched < self.shares:
+        if trade.status is Settlement.FAILED:
+            return self._end()  # it had never been told: nothing changed hands
+        news = [*self.placed(), Filled(trade, is_late=self._is_over)]
+        self._told += trade.shares
+        if self._is_over and self._told < self.shares:
             return [*news, Canceled(self._reason)]  # the late fill opened the order again
         return news + self._end()
 
@@ -160,10 +162,11 @@ class Track:
         return [Rejected(reason)]
 
     def _end(self) -> list[News]:
-        if self._ends_at is None or self.matched < self._ends_at:
+        ends_at = self.shares if self._ends_at is None else self._ends_at
+        if self._is_over or self.matched < ends_at:
             return []
         self._is_over = True
-        return [] if self.matched >= self.shares else [Canceled(self._reason)]
+        return [] if self._told >= self.shares else [Canceled(self._reason)]
 
 
 _FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})

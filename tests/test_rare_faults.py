@@ -1,0 +1,121 @@
+"""What seeded storms have shown to go wrong, each by itself; see `test_faults`."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from loopback import messages
+from loopback.server import MarketHandle
+from test_faults import crash, opened, resting, stopped
+from trading import Scenario, Session, chosen_of, play_all
+
+from positions.position import Role
+
+D = Decimal
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(play: Scenario) -> Scenario:
+    """Name a scenario by its function."""
+    SCENARIOS[play.__name__.replace("_", " ")] = play
+    return play
+
+
+@scenario
+async def the_exits_connection_is_reset_before_it_arrives(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.faults.reset("POST /order")
+    crash(s, m)
+    await stopped(s, p)
+    assert s.venue.shares(s.funder, m.tokens[0]) == 0
+
+
+@scenario
+async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    client = s.node._ground._venue.client  # type: ignore[union-attr]
+    address, client.host = client.host, "http://127.0.0.1:9"
+    crash(s, m)
+    await s.until(lambda: Role.EXIT in s.positions[p].backoffs, "it is surely not sent")
+    client.host = address
+    await stopped(s, p)
+
+
+@scenario
+async def the_target_is_not_found_at_first(s: Session, m: MarketHandle) -> None:
+    s.venue.faults.unseen_seconds = 4
+    p = await opened(s, m)
+    await resting(s, p, Role.TARGET)
+    asked = len([r for r in s.venue.requests if "/data/order/" in r.path])
+    s.venue.drop("user")
+    await s.until(
+        lambda: len([r for r in s.venue.requests if "/data/order/" in r.path]) > asked + 2,
+        "it is asked about",
+    )
+    assert s.positions[p].live(Role.TARGET)
+    crash(s, m)
+    await stopped(s, p)
+
+
+@scenario
+async def a_trades_failure_is_told_with_its_match(s: Session, m: MarketHandle) -> None:
+    for what in ("trade *", "order *"):
+        s.venue.faults.lose(what, times=None, token=m.condition_id)
+    s.venue.faults.failing_trades = 1
+    p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
+    await s.until(
+        lambda: any(t.market.slug == m.slug for t in s.venue.trades(s.funder)), "there is a trade"
+    )
+    trade = s.venue.trades(s.funder)[-1]
+    await s.until(lambda: trade.status == "FAILED", "the trade failed")
+    s.venue.faults.clear()
+    failed = messages.trade_event(trade, trade.taker, int(trade.matched_at * 1000))
+    s.venue.push("user", json.dumps([failed | {"status": "MATCHED"}, failed]))
+    await s.until(lambda: len(s.positions[p].trades) >= 3, "the trade is undone, another is made")
+    await s.held(p, "20")
+    assert s.positions[p].bought == 20
+
+
+@scenario
+async def the_exits_trade_has_failed_before_it_is_heard_of(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    await s.settled()
+    for what in ("trade *", "order *"):
+        s.venue.faults.lose(what, times=None)
+    s.venue.faults.failing_trades = 1
+    s.venue.faults.hang("POST /order", 1, after=True)
+    s.venue.faults.reset("POST /order", after=True)
+    crash(s, m)
+    await s.until(lambda: s.venue.trades(s.funder)[-1].status == "FAILED", "the trade failed")
+    s.venue.faults.clear()
+    crash(s, m, "0.43")
+    await stopped(s, p)
+    assert s.positions[p].proceeds == D("8.60")
+
+
+@scenario
+async def the_size_is_one_that_floats_cut_short(s: Session, m: MarketHandle) -> None:
+    s.venue.change_tick(m, "0.001")
+    p = await opened(s, m, "20.4")
+    s.venue.quote(m.tokens[0], "0.38", "100", "0.46", "100")
+    await stopped(s, p)
+    assert s.positions[p].proceeds == D("7.752")
+
+
+@pytest.fixture(scope="module")
+def failures(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Play those that are asked for; what went wrong in each."""
+    chosen = chosen_of(request)
+    safety = {"stale_seconds": 1}
+    return play_all(
+        {name: SCENARIOS[name] for name in chosen},
+        tmp_path_factory.mktemp("rare"),
+        safety=safety,
+    )
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_when(name: str, failures: dict[str, str]) -> None:
+    assert not failures[name], failures[name]
