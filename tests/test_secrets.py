@@ -15,6 +15,8 @@ import duckdb
 import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 
+from positions.published import Published
+
 KEY = "0x" + "4cA7" * 16
 PATIENCE = 60.0
 _RING = "import os, sys; open('rung', 'a').write(str([sys.argv, os.environ]))"
@@ -134,6 +136,7 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
         venue.faults.answer("POST /order", 500, error="out of order")
         venue.quote(token, "0.44", 500, "0.46", 500)
         until(lambda: venue.shares(funder, token) == 0, "the stop's sale")
+        until(lambda: _is_calm(live.folder / "state"), "a copy in which all is well")
         live.command("submit", market.slug, "Yes", "--max-bid", "2", "--size", "5", *at, code=2)
         live.command("positions", "--all", "--json", *at)
         live.command("status", *at)
@@ -150,6 +153,11 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
         for name, secret in live.secrets():
             assert secret not in content, f"{name} is in {where}"
             assert secret not in content.lower(), f"{name} is in {where}"
+
+
+def _is_calm(state: Path) -> bool:
+    with Published(state) as copy:
+        return not copy.positions() and not copy.open_alarms()
 
 
 def _disturb(live: Live) -> None:
