@@ -43,7 +43,7 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
 
 crash: setup  ## a real node killed at every commit and at random moments, and started again
-	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py
+	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_live.py
 
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
