@@ -42,6 +42,9 @@ types: setup
 sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
 
+recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
+	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
+
 crash: setup  ## a real node killed at every commit and at random moments, and started again
 	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_live.py
 
@@ -63,4 +66,4 @@ bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim crash storm mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim recordings crash storm mutants diagram defects bench clean

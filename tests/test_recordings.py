@@ -1,6 +1,7 @@
 """Real recordings through the real node: every story obeys the promise, twice the same.
 
-Money and fills are recomputed from the raw quotes alone.
+Money and fills are recomputed from the raw quotes alone. One recording is played here, and all of
+them, with more positions, by `make recordings`.
 """
 
 import json
@@ -30,9 +31,11 @@ cash = {CASH}
 [limits]
 max_total_stake = 100000
 """
-pytestmark = pytest.mark.skipif(
-    not recorded.FOLDER.is_dir(), reason="the shared recordings are not here"
-)
+NAMES = recorded.NAMES if "POSITIONS" in os.environ else ["btc5m-starter"]
+pytestmark = [
+    pytest.mark.skipif(not recorded.FOLDER.is_dir(), reason="the shared recordings are not here"),
+    pytest.mark.xdist_group("recordings"),
+]
 
 
 def _program(*arguments: str) -> list[str]:
@@ -100,7 +103,7 @@ def _books(name: str) -> dict[str, Book]:
     return {token_id: Book(r) for token_id, r in rows.items()}
 
 
-@pytest.fixture(scope="module", params=recorded.NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def sessions(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Session, Session]:
@@ -135,7 +138,6 @@ def test_a_recording_is_replayed_as_promised(sessions: tuple[str, Session, Sessi
     _check_account(one, fills)
 
 
-@pytest.mark.xdist_group("recordings")
 def test_a_backtest_of_a_recording_tells_the_replays_story(
     sessions: tuple[str, Session, Session],
 ) -> None:
