@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from nautilus_trader.common.component import sync_logger_to_disk
 from nautilus_trader.config import (
@@ -118,6 +119,7 @@ class Node:
         cursor = prepare(self._state, settings.mode, source, fresh=fresh)
         loop = self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        loop.set_exception_handler(self._on_error)
         self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
         loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="venue"))
@@ -145,6 +147,11 @@ class Node:
             lambda: not self.store.failure,
         )
         self._copier = self._make_copier(now.timestamp_ns)
+
+    def _on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Note an error of a callback, or of a task that nobody awaits, and go on."""
+        error = context.get("exception") or RuntimeError(context["message"])
+        self._journal.unforeseen(error, logs.note_error(self._state / "logs", error))
 
     def _make_copier(self, now: Callable[[], int]) -> Copier:
         about = NodeRow(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from nautilus_trader.common.component import Clock, MessageBus
 
@@ -97,6 +98,11 @@ class NodeJournal:
         """Record and tell that a market of open positions cannot be found, or is found again."""
         text = f"{market}: the market cannot be found; its positions are NOT protected"
         self.alarm(self._own_alarm(f"market {market}", text, is_open=is_open))
+
+    def unforeseen(self, error: BaseException, log: Path) -> None:
+        """Record and tell that something failed which nobody expected to; the node goes on."""
+        text = f"unexpected {type(error).__name__}: {error}; details in {log}"
+        self.alarm(self._own_alarm("unexpected", text, is_open=True))
 
     def _own_alarm(self, kind: str, text: str, *, is_open: bool) -> Alarm:
         if is_open:

@@ -1,8 +1,9 @@
-"""Bounds the node's log files, over all of its runs together.
+"""Bounds the node's log files, over all of its runs together, and writes down unforeseen errors.
 
 Nautilus begins a new file with each run, and bounds only the files of that run.
 """
 
+import traceback
 from pathlib import Path
 
 FILE_BYTES = 10_000_000
@@ -18,3 +19,14 @@ def prune(folder: Path, keep: int = FILES_KEPT) -> None:
     by_age = sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime_ns)
     for file in by_age[: max(0, len(by_age) - keep)]:
         file.unlink(missing_ok=True)
+
+
+def note_error(folder: Path, error: BaseException) -> Path:
+    """Append an error's traceback to the file of such errors; returns that file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "errors.log"
+    if path.exists() and path.stat().st_size > FILE_BYTES:
+        path.unlink()
+    with path.open("a", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return path

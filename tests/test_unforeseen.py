@@ -1,0 +1,30 @@
+"""An error that nobody foresaw is told in one line, written down, and the node goes on."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from loopback.server import LoopbackPolymarket
+from trading import Session, trade
+
+
+def test_an_error_in_a_callback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+
+        async def script(s: Session) -> None:
+            def fail() -> None:
+                raise LookupError("the roof fell in")
+
+            asyncio.get_running_loop().call_soon(fail)
+            told = s.node._journal.open_alarms
+            await s.until(lambda: any("the roof fell in" in a[2] for a in told()), "an alarm")
+            p = await s.submit(rain, "0.55", "20", stop_loss_price="0.45")
+            await s.held(p, "20")
+
+        trade(venue, tmp_path, script)
+    out, err = capfd.readouterr()
+    assert "ALARM: unexpected LookupError: the roof fell in; details in" in out
+    assert "Traceback" not in out + err
+    assert "the roof fell in" in (tmp_path / "logs" / "errors.log").read_text()
