@@ -48,6 +48,9 @@ recordings: setup  ## every shared recording, with POSITIONS positions each, e.g
 crash: setup  ## a real node killed at every commit and at random moments, and started again
 	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_live.py
 
+faults: setup  ## what goes wrong at the venue, with the outages that take minutes
+	@REJECTIONS=20 OUTAGE=90 PATIENCE=200 $(PYTHON) -m pytest -q tests/test_faults.py
+
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
 
@@ -66,4 +69,4 @@ bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim recordings crash storm mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim recordings crash faults storm mutants diagram defects bench clean

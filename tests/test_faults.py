@@ -6,6 +6,7 @@ above its max bid.
 """
 
 import asyncio
+import os
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,9 @@ from positions.position import Role
 pytestmark = pytest.mark.xdist_group("faults")
 
 D = Decimal
+REJECTIONS = int(os.environ.get("REJECTIONS", "4"))
+OUTAGE = float(os.environ.get("OUTAGE", "2"))
+"""Seconds for which the venue restarts. `make faults` waits for the long versions of both."""
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -83,7 +87,11 @@ async def the_target_is_rejected(s: Session, m: MarketHandle) -> None:
 async def the_exit_is_rejected_again_and_again(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.answer(
-        "POST /order", 400, times=4, error="not enough balance / allowance", token='"side":"SELL"'
+        "POST /order",
+        400,
+        times=REJECTIONS,
+        error="not enough balance / allowance",
+        token='"side":"SELL"',
     )
     crash(s, m)
     await s.until(lambda: any("the sale was refused" in a for a in s.alarms), "an alarm")
@@ -268,8 +276,11 @@ async def the_tick_change_is_never_told(s: Session, m: MarketHandle) -> None:
 @scenario
 async def the_venue_restarts_and_answers_425(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
-    s.venue.faults.answer("POST /order", 425, times=3)
+    s.venue.faults.answer("POST /order", 425, times=None)
     crash(s, m)
+    await asyncio.sleep(OUTAGE)
+    assert s.positions[p].held == 20
+    s.venue.faults.clear()
     await stopped(s, p)
 
 

@@ -9,6 +9,7 @@ node stops. The node is the real one: real adapter, signatures, sockets, databas
 """
 
 import asyncio
+import os
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,7 +41,7 @@ SELECT coalesce(sum(shares) FILTER (side = 'buy'), 0),
     coalesce(sum(shares * price) FILTER (side = 'sell'), 0), coalesce(sum(fee), 0)
 FROM fills WHERE liquidity <> 'settlement'
     AND position_id IN (SELECT id FROM positions WHERE outcome_id = ?)"""
-PATIENCE = 30.0
+PATIENCE = float(os.environ.get("PATIENCE", "30"))
 """Seconds that anything may take; what is checked is what happens, not how fast."""
 Script = Callable[["Session"], Awaitable[None]]
 Scenario = Callable[["Session", MarketHandle], Awaitable[None]]
