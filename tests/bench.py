@@ -328,7 +328,7 @@ def copies(folder: Path) -> None:
     state.mkdir()
     store = Store(state / "positions.duckdb", lambda f: f(), print)
     about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=True)
-    copier = Copier(state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about)
+    copier = Copier(state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list)
     told = events = 0
     for size in (100, 1000, 3000):
         while told < size:

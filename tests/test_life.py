@@ -31,6 +31,7 @@ from positions.position import (
 from positions.record import story
 from positions.rules import Obstacle
 from positions.story import tell
+from positions.terms import Terms
 
 D = Decimal
 FACTS = [f for f in get_args(AnyFact) if f is not facts.Opened]
@@ -243,6 +244,10 @@ EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(5
 ASKED = facts.SaleAsked(time=7, sale=SALE)
 SETTLED = facts.Settled(time=7, payout=D(1), shares=D(0))
 DISPUTED = facts.Disputed(time=7, reason="?")
+TERMS = Terms(keep_if_stop_trades=True)
+AMENDED = facts.Amended(
+    time=7, max_bid_price=D("0.55"), sell_price=None, stop_loss_price=D("0.45"), terms=None
+)
 TWO = {r: Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
 
 # fmt: off
@@ -289,7 +294,14 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
         {"sold": D(0), "proceeds": D(0), "sell_fees": D(0), "exit_reason": None}),
     "what is left sold keeps its reason when another sale failed": (
         HELD, [fill(Role.EXIT, "30", 4), fill(Role.TARGET, "10", 2), undone(Role.TARGET, "10", 2)],
-        {"sold": D(30), "exit_time": 7, "exit_reason": ExitReason.TARGET}),
+        {"sold": D(30), "target_sold": D(0), "exit_time": 7, "exit_reason": ExitReason.TARGET}),
+    "what targets sold is counted apart from what else was sold and undone": (
+        HELD, [fill(Role.TARGET, "10", 2), fill(Role.EXIT, "30", 4), undone(Role.EXIT, "30", 4)],
+        {"sold": D(10), "target_sold": D(10)}),
+    "an amendment that tells no terms leaves them": (
+        made(terms=TERMS), [AMENDED], {"terms": TERMS, "sell_price": None}),
+    "an amendment that tells terms replaces them": (
+        made(terms=TERMS), [msgspec.structs.replace(AMENDED, terms=Terms())], {"terms": Terms()}),
     "the whole fill of an order ends its own back-off alone": (
         made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "100", 1)],
         {"backoffs": {Role.STOP: Backoff(2, 5)}, "orders": ()}),
