@@ -371,18 +371,6 @@ async def every_message_of_the_user_channel_is_lost(s: Session, m: MarketHandle)
     await stopped(s, p)
 
 
-@scenario
-async def the_owner_sells_a_part_on_the_website(s: Session, m: MarketHandle) -> None:
-    p = await opened(s, m, sell_price="")
-    await s.settled()
-    s.venue.give(s.funder, m.tokens[0], "-8")
-    await s.until(lambda: s.positions[p].missing == 8, "it is noticed")
-    await s.until(lambda: s.positions[p].live(Role.STOP)[0].shares == 12, "12 are protected")
-    assert any("12 of 20 shares" in a for a in s.alarms)
-    crash(s, m)
-    await s.until(lambda: s.positions[p].sold == 12, "what is there is sold")
-
-
 @pytest.fixture(scope="module")
 def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
