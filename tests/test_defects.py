@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from defects.lab import Lab
-from defects.table import DEFECTS, Defect, printed_into
+from defects.starts import our_starts, stock_starts
+from defects.table import DEFECTS, STARTS, Defect, printed_into
 from loopback.server import LoopbackPolymarket
 from trading import chosen_of
 
@@ -76,6 +77,28 @@ def test_the_stock_clients_have_it(name: str, stock: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", DEFECTS)
 def test_ours_have_it_not(name: str, ours: dict[str, str]) -> None:
     assert ours[name] == DEFECTS[name].ours
+
+
+@pytest.fixture(scope="module")
+def stock_start() -> dict[str, str]:
+    return stock_starts()
+
+
+@pytest.fixture(scope="module")
+def our_start(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return our_starts(tmp_path_factory.mktemp("starts"))
+
+
+@pytest.mark.xdist_group("defects-stock-starts")
+@pytest.mark.parametrize("name", STARTS)
+def test_the_stock_clients_start_with_it(name: str, stock_start: dict[str, str]) -> None:
+    assert stock_start[name] == STARTS[name].stock
+
+
+@pytest.mark.xdist_group("defects-our-starts")
+@pytest.mark.parametrize("name", STARTS)
+def test_ours_start_without_it(name: str, our_start: dict[str, str]) -> None:
+    assert our_start[name] == STARTS[name].ours
 
 
 def test_the_documentation_shows_the_table_as_it_is() -> None:

@@ -8,7 +8,7 @@ ours, as in our node.
 import asyncio
 import importlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from nautilus_trader.adapters.polymarket.factories import (
     PolymarketLiveDataClientFactory,
     PolymarketLiveExecClientFactory,
 )
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from nautilus_trader.config import (
     LiveExecEngineConfig,
     LiveRiskEngineConfig,
     LoggingConfig,
+    StrategyConfig,
     TradingNodeConfig,
 )
 from nautilus_trader.live.node import TradingNode
@@ -62,8 +64,8 @@ _BACKGROUND = frozenset(
 class Observer(Strategy):
     """Notes everything that it is told, and decides nothing."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, claims: Sequence[InstrumentId] = ()) -> None:
+        super().__init__(StrategyConfig(external_order_claims=list(claims)))
         self.quotes: dict[InstrumentId, list[tuple[str, str]]] = {}
         self.said: dict[str, list[str]] = {}
         self.fees: dict[str, float] = {}
@@ -111,16 +113,27 @@ class Observer(Strategy):
 
 
 class Lab:
-    """A running node with one of the two sets of clients."""
+    """A running node with one of the two sets of clients. The stock ones can be told what to load
+    at the start, and what of that the strategy claims."""
 
-    def __init__(self, venue: LoopbackPolymarket, *, is_ours: bool) -> None:
+    def __init__(
+        self,
+        venue: LoopbackPolymarket,
+        *,
+        is_ours: bool,
+        loaded: Sequence[InstrumentId] = (),
+        claims: Sequence[InstrumentId] = (),
+        connection_seconds: float = 60,
+    ) -> None:
         self.venue = venue
         self.is_ours = is_ours
         self.keys = venue.wallet(KEY, cash="100000")
         self.funder = self.keys["POLYMARKET_FUNDER"]
-        self.observer = Observer()
+        self.observer = Observer(claims)
         self.observer.asked = self.asked
         self._markets = 0
+        self._loaded = loaded
+        self._connection_seconds = connection_seconds
         self.node = TradingNode(config=self._config())
         self.node.trader.add_strategy(self.observer)
         self._attach()
@@ -146,6 +159,7 @@ class Lab:
             exec_engine=engine,
             data_clients={VENUE: clients[0]},
             exec_clients={VENUE: clients[1]},
+            timeout_connection=self._connection_seconds,
             timeout_post_stop=0.1,
             timeout_disconnection=2,
         )
@@ -153,7 +167,9 @@ class Lab:
     def _stock_clients(self) -> tuple[Any, Any]:
         importlib.reload(helpers)  # its connections as the library makes them
         gamma_markets.DEFAULT_GAMMA_BASE_URL = self.venue.gamma
+        wanted = frozenset(self._loaded)
         shared = {
+            "instrument_config": PolymarketInstrumentProviderConfig(load_ids=wanted),
             "private_key": self.keys["POLYMARKET_PK"],
             "funder": self.funder,
             "api_key": self.keys["POLYMARKET_API_KEY"],
@@ -178,11 +194,12 @@ class Lab:
             self.node.add_data_client_factory(VENUE, PolymarketLiveDataClientFactory)
             self.node.add_exec_client_factory(VENUE, PolymarketLiveExecClientFactory)
 
-    async def run(self, play: Callable[["Lab"], Awaitable[None]]) -> None:
-        """Start the node, do something, and stop it."""
-        running = asyncio.ensure_future(self.node.run_async())
+    async def run(self, play: Callable[["Lab"], Awaitable[None]], *, is_up: bool = True) -> None:
+        """Start the node, do something once it `is_up` (or at once), and stop it."""
+        running = self.running = asyncio.ensure_future(self.node.run_async())
         try:
-            assert await self.happens(lambda: self.node.trader.is_running, PATIENCE)
+            if is_up:
+                assert await self.happens(lambda: self.node.trader.is_running, PATIENCE)
             await play(self)
         finally:
             self.venue.faults.clear()

@@ -22,7 +22,17 @@ class Defect(NamedTuple):
     play: Play
 
 
+class Start(NamedTuple):
+    """A defect of a start. `stock` and `ours` are what is seen of it on either side."""
+
+    title: str
+    stock: str
+    ours: str
+    mended_by: str
+
+
 DEFECTS: dict[str, Defect] = {}
+STARTS: dict[str, Start] = {}
 
 
 def defect(
@@ -38,11 +48,18 @@ def defect(
     return enter
 
 
+def start(title: str, *, stock: str, ours: str, mended_by: str) -> str:
+    """Enter a defect of a start into the table; its title."""
+    assert title not in STARTS
+    STARTS[title] = Start(title, stock, ours, mended_by)
+    return title
+
+
 def markdown() -> str:
     """The table, as the documentation shows it."""
+    probed = sorted(DEFECTS.values(), key=lambda d: d.play.__module__)
     rows = [
-        f"| {d.title} | {d.stock} | {d.ours} | {d.mended_by} |"
-        for d in sorted(DEFECTS.values(), key=lambda d: d.play.__module__)
+        f"| {d.title} | {d.stock} | {d.ours} | {d.mended_by} |" for d in (*probed, *STARTS.values())
     ]
     head = ["| What happens | Stock adapter | Ours | Mended by |", "|---|---|---|---|"]
     return "\n".join([*head, *rows])
