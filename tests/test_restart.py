@@ -153,9 +153,16 @@ def test_while_the_node_was_away(name: str, tmp_path: Path) -> None:
 
         async def second(s: Session) -> None:
             await back(s, m, opened[0])
+            assert "foreign_orders" not in _alarm_kinds(s), "our own orders are not foreign"
             if s.positions[opened[0]].dispute is None:
                 await s.agrees(m)
 
         trade(venue, tmp_path, first, keys=keys)
         away(venue, m, keys["POLYMARKET_FUNDER"])
         trade(venue, tmp_path, second, keys=keys)
+
+
+def _alarm_kinds(s: Session) -> set[str]:
+    """Every kind of alarm that was ever recorded."""
+    s.node.store.flush()
+    return {kind for (kind,) in s.node.store.cursor().execute("SELECT kind FROM alarms").fetchall()}

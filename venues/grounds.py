@@ -348,6 +348,7 @@ class LiveGround:
         """Go on with the orders that rest at the venue."""
         for native, ours in orders:
             await self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
+        self._venue.taken_over()
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""

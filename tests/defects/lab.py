@@ -200,6 +200,8 @@ class Lab:
         try:
             if is_up:
                 assert await self.happens(lambda: self.node.trader.is_running, PATIENCE)
+                if self.is_ours:
+                    self._polymarket.taken_over()
             await play(self)
         finally:
             self.venue.faults.clear()

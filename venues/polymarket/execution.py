@@ -109,6 +109,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         )
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._upkeep: list[asyncio.Task[None]] = []
+        self.is_taken_over = asyncio.Event()
+        """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held_outcomes: Callable[[], set[str]] = set
         """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
         self._refreshing: asyncio.Task[None] | None = None
@@ -394,6 +396,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     async def _keep_up(self) -> None:
         """Keep the connections open and look at the wallet, every now and then."""
+        await self.is_taken_over.wait()
         for beat in itertools.count():
             try:
                 if beat % PING_EVERY == 0:

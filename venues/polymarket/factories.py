@@ -114,6 +114,10 @@ class Polymarket:
         """Go on with an order that an earlier process left."""
         await self._hardened.adopt(native, ours, trades)
 
+    def taken_over(self) -> None:
+        """All such orders are known."""
+        self._hardened.is_taken_over.set()
+
     def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
         """Look now and then at whether the wallet still has what is held."""
         self._hardened.held_outcomes = held_outcomes
