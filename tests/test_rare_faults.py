@@ -42,6 +42,16 @@ async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -
 
 
 @scenario
+async def nothing_but_the_reply_tells_that_the_entry_is_filled(s: Session, m: MarketHandle) -> None:
+    s.venue.faults.silent.add("user")
+    s.venue.faults.answer("GET /data/orders", 503, times=None)
+    p = await opened(s, m)
+    s.venue.faults.clear()
+    crash(s, m)
+    await stopped(s, p)
+
+
+@scenario
 async def the_target_is_not_found_at_first(s: Session, m: MarketHandle) -> None:
     s.venue.faults.unseen_seconds = 4
     p = await opened(s, m)

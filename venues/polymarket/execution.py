@@ -263,8 +263,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._refuse(live, str(why or "refused without a reason"))
             return
         self._tell(live, live.track.placed())
-        if live.is_immediate:
-            self._inquiry.ask(live, ANSWER_SECONDS / 4)
+        if live.is_immediate or reply.get("status") == "matched":
+            self._inquiry.ask(live, ANSWER_SECONDS / 4)  # unless the channel tells it by then
 
     def _take_failure(self, live: LiveOrder, error: Exception) -> None:
         status = getattr(error, "status_code", None)
