@@ -46,7 +46,8 @@ recordings: setup  ## every shared recording, with POSITIONS positions each, e.g
 	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
 
 crash: setup  ## a real node killed at every commit and at random moments, and started again
-	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_live.py
+	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_bracket.py \
+		tests/test_crash_live.py
 
 faults: setup  ## what goes wrong at the venue, with the outages that take minutes
 	@REJECTIONS=20 OUTAGE=90 PATIENCE=200 $(PYTHON) -m pytest -q tests/test_faults.py
@@ -54,8 +55,8 @@ faults: setup  ## what goes wrong at the venue, with the outages that take minut
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
 
-mutants: setup  ## negate every condition of the money core and list what no test notices
-	@$(PYTHON) tests/mutants.py
+mutants: setup  ## negate each condition of the pure core, or of MODULES="stops gate", and list what no test notices
+	@$(PYTHON) tests/mutants.py $(MODULES)
 
 diagram: setup  ## print the life of a position into the README
 	@$(PYTHON) -m positions.lifecycle README.md

@@ -221,6 +221,9 @@ class Node:
         self.strategy.finder = self._ground.finder()
         self._ground.watch(self.strategy.desk.held_outcomes)
 
+    def _is_idle(self) -> bool:
+        return self.strategy.is_idle
+
     async def _take_over(self) -> None:
         """Go on with the positions that an earlier process left, before any command is taken."""
         positions = self.store.open_positions()
@@ -259,8 +262,9 @@ class Node:
             await self._node.stop_async()
             return 1
         await self._take_over()
+        await self._ground.begin(self._node, self._is_idle)
         self._reader.begin()
-        playing = asyncio.ensure_future(play(self._node, lambda: self.strategy.is_idle))
+        playing = asyncio.ensure_future(play(self._node, self._is_idle))
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()
         if has_ended:

@@ -520,10 +520,17 @@ class Desk:
         """Whether a request may name this market."""
         return market_name(market) in self._names
 
+    def market_named_by(self, c: Command) -> str:
+        """The market whose prices the command is checked against; "" = those of none."""
+        if isinstance(c, Submit):
+            return c.market
+        p = self.positions.get(c.position_id) if isinstance(c, Sell | Amend) else None
+        return "" if p is None else p.market_id
+
     def awaits_prices(self, market: str) -> bool:
-        """Whether an outcome of this market has not shown its book yet."""
+        """Whether this market is not known, or an outcome of it has not shown its book yet."""
         tokens = self._names.get(market_name(market), ())
-        return any(self.markets[token].seq == 0 for token in tokens)
+        return not tokens or any(self.markets[token].seq == 0 for token in tokens)
 
     def find_market(self, market: str, outcome: str) -> Market | Refusal:
         """The outcome that a request names: by slug, condition id or URL, and name or token id."""

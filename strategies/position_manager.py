@@ -27,7 +27,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from actors.messages import CommandMessage
 from actors.timers import on_this_thread
 from positions import facts
-from positions.commands import REFUSED, Reply, Submit, decode
+from positions.commands import REFUSED, Command, Reply, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.facts import AnyFact
 from positions.market import Market
@@ -51,7 +51,7 @@ from venues.facts import (
 from venues.one_sided import OneSidedBook
 
 _FIRST_PRICES = 200
-"""Looks, each after 50 ms, at whether a market that was found has shown its prices."""
+"""Looks, each after 50 ms, at whether a market that a command names has shown its prices."""
 
 
 def _next_pass(turn: Callable[[], None]) -> None:
@@ -97,7 +97,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._markets: dict[InstrumentId, Market] = {}
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
-        self._sought: dict[str, list[Submit]] = {}
+        self._sought: dict[str, list[Command]] = {}
         self._searches: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
         self.finder: Finder | None = None
@@ -237,21 +237,18 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)
-        if (
-            isinstance(command, Submit)
-            and self.finder is not None
-            and not self.desk.knows(command.market)
-        ):
-            self._seek(self.finder, command)
+        market = self.desk.market_named_by(command)
+        if self.finder is not None and market and self.desk.awaits_prices(market):
+            self._seek(self.finder, command, market)
             return
         self.desk.command(command)
         self._schedule()
 
-    def _seek(self, finder: Finder, command: Submit) -> None:
-        waiting = self._sought.setdefault(market_name(command.market), [])
+    def _seek(self, finder: Finder, command: Command, market: str) -> None:
+        waiting = self._sought.setdefault(market_name(market), [])
         waiting.append(command)
         if len(waiting) == 1:
-            search = asyncio.get_running_loop().create_task(self._search(finder, command.market))
+            search = asyncio.get_running_loop().create_task(self._search(finder, market))
             self._searches.add(search)
             search.add_done_callback(self._searches.discard)
 
@@ -259,24 +256,24 @@ class PositionManagerStrategy(SuccessorStrategy):
         """Find a market, wait for its first prices, and let the commands that named it through."""
         problem = ""
         try:
-            for instrument in await finder.find(name):
+            for instrument in [] if self.desk.knows(name) else await finder.find(name):
                 if instrument.id not in self._markets:
                     self._list(instrument)
         except RuntimeError as e:
             problem = str(e)
         for _ in range(_FIRST_PRICES):
-            if not self.desk.awaits_prices(name):
+            if problem or not (self.desk.knows(name) and self.desk.awaits_prices(name)):
                 break
             await asyncio.sleep(0.05)
         for command in self._sought.pop(market_name(name)):
             if problem:
-                self._journal.answer(Answer(command, self._unreachable(command, problem)))
+                self._journal.answer(Answer(command, self._unreachable(command, name, problem)))
             else:
                 self.desk.command(command)
         self._schedule()
 
-    def _unreachable(self, command: Submit, problem: str) -> Reply:
-        text = f"VENUE_UNREACHABLE: market was {command.market!r}: {problem}; send it again later"
+    def _unreachable(self, command: Command, market: str, problem: str) -> Reply:
+        text = f"VENUE_UNREACHABLE: market was {market!r}: {problem}; send it again later"
         return Reply(
             id=command.id,
             status=REFUSED,

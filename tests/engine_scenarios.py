@@ -17,6 +17,14 @@ def order(at: float, kind: str, **fields: str) -> tuple[float, dict[str, str]]:
     return at, {"command": kind} | fields
 
 
+RESOLVED = {"carried to its resolution": "1", "a resolution comes before the time": "1"}
+"""What the markets pay at the end that are resolved."""
+TICKS = {
+    "a trailing stop follows by a finer tick": [
+        {"tick_size": "0.001", "ts_ns": 1_776_000_003 * 10**9}
+    ]
+}
+
 # fmt: off
 # name: (quotes, commands, phase, exit reason, [(role, shares, price) of each fill])
 SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[str, str, str]]]] = {
@@ -125,6 +133,48 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
     "a dry run sends nothing": (
         [(0, "0.53", "0.55", 500)],
         [submit(1), submit(2, dry_run="true")], "holding", None, [("entry", "100", "0.55")]),
+    "an entry that may not take rests until it is met": (
+        [(0, "0.53", "0.55", 500), (3, "0.53", "0.57", 500), (5, "0.53", "0.57", 500), (7, "0.53", "0.55", 500)],
+        [submit(1, post_only="true")], "holding", None, [("entry", "100", "0.55")]),
+    "an entry is kept although the bid is at its stop": (
+        [(0, "0.53", "0.56", 500), (2, "0.45", "0.56", 500), (4, "0.53", "0.55", 500)],
+        [submit(1, keep_if_stop_trades="true")], "holding", None, [("entry", "100", "0.55")]),
+    "the stop at break-even with its offset, once a price is bid": (
+        [(0, "0.53", "0.55", 500), (2, "0.62", "0.64", 500), (4, "0.59", "0.61", 500)],
+        [submit(1, break_even_at="0.62", break_even_offset="0.02")], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "100", "0.59")]),
+    "a trailing stop sells what its targets leave": (
+        [(0, "0.53", "0.55", 500), (2, "0.60", "0.62", 500), (4, "0.55", "0.57", 500)],
+        [submit(1, target="", targets="0.60:50% 0.70", trail="0.05")], "closed", "stop",
+        [("entry", "100", "0.55"), ("target", "50", "0.6"), ("exit", "50", "0.55")]),
+    "a trailing stop is confirmed where it stands": (
+        [(0, "0.53", "0.55", 500), (2, "0.60", "0.62", 500), (3, "0.55", "0.57", 500), (4, "0.56", "0.58", 500), (5, "0.55", "0.57", 500),
+         (9, "0.54", "0.56", 500)],
+        [submit(1, target="", trail="0.05", stop_confirm="3s")], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "100", "0.55")]),
+    "a trailing stop follows by a finer tick": (
+        [(0, "0.53", "0.55", 500), (4, "0.601", "0.61", 500), (5, "0.551", "0.56", 500)],
+        [submit(1, target="", trail="0.05")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.551")]),
+    "the time takes the targets off and sells the rest": (
+        [(0, "0.53", "0.55", 500), (2, "0.60", "0.62", 500), (6, "0.50", "0.55", 500)],
+        [submit(1, target="", targets="0.60:50% 0.70", exit_at="2026-04-12T13:20:04Z")], "closed", "time",
+        [("entry", "100", "0.55"), ("target", "50", "0.6"), ("exit", "50", "0.6")]),
+    "the average bid is the best one where only that is known": (
+        [(0, "0.53", "0.55", 500), (2, "0.46", "0.48", 5), (4, "0.45", "0.47", 500)],
+        [submit(1, trigger="size")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.45")]),
+    "the last trade is the best bid where none is known": (
+        [(0, "0.53", "0.55", 500), (2, "0.46", "0.48", 500), (4, "0.45", "0.47", 500)],
+        [submit(1, trigger="last")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.45")]),
+    "the gate refuses a further entry, and that alone": (
+        [(0, "0.53", "0.55", 500), (2, "0.30", "0.90", 500)],
+        [submit(1, stop="0.20"), submit(3, stop="0.20")], "holding", None, [("entry", "100", "0.55")]),
+    "a sale by hand that would leave too little is not made": (
+        [(0, "0.53", "0.55", 500), (9, "0.53", "0.56", 500)],
+        [submit(1), order(3, "sell", shares="99")], "holding", None, [("entry", "100", "0.55")]),
+    "a resolution comes before the time": (
+        [(0, "0.53", "0.55", 500), (5, "0.60", "0.62", 500)],
+        [submit(1, target="", targets="0.70:50%", trail="0.10", exit_at="2026-04-12T13:50:00Z")], "closed", "settlement",
+        [("entry", "100", "0.55"), ("settlement", "100", "1")]),
     "terms that are amended": (
         [(0, "0.53", "0.55", 500), (4, "0.60", "0.62", 500), (5, "0.55", "0.58", 500)],
         [submit(1), order(3, "amend", targets="0.60:50% 0.80", trail="0.05")], "closed", "stop",

@@ -1,6 +1,6 @@
 """Negates every condition of the money core, one at a time, and lists what no test notices.
 
-    python tests/mutants.py [MODULE ...]      by default the money core
+    python tests/mutants.py [MODULE ...]      by default all of `TESTS`
 
 Each mutant is a copy of the tree with one `if`, `while`, conditional expression, comprehension
 condition or operand of `and`/`or` negated. Survivors that are not explained below are printed with
@@ -18,17 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = (
-    "plan",
-    "judge",
-    "stops",
-    "targets",
-    "life",
-    "position",
-    "rules",
-    "recovery",
-)
-TESTS = (
+PARTS = ("positions", "venues", "tests", "actors", "strategies", "recordings", "examples")
+CORE = (
     "test_scenarios.py",
     "test_bracket.py",
     "test_told.py",
@@ -37,6 +28,25 @@ TESTS = (
     "test_recovery.py",
     "test_simulation.py",
 )
+REQUESTS = ("test_wishes.py", "test_scenarios.py", "test_bracket.py", "test_told.py")
+TESTS: dict[str, tuple[str, ...]] = {
+    "plan": CORE,
+    "judge": CORE,
+    "stops": CORE,
+    "targets": (*CORE, "test_wishes.py"),
+    "life": CORE,
+    "position": CORE,
+    "orders": CORE,
+    "rules": CORE,
+    "recovery": CORE,
+    "levels": CORE,
+    "checks": REQUESTS,
+    "wishes": REQUESTS,
+    "gate": REQUESTS,
+    "what_if": REQUESTS,
+    "signals": ("test_signals.py",),
+}
+"""Each module with the tests that concern it, the likeliest to notice first."""
 EXPLAINED: dict[str, str] = {
     "stops: 1": "a confirmation without a span has a number of quotes",
     "stops: follows": "of nothing and the price itself the price is the higher one",
@@ -84,14 +94,21 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
 def survives(module: str, source: str) -> bool:
     """Whether every test still passes with this source in place of a module's."""
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("positions", "venues", "tests"):
+        for part in PARTS:
             shutil.copytree(ROOT / part, Path(folder) / part)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, folder)
         (Path(folder) / "positions" / f"{module}.py").write_text(source)
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/{t}" for t in TESTS)],
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    "-q",
+                    "-x",
+                    *(f"tests/{t}" for t in TESTS[module]),
+                ],
                 cwd=folder,
                 env=os.environ | {"LIVES": "150", "PYTHONPATH": folder},
                 stdout=subprocess.DEVNULL,
@@ -106,7 +123,7 @@ def survives(module: str, source: str) -> bool:
 
 def main() -> int:
     """Try every mutant; returns how many survived."""
-    modules = sys.argv[1:] or MODULES
+    modules = sys.argv[1:] or list(TESTS)
     tried = 0
     survivors: list[tuple[str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -23,6 +23,7 @@ from recordings.sample import make_sample
 from venues.account import Account, outcome
 
 ROOT = Path(__file__).parents[1]
+REPLAY = ROOT / "config" / "replay.toml"
 D = Decimal
 Instant = tuple[str, int]
 
@@ -82,10 +83,9 @@ def queue(spool: Spool) -> None:
         put(number, at, fields | {"position_id": _id(position)})
 
 
-def run(state: Path, catalog: Path, instant: Instant) -> int:
+def run(state: Path, catalog: Path, instant: Instant, config: Path = REPLAY) -> int:
     """Run a node to its end, or to the instant at which it kills itself."""
-    config = str(ROOT / "config" / "replay.toml")
-    arguments = [config, str(catalog), str(state), instant[0], str(instant[1])]
+    arguments = [str(config), str(catalog), str(state), instant[0], str(instant[1])]
     done = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "crash_node.py"), *arguments],
         capture_output=True,

@@ -6,30 +6,24 @@ would tell no story of the others.
 
 import json
 import random
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import hostile
-import pyarrow
-import pyarrow.parquet
 import pytest
 from engine_scenarios import SCENARIOS, Quote, submit
+from engine_stage import Stage
 from typer.testing import CliRunner
 
 from positions.cli.main import app
 from positions.published import Published
-from positions.spool import Spool, uuid7
+from positions.request_files import numbered
+from positions.spool import uuid7
 
 pytestmark = pytest.mark.xdist_group("engine")
 D = Decimal
-T0 = 1_776_000_000
-RESOLVED = {"carried to its resolution": "1"}
 BURST = 150
 HOSTILE = 10_000
 SIGNAL = """
@@ -53,115 +47,19 @@ HERD = 10
 """Positions of one market whose stops one quote triggers."""
 
 
-def _id(number: int) -> str:
-    return str(uuid.UUID(int=(7 << 76) | (2 << 62) | number))
-
-
-class Stage:
-    """The recording, the commands, and the record of one replay of all scenarios."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.rows: list[dict[str, Any]] = []
-        self.markets: list[dict[str, Any]] = []
-        self.spool = Spool(folder / "state")
-        self.count = 0
-        self.ids: dict[str, str] = {}
-        self.signals = ""
-
-    def add(self, name: str, quotes: list[Quote], commands: list[Any]) -> None:
-        number = len(self.markets) + 1
-        token, slug = str(1000 + number), f"market-{number}"
-        self.markets.append(
-            {
-                "slug": slug,
-                "condition_id": f"0x{number:064x}",
-                "question": name,
-                "start_ts_ns": T0 * 10**9,
-                "end_ts_ns": (T0 + 6) * 10**9,
-                "min_order_size": "5",
-                "fee_rate": "0.04",
-                "neg_risk": False,
-                "tokens": [
-                    {
-                        "token_id": token,
-                        "outcome": "Yes",
-                        "tick_size": "0.01",
-                        "tick_changes_inferred": [],
-                        "settlement_price_inferred": RESOLVED.get(name),
-                    }
-                ],
-            }
-        )
-        for t, bid, ask, size in quotes:
-            row = {"ts_event_ns": int((T0 + t) * 10**9), "token_id": token}
-            sizes = [None if p is None else D(size) for p in (bid, ask)]
-            prices = [None if p is None else D(p) for p in (bid, ask)]
-            self.rows.append(
-                row
-                | dict(zip(("bid", "ask"), prices, strict=True))
-                | dict(zip(("bid_size", "ask_size"), sizes, strict=True))
-            )
-        for at, fields in commands:
-            self.count += 1
-            command_id = _id(self.count)
-            if fields["command"] == "submit":
-                self.ids.setdefault(name, command_id)
-                fields = fields | {"market": slug, "outcome": "Yes"}
-            else:
-                fields = fields | {"position_id": self.ids[name]}
-            when = f"2026-04-12T13:{20 + int(at) // 60:02}:{at % 60:06.3f}Z"
-            self.spool.put(json.dumps(fields | {"at": when}).encode(), command_id)
-
-    def play(self) -> Published:
-        self.rows.sort(key=lambda r: r["ts_event_ns"])
-        decimal = pyarrow.decimal128
-        fields = [("ts_event_ns", pyarrow.int64()), ("token_id", pyarrow.string())]
-        fields += [(n, decimal(9, 6)) for n in ("bid", "ask")]
-        fields += [(n, decimal(18, 6)) for n in ("bid_size", "ask_size")]
-        table = pyarrow.Table.from_pylist(self.rows, schema=pyarrow.schema(fields))
-        pyarrow.parquet.write_table(table, self.folder / "q.parquet")
-        (self.folder / "m.json").write_text(json.dumps(self.markets))
-        (self.folder / "config.toml").write_text(
-            'mode = "replay"\nstate = "x"\n[account]\ncash = 100000\n'
-            f"[limits]\nmax_total_stake = 100000\n{self.signals}"
-        )
-        self._run("catalog", "import", "q.parquet", "--markets", "m.json", "--catalog", "c")
-        options = ["--config", "config.toml", "--catalog", "c", "--state", "state"]
-        self._run("run", *options, "--speed", "max")
-        return Published(self.folder / "state")
-
-    def _run(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "positions.cli.main", *arguments]
-        root = str(Path(__file__).parents[1])
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        assert done.stderr == ""
-        assert "[ERROR]" not in done.stdout, done.stdout[-3000:]
-
-
 def _throw_rubbish(stage: Stage) -> None:
     """Hostile files around the valid commands."""
     rng = random.Random(3)
     new = stage.folder / "state" / "spool" / "new"
     for number in range(HOSTILE):
-        name = rng.choice((uuid7(), _id(10_000 + number), f"rubbish-{number}", f".{number}"))
+        name = rng.choice((uuid7(), numbered(10_000 + number), f"rubbish-{number}", f".{number}"))
         (new / f"{name}.json").write_bytes(hostile.content(rng))
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Published]]:
     stage = Stage(tmp_path_factory.mktemp("engine"))
-    for name, (quotes, commands, *_) in SCENARIOS.items():
-        stage.add(name, quotes, commands)
+    stage.add_all()
     calm: list[Quote] = [(0, "0.40", "0.42", 500), (6, "0.40", "0.43", 500)]
     burst = [submit(2, max_bid="0.30", target="", stop="", size="5") for _ in range(BURST)]
     stage.add("a burst of entries", calm, burst)
@@ -181,6 +79,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Pu
     ]
     stage.add("a signal", rising, [])
     stage.signals = SIGNAL.format(market=stage.markets[-1]["slug"])
+    stage.write()
     with stage.play() as copy:
         yield stage, copy
 

@@ -3,6 +3,7 @@
 The same state folder, the same wallet, a new process of the node each time (in this one process).
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
 from positions.position import Phase, Role
+from positions.spool import Spool
 
 D = Decimal
 Away = Callable[[LoopbackPolymarket, MarketHandle, str], None]
@@ -160,6 +162,32 @@ def test_while_the_node_was_away(name: str, tmp_path: Path) -> None:
         trade(venue, tmp_path, first, keys=keys)
         away(venue, m, keys["POLYMARKET_FUNDER"])
         trade(venue, tmp_path, second, keys=keys)
+
+
+def test_what_was_queued_meanwhile_waits_for_the_first_prices(tmp_path: Path) -> None:
+    opened: list[str] = []
+    gate = {"spread": "refuse"}
+    with LoopbackPolymarket() as venue:
+        m = venue.add_market("rain")
+        venue.quote(m.tokens[0], "0.50", "100", "0.52", "100")
+        keys = venue.wallet(KEY, cash="1000")
+
+        async def first(s: Session) -> None:
+            opened.append(await bought(s, m))
+
+        async def second(s: Session) -> None:
+            await s.phase(opened[0], "closed")
+            assert s.positions[opened[0]].exit_reason == "manual"
+            await s.until(lambda: opened[1] in s.positions, "the gate saw the book")
+            await s.held(opened[1], "20")
+
+        trade(venue, tmp_path, first, keys=keys, gate=gate)
+        sale = {"command": "sell", "position_id": opened[0]}
+        entry = {"command": "submit", "market": m.slug, "outcome": "Yes", "max_bid": "0.55"}
+        spool = Spool(tmp_path)
+        spool.put(json.dumps(sale).encode())
+        opened.append(spool.put(json.dumps(entry | {"size": "20", "stop": "0.45"}).encode()))
+        trade(venue, tmp_path, second, keys=keys, gate=gate)
 
 
 def _alarm_kinds(s: Session) -> set[str]:

@@ -95,6 +95,9 @@ class Ground(Protocol):
     async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """Go on with the orders that rest at the venue, as Nautilus and as we have them."""
 
+    async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """Show what holds where an earlier process ended, before any command is taken."""
+
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Return when there is nothing more to come."""
 
@@ -187,19 +190,24 @@ class ReplayGround(SimulatedGround):
             self._cursor = cursor
             self._clock.set_time(cursor.now)
 
-    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
-        """Play the recording to its end."""
-        begin = 0 if self._cursor is None else self._cursor.moment
-        replay = Replay(
-            self._recording.batches(begin),
+    async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """Show what held where an earlier replay ended early."""
+        since = None if self._cursor is None else self._cursor.moment
+        replay = self._replay = Replay(
+            self._recording.batches(since or 0),
             self._clients[0],
-            self.clock,
+            self._clock,
             node.kernel,
             is_idle,
             self._settings.replay.pace,
+            since,
         )
         self._store.stamp = lambda: str(replay.cursor)
-        await replay.run()
+        await replay.begin()
+
+    async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
+        """Play the recording to its end."""
+        await self._replay.run()
         self._store.stamp = None
         self._store.set("cursor", OVER)
 
@@ -239,6 +247,9 @@ class PaperGround(SimulatedGround):
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""
         return self._venue.finder()
+
+    async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """The venue shows what holds, and commands wait for it."""
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""
@@ -349,6 +360,9 @@ class LiveGround:
         for native, ours in orders:
             await self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
         self._venue.taken_over()
+
+    async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
+        """The venue shows what holds, and commands wait for it."""
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
         """The market goes on."""

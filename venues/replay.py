@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import chain
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus, TestClock
@@ -133,6 +134,8 @@ class Replay:
         Whether nothing of our own is under way.
     pace
         Market seconds per second; None = as fast as possible.
+    since
+        The moment that an earlier process fed last, if one did.
     """
 
     def __init__(
@@ -143,6 +146,7 @@ class Replay:
         kernel: NautilusKernel,
         is_idle: Callable[[], bool],
         pace: Decimal | None,
+        since: int | None = None,
     ) -> None:
         self._batches = batches
         self._client = client
@@ -150,7 +154,8 @@ class Replay:
         self._kernel = kernel
         self._is_idle = is_idle
         self._pace = pace
-        self._moment = clock.timestamp_ns()
+        self._since = since
+        self._moment = clock.timestamp_ns() if since is None else since
 
     @property
     def cursor(self) -> Cursor:
@@ -161,6 +166,14 @@ class Replay:
         """
         return Cursor(self._moment, self._clock.timestamp_ns())
 
+    async def begin(self) -> None:
+        """Show what holds where an earlier process ended, and its last moment once more."""
+        for moment, batch in self._batches:
+            if self._since is None or moment > self._since:
+                self._batches = chain([(moment, batch)], self._batches)
+                return
+            await self._feed(moment, batch)
+
     async def run(self) -> None:
         """Feed everything, to the end of the recording."""
         begun_wall, begun = time.monotonic(), self._clock.timestamp_ns()
@@ -168,13 +181,17 @@ class Replay:
         for moment, batch in self._batches:
             if self._pace is not None:
                 await self._wait_for(moment, begun_wall, begun, float(self._pace))
-            await self._advance(max(moment - 1, self._clock.timestamp_ns()))
-            self._clock.set_time(moment)
-            self._moment = moment
-            for data in batch:
-                self._client.publish(data)
-            await self._settle()
+            await self._feed(moment, batch)
         await self._advance(self._clock.timestamp_ns())
+
+    async def _feed(self, moment: int, batch: list[Data]) -> None:
+        """Let time pass to a moment, and show what it brought; time never runs back."""
+        await self._advance(max(moment - 1, self._clock.timestamp_ns()))
+        self._clock.set_time(max(moment, self._clock.timestamp_ns()))
+        self._moment = moment
+        for data in batch:
+            self._client.publish(data)
+        await self._settle()
 
     async def _wait_for(self, moment: int, begun_wall: float, begun: int, pace: float) -> None:
         """Let time pass, at the pace, up to a moment of the recording."""
