@@ -28,7 +28,13 @@ CORE = (
     "test_recovery.py",
     "test_simulation.py",
 )
-REQUESTS = ("test_wishes.py", "test_scenarios.py", "test_bracket.py", "test_told.py")
+REQUESTS = (
+    "test_checks.py",
+    "test_wishes.py",
+    "test_scenarios.py",
+    "test_bracket.py",
+    "test_told.py",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "plan": CORE,
     "judge": CORE,
