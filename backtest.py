@@ -62,7 +62,7 @@ class _Backtest:
         self._node.build()
         (self._engine,) = self._node.get_engines()
         self._passes = Passes()
-        self._account = Account(settings.account.cash)
+        self._account = Account(settings.account.cash, settings.account.shares)
         self._notebook = Notebook(self._passes.recorded)
         self._never_due: list[str] = []
         self._desk = Desk(settings.rules(), settings.account.cash)
@@ -105,6 +105,7 @@ class _Backtest:
         orders.passes, orders.latency_ns = self._passes, self._settings.backtest.latency_ns
         kernel.data_engine.register_client(data)
         kernel.exec_engine.register_client(orders)
+        self._strategy.holdings = orders
         data.open(self._passes)
         orders.open()
         self._engine.add_actor(self._watch)

@@ -219,6 +219,7 @@ class Node:
         self._ground.attach(self._node)
         self._node.build()
         self.strategy.finder = self._ground.finder()
+        self.strategy.holdings = self._ground.holdings()
         self._ground.watch(self.strategy.desk.held_outcomes)
 
     def _is_idle(self) -> bool:

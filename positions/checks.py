@@ -99,8 +99,8 @@ def open_position(
     floor = limits.floor_price if c.floor_price is None else c.floor_price
     refusal = (
         _check_market(m, funds)
-        or _check_prices(m, c.max_bid_price, target, stop, floor)
-        or _check_against_bid(m, stop)
+        or check_prices(m, c.max_bid_price, target, stop, floor)
+        or check_against_bid(m, stop)
         or _check_size(m, size, stop)
         or wishes.check(terms, Frame(m, size, c.max_bid_price, target, stop, floor, now))
         or _check_money(m, size, c.max_bid_price, funds, limits)
@@ -148,13 +148,14 @@ def _check_market(m: Market, funds: Funds) -> Refusal | None:
     return None
 
 
-def _check_prices(
+def check_prices(
     m: Market,
-    max_bid: Decimal,
+    max_bid: Decimal | None,
     target: Decimal | None,
     stop: Decimal | None,
     floor: Decimal,
 ) -> Refusal | None:
+    """Refuse prices off the grid, or that contradict each other; see `_check_order`."""
     named = {"max_bid_price": max_bid, "sell_price": target, "stop_loss_price": stop}
     for field, value in named.items():
         if value is None:
@@ -190,7 +191,8 @@ def _check_order(
     return None
 
 
-def _check_against_bid(m: Market, stop: Decimal | None) -> Refusal | None:
+def check_against_bid(m: Market, stop: Decimal | None) -> Refusal | None:
+    """Refuse a stop that would sell at once."""
     if m.through(stop):
         rule = f"must be below the current bid {m.bid}"
         return Refusal("STOP_AT_OR_ABOVE_BID", f"stop_loss_price was {stop}, {rule}")

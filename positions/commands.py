@@ -72,6 +72,21 @@ class Submit(Command, frozen=True, kw_only=True):
     """Only tell what would be sent and what it could win or lose."""
 
 
+class Adopt(Command, frozen=True, kw_only=True):
+    """Protect shares that the wallet holds and no position owns: so many, or all."""
+
+    market: str
+    outcome: str
+    shares: Decimal | None = None
+    entry_price: Decimal | None = None
+    """What a share cost; None = as the venue's trades have it."""
+    sell_price: Level | None = None
+    stop_loss_price: Level | None = None
+    floor_price: Decimal | None = None
+    terms: Terms = Terms()
+    dry_run: bool = False
+
+
 class Sell(Command, frozen=True, kw_only=True):
     """Cash out by hand: `shares`, or `fraction` of what is held, or all."""
 
@@ -138,6 +153,8 @@ ACCEPTED = "accepted"
 REFUSED = "refused"
 
 
+_OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
+"""Terms about what is still to be bought."""
 _COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}
 _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
     "submit": (
@@ -158,6 +175,21 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
             "dry_run": flag,
         }
         | TERMS,
+    ),
+    "adopt": (
+        Adopt,
+        {
+            "market": text,
+            "outcome": text,
+            "shares": amount,
+            "entry_price": price,
+            "sell_price": level,
+            "stop_loss_price": level,
+            "floor_price": price,
+            "targets": slices,
+            "dry_run": flag,
+        }
+        | {name: parser for name, parser in TERMS.items() if name not in _OF_ENTRIES},
     ),
     "sell": (
         Sell,
@@ -194,6 +226,7 @@ SHORT_NAMES = {
 }
 _REQUIRED = {
     "submit": ("market", "outcome", "max_bid_price"),
+    "adopt": ("market", "outcome"),
     "sell": ("position_id",),
     "cancel": ("position_id",),
     "amend": ("position_id",),
@@ -263,7 +296,7 @@ def from_fields(
 def _grouped(kind: str, parsed: dict[str, Any]) -> dict[str, Any]:
     """The fields as the structs have them: the terms together, the last target on its own."""
     terms = {name: parsed.pop(name) for name in TERMS if name in parsed}
-    if kind == "submit":
+    if kind in ("submit", "adopt"):
         found: tuple[Slice, ...] = parsed.pop("targets", ())
         if found and found[-1].part is None:
             parsed["sell_price"], found = found[-1].price, found[:-1]

@@ -13,12 +13,14 @@ from decimal import Decimal
 
 from msgspec import Struct, to_builtins
 
-from positions import checks, gate, stops
+from positions import adoption, checks, gate, stops
+from positions.adoption import Holding
 from positions.alarms import open_alarms
 from positions.checks import Funds, Limits
 from positions.commands import (
     ACCEPTED,
     REFUSED,
+    Adopt,
     Amend,
     Cancel,
     Command,
@@ -31,6 +33,7 @@ from positions.commands import (
     Submit,
 )
 from positions.facts import (
+    Adopted,
     AnyFact,
     CancelSent,
     Disputed,
@@ -139,6 +142,7 @@ class Desk:
         self._foreign = ZERO
         self._foreign_text = ""
         self._short: dict[str, Decimal] = {}
+        self._holdings: dict[str, Holding] = {}
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -227,6 +231,11 @@ class Desk:
     def command(self, command: Command) -> None:
         """Queue a command for the next turn."""
         self._queue.append(command)
+
+    def adopt(self, command: Adopt, holding: Holding) -> None:
+        """Queue an adoption, with what the wallet has of the outcome now."""
+        self._holdings[command.id] = holding
+        self.command(command)
 
     def second_passed(self) -> None:
         """Wake what time concerns, what the bids concern, and a part of all the rest."""
@@ -340,6 +349,8 @@ class Desk:
         match c:
             case Submit():
                 outcome = self._submit(c, now)
+            case Adopt():
+                outcome = self._adopt(c, now)
             case Sell():
                 outcome = self._sell(c, now)
             case Cancel():
@@ -397,6 +408,24 @@ class Desk:
         text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
         text += f"; {gate.tell(seen)}"
         return self._accept(c, now, text, p.id)
+
+    def _adopt(self, c: Adopt, now: int) -> Reply | Refusal:
+        holding = self._holdings.pop(c.id, Holding())
+        m = self.find_market(c.market, c.outcome)
+        if isinstance(m, Refusal):
+            return m
+        ours = [p for p in self.positions.values() if p.outcome_id == m.outcome_id]
+        p = adoption.open_position(c, m, holding, ours, self.limits, now)
+        if isinstance(p, Refusal):
+            return p
+        seen = gate.tell(gate.look(p, m, self.limits.gate, now))
+        if c.dry_run:
+            return self._accept(c, now, f"dry run: {what_if(p, m)}; {seen}")
+        self._note(p.id, Adopted(time=now, position=p))
+        self._woken[p.id] = None
+        text = f"adopted: {p.size} {p.outcome} of {p.market} that cost {p.max_bid_price} each"
+        exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
+        return self._accept(c, now, f"{text}; {exits}; {seen}", p.id)
 
     def _sell(self, c: Sell, now: int) -> Reply | Refusal:
         p = self._find(c.position_id)
@@ -522,7 +551,7 @@ class Desk:
 
     def market_named_by(self, c: Command) -> str:
         """The market whose prices the command is checked against; "" = those of none."""
-        if isinstance(c, Submit):
+        if isinstance(c, Submit | Adopt):
             return c.market
         p = self.positions.get(c.position_id) if isinstance(c, Sell | Amend) else None
         return "" if p is None else p.market_id

@@ -39,6 +39,10 @@ class Opened(Fact, frozen=True, kw_only=True):
     position: Position
 
 
+class Adopted(Opened, frozen=True, kw_only=True):
+    """Shares that the wallet held already are a position: it begins with them, and buys nothing."""
+
+
 class Amended(Fact, frozen=True, kw_only=True):
     """The owner changed the prices; the values are those that hold from now on."""
 
@@ -238,6 +242,7 @@ class Reconciled(Fact, frozen=True, kw_only=True):
 
 AnyFact = (
     Opened
+    | Adopted
     | Amended
     | EntryEnded
     | SaleAsked

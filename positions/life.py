@@ -71,7 +71,7 @@ def apply(position: Position | None, fact: AnyFact) -> Position:
     if isinstance(fact, Opened):
         if position is not None:
             raise ValueError(f"position {position.id} is open already")
-        return replace(fact.position, seq=1, updated_at=fact.time)
+        return replace(fact.position, phase=phase_of(fact.position), seq=1, updated_at=fact.time)
     if position is None:
         raise ValueError(f"{type(fact).__name__} came before the position was opened")
     booked = _BOOK[type(fact)](position, fact)

@@ -97,6 +97,7 @@ _BEGIN, _END = "<!-- life: made by `make diagram` -->\n", "<!-- /life -->"
 def diagram() -> str:
     """The usual paths of LIFE as a Mermaid state diagram; late fills and disputes are left out."""
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> entering"]
+    lines.append("    [*] --> holding: adopted")
     for (start, end), facts in LIFE.items():
         late = start in (P.CLOSED, P.CANCELLED, P.DUST) and end is not P.CLOSED
         if late or _RARE & {start, end}:

@@ -80,6 +80,8 @@ class EntryEnd(StrEnum):
     MARKET_OVER = "market_over"
     TIME_UP = "time_up"
     TAKEN_OFF = "taken_off"
+    ADOPTED = "adopted"
+    """The shares were there before the position was."""
 
 
 class ExitReason(StrEnum):

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from positions.facts import AnyFact, FillReversed, Opened, OrderFilled, Settled
+from positions.facts import Adopted, AnyFact, FillReversed, Opened, OrderFilled, Settled
 from positions.position import (
     PROTECTED,
     ZERO,
@@ -165,7 +166,7 @@ def story(p: Position, fact: AnyFact) -> dict[str, Any]:
 
     A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
     """
-    told = Opened(time=fact.time, position=p) if isinstance(fact, Opened) else fact
+    told = replace(fact, position=p) if isinstance(fact, Opened) else fact
     values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
     if values.get("terms") is None:
@@ -194,16 +195,25 @@ def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:
             "role": fact.role.value,
         }
     if isinstance(fact, Settled) and fact.shares > 0:
-        return {
-            "position_id": p.id,
-            "order_id": "",
-            "trade_id": f"settlement-{p.seq}",
-            "time": fact.time,
-            "side": "sell",
-            "shares": fact.shares,
-            "price": fact.payout,
-            "fee": ZERO,
-            "liquidity": "settlement",
-            "role": "settlement",
-        }
+        return _own_fill(p, fact.time, "settlement", "sell", fact.shares, fact.payout, ZERO)
+    if isinstance(fact, Adopted):
+        return _own_fill(p, fact.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)
     return None
+
+
+def _own_fill(
+    p: Position, time: int, what: str, side: str, shares: Decimal, price: Decimal, fee: Decimal
+) -> dict[str, Any]:
+    """What changes the ledger like a fill, and is none of an order of ours."""
+    return {
+        "position_id": p.id,
+        "order_id": "",
+        "trade_id": f"{what}-{p.seq}",
+        "time": time,
+        "side": side,
+        "shares": shares,
+        "price": price,
+        "fee": fee,
+        "liquidity": what,
+        "role": what,
+    }

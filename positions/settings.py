@@ -125,12 +125,14 @@ class RecordSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AccountSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The simulated account. `cash` in USDC."""
+    """A new simulated account: `cash` in USDC, `shares` by token id, which `adopt` can protect."""
 
     cash: Decimal = Decimal(1000)
+    shares: dict[str, Decimal] = {}
 
     def __post_init__(self) -> None:
-        _positive("cash", self.cash)
+        for name, value in {"cash": self.cash, **self.shares}.items():
+            _positive(name, value)
 
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -384,11 +386,8 @@ def load(
         raise SettingsError(f"{path}: is not TOML: {e}") from None
     try:
         settings = msgspec.convert(data, Settings)
-        replay = settings.replay
-        if catalog is not None:
-            replay = replace(replay, catalog=catalog)
-        if speed is not None:
-            replay = replace(replay, speed=speed)
+        given = {"catalog": catalog, "speed": speed}
+        replay = replace(settings.replay, **{n: v for n, v in given.items() if v is not None})
         return replace(
             settings,
             replay=replay,

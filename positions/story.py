@@ -21,6 +21,14 @@ def _opened(e: _Event) -> str:
     )
 
 
+def _adopted(e: _Event) -> str:
+    return (
+        f"adopted: {_number(e['size'])} shares of the wallet, that cost"
+        f" {_number(e['max_bid_price'])} each, target {_number(e.get('sell_price'))},"
+        f" stop {_number(e.get('stop_loss_price'))}{_terms(e)}"
+    )
+
+
 def _terms(e: _Event) -> str:
     """What else was asked for, as the fields' names and values."""
     return "".join(f", {name} {value}" for name, value in told(e.get("terms") or {}).items())
@@ -126,6 +134,7 @@ def _settled(e: _Event) -> str:
 
 _TELL: dict[str, Callable[[_Event], str]] = {
     "opened": _opened,
+    "adopted": _adopted,
     "amended": _amended,
     "entry_ended": _entry_ended,
     "sale_asked": _sale_asked,

@@ -19,10 +19,12 @@ def what_if(p: Position, m: Market) -> str:
 
 
 def _lines(p: Position, m: Market) -> Iterator[str]:
-    fee = ZERO if p.post_only else taker_fee(p.size, p.max_bid_price, m.fee_rate)
-    paid = p.size * p.max_bid_price + fee
+    paid = _paid(p, m)
     kind = " post-only" if p.post_only else ""
-    yield f"would buy {p.size} at {p.max_bid_price}{kind}, for at most {_money(paid)} with fee"
+    if p.bought > 0:
+        yield f"would adopt {p.size} that cost {_money(paid)} with fee"
+    else:
+        yield f"would buy {p.size} at {p.max_bid_price}{kind}, for at most {_money(paid)} with fee"
     offers = _offers(p, m)
     for price, shares in offers:
         yield f"offer {shares:f} at {price}"
@@ -38,6 +40,13 @@ def _lines(p: Position, m: Market) -> Iterator[str]:
         got = p.size * p.stop_in_force - taker_fee(p.size, p.stop_in_force, m.fee_rate)
         yield f"result at stop {_money(got - paid)}"
     yield f"result if no bid is left {_money(-paid)}"
+
+
+def _paid(p: Position, m: Market) -> Decimal:
+    if p.bought > 0:
+        return p.cost + p.buy_fees
+    fee = ZERO if p.post_only else taker_fee(p.size, p.max_bid_price, m.fee_rate)
+    return p.size * p.max_bid_price + fee
 
 
 def _offers(p: Position, m: Market) -> list[tuple[Decimal, Decimal]]:

@@ -27,6 +27,7 @@ _FILLS = {
     "target": ("triangle-down", _GOOD),
     "exit": ("triangle-down", _BAD),
     "settlement": ("square", _GOOD),
+    "adoption": ("circle", _BID),
 }
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem}}

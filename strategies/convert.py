@@ -200,8 +200,8 @@ def cash(balance: Money | None) -> Decimal:
 # -- out -------------------------------------------------------------------------------------------
 
 
-def instrument_id(p: Position) -> InstrumentId:
-    """The Nautilus id of the outcome that a position is in."""
+def instrument_id(p: Position | Market) -> InstrumentId:
+    """The Nautilus id of an outcome, or of that which a position is in."""
     return InstrumentId.from_str(f"{p.market_id}-{p.outcome_id}.{VENUE}")
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
+from positions.adoption import Holding
 from positions.desk import Alarm, Answer, Step
 
 
@@ -32,6 +34,13 @@ class Journal(Protocol):
 
     def step_signed(self, step: Step) -> None:
         """Record the step of a sale that `signed` noted."""
+
+
+class Holdings(Protocol):
+    """Tells what the wallet has of an outcome, whoever bought it."""
+
+    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
+        """Tell it at once, or when the venue has said it."""
 
 
 class Finder(Protocol):

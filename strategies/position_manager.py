@@ -9,6 +9,7 @@ seen, so a book that only passes through a low bid triggers nothing.
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
@@ -27,7 +28,8 @@ from nautilus_trader.model.instruments import BinaryOption
 from actors.messages import CommandMessage
 from actors.timers import on_this_thread
 from positions import facts
-from positions.commands import REFUSED, Command, Reply, decode
+from positions.adoption import Holding
+from positions.commands import REFUSED, Adopt, Command, Refusal, Reply, decode
 from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.facts import AnyFact
 from positions.market import Market
@@ -36,7 +38,7 @@ from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
 from positions.terms import Trigger
 from strategies import convert
-from strategies.ports import Finder, Journal
+from strategies.ports import Finder, Holdings, Journal
 from strategies.successor import SuccessorStrategy
 from venues.facts import (
     DEPTHS,
@@ -102,6 +104,8 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._is_scheduled = False
         self.finder: Finder | None = None
         """Where markets that are not known yet are looked for; None = all are known."""
+        self.holdings: Holdings
+        """Where it is looked up what the wallet has."""
 
     def register(
         self,
@@ -240,8 +244,24 @@ class PositionManagerStrategy(SuccessorStrategy):
         market = self.desk.market_named_by(command)
         if self.finder is not None and market and self.desk.awaits_prices(market):
             self._seek(self.finder, command, market)
+        else:
+            self._admit(command)
+
+    def _admit(self, command: Command) -> None:
+        """Let a command through to the desk; an adoption with what the wallet has."""
+        if not isinstance(command, Adopt):
+            self.desk.command(command)
+            self._schedule()
             return
-        self.desk.command(command)
+        market = self.desk.find_market(command.market, command.outcome)
+        if isinstance(market, Refusal):
+            self._admit_adoption(command, Holding())
+        else:
+            tell = partial(self._admit_adoption, command)
+            self.holdings.look(convert.instrument_id(market), tell)
+
+    def _admit_adoption(self, command: Adopt, holding: Holding) -> None:
+        self.desk.adopt(command, holding)
         self._schedule()
 
     def _seek(self, finder: Finder, command: Command, market: str) -> None:
@@ -269,8 +289,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             if problem:
                 self._journal.answer(Answer(command, self._unreachable(command, name, problem)))
             else:
-                self.desk.command(command)
-        self._schedule()
+                self._admit(command)
 
     def _unreachable(self, command: Command, market: str, problem: str) -> Reply:
         text = f"VENUE_UNREACHABLE: market was {market!r}: {problem}; send it again later"

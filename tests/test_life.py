@@ -34,7 +34,7 @@ from positions.story import tell
 from positions.terms import Terms
 
 D = Decimal
-FACTS = [f for f in get_args(AnyFact) if f is not facts.Opened]
+FACTS = [f for f in get_args(AnyFact) if not issubclass(f, facts.Opened)]
 
 
 def order(role: Role, number: int, **fields: Any) -> Order:

@@ -7,7 +7,7 @@ venue; `positions.recovery` closes the gap. What had not been written has not ha
 venue as for the ledger.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -36,13 +36,23 @@ class Account:
     ----------
     cash
         The money of a new account, in USDC.
+    shares
+        Its shares, by outcome id.
     """
 
-    def __init__(self, cash: Decimal) -> None:
+    def __init__(self, cash: Decimal, shares: Mapping[str, Decimal] | None = None) -> None:
+        self._gifts = dict(shares or {})
         self.venue = SimulatedPolymarket(cash)
         self.keep: Callable[[Iterable[Entry]], None] = _forget
         """Records parts that changed."""
         self._trades: list[Filled] = []
+
+    def listed(self, token_id: str) -> None:
+        """A token is tradable: what a new account has of it is there."""
+        gift = self._gifts.pop(outcome(token_id), None)
+        if gift is not None:
+            self.venue.tokens[token_id].held += gift
+            self.changed(token_id, ())
 
     # -- what is written ---------------------------------------------------------------------------
 
@@ -77,6 +87,7 @@ class Account:
             token = msgspec.json.decode(content, type=Token)
             token.resting = {o.order_id: o for o in orders if o.token_id == token_id}
             self.venue.restore(token_id, token)
+            self._gifts.pop(outcome(token_id), None)
         self._trades = [msgspec.json.decode(c, type=Filled) for c in parts["trade"].values()]
 
     def signed(self, positions: Iterable[Position]) -> list[SignedOrder]:

@@ -25,13 +25,13 @@ from positions.settings import Settings
 from positions.store import Store
 from positions.wallet import Wallet
 from recordings.catalog import Recording
-from strategies.ports import Finder
+from strategies.ports import Finder, Holdings
 from venues.account import Account
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.track import Trade
 from venues.replay import Replay, ReplayDataClient, replay_factory
-from venues.simulated import simulated_factory
+from venues.simulated import SimulatedExecutionClient, simulated_factory
 
 VENUE = "POLYMARKET"
 
@@ -75,6 +75,9 @@ class Ground(Protocol):
     def finder(self) -> Finder | None:
         """Finds markets while the node runs; None = all are known. Asked once the node is built."""
 
+    def holdings(self) -> Holdings:
+        """Tells what the wallet has. Asked once the node is built."""
+
     def redeemable(self) -> Decimal:
         """What resolved markets have paid and is not cash yet, in USDC."""
 
@@ -110,7 +113,8 @@ class SimulatedGround:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._account = Account(settings.account.cash)
+        self._account = Account(settings.account.cash, settings.account.shares)
+        self._orders: list[SimulatedExecutionClient] = []
 
     def restore(self, store: Store, cursor: Cursor | None) -> None:  # noqa: ARG002
         """Take the account over from the record, and keep it there from now on."""
@@ -136,6 +140,10 @@ class SimulatedGround:
     def payouts(self) -> Mapping[str, Decimal]:
         """What resolved outcomes pay, by outcome id."""
         return self._account.payouts()
+
+    def holdings(self) -> Holdings:
+        """The simulated venue's client."""
+        return self._orders[0]
 
     def redeemable(self) -> Decimal:
         """What the simulated venue's resolved markets have paid."""
@@ -176,7 +184,8 @@ class ReplayGround(SimulatedGround):
         """Give the node the recording and the simulated venue."""
         data = replay_factory(self._recording.instruments, self._clients.append)
         node.add_data_client_factory(VENUE, data)
-        node.add_exec_client_factory(VENUE, simulated_factory(self._account, self.clock))
+        orders = simulated_factory(self._account, self.clock, self._orders.append)
+        node.add_exec_client_factory(VENUE, orders)
 
     def finder(self) -> Finder | None:
         """A recording's markets are all known."""
@@ -242,7 +251,8 @@ class PaperGround(SimulatedGround):
     def attach(self, node: TradingNode) -> None:
         """Give the node live prices and the simulated venue."""
         node.add_data_client_factory(VENUE, self._venue.data_factory())
-        node.add_exec_client_factory(VENUE, simulated_factory(self._account, None))
+        orders = simulated_factory(self._account, None, self._orders.append)
+        node.add_exec_client_factory(VENUE, orders)
 
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""
@@ -327,6 +337,10 @@ class LiveGround:
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""
         return self._venue.finder()
+
+    def holdings(self) -> Holdings:
+        """The venue's client."""
+        return self._venue.holdings()
 
     def redeemable(self) -> Decimal:
         """Not known: what is resolved is redeemed at the venue by hand."""

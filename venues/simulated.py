@@ -36,6 +36,7 @@ from nautilus_trader.model.identifiers import (
     AccountId,
     ClientId,
     ClientOrderId,
+    InstrumentId,
     TradeId,
     Venue,
     VenueOrderId,
@@ -44,6 +45,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
+from positions.adoption import Holding
 from strategies.convert import exact
 from venues import matching
 from venues.account import Account
@@ -96,6 +98,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._kept = account
         self._venue = account.venue
         self._market_clock = market_clock
+        self._untold: list[tuple[NautilusOrder, matching.Filled]] = []
 
     async def _connect(self) -> None:
         self.open()
@@ -127,6 +130,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
             Decimal(str(minimum)),
             instrument.taker_fee,
         )
+        self._kept.listed(instrument.id.value)
 
     def _on_quote(self, tick: QuoteTick) -> None:
         self._publish(
@@ -209,6 +213,22 @@ class SimulatedExecutionClient(LiveExecutionClient):
             order.strategy_id, order.instrument_id, order.client_order_id, reason, self._now()
         )
 
+    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
+        """Tell what the account has of an outcome, as of the last fill that was heard of."""
+        self._forget_told()
+        shares = self._venue.shares(instrument_id.value)
+        for order, event in self._untold:
+            if order.instrument_id == instrument_id:
+                shares += event.shares if order.side == OrderSide.SELL else -event.shares
+        tell(Holding(shares))
+
+    def _forget_told(self) -> None:
+        self._untold = [
+            (order, event)
+            for order, event in self._untold
+            if TradeId(event.trade_id) not in order.trade_ids
+        ]
+
     # -- what the venue says -----------------------------------------------------------------------
 
     def _publish(self, token_id: str, events: list[Event]) -> None:
@@ -240,6 +260,8 @@ class SimulatedExecutionClient(LiveExecutionClient):
         )
 
     def _filled(self, order: NautilusOrder, event: matching.Filled) -> None:
+        self._forget_told()
+        self._untold.append((order, event))
         instrument = self._cache.instrument(order.instrument_id)
         self.generate_order_filled(
             *_ids(order, event),
@@ -326,8 +348,12 @@ def _order(order: NautilusOrder) -> Order:
     )
 
 
-def simulated_factory(account: Account, market_clock: Clock | None) -> type[LiveExecClientFactory]:
-    """A factory of clients to this venue, on this clock or the node's own."""
+def simulated_factory(
+    account: Account,
+    market_clock: Clock | None,
+    made: Callable[[SimulatedExecutionClient], None],
+) -> type[LiveExecClientFactory]:
+    """A factory of clients to this venue, on this clock or the node's own; `made` gets each."""
 
     class SimulatedExecClientFactory(LiveExecClientFactory):
         @staticmethod
@@ -339,8 +365,10 @@ def simulated_factory(account: Account, market_clock: Clock | None) -> type[Live
             cache: Cache,
             clock: LiveClock,
         ) -> SimulatedExecutionClient:
-            return SimulatedExecutionClient(
+            client = SimulatedExecutionClient(
                 loop, msgbus, cache, clock, account, market_clock or clock
             )
+            made(client)
+            return client
 
     return SimulatedExecClientFactory

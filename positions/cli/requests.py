@@ -34,6 +34,7 @@ PositionId = Annotated[str, typer.Argument(metavar="ID", help="The position; its
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("submit", epilog=_SUBMIT)(submit)
+    app.command("adopt", epilog=_ADOPT)(adopt)
     app.command("sell", epilog="Example: polybracket sell 9c3e0123 --fraction 0.5 --wait 70s")(sell)
     app.command("cancel", epilog="Example: polybracket cancel 9c3e0123 --wait 10s")(cancel)
     app.command("amend", epilog="Example: polybracket amend 9c3e0123 --stop 0.48 --target none")(
@@ -48,6 +49,8 @@ _SUBMIT = (
     "Example: polybracket submit rain-in-london Yes --max-bid 0.55 --size 100 --target 0.70"
     " --stop 0.45 --wait 10s"
 )
+
+_ADOPT = "Example: polybracket adopt rain-in-london Yes --stop 0.45 --target 0.70 --wait 60s"
 
 
 @with_terms
@@ -88,15 +91,51 @@ def submit(
     }
     given = {name: value for name, value in asked.items() if value is not None}
     given |= _target(target) | terms
-    if dry_run and holder(state_dir(state)) is None:
-        fail("no node is running; a dry run is answered by the node, with its limits and prices")
+    wait = _dry_run_wait(state, wait) if dry_run else wait
     if file is None:
-        wait = wait or (_DRY_RUN_WAIT if dry_run else None)
         send([{"command": "submit", **given}], wait, state, as_json=as_json)
     elif given:
         fail(f"{next(iter(given))} must not be given together with --file", 2)
     else:
         send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
+
+
+@with_terms
+def adopt(
+    terms: dict[str, Any],
+    market: Annotated[str, typer.Argument(help="A slug, a condition id or an address.")],
+    outcome: Annotated[str, typer.Argument(help="A name such as Yes, or a token id.")],
+    shares: Annotated[str | None, typer.Option(help="So many; else all that are free.")] = None,
+    entry_price: Annotated[
+        str | None, typer.Option(help="What a share cost; else as the venue's trades have it.")
+    ] = None,
+    target: Targets = None,
+    stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
+    floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
+    dry_run: DryRun = False,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Protect shares that the wallet holds already, bought on the website or left over."""
+    asked = {
+        "market": market,
+        "outcome": outcome,
+        "shares": shares,
+        "entry_price": entry_price,
+        "stop_loss_price": stop,
+        "floor_price": floor,
+        "dry_run": dry_run or None,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    wait = _dry_run_wait(state, wait) if dry_run else wait
+    send([{"command": "adopt", **given, **_target(target), **terms}], wait, state, as_json=as_json)
+
+
+def _dry_run_wait(state: Path | None, wait: str | None) -> str:
+    if holder(state_dir(state)) is None:
+        fail("no node is running; a dry run is answered by the node, with its limits and prices")
+    return wait or _DRY_RUN_WAIT
 
 
 def _target(asked: list[str] | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 
 from positions.cli.options import state_dir
 from positions.cli.output import fail, short
-from positions.commands import ACCEPTED, Command, Reply, Submit, decode_reply, from_fields
+from positions.commands import ACCEPTED, Adopt, Command, Reply, Submit, decode_reply, from_fields
 from positions.fields import Malformed, duration
 from positions.locks import holder
 from positions.spool import Spool, uuid7
@@ -70,17 +70,22 @@ def send(
 
 
 def _words(c: Command) -> str:
+    if isinstance(c, Adopt):
+        much = "all free shares" if c.shares is None else f"{c.shares} shares"
+        return f"adopt {much} of {c.market} {c.outcome}, {_exits(c)}"
     if not isinstance(c, Submit):
         about = getattr(c, "position_id", "")
         return f"{type(c).__name__.lower()} {short(about)}".rstrip()
     much = "default stake of"
     for value, unit in ((c.size, "shares"), (c.stake, "USDC"), (c.risk, "USDC at risk")):
         much = f"{value} {unit} of" if value else much
+    return f"buy {much} {c.market} {c.outcome} at {c.max_bid_price} or less, {_exits(c)}"
+
+
+def _exits(c: Submit | Adopt) -> str:
     slices = [f"{_level(t.price)}:{t.part:.0%}" for t in c.terms.targets]
     target = " ".join([*slices, _level(c.sell_price)])
-    stop = _level(c.stop_loss_price)
-    limits = f"at {c.max_bid_price} or less, target {target}, stop {stop}"
-    return f"buy {much} {c.market} {c.outcome} {limits}"
+    return f"target {target}, stop {_level(c.stop_loss_price)}"
 
 
 def _level(value: Decimal | Percent | None) -> str:

@@ -34,6 +34,7 @@ from py_clob_client_v2.clob_types import OrderPayload
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions import facts
+from positions.adoption import Holding
 from positions.position import Order as RecordedOrder
 from positions.position import OrderState
 from positions.rules import taker_fee
@@ -41,6 +42,7 @@ from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader, keep_warm, teach_tick
 from venues.polymarket.heartbeat import Heartbeat
+from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
 from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
@@ -108,6 +110,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._log.warning,
         )
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
+        self._holdings = HoldingReader(self._http_client, self._config.signature_type, self._orders)
         self._upkeep: list[asyncio.Task[None]] = []
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
@@ -423,6 +426,14 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         }
         read = BalanceReader(self._http_client, self._config.signature_type).read
         return {token: await read(token) for token in sorted(self.held_outcomes() - moving)}
+
+    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
+        """Tell what the wallet has of an outcome, once that can be told."""
+
+        async def read() -> None:
+            tell(await self._holdings.read(self._cache.instrument(instrument_id)))
+
+        self.create_task(read())
 
     # -- telling -----------------------------------------------------------------------------------
 

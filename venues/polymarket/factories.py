@@ -122,6 +122,10 @@ class Polymarket:
         """Look now and then at whether the wallet still has what is held."""
         self._hardened.held_outcomes = held_outcomes
 
+    def holdings(self) -> HardenedExecutionClient:
+        """Tells what the wallet has, once the node is built."""
+        return self._hardened
+
     async def cancel(self, hashes: Sequence[str]) -> None:
         """Take orders off the book that nothing of ours stands for any more."""
         try:

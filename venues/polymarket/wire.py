@@ -80,6 +80,21 @@ def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:
         yield str(maker.get("order_id", ""))
 
 
+def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
+    taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
+    if str(trade.get("trader_side", "")).upper() == "TAKER":
+        yield str(trade.get("taker_order_id", "")), taken, is_taker_buying
+    for maker in _makers(trade):
+        if str(maker.get("maker_address", "")).lower() == wallet.lower():
+            asset = str(maker.get("asset_id"))
+            yield str(maker.get("order_id", "")), asset, is_taker_buying is not (asset == taken)
+
+
+def _is_buy(trade: Mapping[str, Any]) -> bool:
+    return text(trade, "side").upper() == "BUY"
+
+
 def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     """An order's parts of a trade: one for each price at which it traded.
 

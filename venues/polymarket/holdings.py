@@ -1,0 +1,126 @@
+"""Reads what the wallet has of one outcome, when nothing of it is under way.
+
+Shares, open orders and trades are three answers of the venue, and the node trades meanwhile: they
+are believed together only if every trade of the outcome is settled, our own orders have matched
+what the venue says, and none of them matched more while it was asked.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
+    get_polymarket_token_id,
+)
+from nautilus_trader.model.instruments import BinaryOption
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import TradeParams
+
+from positions.adoption import Deal, Holding
+from positions.position import ZERO
+from positions.rules import taker_fee
+from venues.polymarket import wire
+from venues.polymarket.clob import BalanceReader
+from venues.polymarket.inquiry import said
+from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.track import Settlement, Trade
+
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
+"""Seconds between two looks, while something is under way or the venue does not answer."""
+_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
+
+
+class HoldingReader:
+    """Asks for the shares of one wallet.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    signature_type
+        The kind of wallet.
+    orders
+        Our orders.
+    """
+
+    def __init__(self, client: ClobClient, signature_type: int, orders: LiveOrders) -> None:
+        self._client = client
+        self._read_balance = BalanceReader(client, signature_type).read
+        self._orders = orders
+        self._funder = str(client.builder.funder)
+
+    async def read(self, instrument: BinaryOption) -> Holding:
+        """What the wallet has of an outcome; with a problem where that cannot be told."""
+        problem = ""
+        for pause in (0.0, *_PAUSES):
+            await asyncio.sleep(pause)
+            try:
+                found = await self._look(instrument)
+            except Exception as e:
+                problem = said(e)
+            else:
+                if found is not None:
+                    return found
+                problem = "trades of the outcome are not settled yet"
+        return Holding(problem=problem)
+
+    async def _look(self, instrument: BinaryOption) -> Holding | None:
+        """What the wallet has; None while something of it is under way."""
+        token = get_polymarket_token_id(instrument.id)
+        before = self._matched(token)
+        if any(o.track.has_unsettled or _is_under_way(o) for o in self._of(token)):
+            return None
+        shares = await self._read_balance(token)
+        orders = await asyncio.to_thread(self._client.get_open_orders)
+        market = TradeParams(market=get_polymarket_condition_id(instrument.id))
+        trades = await asyncio.to_thread(self._client.get_trades, market)
+        told = dict.fromkeys(before, ZERO)
+        deals = []
+        for trade in trades:
+            for hash_, asset, is_buy in wire.legs_of(self._funder, trade):
+                parts = wire.trades_of(hash_, trade)
+                if hash_ in told:
+                    told[hash_] += sum((t.shares for t in parts), ZERO)
+                if asset != token:
+                    continue
+                if any(t.status not in _FINAL for t in parts):
+                    return None
+                deals += [
+                    _deal(t, instrument.taker_fee, is_buy=is_buy)
+                    for t in parts
+                    if t.status is not Settlement.FAILED
+                ]
+        if not before == told == self._matched(token):
+            return None
+        return Holding(shares, self._offered(orders, token), tuple(deals))
+
+    def _matched(self, token: str) -> dict[str, Decimal]:
+        """What each of our orders of an outcome matched, as far as was told."""
+        return {o.venue_order_id: o.track.matched for o in self._of(token)}
+
+    def _of(self, token: str) -> Iterator[LiveOrder]:
+        return (o for o in self._orders if get_polymarket_token_id(o.order.instrument_id) == token)
+
+    def _offered(self, orders: list[Mapping[str, Any]], token: str) -> Decimal:
+        """What foreign sells of the outcome may still take."""
+        return sum(
+            (
+                wire.number(o, "original_size") - wire.number(o, "size_matched")
+                for o in orders
+                if o.get("asset_id") == token
+                and str(o.get("side", "")).upper() == "SELL"
+                and self._orders.by_hash(str(o.get("id"))) is None
+            ),
+            ZERO,
+        )
+
+
+def _is_under_way(live: LiveOrder) -> bool:
+    return not live.track.is_over and (live.is_immediate or not live.posted.is_set())
+
+
+def _deal(t: Trade, fee_rate: Decimal, *, is_buy: bool) -> Deal:
+    fee = ZERO if t.is_maker else taker_fee(t.shares, t.price, fee_rate)
+    return Deal(t.id, is_buy, t.price, t.shares, fee, t.time)
