@@ -99,6 +99,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._markets: dict[InstrumentId, Market] = {}
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
+        self._unrecorded: dict[str, list[Act]] = {}
         self._sought: dict[str, list[Command]] = {}
         self._searches: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
@@ -121,7 +122,8 @@ class PositionManagerStrategy(SuccessorStrategy):
     @property
     def is_idle(self) -> bool:
         """Whether nothing is queued, scheduled, or waiting for the disk."""
-        return not (self._is_scheduled or self._uncommitted or self.desk.has_work)
+        waits = self._uncommitted or self._unrecorded
+        return not (self._is_scheduled or waits or self.desk.has_work)
 
     # -- what Nautilus says ------------------------------------------------------------------------
 
@@ -353,6 +355,10 @@ class PositionManagerStrategy(SuccessorStrategy):
                 self._uncommitted[order.id] = order
                 position = effect.position
                 self._journal.step(effect, lambda: self._committed(position, order))
+            case Step(p, facts.Adopted()):
+                # It sells without having bought: a crash must not forget whose the sales are.
+                self._unrecorded[p.id] = []
+                self._journal.step(effect, partial(self._recorded, p.id))
             case Step(_, facts.OrderSigned(order_id=order_id)):
                 go = self._unposted.pop(order_id, None)
                 if go is None:
@@ -361,6 +367,8 @@ class PositionManagerStrategy(SuccessorStrategy):
                     self._journal.step(effect, go)
             case Step():
                 self._journal.step(effect)
+            case Act(p) if p.id in self._unrecorded:
+                self._unrecorded[p.id].append(effect)
             case Act():
                 self._act(effect)
             case Answer():
@@ -373,6 +381,10 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _committed(self, position: Position, order: Order) -> None:
         if self._uncommitted.pop(order.id, None) is not None:
             self._send(position, order)
+
+    def _recorded(self, position_id: str) -> None:
+        for act in self._unrecorded.pop(position_id, ()):
+            self._act(act)
 
     def _act(self, act: Act) -> None:
         match act.intent:

@@ -88,6 +88,7 @@ class CrashingWorld(World):
         self.files: dict[str, Command] = {}
         self.uncommitted: deque[tuple[list[Effect], list[Callable[[], None]]]] = deque()
         self.unposted: dict[str, Order] = {}
+        self.unrecorded: dict[str, list[Act]] = {}
         self.hashes: dict[str, str] = {}
         self.trades: list[VenueTrade] = []
         self.crashes = self.signatures = 0
@@ -143,12 +144,17 @@ class CrashingWorld(World):
                 case Step(_, facts.OrderSent(order=o)) if o.role is Role.ENTRY:
                     self.unposted[o.id] = o
                     afterwards.append(partial(self.sign, o))
+                case Step(p, facts.Adopted()):
+                    self.unrecorded[p.id] = []
+                    afterwards.append(partial(self.recorded, p.id))
                 case Step(_, facts.OrderSigned(order_id=order_id)):
                     afterwards.append(partial(self.post_order, order_id))
             self.carry_out(effect)
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
+            case Act(p) if p.id in self.unrecorded:
+                self.unrecorded[p.id].append(effect)
             case Act(_, Send(o)) if o.role is Role.ENTRY:
                 pass  # it waits for the disk
             case Act(_, Send(o)) if o.role in SELLS:
@@ -161,6 +167,11 @@ class CrashingWorld(World):
                 self.post(position.id, closed)
             case _:
                 super().carry_out(effect)
+
+    def recorded(self, position_id: str) -> None:
+        """An adopted position is on disk: what it decided meanwhile is done."""
+        for act in self.unrecorded.pop(position_id, ()):
+            self.carry_out(act)
 
     def write(self, *, everything: bool) -> bool:
         """Commit the oldest group, unless the disk is slow; then do what waited for it."""
@@ -246,6 +257,7 @@ class CrashingWorld(World):
         """Start anew with what survived; the market went on."""
         self.uncommitted.clear()
         self.unposted.clear()
+        self.unrecorded.clear()
         self.stops.clear()
         self.mail.clear()
         self.steps = list(self.record.steps)

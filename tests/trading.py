@@ -39,7 +39,7 @@ SELECT coalesce(sum(shares) FILTER (side = 'buy'), 0),
     coalesce(sum(shares) FILTER (side = 'sell'), 0),
     coalesce(sum(shares * price) FILTER (side = 'buy'), 0),
     coalesce(sum(shares * price) FILTER (side = 'sell'), 0), coalesce(sum(fee), 0)
-FROM fills WHERE liquidity <> 'settlement'
+FROM fills WHERE liquidity NOT IN ('settlement', 'adoption')
     AND position_id IN (SELECT id FROM positions WHERE outcome_id = ?)"""
 PATIENCE = float(os.environ.get("PATIENCE", "30"))
 """Seconds that anything may take; what is checked is what happens, not how fast."""
@@ -55,6 +55,8 @@ class Session:
         self.venue = venue
         self.funder = funder
         self.state = state
+        self.foreign: set[str] = set()
+        """Hashes of orders that the owner placed elsewhere."""
         self._spool = Spool(state)
 
     @property
@@ -131,7 +133,7 @@ class Session:
         trades = [t for t in self.venue.trades(self.funder) if t.status != "FAILED"]
         wallet = self.funder.lower()
         mine = [leg for t in trades for leg in t.legs if leg.wallet.lower() == wallet]
-        return [leg for leg in mine if leg.token == token]
+        return [leg for leg in mine if leg.token == token and leg.order_id not in self.foreign]
 
     def _traded(self, token: str) -> tuple[Decimal, ...]:
         """Shares bought and sold, USDC paid and received, and fees, as the venue has them."""

@@ -42,3 +42,39 @@ def some_depth(
     if rng.random() < 0.5:
         return ()
     return ((bid, size), (max(bid - 3 * CENT, CENT), D(40)))
+
+
+def some_command(rng: random.Random, market: str, cents: int) -> dict[str, Any]:
+    """A later command; the price of the market is about so many cents."""
+    near = _near(rng, cents, -10, 10)
+    asked: list[dict[str, Any]] = [
+        {"command": "sell", "fraction": "0.5"},
+        {"command": "sell"},
+        {"command": "sell", "min_price": near},
+        {"command": "cancel"},
+        {"command": "amend", "stop_loss_price": near},
+        {"command": "amend", "sell_price": near},
+        {"command": "amend", "max_bid_price": near},
+        {"command": "amend", "stop_loss_price": "none"},
+        {"command": "amend", "trail": rng.choice(("0.02", "none"))},
+        {"command": "amend", "targets": [f"{near}:50%", "0.99"]},
+        {"command": "amend", "stop_confirm": rng.choice(("5s", "none"))},
+        {"command": "halt"},
+        {"command": "resume"},
+        {"command": "flatten"},
+        _adoption(rng, market, cents),
+        _adoption(rng, market, cents),
+    ]
+    return rng.choice(asked)
+
+
+def _adoption(rng: random.Random, market: str, cents: int) -> dict[str, Any]:
+    """All of what the wallet has, or a part of it, is to be protected."""
+    asked = {"command": "adopt", "market": market, "outcome": "Yes"}
+    asked |= {"entry_price": str(CENT * rng.randint(20, 70))}
+    asked |= {"stop_loss_price": _near(rng, cents, -9, -1), "sell_price": _near(rng, cents, 1, 9)}
+    return asked | ({"shares": rng.choice(("5", "6.5", "20"))} if rng.random() < 0.5 else {})
+
+
+def _near(rng: random.Random, cents: int, least: int, most: int) -> str:
+    return str(CENT * min(max(cents + rng.randint(least, most), 1), 99))

@@ -10,10 +10,11 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
-from whims import some_depth, some_terms
+from whims import some_command, some_depth, some_terms
 
 from positions import facts, life, stops
-from positions.commands import Command, from_fields
+from positions.adoption import Holding
+from positions.commands import Adopt, Command, from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
 from positions.facts import AnyFact
 from positions.lifecycle import LIFE
@@ -23,6 +24,7 @@ from positions.position import (
     OVER,
     PROTECTED,
     SECOND,
+    EntryEnd,
     ExitReason,
     Order,
     OrderEnd,
@@ -69,6 +71,9 @@ class World:
         self.commands = 0
         self.price = 50
         self.is_slow = self.rng.random() < 0.5
+        self.given = D(self.rng.choice((0, 8, 60)))
+        """Shares that the wallet has without having bought them here."""
+        self.venue.tokens[TOKEN].held = self.given
 
     # -- one round ---------------------------------------------------------------------------------
 
@@ -112,9 +117,13 @@ class World:
             assert p.phase in OVER, (p.phase, p.orders)
             assert p.held == 0
             assert not p.orders
-        spent = self.venue.cash + self.venue.redeemable - 1000
         everyone = {s.position.id: s.position for s in self.steps}.values()
+        adopted = [p for p in everyone if p.entry_ended is EntryEnd.ADOPTED]
+        left = self.given - sum((p.bought for p in adopted), D(0))
+        assert left >= 0, "adopted more than there is"
+        spent = self.venue.cash + self.venue.redeemable - 1000 - left * payout
         booked = sum((realized_pnl(p) for p in everyone), D(0))
+        booked += sum((p.cost for p in adopted), D(0))  # nobody paid for them here
         assert spent == booked, "the ledger and the venue's account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
@@ -141,8 +150,18 @@ class World:
         return False
 
     def deliver(self, command: Command) -> None:
-        """Hand a command to the desk."""
-        self.desk.command(command)
+        """Hand a command to the desk; an adoption with what the wallet has."""
+        if isinstance(command, Adopt):
+            self.desk.adopt(command, Holding(self.venue.shares(TOKEN) - self.unheard()))
+        else:
+            self.desk.command(command)
+
+    def unheard(self) -> Decimal:
+        """Shares of the fills that the desk was not told of yet."""
+        told = {t for p in self.desk.positions.values() for t in p.trades}
+        fills = {f.trade_id: f for _, _, f in self.mail if isinstance(f, facts.OrderFilled)}
+        new = [f for trade_id, f in fills.items() if trade_id not in told]
+        return sum((f.shares if f.role is Role.ENTRY else -f.shares for f in new), D(0))
 
     # -- the courier -------------------------------------------------------------------------------
 
@@ -324,26 +343,8 @@ class World:
         if position_id == "none":
             return
         base = {"id": f"0190b5a2-7a3f-7c3e-8c3e-{self.commands:012}", "position_id": position_id}
-        near = str(CENT * min(max(self.price + self.rng.randint(-10, 10), 1), 99))
-        fields = self.rng.choice(
-            [
-                {"command": "sell", "fraction": "0.5"},
-                {"command": "sell"},
-                {"command": "sell", "min_price": near},
-                {"command": "cancel"},
-                {"command": "amend", "stop_loss_price": near},
-                {"command": "amend", "sell_price": near},
-                {"command": "amend", "max_bid_price": near},
-                {"command": "amend", "stop_loss_price": "none"},
-                {"command": "amend", "trail": self.rng.choice(("0.02", "none"))},
-                {"command": "amend", "targets": [f"{near}:50%", "0.99"]},
-                {"command": "amend", "stop_confirm": self.rng.choice(("5s", "none"))},
-                {"command": "halt"},
-                {"command": "resume"},
-                {"command": "flatten"},
-            ]
-        )
-        if fields["command"] in ("halt", "resume", "flatten"):
+        fields = some_command(self.rng, self.market.slug, self.price)
+        if fields["command"] in ("halt", "resume", "flatten", "adopt"):
             base.pop("position_id")
         self.deliver(from_fields(base | fields))
         self.turn()

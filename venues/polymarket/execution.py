@@ -110,7 +110,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._log.warning,
         )
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
-        self._holdings = HoldingReader(self._http_client, self._config.signature_type, self._orders)
+        self._holdings = HoldingReader(
+            self._http_client, self._config.signature_type, self._orders, self._inquiry.ask
+        )
         self._upkeep: list[asyncio.Task[None]] = []
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""

@@ -6,7 +6,7 @@ what the venue says, and none of them matched more while it was asked.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +29,7 @@ from venues.polymarket.track import Settlement, Trade
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""
+_ERRORS_MAX = 3
 _FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
 
 
@@ -43,23 +44,34 @@ class HoldingReader:
         The kind of wallet.
     orders
         Our orders.
+    ask
+        Finds out about one of which the venue tells more than was heard.
     """
 
-    def __init__(self, client: ClobClient, signature_type: int, orders: LiveOrders) -> None:
+    def __init__(
+        self,
+        client: ClobClient,
+        signature_type: int,
+        orders: LiveOrders,
+        ask: Callable[[LiveOrder], None],
+    ) -> None:
         self._client = client
         self._read_balance = BalanceReader(client, signature_type).read
         self._orders = orders
+        self._ask = ask
         self._funder = str(client.builder.funder)
 
     async def read(self, instrument: BinaryOption) -> Holding:
         """What the wallet has of an outcome; with a problem where that cannot be told."""
-        problem = ""
+        problem, errors = "", 0
         for pause in (0.0, *_PAUSES):
             await asyncio.sleep(pause)
             try:
                 found = await self._look(instrument)
             except Exception as e:
-                problem = said(e)
+                problem, errors = said(e), errors + 1
+                if errors == _ERRORS_MAX:
+                    break
             else:
                 if found is not None:
                     return found
@@ -92,7 +104,10 @@ class HoldingReader:
                     for t in parts
                     if t.status is not Settlement.FAILED
                 ]
-        if not before == told == self._matched(token):
+        unheard = [o for o in self._of(token) if told.get(o.venue_order_id) != o.track.matched]
+        for live in unheard:
+            self._ask(live)
+        if unheard or before != told:
             return None
         return Holding(shares, self._offered(orders, token), tuple(deals))
 
