@@ -11,7 +11,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,9 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, PATIENCE
 
+from positions.facts import AnyFact, OrderFilled, OrderSent, Restarted, Triggered
 from positions.locks import holder
+from positions.position import Role
 from positions.published import NotPublished, Published
 from positions.spool import Spool
 from positions.store import Store
@@ -96,6 +98,13 @@ class Person:
         asked |= {"max_bid": "0.55", "sell_price": "0.70", "stop_loss_price": "0.45"}
         self.ids.append(Spool(self.state).put(json.dumps(asked).encode()))
 
+    def adopt(self, m: MarketHandle, shares: str) -> None:
+        """Have shares of elsewhere, and queue their protection."""
+        self.venue.give(self.funder, m.tokens[0], shares)
+        asked = {"command": "adopt", "market": m.slug, "outcome": "Yes", "entry_price": "0.30"}
+        asked |= {"sell_price": "0.70", "stop_loss_price": "0.45"}
+        self.ids.append(Spool(self.state).put(json.dumps(asked).encode()))
+
     def move(self) -> None:
         """Something happens at the market."""
         token = self.rng.choice(self.markets).tokens[0]
@@ -110,6 +119,18 @@ class Person:
         while node.poll() is None and time.monotonic() < until:
             self.move()
             time.sleep(0.05)
+
+    def die(self, node: subprocess.Popen[bytes]) -> None:
+        """Let the market go on until the node has killed itself, or will not come to that."""
+        self.wait(lambda: node.poll() is not None or self._runs(node), "the node is there")
+        self.live(node, 10)
+        node.kill()
+        node.wait()
+
+    def _runs(self, node: subprocess.Popen[bytes]) -> bool:
+        """Whether the process has come as far as to lock its folder; how long that takes varies."""
+        found = holder(self.state)
+        return found is not None and found.pid == node.pid
 
     def wait(self, is_so: Callable[[], bool], what: str) -> None:
         """Wait for something."""
@@ -131,23 +152,94 @@ class Person:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_live_node_that_was_killed_goes_on(case: Case, tmp_path: Path) -> None:
+def test_a_live_node_that_was_killed_goes_on(
+    case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     with LoopbackPolymarket() as venue:
         person = Person(venue, tmp_path, case.seed)
         for m in person.markets:
             person.submit(m)
         for instant, number in case.deaths:
-            node = person.start(*((instant, number) if instant != "at" else ("never", 0)))
-            person.live(node, 8 if instant != "at" else 1 + number / 1000)
+            if instant != "at":
+                person.die(person.start(instant, number))
+                continue
+            node = person.start()
+            person.live(node, 1 + number / 1000)
             node.kill()
             node.wait()
-        node = person.start()
-        try:
-            finish(person)
-        finally:
-            node.terminate()
-            node.wait(PATIENCE)
+        started = time.time_ns()
+        run_to_the_end(person)
     check(person)
+    for name, nanos in unprotected(person, started).items():
+        record_property(name, nanos)
+
+
+ADOPTIONS = [(when, number) for number in range(1, 7) for when in ("before", "after")]
+
+
+@pytest.mark.parametrize(
+    ("when", "number"), ADOPTIONS if os.environ.get("CRASHES") == "all" else [("after", 3)]
+)
+def test_shares_are_adopted_once_wherever_the_node_is_killed(
+    when: str, number: int, tmp_path: Path
+) -> None:
+    with LoopbackPolymarket() as venue:
+        person = Person(venue, tmp_path, number)
+        person.adopt(person.markets[0], "20")
+        person.die(person.start(f"{when}-commit", number))
+        run_to_the_end(person)
+        token = person.markets[0].tokens[0]
+        assert venue.shares(person.funder, token) == 0
+    store = Store(person.state / "positions.duckdb", lambda f: f(), lambda _: None)
+    try:
+        (p,) = (store.replay(position_id) for position_id in person.ids)
+        assert (p.bought, p.sold) == (20, 20)
+        assert len(store.commands()) == 1
+    finally:
+        store.close()
+
+
+def run_to_the_end(person: Person) -> None:
+    """Start a node that is not killed, and stop it once everything is sold."""
+    node = person.start()
+    try:
+        finish(person)
+    finally:
+        node.terminate()
+        node.wait(PATIENCE)
+
+
+def unprotected(person: Person, started: int) -> dict[str, int]:
+    """How long after its last start the last stop of what was held was armed, in nanoseconds.
+
+    From the start of the process, and from when the node was up and began to go on with its record;
+    nothing where nothing was held.
+    """
+    store = Store(person.state / "positions.duckdb", lambda f: f(), lambda _: None)
+    try:
+        told = [[f for _, f in store.events(position_id)] for position_id in person.ids]
+    finally:
+        store.close()
+    begun = [f.time for facts in told for f in facts if isinstance(f, Restarted)]
+    begun = [time for time in begun if time >= started]
+    up = min(begun, default=started)
+    armed = [time for facts in told if (time := _armed_at(facts, started, up)) is not None]
+    if not armed:
+        return {}
+    return {"unprotected_from_process_start": max(armed) - started} | (
+        {"unprotected_from_node_up": max(armed) - up} if begun else {}
+    )
+
+
+def _armed_at(facts: Iterable[AnyFact], started: int, up: int) -> int | None:
+    """When a position that was held at the start was armed, or sold by its stop."""
+    for fact in facts:
+        is_stop = isinstance(fact, OrderSent) and fact.order.role is Role.STOP
+        if fact.time >= started and (is_stop or isinstance(fact, Triggered)):
+            return fact.time
+        if isinstance(fact, OrderFilled) and fact.time > up:
+            return None  # it was bought only then
+    return None
 
 
 def finish(person: Person) -> None:
