@@ -36,6 +36,7 @@ from positions.facts import (
 )
 from positions.life import apply
 from positions.position import (
+    SECOND,
     SELLS,
     ZERO,
     Order,
@@ -86,8 +87,8 @@ class Said(Struct, frozen=True):
     Parameters
     ----------
     orders
-        Every open order of the wallet, those asked for by their hash that are over, and those that
-        trades name.
+        Every open order of the wallet, those asked for by their hash that are over, and sales that
+        trades name, as these have them.
     absent
         Hashes that the venue was asked for and does not know; only once a post that was under way
         at the crash can no longer arrive.
@@ -144,6 +145,7 @@ def recover(
     inquiry = _Inquiry(positions, signed, said, now)
     for position_id in inquiry.positions:
         inquiry.settle(position_id)
+    inquiry.claim()
     inquiry.compare_balances()
     return inquiry.result()
 
@@ -220,10 +222,13 @@ class _Inquiry:
                 self._book_trades(position_id, one.order_id, one.role, hash_)
             return
         found = self._said.orders.get(hash_)
+        trades = [t for t in self._trades[hash_] if not t.is_failed]
         if found is not None:
             self._book(position_id, OrderSent(time=self._now, order=_lost(one, found, self._now)))
         elif hash_ not in self._said.absent:
             self._unanswered[hash_] = p.outcome_id
+        elif trades:  # the venue forgets orders that are over, not what they traded
+            self._book(position_id, OrderSent(time=self._now, order=_over(one, trades, self._now)))
 
     def _hash(self, p: Position, order: Order) -> str | None:
         """What the venue knows an order by; None if it cannot know it."""
@@ -235,21 +240,53 @@ class _Inquiry:
             return known.venue_order_id
         # A power cut may take the end of `sent.log`: a sale is then known by what it looks like.
         for hash_, found in sorted(self._said.orders.items(), key=lambda i: not i[1].is_open):
-            alike = (found.outcome_id, found.is_buy, found.price, found.shares) == (
-                p.outcome_id,
-                False,
-                order.price,
-                order.shares,
-            )
-            if alike and hash_ not in self._ours:
+            if hash_ not in self._ours and self._is_alike(p, order, found):
                 self._ours.add(hash_)
                 signed = OrderSigned(time=self._now, order_id=order.id, venue_order_id=hash_)
                 self._book(p.id, signed)
                 return hash_
         return None
 
+    def _is_alike(self, p: Position, order: Order, found: VenueOrder) -> bool:
+        if found.is_buy or found.outcome_id != p.outcome_id:
+            return False
+        if found.is_open or (found.price, found.shares) == (order.price, order.shares):
+            return (found.price, found.shares) == (order.price, order.shares)
+        # Of one that is over the trades alone are left; they tell the second.
+        made = self._trades[found.venue_order_id]
+        is_later = all(t.time + SECOND > order.sent_at for t in made)
+        return (
+            bool(made) and is_later and found.price >= order.price and found.shares <= order.leaves
+        )
+
+    def claim(self) -> None:
+        """Take over offers that only the venue knows of, as a power cut leaves them.
+
+        One is a position's if it offers at its target and the wallet has no other shares for it.
+        """
+        for found in self._said.orders.values():
+            ours = [p for p in self.positions.values() if p.outcome_id == found.outcome_id]
+            has = self._said.balances.get(found.outcome_id)
+            is_known = found.venue_order_id in self._ours
+            if is_known or found.is_buy or not found.is_open or found.matched > 0 or has is None:
+                continue
+            if has - sum((p.held for p in ours), ZERO) < found.shares:
+                self._claim(found, ours)
+
+    def _claim(self, found: VenueOrder, ours: Iterable[Position]) -> None:
+        for p in ours:
+            prices = (p.sell_price, *(t.price for t in p.terms.targets))
+            if found.price in prices and found.shares <= p.sellable - p.locked:
+                one = SignedOrder(f"{p.id}-{p.next_order}", found.venue_order_id)
+                self._ours.add(one.venue_order_id)
+                self._book(p.id, OrderSent(time=self._now, order=_lost(one, found, self._now)))
+                self._conclude(p.id, one.order_id, one.venue_order_id)
+                return
+
     def _book_trades(self, position_id: str, order_id: str, role: Role, hash_: str) -> None:
         for trade in self._trades[hash_]:
+            if trade.is_failed and trade.id not in self.positions[position_id].trades:
+                continue  # it was never booked: nothing is to be undone
             kind = FillReversed if trade.is_failed else OrderFilled
             fill = kind(
                 time=trade.time,
@@ -327,6 +364,21 @@ class _Inquiry:
 
 def _number(order_id: str) -> int:
     return int(order_id.rpartition("-")[2])
+
+
+def _over(one: SignedOrder, trades: Sequence[VenueTrade], now: int) -> Order:
+    """The order that the record lost and the venue forgot, as its trades have it."""
+    was_taking = any(t.liquidity == "taker" for t in trades)
+    return Order(
+        id=one.order_id,
+        role=Role.EXIT if was_taking else Role.TARGET,
+        price=min(t.price for t in trades),
+        shares=sum((t.shares for t in trades), ZERO),
+        sent_at=now,
+        quote_seq=-1,
+        immediate=was_taking,
+        venue_order_id=one.venue_order_id,
+    )
 
 
 def _lost(one: SignedOrder, found: VenueOrder, now: int) -> Order:

@@ -9,7 +9,16 @@ from stage import START, TOKEN
 
 from positions import facts
 from positions.life import apply, phase_of
-from positions.position import EntryEnd, ExitReason, Order, OrderState, Phase, Position, Role
+from positions.position import (
+    SECOND,
+    EntryEnd,
+    ExitReason,
+    Order,
+    OrderState,
+    Phase,
+    Position,
+    Role,
+)
 from positions.recovery import (
     Recovery,
     Said,
@@ -129,6 +138,10 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(PARTLY, held="40", trades=("T-1",)), [],
          said(replace(BUY, matched=D(40)), trades=(trade("40", is_failed=True),)),
          ["reversed 40 entry"]),
+    "a trade that failed while away and was never booked is left out":
+        (position(PARTLY, held="40", trades=("T-1",)), [],
+         said(replace(BUY, matched=D(40)),
+              trades=(trade("40"), trade("30", "T-2", is_failed=True))), []),
     "an entry is never taken for another order that looks like it":
         (position(ENTRY, held="0"), [], said(BUY), ["closed gone", "foreign"]),
     "an entry is not taken for a sale of its number that was logged and never posted":
@@ -160,12 +173,50 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
     "an exit of which only the log knows":
         (position(cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
          ["sent exit", "filled 100 exit"]),
+    "an exit of which only the log knows, that is over and forgotten":
+        (position(cause=ExitReason.STOP), LOG,
+         said(absent=True, trades=tuple(
+             trade(shares, f"T-{shares}", liquidity="taker") for shares in ("60", "40"))),
+         ["sent exit", "filled 60 exit", "filled 40 exit"]),
+    "a target of which only the log knows, that is over and forgotten":
+        (position(), LOG, said(absent=True, trades=(trade("100", price=D("0.70")),)),
+         ["sent target", "filled 100 target"]),
+    "an exit of which only the log knows, whose trade failed":
+        (position(cause=ExitReason.STOP), LOG,
+         said(absent=True, trades=(trade("100", is_failed=True),)), []),
     "a target of which only the log knows":
         (position(), LOG, said(venue()), ["sent target", "accepted"]),
     "an order of which only the log knows and that was not posted":
         (position(), LOG, said(absent=True), []),
     "an order of which only the log knows and the venue says nothing":
         (position(), LOG, said(), ["?"]),
+    "an exit that the log lost, that is over and forgotten, is known by its trades":
+        (position(EXIT, cause=ExitReason.STOP), [],
+         said(replace(FAK, price=D("0.52")), trades=(trade("100", price=D("0.52")),)),
+         ["signed", "filled 100 exit"]),
+    "an exit that the log lost is not one that sold more":
+        (position(replace(EXIT, shares=D(60)), cause=ExitReason.STOP), [],
+         said(FAK, trades=(trade("100"),)), ["closed gone"]),
+    "an exit that the log lost is not one that sold for less":
+        (position(EXIT, cause=ExitReason.STOP), [],
+         said(replace(FAK, price=D("0.49")), trades=(trade("100", price=D("0.49")),)),
+         ["closed gone"]),
+    "an exit that the log lost is not one that sold before it":
+        (position(EXIT, cause=ExitReason.STOP), [],
+         said(replace(FAK, price=D("0.52")), trades=(trade("100", time=START - SECOND),)),
+         ["closed gone"]),
+    "an offer at the target that nothing tells of is ours, if the wallet has no more":
+        (position(), [], said(venue(), balances={TOKEN: D(199)}), ["sent target", "accepted"]),
+    "an offer at the target is another's, if the wallet has shares for both":
+        (position(), [], said(venue(), balances={TOKEN: D(200)}), ["foreign"]),
+    "an offer that nothing tells of is another's at another price":
+        (position(), [], said(venue(price=D("0.71")), balances={TOKEN: D(100)}), ["foreign"]),
+    "an offer that nothing tells of is another's where ours is known":
+        (position(TARGET_AT_VENUE), [],
+         said(venue(), replace(venue(), venue_order_id="0xold"), balances={TOKEN: D(100)}),
+         ["foreign"]),
+    "an offer that nothing tells of is left where the wallet is not known":
+        (position(), [], said(venue()), ["foreign"]),
     "a stop went with the process":
         (position(STOP), [], said(), ["restarted"]),
     "a stop that was released went with the process":

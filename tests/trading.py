@@ -127,7 +127,12 @@ class Session:
         assert all(p.held >= 0 for p in ours), "sold more than held"
         for leg in self._legs(token):
             if leg.side == "BUY":
-                assert leg.price <= max(p.max_bid_price for p in ours), "bought above the max bid"
+                assert leg.price <= self._max_bid(token), "bought above the max bid"
+
+    def _max_bid(self, token: str) -> Decimal:
+        sql = "SELECT max(max_bid_price) FROM positions WHERE outcome_id = ?"
+        found = self.node.store.cursor().execute(sql, [token]).fetchone()
+        return Decimal(0) if found is None else found[0]
 
     def _legs(self, token: str) -> list[Leg]:
         trades = [t for t in self.venue.trades(self.funder) if t.status != "FAILED"]

@@ -48,6 +48,7 @@ class WalletReader:
         self, client: ClobClient, signature_type: int, fee_rate: Callable[[str], Decimal]
     ) -> None:
         self._client = client
+        self._funder = str(client.builder.funder)
         self._signature_type = signature_type
         self._fee_rate = fee_rate
 
@@ -89,6 +90,11 @@ class WalletReader:
         told = []
         for outcome, parts in trades.items():
             for hash_, made in parts.items():
+                if hash_ not in hashes and hash_ not in orders:
+                    sale = _sale(hash_, outcome, made)
+                    if sale is None:
+                        continue
+                    orders[hash_] = sale
                 by_hash[hash_] += made
                 told += [self._told(outcome, hash_, t) for t in made]
         said = Said(orders=orders, absent=frozenset(absent), trades=tuple(told), balances=balances)
@@ -97,7 +103,7 @@ class WalletReader:
     async def _read_trades(
         self, positions: Sequence[Position], hashes: set[str]
     ) -> dict[str, dict[str, list[Trade]]]:
-        """The trades of our orders, by outcome and hash."""
+        """The trades of our orders and of the wallet's other sales, by outcome and hash."""
         begun: dict[str, int] = {}
         outcomes = {p.market_id: set[str]() for p in positions}
         for p in positions:
@@ -107,7 +113,10 @@ class WalletReader:
         for market, since in begun.items():
             params = TradeParams(market=market, after=since // _NANOS - _MARGIN)
             for trade in await asyncio.to_thread(self._client.get_trades, params):
-                for hash_ in set(wire.order_ids(trade)) & hashes:
+                legs = wire.legs_of(self._funder, trade)
+                # Of others only sales matter: one may be ours, and its hash lost.
+                sales = {h for h, outcome, buys in legs if outcome in outcomes[market] and not buys}
+                for hash_ in set(wire.order_ids(trade)) & hashes | sales:
                     outcome = _outcome_of(trade, hash_)
                     parts = found.setdefault(outcome, {}).setdefault(hash_, [])
                     parts += wire.trades_of(hash_, trade)
@@ -160,6 +169,24 @@ def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:
         if isinstance(maker, dict) and maker.get("order_id") == hash_:
             return str(maker.get("asset_id"))
     return str(trade.get("asset_id"))
+
+
+def _sale(hash_: str, outcome_id: str, trades: Iterable[Trade]) -> VenueOrder | None:
+    """A sale of which the venue tells the trades alone; None if none of them holds."""
+    made = [t for t in trades if t.status is not Settlement.FAILED]
+    shares = sum((t.shares for t in made), Decimal(0))
+    if not made:
+        return None
+    return VenueOrder(
+        venue_order_id=hash_,
+        outcome_id=outcome_id,
+        is_buy=False,
+        price=min(t.price for t in made),
+        shares=shares,
+        matched=shares,
+        is_open=False,
+        immediate=not any(t.is_maker for t in made),
+    )
 
 
 def _may_still_arrive(hash_: str, positions: Sequence[Position], now: int) -> bool:
