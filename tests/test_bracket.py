@@ -277,6 +277,93 @@ SCENARIOS: dict[str, list[Any]] = {
         (ended(STOP), []), (later(60), []), (late(ENTRY, "10", "0.55"), ["offer 10 @0.70", "arm 10 @0.45"]), Phase.HOLDING],
     "after an exit has begun, no stop is raised": [
         *TRAILED, (quote("0.48", "0.50"), ["cancel stop", "sell 100 @0.45"]), (ended(EXIT), []), (ended(STOP), []), (quote("0.60", "0.62"), ["sell 100 @0.54"]), Phase.EXITING],
+    "the time sells also where the stop was raised": [
+        *held("arm 100 @0.48", trail="0.05", exit_at=at(60)), (quote("0.60", "0.62"), ["move 100 @0.55"]), (later(60), ["cancel stop", "sell 100 @0.57"]), Phase.EXITING],
+    "a market resolved ends a trailing stop": [
+        *TRAILED, (quote("0.60", "0.62"), ["move 100 @0.55"]), (resolved("1"), ["cancel stop"]), (ended(STOP), []), Phase.CLOSED],
+    "a recovery while a trailing stop waits raises it on": [
+        *held("arm 100 @0.48", trail="0.05", stop_confirm="3s", stop_hard="0.30"), (quote("0.60", "0.62"), ["move 100 @0.55"]),
+        (quote("0.55", "0.57"), ["move 100 @0.30"]), (quote("0.62", "0.64"), ["move 100 @0.57"]), Phase.HOLDING],
+    "a trailing stop follows the average bid of the whole size": [
+        *held("arm 100 @0.48", trail="0.05", trigger="size"), (depth(("0.62", "50"), ("0.58", "50")), ["move 100 @0.55"]),
+        (depth(("0.60", "50"), ("0.51", "50")), []), (depth(("0.60", "50"), ("0.50", "50")), ["cancel stop", "sell 100 @0.57"]), Phase.EXITING],
+    "a stop raised above the floor waits for a bid at the floor": [
+        *held("arm 100 @0.48", trail="0.05", floor_price="0.40"), (quote("0.60", "0.62"), ["move 100 @0.55"]), (quote("0.39", "0.41"), ["cancel stop"]), (ended(STOP), []),
+        (quote("0.40", "0.42"), ["sell 100 @0.40"]), Phase.EXITING],
+    "a trail of so many percent at a finer tick": [
+        *held("arm 100 @0.47", trail="10%"), (tick("0.001"), ["move 100 @0.477"]), (quote("0.531", "0.56"), []), (quote("0.532", "0.56"), ["move 100 @0.478"]), Phase.HOLDING],
+    "break-even at a finer tick is nearer": [*held(break_even_at="0.60"), (tick("0.001"), []), (quote("0.600", "0.62"), ["move 100 @0.560"]), Phase.HOLDING],
+    "break-even at a coarser tick waits for a bid above it": [
+        *held(break_even_at="0.60"), (tick("0.1"), ["move 100 @0.4"]), (quote("0.6", "0.7"), []), (quote("0.7", "0.8"), ["move 100 @0.6"]), Phase.HOLDING],
+    "a stop at break-even is confirmed, too": [
+        *held(break_even_at="0.60", stop_confirm="3s"), (quote("0.60", "0.62"), ["move 100 @0.56"]), (quote("0.56", "0.58"), []), (later(2.9), []),
+        (later(0.1), ["cancel stop", "sell 100 @0.53"]), Phase.EXITING],
+    "break-even rises with what is bought dearer": [
+        (CALM, []), (submit(sell_price=None, break_even_at="0.56"), [BUY]), (filled(ENTRY, "50", "0.50"), ["arm 50 @0.45"]), (quote("0.58", "0.60"), ["move 50 @0.51"]),
+        (filled(ENTRY, "50", "0.55"), ["move 100 @0.54"]), Phase.HOLDING],
+    "a stop goes to break-even while a cash-out by hand waits": [
+        *held(break_even_at="0.60"), (order("sell", shares="40", min_price="0.70"), []), (quote("0.60", "0.62"), ["move 100 @0.56"]), Phase.SELLING],
+    "break-even after a target that sold before a restart": [
+        *held(*OFFERED, targets=STEPS, break_even_after="1"), (filled(TARGET, "50", "0.60", index=2), ["move 50 @0.45"]), (restarted(), []),
+        (quote("0.60", "0.62"), []), (later(1), ["arm 50 @0.56"]), Phase.HOLDING],
+    "a cash-out by hand while the stop waits leaves less to sell": [
+        *DOUBTED, (quote("0.45", "0.47"), ["move 100 @0.30"]), (order("sell", shares="40"), ["sell 40 @0.42"]), (filled(EXIT, "40", "0.45"), ["move 60 @0.30"]),
+        (later(3), ["cancel stop", "sell 60 @0.42"]), Phase.EXITING],
+    "what is bought while the stop waits waits with it": [
+        (CALM, []), (submit(sell_price=None, stop_confirm="3s", stop_hard="0.30"), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (quote("0.45", "0.47"), ["move 40 @0.30"]),
+        (filled(ENTRY, "20", "0.55"), ["move 60 @0.30"]), (later(3), ["cancel entry", "cancel stop"]), (ended(ENTRY), ["sell 60 @0.42"]), Phase.EXITING],
+    "a confirmed stop keeps its floor": [
+        *held(stop_confirm="3s", floor_price="0.40"), (quote("0.39", "0.41"), []), (later(3), ["cancel stop"]), (ended(STOP), []), (quote("0.40", "0.41"), ["sell 100 @0.40"]), Phase.EXITING],
+    "a confirmation that is taken back sells at once": [
+        *held(stop_confirm="3s"), (quote("0.45", "0.47"), []), (order("amend", stop_confirm="none"), ["cancel stop", "sell 100 @0.42"]), Phase.EXITING],
+    "a stop that is lowered while it waits waits no more": [
+        *held(stop_confirm="3s"), (quote("0.45", "0.47"), []), (order("amend", stop_loss_price="0.40"), ["move 100 @0.40"]), (later(3), []), Phase.HOLDING],
+    "trades at the stop are not counted as views of the book": [
+        *held(trigger="last", stop_confirm="2quotes"), (traded("0.45"), []), (traded("0.44"), []), (quote("0.50", "0.52"), ["cancel stop", "sell 100 @0.47"]), Phase.EXITING],
+    "a stop at the last trade is confirmed, too": [
+        *held(trigger="last", stop_confirm="3s"), (traded("0.45"), []), (later(2), []), (traded("0.46"), []), (traded("0.45"), []), (later(2.9), []),
+        (later(0.1), ["cancel stop", "sell 100 @0.50"]), Phase.EXITING],
+    "the average bid of what the targets leave": [
+        *held(*OFFERED, trigger="size", targets=STEPS), (filled(TARGET, "50", "0.60", index=2), ["move 50 @0.45"]), (depth(("0.50", "25"), ("0.41", "75")), []),
+        (depth(("0.50", "22"), ("0.41", "75")), ["cancel target", "cancel target", "cancel stop"]), Phase.EXITING],
+    "the average bid is seen anew after a restart": [
+        *held(trigger="size"), (depth(("0.50", "60"), ("0.41", "40")), []), (restarted(), []), (depth(("0.50", "50"), ("0.40", "50")), ["sell 100 @0.47"]), Phase.EXITING],
+    "after a restart the best bid counts until a trade is seen": [
+        *held(trigger="last"), (traded("0.50"), []), (restarted(), []), (quote("0.46", "0.47"), []), (quote("0.45", "0.47"), ["sell 100 @0.42"]), Phase.EXITING],
+    "a resting exit is not sent again after a restart": [
+        *held(floor_price="0.40", after_floor="rest"), (quote("0.39", "0.42"), ["cancel stop", "rest 100 @0.40"]), (ended(STOP), []), (restarted(), []),
+        (quote("0.38", "0.42"), []), (later(60), []), Phase.WAITING],
+    "a resting exit rests on the coarser grid once it is sent again": [
+        *held(floor_price="0.45", after_floor="rest"), (quote("0.39", "0.42"), ["cancel stop", "rest 100 @0.45"]), (ended(STOP), []), (tick("0.1"), []), (later(60), []),
+        (ended(EXIT), []), (later(1), ["rest 100 @0.5"]), Phase.WAITING],
+    "an exit that may sell at anything overtakes a cash-out by hand": [
+        *held(floor_price="0.40", after_floor="anything"), (order("sell", min_price="0.60"), []), (quote("0.39", "0.42"), ["cancel stop", "sell 100 @0.36"]), Phase.EXITING],
+    "a time that passed while the node was away sells at the first bid": [
+        *held(exit_at=at(60)), (restarted(), []), (later(61), []), (quote("0.53", "0.56"), ["sell 100 @0.50"]), Phase.EXITING],
+    "the time takes the rest of the entry off before it sells": [
+        (CALM, []), (submit(sell_price=None, exit_at=at(60)), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (later(60), ["cancel entry", "cancel stop"]),
+        (ended(ENTRY), ["sell 40 @0.50"]), Phase.EXITING],
+    "an entry expires, and the time sells what it bought": [
+        (CALM, []), (submit(sell_price=None, expires="30s", exit_at=at(60)), [BUY + " until +90s"]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (later(30), ["cancel entry"]),
+        (ended(ENTRY), []), (later(29), []), (later(1), ["cancel stop", "sell 40 @0.50"]), Phase.EXITING],
+    "an entry that is kept ends at its time": [
+        (CALM, []), (submit(keep_if_stop_trades=True, exit_at=at(60)), [BUY]), (quote("0.45", "0.57"), []), (later(59), []), (later(1), ["cancel entry"]), Phase.LEAVING],
+    "an entry that is kept and taken off its book is sent again": [
+        (CALM, []), (submit(keep_if_stop_trades=True), [BUY]), (quote("0.45", "0.57"), []), (ended(ENTRY), []), (later(1), [BUY]), Phase.ENTERING],
+    "an entry taken off its book ends for good, also after a restart": [
+        (submit(if_taken_off="end"), [BUY]), (ended(ENTRY), []), (restarted(), []), (later(60), []), Phase.CANCELLED],
+    "what an entry bought before it was taken off stays protected": [
+        (CALM, []), (submit(sell_price=None, if_taken_off="end"), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (ended(ENTRY), []), (later(60), []), Phase.HOLDING],
+    "the rest of an entry taken off its book is sent again": [
+        (CALM, []), (submit(sell_price=None), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (ended(ENTRY), []), (later(1), ["buy 60 @0.55"]), Phase.FILLING],
+    "an entry that may not take is sent again so after a change of the tick": [
+        (submit(post_only=True), [BUY + " post-only"]), (tick("0.1"), ["cancel entry"]), (ended(ENTRY), ["buy 100 @0.5 post-only"]), Phase.ENTERING],
+    "a market resolved between two targets pays the rest": [
+        *STEPPED, (filled(TARGET, "50", "0.60", index=2), ["move 50 @0.45"]), (resolved("1"), ["cancel target", "cancel target", "cancel stop"]),
+        (ended(TARGET), []), (ended(TARGET), []), (ended(STOP), []), Phase.CLOSED],
+    "a cash-out by hand is taken from the lowest target": [
+        *STEPPED, (order("sell", shares="40"), ["cancel target", "cancel target", "cancel target"]), (ended(TARGET), ["sell 40 @0.50"]), (ended(TARGET), []), (ended(TARGET), []),
+        (filled(EXIT, "40", "0.53"), ["offer 20 @0.85", "offer 30 @0.70", "offer 10 @0.60", "move 60 @0.45"]), Phase.HOLDING],
     # -- entries ---------------------------------------------------------------------------------------
     "an entry that is to be kept stays although the bid is at its stop": [
         (CALM, []), (submit(keep_if_stop_trades=True), [BUY]), (quote("0.45", "0.47"), []), Phase.ENTERING],
