@@ -45,7 +45,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "orders": CORE,
     "rules": CORE,
     "recovery": CORE,
-    "levels": CORE,
+    "levels": ("test_levels.py", *CORE),
     "checks": REQUESTS,
     "wishes": REQUESTS,
     "gate": REQUESTS,
@@ -57,6 +57,7 @@ EXPLAINED: dict[str, str] = {
     "stops: 1": "a confirmation without a span has a number of quotes",
     "stops: follows": "of nothing and the price itself the price is the higher one",
     "stops: level": "of nothing and the price itself the price is the higher one",
+    "levels: bid": "while there is a bid, there is an average",
     "targets: ZERO": "a target before the last has a part",
 }
 """Conditions whose negation changes nothing that can be seen: "MODULE: CONDITION" -> why."""

@@ -13,15 +13,18 @@ def some_terms(
 ) -> dict[str, Any]:
     """Some of the further terms, each in some lives."""
     asked: dict[str, Any] = {"if_taken_off": rng.choice(("replace", "end"))}
-    wants = rng.sample(range(6), rng.choice((0, 1, 2, 3, 4)))
-    if 0 in wants and "stop_loss_price" in fields:
+    wants = rng.sample(range(8), rng.choice((0, 1, 2, 3, 4)))
+    has_stop = "stop_loss_price" in fields
+    if 0 in wants and has_stop:
         asked["trail"] = rng.choice(("0.01", "0.03", "0.1", "7%"))
-    if 1 in wants and "stop_loss_price" in fields:
+        if rng.random() < 0.3:
+            asked["trail_from"] = str(max_bid + rng.randint(-2, 4) * CENT)
+    if 1 in wants and has_stop:
         asked["stop_confirm"] = rng.choice(("3s", "20s", "2quotes", "9quotes"))
-        if stop > 5 * CENT:
-            asked["stop_hard"] = str(stop - 3 * CENT)
-    if 2 in wants and "stop_loss_price" in fields:
+    if 2 in wants and has_stop:
         asked["trigger"] = rng.choice(("size", "last"))
+    if {1, 2} & set(wants) and has_stop and stop > 5 * CENT and rng.random() < 0.7:
+        asked["stop_hard"] = str(stop - 3 * CENT)
     if 3 in wants and "sell_price" in fields and D(str(fields["size"])) >= 20:
         top = D(str(fields["sell_price"]))
         steps = [p for p in (max_bid + 2 * CENT, max_bid + 5 * CENT) if p < top]
@@ -32,6 +35,14 @@ def some_terms(
         asked["after_floor"] = rng.choice(("rest", "anything"))
     if 5 in wants:
         asked["exit_before_end"] = rng.choice(("560s", "590s", "9m"))
+    if 6 in wants:
+        asked["break_even_at"] = str(max_bid + rng.randint(1, 6) * CENT)
+        asked["break_even_offset"] = rng.choice(("0", "0.02"))
+    if 7 in wants:
+        asked["keep_if_stop_trades"] = True
+        if has_stop and "targets" not in asked:
+            fields.pop("size")
+            asked["risk"] = rng.choice(("2", "10"))
     return asked
 
 

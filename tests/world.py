@@ -8,11 +8,12 @@ import random
 from collections import deque
 from decimal import Decimal
 
+from invariants import check_fact, check_protected
 from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
 from whims import some_command, some_depth, some_terms
 
-from positions import facts, life, stops
+from positions import facts, life
 from positions.adoption import Holding
 from positions.commands import Adopt, Command, from_fields
 from positions.desk import Act, Answer, Desk, Effect, Step
@@ -20,20 +21,16 @@ from positions.facts import AnyFact
 from positions.lifecycle import LIFE
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import (
-    EXITS,
     OVER,
-    PROTECTED,
     SECOND,
     EntryEnd,
-    ExitReason,
     Order,
     OrderEnd,
-    Phase,
     Position,
     Role,
     realized_pnl,
 )
-from positions.rules import is_dust
+from positions.rules import taker_fee
 from venues import matching
 from venues.matching import Side, SimulatedPolymarket, TimeInForce
 
@@ -172,7 +169,7 @@ class World:
                 before = self.retold.get(p.id)
                 self.retold[p.id] = life.apply(before, fact)
                 if before is not None:
-                    self.check_stop(before, fact)
+                    check_fact(before, fact, self.market, self.now)
                 if before is not None and before.phase is not p.phase:
                     assert type(fact) in LIFE[before.phase, p.phase]
             case Answer(_, reply):
@@ -292,6 +289,15 @@ class World:
         fields |= some_terms(self.rng, fields, max_bid, stop)
         self.deliver(from_fields(fields))
         self.turn()
+        if "risk" in fields and fields["id"] in self.desk.positions:
+            self.check_risk(self.desk.positions[fields["id"]], D(fields["risk"]))
+
+    def check_risk(self, p: Position, risk: Decimal) -> None:
+        """What a sale at the stop would lose is at most what the owner risks."""
+        assert p.stop_loss_price is not None
+        prices = (p.max_bid_price, p.stop_loss_price)
+        fees = sum((taker_fee(p.size, price, self.market.fee_rate) for price in prices), D(0))
+        assert p.size * (p.max_bid_price - p.stop_loss_price) + fees <= risk + D("0.00001")
 
     def take_off(self) -> None:
         """The venue takes an order off its book, unasked."""
@@ -361,38 +367,5 @@ class World:
             assert len(p.live(Role.STOP)) <= 1
             assert sum(o.immediate for o in p.orders) <= 1
             if p.held > 0 and p.stop_in_force is not None and self.market.payout is None:
-                self.check_protected(p)
+                check_protected(p, self.market, self.now, is_told=not self.mail)
             assert self.retold.get(p.id) == p, "the story gives another position"
-
-    def check_stop(self, before: Position, fact: AnyFact) -> None:
-        """A stop is raised and never falls by itself; it sells once it is sure."""
-        m = self.market
-        if isinstance(fact, facts.StopRaised):
-            assert fact.price < fact.seen, "raised through the price"
-            assert before.stop_in_force is None or fact.price > before.stop_in_force
-        elif isinstance(fact, facts.Triggered) and fact.cause is ExitReason.STOP:
-            confirm, touch = before.terms.stop_confirm, before.touch
-            if confirm is None or m.through(before.terms.stop_hard):
-                return
-            assert touch is not None, "sold without a touch of the stop"
-            if confirm.span is not None:
-                assert fact.time >= touch.time + confirm.span, "sold before its time"
-            else:
-                assert m.seq - touch.quote_seq + 1 >= (confirm.quotes or 0)
-
-    def check_protected(self, p: Position) -> None:
-        """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
-        if p.phase in EXITS or p.phase is Phase.DUST:
-            return
-        assert p.phase in PROTECTED, p.phase
-        at_stop = stops.is_reached(p, self.market)
-        assert not at_stop or p.touch is not None, "at the stop and nothing is done"
-        assert not stops.is_certain(p, self.market, self.now), (
-            "sure of the stop and nothing is done"
-        )
-        assert not stops.is_time_up(p, self.market, self.now), "its time is up"
-        armed = bool(p.live(Role.STOP))
-        excused = p.released_seq is not None or Role.STOP in p.backoffs
-        assert armed or excused, "held without a stop"
-        if p.entry_ended is not None and is_dust(p.held, self.market.tick):
-            assert p.locked > 0 or p.live(Role.ENTRY) or self.mail

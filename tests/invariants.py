@@ -1,0 +1,82 @@
+"""What must hold for a position whenever a fact is booked, and whenever nothing is left to do."""
+
+from positions import facts, stops, targets
+from positions.facts import AnyFact
+from positions.market import Market
+from positions.orders import find
+from positions.position import EXITS, PROTECTED, EntryEnd, ExitReason, Phase, Position, Role
+from positions.rules import is_dust
+from positions.terms import AfterFloor, TakenOff
+
+
+def check_fact(p: Position, fact: AnyFact, m: Market, now: int) -> None:
+    """What the terms of a position, as it was before the fact, allow to happen."""
+    match fact:
+        case facts.StopRaised():
+            _raised(p, fact)
+        case facts.Triggered(cause=ExitReason.STOP):
+            _triggered(p, fact, m)
+        case facts.OrderSent(order=order) if order.quote_seq < 0:
+            pass  # sent by an earlier process, and found at the venue
+        case facts.OrderSent(order=order) if order.role is Role.ENTRY:
+            assert order.post_only == p.post_only
+            assert not stops.is_time_up(p, m, now), "buys when its time is up"
+            assert p.terms.if_taken_off is not TakenOff.END or not p.was_taken_off
+        case facts.OrderSent(order=order) if order.role is Role.TARGET:
+            wanted = [price for price, _ in targets.wanted(p, m)]
+            assert order.price in wanted or (order.immediate and order.price > min(wanted))
+        case facts.OrderSent(order=order) if order.role is Role.EXIT and p.cause is not None:
+            anything = p.terms.after_floor is AfterFloor.ANYTHING
+            assert anything or order.price >= p.floor_price, "an exit below its floor"
+        case facts.EntryEnded(reason=EntryEnd.STOP_REACHED):
+            assert not p.terms.keep_if_stop_trades, "an entry that was to be kept has ended"
+        case facts.OrderFilled():
+            _filled(p, fact)
+
+
+def _raised(p: Position, fact: facts.StopRaised) -> None:
+    """A stop is raised below the price, and never falls by itself."""
+    assert fact.price < fact.seen, "raised through the price"
+    assert p.stop_in_force is None or fact.price > p.stop_in_force
+    if p.terms.trail is None:
+        assert fact.price * p.bought >= p.cost + p.buy_fees, "a stop at break-even loses"
+
+
+def _triggered(p: Position, fact: facts.Triggered, m: Market) -> None:
+    """A stop that is to be confirmed sells once it is sure."""
+    confirm, touch = p.terms.stop_confirm, p.touch
+    if confirm is None or m.through(p.terms.stop_hard):
+        return
+    assert touch is not None, "sold without a touch of the stop"
+    if confirm.span is not None:
+        assert fact.time >= touch.time + confirm.span, "sold before its time"
+    else:
+        assert m.seq - touch.quote_seq + 1 >= (confirm.quotes or 0)
+
+
+def _filled(p: Position, fact: facts.OrderFilled) -> None:
+    """Nothing is sold below its limit, and what may not take does not."""
+    order = find(p, fact.order_id)
+    if order is None:
+        return
+    if fact.role is not Role.ENTRY:
+        assert fact.price >= order.price, "sold below its limit"
+    elif order.post_only:
+        assert fact.liquidity == "maker", "took although it may not"
+
+
+def check_protected(p: Position, m: Market, now: int, *, is_told: bool) -> None:
+    """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
+    if p.phase in EXITS or p.phase is Phase.DUST:
+        return
+    assert p.phase in PROTECTED, p.phase
+    at_stop = stops.is_reached(p, m)
+    assert not at_stop or p.touch is not None, "at the stop and nothing is done"
+    assert not stops.is_certain(p, m, now), "sure of the stop and nothing is done"
+    assert not stops.is_time_up(p, m, now), "its time is up"
+    assert stops.raised(p, m) is None, "the stop is not as high as the price has raised it"
+    armed = bool(p.live(Role.STOP))
+    excused = p.released_seq is not None or Role.STOP in p.backoffs
+    assert armed or excused, "held without a stop"
+    if p.entry_ended is not None and is_dust(p.held, m.tick):
+        assert p.locked > 0 or p.live(Role.ENTRY) or not is_told
