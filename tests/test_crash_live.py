@@ -30,6 +30,13 @@ from positions.store import Store
 ROOT = Path(__file__).parents[1]
 D = Decimal
 BOUGHT = {"holding", "exiting", "closed"}
+LEVELS = {"sell_price": "0.70", "stop_loss_price": "0.45"}
+TERMS = (
+    LEVELS,
+    {"targets": "0.60:50% 0.70", "stop_loss_price": "0.45", "trail": "0.06"},
+    LEVELS | {"stop_confirm": "1s", "floor_price": "0.38", "after_floor": "rest"},
+)
+"""What is asked for in each market."""
 RANDOM = int(os.environ.get("INSTANTS", "60"))
 
 
@@ -104,7 +111,7 @@ class Person:
     def submit(self, m: MarketHandle) -> None:
         """Queue a position."""
         asked = {"command": "submit", "market": m.slug, "outcome": "Yes", "size": "20"}
-        asked |= {"max_bid": "0.55", "sell_price": "0.70", "stop_loss_price": "0.45"}
+        asked |= {"max_bid": "0.55"} | TERMS[self.markets.index(m)]
         self.ids.append(Spool(self.state).put(json.dumps(asked).encode()))
 
     def adopt(self, m: MarketHandle, shares: str) -> None:

@@ -1,0 +1,164 @@
+"""Further terms on a live node: with the depth of books, with trades, with a venue that acts."""
+
+from decimal import Decimal
+
+import pytest
+from loopback.server import MarketHandle
+from test_faults import crash, opened, resting, stopped
+from trading import Scenario, Session, chosen_of, play_all
+
+from positions.position import EntryEnd, Phase, Position, Role
+
+D = Decimal
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(play: Scenario) -> Scenario:
+    """Name a scenario by its function."""
+    SCENARIOS[play.__name__.replace("_", " ")] = play
+    return play
+
+
+async def bids(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> None:
+    """The book has these bids, and the node has seen them."""
+    shown = [(D(price), D(size)) for price, size in levels]
+    s.venue.book(m.tokens[0], shown, [(D("0.60"), D(100))])
+    market = s.node.strategy.desk.markets[m.tokens[0]]
+    await s.until(lambda: list(market.bids) == shown, "the depth is seen")
+
+
+def stop_of(p: Position) -> Decimal | None:
+    """Where the armed stop stands."""
+    return next((o.price for o in p.live(Role.STOP) if o.state == "working"), None)
+
+
+@scenario
+async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, "40", sell_price="", trigger="size")
+    await bids(s, m, ("0.50", "20"), ("0.41", "100"))  # 0.455 for 40
+    assert s.positions[p].phase == Phase.HOLDING
+    await bids(s, m, ("0.50", "17"), ("0.41", "100"))  # 0.448
+    await stopped(s, p)
+    assert s.positions[p].proceeds == 17 * D("0.50") + 23 * D("0.41")
+
+
+@scenario
+async def the_last_trade_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="", trigger="last")
+    market = s.node.strategy.desk.markets[m.tokens[0]]
+    await s.until(lambda: market.last == D("0.52"), "our own trade is the last one")
+    crash(s, m)
+    await s.until(lambda: market.bid == D("0.44"), "the bid has fallen")
+    await s.until(lambda: not s.positions[p].live(Role.STOP), "the released stop is given up")
+    assert s.positions[p].phase == Phase.HOLDING
+    s.venue.quote(m.tokens[0], "0.46", "100", "0.60", "100")
+    await s.until(lambda: stop_of(s.positions[p]) == D("0.45"), "it is armed again")
+    assert s.venue.take(m.tokens[0], "SELL", "0.46", "5") == 5
+    await s.until(lambda: market.last == D("0.46"), "a trade above the stop")
+    assert s.positions[p].phase == Phase.HOLDING
+    s.venue.quote(m.tokens[0], "0.45", "100", "0.60", "100")
+    assert s.venue.take(m.tokens[0], "SELL", "0.45", "5") == 5
+    await stopped(s, p)
+
+
+@scenario
+async def a_stop_follows_the_average_bid(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, "40", sell_price="", trigger="size", trail="0.05")
+    await bids(s, m, ("0.58", "20"), ("0.56", "100"))  # 0.57 for 40
+    await s.until(lambda: stop_of(s.positions[p]) == D("0.52"), "it is raised")
+    await bids(s, m, ("0.58", "20"), ("0.46", "100"))  # 0.52
+    await stopped(s, p)
+
+
+@scenario
+async def a_stop_moved_while_it_is_confirmed_comes_back(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="", stop_confirm="5s", stop_hard="0.30")
+    crash(s, m)
+    await s.until(lambda: stop_of(s.positions[p]) == D("0.3"), "it stands at the hard stop")
+    s.venue.quote(m.tokens[0], "0.50", "100", "0.52", "100")
+    await s.until(lambda: stop_of(s.positions[p]) == D("0.45"), "it is back")
+    crash(s, m, "0.29")
+    await stopped(s, p)
+
+
+@scenario
+async def targets_for_parts_rest_and_the_stop_follows(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, "40", sell_price="", targets="0.60:50% 0.70", trail="0.05")
+    await s.until(lambda: len(s.venue.orders(s.funder)) == 2, "both targets rest")
+    s.venue.quote(m.tokens[0], "0.58", "100", "0.90", "100")
+    assert s.venue.take(m.tokens[0], "BUY", "0.60", "20") == 20
+    await s.until(lambda: s.positions[p].target_sold == 20, "the first is sold")
+    await s.until(lambda: stop_of(s.positions[p]) == D("0.53"), "the stop is raised for the rest")
+    crash(s, m, "0.53")
+    await stopped(s, p)
+    assert s.positions[p].proceeds == 20 * D("0.60") + 20 * D("0.53")
+
+
+@scenario
+async def an_exit_rests_at_its_floor(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="", floor_price="0.40", after_floor="rest")
+    crash(s, m, "0.38")
+    await resting(s, p, Role.EXIT)
+    s.venue.quote(m.tokens[0], "0.38", "100", "0.90", "100")
+    assert s.venue.take(m.tokens[0], "BUY", "0.40", "20") == 20
+    await stopped(s, p)
+    assert s.positions[p].proceeds == 20 * D("0.40")
+
+
+@scenario
+async def an_entry_that_may_not_take_is_refused_and_rests_later(
+    s: Session, m: MarketHandle
+) -> None:
+    asked = {"stop_loss_price": "0.45", "post_only": True}
+    p = await s.submit(m, "0.52", "20", **asked)
+    await s.until(lambda: Role.ENTRY in s.positions[p].backoffs, "it would have taken")
+    assert s.positions[p].bought == 0
+    s.venue.quote(m.tokens[0], "0.50", "100", "0.54", "100")
+    await resting(s, p, Role.ENTRY)
+    s.venue.quote(m.tokens[0], None, 0, "0.54", "100")
+    assert s.venue.take(m.tokens[0], "SELL", "0.52", "20") == 20
+    await s.held(p, "20")
+    assert s.positions[p].buy_fees == 0
+
+
+@scenario
+async def the_game_starts_and_the_entry_ends(s: Session, m: MarketHandle) -> None:
+    p = await s.submit(m, "0.48", "20", stop_loss_price="0.40", if_taken_off="end")
+    await resting(s, p, Role.ENTRY)
+    s.venue.withdraw(m)
+    await s.phase(p, "cancelled")
+    assert s.positions[p].entry_ended is EntryEnd.TAKEN_OFF
+
+
+@scenario
+async def the_game_starts_and_all_is_put_back(s: Session, m: MarketHandle) -> None:
+    held = await opened(s, m)
+    await resting(s, held, Role.TARGET)
+    p = await s.submit(m, "0.48", "20", stop_loss_price="0.40")
+    await resting(s, p, Role.ENTRY)
+    before = {o.id for o in s.venue.orders(s.funder)}
+    s.venue.withdraw(m)
+
+    def is_put_back() -> bool:
+        now = {o.id for o in s.venue.orders(s.funder) if o.token == m.tokens[0]}
+        return len(now) == 2 and not now & before
+
+    await s.until(is_put_back, "the target and the entry rest again")
+    await s.command("cancel", position_id=p)
+    crash(s, m)
+    await stopped(s, held)
+
+
+@pytest.fixture(scope="module")
+def failures(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Play those that are asked for; what went wrong in each."""
+    chosen = {name: SCENARIOS[name] for name in chosen_of(request)}
+    return play_all(chosen, tmp_path_factory.mktemp("terms"))
+
+
+@pytest.mark.xdist_group("terms")
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_on_a_live_node(name: str, failures: dict[str, str]) -> None:
+    assert not failures[name], failures[name]
