@@ -1,11 +1,12 @@
 """Whether a node goes on where the last one ended, or begins anew.
 
 A state folder belongs to one way to run: a simulation never goes on from a record of real money,
-nor the other way round. What is put aside stays, under `earlier/`; the queue is kept. A replay goes
-on when it had not come to its end and the recording is the same.
+nor the other way round. What is put aside stays for a while, under `earlier/`; the queue is kept. A
+replay goes on when it had not come to its end and the recording is the same.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +17,8 @@ from positions.store import Store
 
 OVER = "over"
 """The cursor of a replay that came to its end."""
+KEPT = 20
+"""So many earlier records are kept, the newest; only simulations are ever put aside."""
 _PARTS = ("positions.duckdb", "positions.duckdb.wal", "published.duckdb", "history.duckdb")
 
 
@@ -90,4 +93,15 @@ def _put_aside(state: Path) -> None:
         shelf.mkdir(parents=True)
         for part in parts:
             part.rename(shelf / part.name)
+        _clear(shelf.parent)
     (state / "sent.log").unlink(missing_ok=True)
+
+
+def _clear(earlier: Path) -> None:
+    """Remove the oldest records that were put aside; a folder with anything else in it stays."""
+    shelves = sorted((p for p in earlier.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    for shelf in shelves[:-KEPT]:
+        for name in _PARTS:
+            (shelf / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            shelf.rmdir()

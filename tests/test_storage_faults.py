@@ -19,7 +19,7 @@ from test_store import lives
 from world import World
 
 import node
-from positions.beginning import Cursor, prepare, sign
+from positions.beginning import KEPT, Cursor, prepare, sign
 from positions.locks import AlreadyRunning, StateLock, WalletLock, holder
 from positions.position import SECOND, Backoff, Role
 from positions.published import Copier, NodeRow
@@ -379,3 +379,19 @@ def test_two_records_put_aside_in_one_second_are_both_kept(tmp_path: Path) -> No
         made_by(tmp_path, "replay", "a", "over")
         prepare(tmp_path, "replay", "a", fresh=False)
     assert len(list(tmp_path.glob("earlier/*/positions.duckdb"))) == 3
+
+
+def test_the_oldest_records_put_aside_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for number in range(KEPT + 2):
+        shelf = tmp_path / "earlier" / f"2026{number:02}"
+        shelf.mkdir(parents=True)
+        (shelf / "positions.duckdb").touch()
+        os.utime(shelf, (number, number))
+    (tmp_path / "earlier" / "202601" / "notes.txt").touch()
+    os.utime(tmp_path / "earlier" / "202601", (1, 1))
+    made_by(tmp_path, "paper", "")
+    prepare(tmp_path, "paper", "", fresh=True)
+    left = {p.name for p in (tmp_path / "earlier").iterdir()}
+    assert len(left) == KEPT + 1, "one has something of its owner's in it"
+    assert left >= {"202601", f"2026{KEPT + 1}"}
+    assert not left & {"202600", "202602"}

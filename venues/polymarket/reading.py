@@ -77,15 +77,7 @@ class WalletReader:
                 orders[hash_] = found
             elif not _may_still_arrive(hash_, positions, now):
                 absent.add(hash_)
-        unsettled = {
-            outcome
-            for outcome, parts in trades.items()
-            for trade in parts.values()
-            if any(t.status not in _FINAL for t in trade)
-        }
-        held = {p.outcome_id for p in positions if p.held > 0 and p.payout is None} - unsettled
-        read = BalanceReader(self._client, self._signature_type).read
-        balances = {outcome: await read(outcome) for outcome in sorted(held)}
+        balances = await self._read_balances(positions, trades)
         by_hash: dict[str, list[Trade]] = defaultdict(list)
         told = []
         for outcome, parts in trades.items():
@@ -121,6 +113,24 @@ class WalletReader:
                     parts = found.setdefault(outcome, {}).setdefault(hash_, [])
                     parts += wire.trades_of(hash_, trade)
         return found
+
+    async def _read_balances(
+        self, positions: Sequence[Position], trades: Mapping[str, Mapping[str, Iterable[Trade]]]
+    ) -> dict[str, Decimal]:
+        """Shares of the outcomes that may be held; not of those of which a trade is under way."""
+        unsettled = {
+            outcome
+            for outcome, parts in trades.items()
+            for made in parts.values()
+            if any(t.status not in _FINAL for t in made)
+        }
+        held = {
+            p.outcome_id
+            for p in positions
+            if p.payout is None and (p.held > 0 or p.outcome_id in trades)
+        }
+        read = BalanceReader(self._client, self._signature_type).read
+        return {outcome: await read(outcome) for outcome in sorted(held - unsettled)}
 
     async def _read_order(self, hash_: str) -> VenueOrder | None:
         try:
