@@ -45,9 +45,9 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
 	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
 
-crash: setup  ## a real node killed at every commit and at random moments, and started again
+crash: setup  ## a real node killed at commits, at random moments, and in the midst of each fault
 	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_bracket.py \
-		tests/test_crash_live.py
+		tests/test_crash_live.py tests/test_fault_crashes.py
 
 faults: setup  ## what goes wrong at the venue, with the outages that take minutes
 	@REJECTIONS=20 OUTAGE=90 PATIENCE=200 $(PYTHON) -m pytest -q tests/test_faults.py

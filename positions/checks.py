@@ -205,6 +205,10 @@ def _check_size(m: Market, size: Decimal, stop: Decimal | None) -> Refusal | Non
     if size < m.minimum_size:
         rule = f"must be at least the market's minimum of {m.minimum_size} shares"
         return Refusal("SIZE_BELOW_MINIMUM", f"size was {size}, {rule}")
+    return _check_worth(size, stop)
+
+
+def _check_worth(size: Decimal, stop: Decimal | None) -> Refusal | None:
     if stop is not None and size * stop < MINIMUM_AMOUNT:
         rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
         return Refusal("STOP_UNSELLABLE", f"size was {size}, {rule}")
@@ -317,7 +321,7 @@ def amend(
     if refusal is None and max_bid > p.max_bid_price:
         refusal = _check_raise(p, m, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:
-        refusal = _check_size(m, p.size, stop)
+        refusal = _check_worth(p.size, stop)
     if refusal is not None:
         return refusal
     return Amended(

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.commands import Submit, from_fields, stop_price, target_price
-from positions.fields import TERMS
+from positions.commands import Adopt, Submit, from_fields, stop_price, target_price
+from positions.fields import TERMS, Malformed
 from positions.record import told
 from positions.stops import trailing
 from positions.wishes import priced
@@ -38,8 +38,22 @@ def id_of(name: str, attempt: int = 0) -> str:
 
 
 def request(name: str, fields: Mapping[str, Any], attempt: int = 0) -> dict[str, Any]:
-    """The request that opens the position."""
+    """The request that makes the position: `submit`, or `adopt` where that is declared."""
     return {"command": "submit", "id": id_of(name, attempt), **fields}
+
+
+def checked(fields: Mapping[str, Any]) -> Submit | Adopt:
+    """A declaration's request, understood.
+
+    Raises
+    ------
+    Malformed
+        If it cannot be, or makes no position.
+    """
+    c = from_fields(fields)
+    if not isinstance(c, Submit | Adopt):
+        raise Malformed("command", fields["command"], "must be submit or adopt in a declaration")
+    return c
 
 
 def difference(fields: Mapping[str, Any], row: Mapping[str, Any], tick: Decimal) -> Difference:
@@ -50,10 +64,9 @@ def difference(fields: Mapping[str, Any], row: Mapping[str, Any], tick: Decimal)
     Malformed
         If the declaration cannot be understood.
     """
-    c = from_fields(fields)
-    assert isinstance(c, Submit)
-    wanted = _wanted(c, tick)
-    terms = told(msgspec.to_builtins(_terms(c, tick), builtin_types=(Decimal,)))
+    c = checked(fields)
+    wanted = _wanted(c, row, tick)
+    terms = told(msgspec.to_builtins(_terms(c, row, tick), builtin_types=(Decimal,)))
     changes: dict[str, Any] = {}
     said: list[str] = []
     for name, value in wanted.items():
@@ -80,26 +93,35 @@ def _all_targets(parts: str | None, last: Decimal | None) -> dict[str, Any]:
     return {"targets": parts if last is None else f"{parts} {_text(last)}"}
 
 
-def _wanted(c: Submit, tick: Decimal) -> dict[str, Decimal | None]:
-    stop = stop_price(c.stop_loss_price, c.max_bid_price, tick)
-    if stop is None:
-        stop = trailing(replace(c.terms, trail_from=None), c.max_bid_price, tick)
+def _base(c: Submit | Adopt, row: Mapping[str, Any]) -> Decimal:
+    """What percentages are taken of."""
+    return c.max_bid_price if isinstance(c, Submit) else Decimal(row["max_bid_price"])
+
+
+def _wanted(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> dict[str, Decimal | None]:
+    base = _base(c, row)
+    stop = stop_price(c.stop_loss_price, base, tick)
+    if stop is None and c.terms.trail is not None:
+        terms = replace(c.terms, trail_from=None)
+        # An adopted position's began below the bid of then.
+        stop = trailing(terms, base, tick) if isinstance(c, Submit) else row["stop_loss_price"]
     return {
-        "max_bid_price": c.max_bid_price,
-        "sell_price": target_price(c.sell_price, c.max_bid_price, tick),
+        "max_bid_price": base,
+        "sell_price": target_price(c.sell_price, base, tick),
         "stop_loss_price": stop,
     }
 
 
-def _terms(c: Submit, tick: Decimal) -> Any:
-    return replace(c.terms, targets=priced(c.terms.targets, c.max_bid_price, tick))
+def _terms(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> Any:
+    return replace(c.terms, targets=priced(c.terms.targets, _base(c, row), tick))
 
 
-def _fixed(c: Submit, row: Mapping[str, Any]) -> list[str]:
+def _fixed(c: Submit | Adopt, row: Mapping[str, Any]) -> list[str]:
     """What is declared otherwise than it is and cannot be changed any more."""
     fixed = []
-    if c.size is not None and c.size != row["size"]:
-        fixed.append(f"size is {_text(row['size'])}, declared {c.size}")
+    size = c.size if isinstance(c, Submit) else c.shares
+    if size is not None and size != row["size"]:
+        fixed.append(f"size is {_text(row['size'])}, declared {size}")
     if c.floor_price is not None and c.floor_price != row["floor_price"]:
         fixed.append(f"floor_price is {_text(row['floor_price'])}, declared {c.floor_price}")
     if c.outcome.casefold() not in (row["outcome"].casefold(), row["outcome_id"]):

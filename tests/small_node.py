@@ -5,7 +5,8 @@ from pathlib import Path
 
 from stage import LIMITS, START, market
 
-from positions.commands import decode, encode_reply
+from positions.adoption import Holding
+from positions.commands import Adopt, decode, encode_reply
 from positions.desk import Answer, Desk, Step
 from positions.published import Copier, NodeRow
 from positions.spool import Spool
@@ -32,7 +33,11 @@ class Node:
         """Act on what is queued and publish; how many commands there were."""
         files = self.spool.waiting()
         for path in files:
-            self.desk.command(decode(self.spool.read(path), path.stem))
+            command = decode(self.spool.read(path), path.stem)
+            if isinstance(command, Adopt):
+                self.desk.adopt(command, Holding(D(100)))
+            else:
+                self.desk.command(command)
             self.spool.finish(path)
         for effect in self.desk.turn(START):
             if isinstance(effect, Step):

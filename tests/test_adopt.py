@@ -176,6 +176,15 @@ def test_what_a_position_bought_is_its_own_with_its_cost() -> None:
     assert "the wallet has 120, positions own 120" in stage.replies[-1].message
 
 
+@pytest.mark.parametrize(("stop", "code"), [("0.41", ""), ("0.39", "STOP_UNSELLABLE")])
+def test_what_is_too_little_to_rest_can_still_be_amended(stop: str, code: str) -> None:
+    stage = Stage()
+    CALM(stage)
+    adopt(Holding(D("2.5")), sell_price=None, stop_loss_price="0.40")(stage)
+    order("amend", stop_loss_price=stop)(stage)
+    assert stage.replies[-1].code == code
+
+
 def test_neither_a_halt_nor_a_cap_holds_protection_up() -> None:
     stage = Stage()
     CALM(stage)

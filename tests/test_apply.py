@@ -36,6 +36,17 @@ max_bid = "0.50"
 size = 10
 """
 
+HELD = """
+[[position]]
+name = "held"
+command = "adopt"
+market = "rain-in-london"
+outcome = "Yes"
+entry_price = 0.50
+target = "+40%"
+stop = "10%"
+"""
+
 
 class Applied(Node):
     """A node, and a file that is applied to it."""
@@ -99,6 +110,22 @@ def test_what_differs_is_amended_once(node: Applied, name: str) -> None:
     assert node.apply(changed).stdout == "rain: is as declared\n"
 
 
+def test_what_is_held_already_is_declared_like_the_rest(node: Applied) -> None:
+    assert "held: open it" in node.apply(HELD).stdout
+    assert node.work() == 1
+    row = node.row()
+    assert (row["size"], row["sell_price"], row["stop_loss_price"]) == (100, D("0.70"), D("0.45"))
+    assert node.apply(HELD).stdout == "held: is as declared\n"
+    assert "stop_loss_price 0.45 -> 0.4" in node.apply(HELD.replace("10%", "20%")).stdout
+    assert node.work() == 1
+    done = node.apply(HELD.replace("10%", "20%") + "shares = 40\n")
+    assert done.stdout == "held: cannot be changed: size is 100, declared 40\n"
+    followed = HELD.replace('stop = "10%"', "trail = 0.05")
+    assert "trail none -> 0.05" in node.apply(followed).stdout
+    assert node.work() == 1
+    assert node.apply(followed).stdout == "held: is as declared\n"
+
+
 def test_what_cannot_be_changed_is_said_and_left(node: Applied) -> None:
     node.apply(RAIN)
     node.work()
@@ -137,6 +164,8 @@ def test_a_position_that_is_over_stays_over(node: Applied) -> None:
         ("[[position]]\nmarket='m'", "position 1: name was None, must be given"),
         (RAIN + RAIN, "position 2: name was 'rain', must be given and be its own"),
         (RAIN.replace("0.55", "5.5"), "position rain: max_bid_price was 5.5"),
+        (RAIN + "command = 'flatten'", "position rain: market was"),
+        ("[[position]]\nname='x'\ncommand='flatten'", "must be submit or adopt in a declaration"),
         (RAIN + "colour = 'red'", "position rain: colour was 'red', is not a field"),
         ("[[", "is not TOML"),
     ],

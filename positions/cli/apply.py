@@ -10,8 +10,8 @@ import typer
 from positions.cli.options import Json, State, Wait, state_dir
 from positions.cli.output import fail
 from positions.cli.sending import send
-from positions.commands import ACCEPTED, decode_reply, from_fields
-from positions.declared import difference, id_of, request
+from positions.commands import ACCEPTED, decode_reply
+from positions.declared import checked, difference, id_of, request
 from positions.fields import Malformed
 from positions.published import NotPublished, Published
 from positions.spool import Spool
@@ -69,7 +69,7 @@ def _declared(file: Path) -> dict[str, _Row]:
         if not isinstance(name, str) or not name or name in declared:
             fail(f"{file}: position {number}: name was {name!r}, must be given and be its own", 2)
         try:
-            from_fields(request(name, fields))
+            checked(request(name, fields))
         except Malformed as e:
             fail(f"{file}: position {name}: {e}", 2)
         declared[name] = fields
