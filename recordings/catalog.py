@@ -1,7 +1,7 @@
 """Reads a Nautilus catalog in the order of time, a stretch at a time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -89,16 +89,20 @@ class Recording:
         """All data of each moment from `begin` to `end`, in time order: (nanoseconds, data).
 
         Of one moment, instruments come first, then quotes, one-sided books and closes. Where that
-        is not the recording's beginning, all that holds then comes first, as of `begin`.
+        is not the recording's beginning, all that holds then comes first, as of `begin`; with what
+        that very moment brings, if it brings something, and without what that replaces.
         """
         holds: dict[tuple[bool, bool, str], Data] = {}
         for moment, data in self._moments(end or self.end_ns):
             if moment < begin:
                 holds |= {_subject(d): d for d in data}
                 continue
-            if holds:
-                yield moment, sorted(holds.values(), key=_rank)
-                holds = {}
+            if moment == begin:
+                replaced = {_subject(d) for d in data}
+                data = [*_ranked(d for s, d in holds.items() if s not in replaced), *data]
+            elif holds:
+                yield moment, _ranked(holds.values())
+            holds = {}
             yield moment, data
 
     def _moments(self, last: int) -> Iterator[tuple[int, list[Data]]]:
@@ -142,8 +146,8 @@ def _subject(data: Data) -> tuple[bool, bool, str]:
     return False, isinstance(data, InstrumentClose), data.instrument_id.value
 
 
-def _rank(data: Data) -> tuple[int, str]:
-    return _order(data)[1:]
+def _ranked(data: Iterable[Data]) -> list[Data]:
+    return sorted(data, key=lambda d: _order(d)[1:])
 
 
 def _order(data: Data) -> tuple[int, int, str]:

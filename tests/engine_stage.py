@@ -19,6 +19,24 @@ D = Decimal
 T0 = 1_776_000_000
 GATE = '[gate]\nspread = "refuse"\nspread_max = 0.5\n'
 
+SIGNAL = """
+[[signals]]
+name = "rise"
+market = "{market}"
+outcome = "Yes"
+crosses = "up"
+level = 0.56
+positions_max = 5
+stake_max = 50
+pause_seconds = 1
+[signals.request]
+max_bid = 0.56
+stake = 20
+stop = 0.45
+"""
+SIGNALLED = 2
+"""Positions that the signal's caps allow it."""
+
 
 class Stage:
     """The recording, the commands, and the record of one replay of all scenarios."""
@@ -80,6 +98,18 @@ class Stage:
         """Add every scenario."""
         for name, (quotes, commands, *_) in SCENARIOS.items():
             self.add(name, quotes, commands)
+
+    def add_signal(self) -> None:
+        """Add a market that is watched for its ask to cross a level, which it does thrice."""
+        rising: list[Quote] = [
+            (0, "0.53", "0.55", 500),
+            (2, "0.54", "0.56", 500),
+            (3, "0.53", "0.55", 500),
+            (4, "0.54", "0.56", 500),
+            (5, "0.60", "0.62", 500),
+        ]
+        self.add("a signal", rising, [])
+        self.signals = SIGNAL.format(market=self.markets[-1]["slug"])
 
     def write(self) -> None:
         """Write the configuration and import the recording."""

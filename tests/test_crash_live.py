@@ -29,7 +29,6 @@ from positions.store import Store
 
 ROOT = Path(__file__).parents[1]
 D = Decimal
-BOUGHT = {"holding", "exiting", "closed"}
 LEVELS = {"sell_price": "0.70", "stop_loss_price": "0.45"}
 TERMS = (
     LEVELS,

@@ -14,7 +14,7 @@ from typing import Any
 import hostile
 import pytest
 from engine_scenarios import SCENARIOS, Quote, submit
-from engine_stage import Stage
+from engine_stage import SIGNALLED, Stage
 from typer.testing import CliRunner
 
 from positions.cli.main import app
@@ -26,23 +26,6 @@ pytestmark = pytest.mark.xdist_group("engine")
 D = Decimal
 BURST = 150
 HOSTILE = 10_000
-SIGNAL = """
-[[signals]]
-name = "rise"
-market = "{market}"
-outcome = "Yes"
-crosses = "up"
-level = 0.56
-positions_max = 5
-stake_max = 50
-pause_seconds = 1
-[signals.request]
-max_bid = 0.56
-stake = 20
-stop = 0.45
-"""
-SIGNALLED = 2
-"""Positions that the signal's caps allow it."""
 HERD = 10
 """Positions of one market whose stops one quote triggers."""
 
@@ -70,15 +53,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Pu
         (4, "0.24", "0.27", 5000),
     ]
     stage.add("a herd of stops", crash, [submit(1, size="20", target="") for _ in range(HERD)])
-    rising: list[Quote] = [
-        (0, "0.53", "0.55", 500),
-        (2, "0.54", "0.56", 500),
-        (3, "0.53", "0.55", 500),
-        (4, "0.54", "0.56", 500),
-        (5, "0.60", "0.62", 500),
-    ]
-    stage.add("a signal", rising, [])
-    stage.signals = SIGNAL.format(market=stage.markets[-1]["slug"])
+    stage.add_signal()
     stage.write()
     with stage.play() as copy:
         yield stage, copy

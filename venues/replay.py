@@ -167,7 +167,7 @@ class Replay:
         return Cursor(self._moment, self._clock.timestamp_ns())
 
     async def begin(self) -> None:
-        """Show what holds where an earlier process ended, and its last moment once more."""
+        """Show what holds where an earlier process ended: its last moment comes once more."""
         for moment, batch in self._batches:
             if self._since is None or moment > self._since:
                 self._batches = chain([(moment, batch)], self._batches)
