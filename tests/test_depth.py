@@ -10,7 +10,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
 from stage import market
 
-from venues.polymarket.data import best_bids
+from venues.polymarket.data import best
 
 D = Decimal
 
@@ -22,7 +22,7 @@ def test_the_bids_of_a_book_are_told_best_first_and_exactly() -> None:
     ):
         order = BookOrder(OrderSide.BUY, Price.from_str(price), Quantity.from_str(size), number)
         book.add(order, 0, 0)
-    assert best_bids(book) == ((D("0.511"), D("3.1")), (D("0.5"), D(50)), (D("0.4"), D("7.01")))
+    assert best(book.bids()) == [(D("0.511"), D("3.1")), (D("0.5"), D(50)), (D("0.4"), D("7.01"))]
 
 
 @pytest.mark.parametrize(

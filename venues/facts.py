@@ -19,6 +19,8 @@ FEEDS = "venue.feeds"
 """The topic that `FeedState`s are published on."""
 DEPTHS = "venue.depths"
 """The topic that `Depth`s are published on."""
+OWN_ORDERS = "venue.own_orders"
+"""The topic that the instrument id of each order of ours is published on when its state changes."""
 WALLETS = "venue.wallet"
 """The topic that `WalletView`s are published on."""
 

@@ -24,7 +24,7 @@ from nautilus_trader.adapters.polymarket.schemas.book import (
 )
 from nautilus_trader.core.datetime import millis_to_nanos
 from nautilus_trader.data.messages import SubscribeInstrument, SubscribeInstrumentClose
-from nautilus_trader.model.book import OrderBook
+from nautilus_trader.model.book import BookLevel, OrderBook
 from nautilus_trader.model.data import (
     BookOrder,
     CustomData,
@@ -43,16 +43,18 @@ from nautilus_trader.model.enums import (
 )
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Price
+from nautilus_trader.model.objects import Price, Quantity
 from py_clob_client_v2.clob_types import BookParams
 
-from venues.facts import DEPTHS, FEEDS, Depth, FeedState
+from venues.facts import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
 from venues.one_sided import OneSidedBook
 from venues.polymarket import wire
+from venues.polymarket.orders import LiveOrders
+from venues.polymarket.own_levels import Level, OwnLevels
 from venues.polymarket.wire import Unreadable
 
 _LEVELS_MAX = 20
-"""Bids of a book that are told."""
+"""Levels of each side of a book that are looked at."""
 _BOOKS_MAX = 100
 """Books asked for at once."""
 _RECONNECT_AFTER = 5
@@ -70,6 +72,8 @@ class HardenedDataClient(PolymarketDataClient):
 
     Parameters
     ----------
+    orders
+        Our orders: what is theirs alone in a book is not told.
     stale_seconds
         Silence after which an outcome's book is read to check it.
     resolutions
@@ -77,9 +81,16 @@ class HardenedDataClient(PolymarketDataClient):
     """
 
     def __init__(
-        self, *args: Any, stale_seconds: float, resolutions: Resolutions, **kwargs: Any
+        self,
+        *args: Any,
+        orders: LiveOrders,
+        stale_seconds: float,
+        resolutions: Resolutions,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self._orders = orders
+        self._own: dict[InstrumentId, tuple[OwnLevels, OwnLevels]] = {}
         self._stale_seconds = stale_seconds
         self._resolutions = resolutions
         self._views: dict[InstrumentId, tuple[Any, ...]] = {}
@@ -91,6 +102,7 @@ class HardenedDataClient(PolymarketDataClient):
 
     async def _connect(self) -> None:
         await super()._connect()
+        self._msgbus.subscribe(topic=OWN_ORDERS, handler=self._on_own_order)
         self._watches = [
             self._loop.create_task(self._watch_feed()),
             self._loop.create_task(self._watch_resolutions()),
@@ -99,6 +111,7 @@ class HardenedDataClient(PolymarketDataClient):
     async def _disconnect(self) -> None:
         for task in self._watches:
             task.cancel()
+        self._msgbus.unsubscribe(topic=OWN_ORDERS, handler=self._on_own_order)
         await super()._disconnect()
 
     def add(self, instruments: Iterable[BinaryOption]) -> None:
@@ -212,15 +225,25 @@ class HardenedDataClient(PolymarketDataClient):
     def _show(self, instrument: BinaryOption, ts_event: int) -> None:
         """Tell the book's best prices, if they changed."""
         book = self._local_books[instrument.id]
-        self._msgbus.publish(DEPTHS, Depth(instrument.id, best_bids(book)))
-        bid, ask = book.best_bid_price(), book.best_ask_price()
-        view = (bid, book.best_bid_size(), ask, book.best_ask_size())
+        bids = best(book.bids())
+        resting, own = self._orders.resting(instrument.id), self._own_levels(instrument.id)
+        if any(resting) or any(own):
+            told = self._views.get(instrument.id, (None,) * 4)
+            bids = own[0].without(bids, resting[0], _plain(told[0]))
+            asks = own[1].without(best(book.asks()), resting[1], _plain(told[2]))
+            bid, bid_size = _touch(instrument, bids)
+            ask, ask_size = _touch(instrument, asks)
+        else:
+            bid, bid_size = book.best_bid_price(), book.best_bid_size()
+            ask, ask_size = book.best_ask_price(), book.best_ask_size()
+        self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
+        view = (bid, bid_size, ask, ask_size)
         if self._views.get(instrument.id) == view:
             return
         self._views[instrument.id] = view
         now = self._clock.timestamp_ns()
         if bid is not None and ask is not None:
-            self._handle_data(QuoteTick(instrument.id, bid, ask, view[1], view[3], ts_event, now))
+            self._handle_data(QuoteTick(instrument.id, bid, ask, bid_size, ask_size, ts_event, now))
             return
         sides = ["" if value is None else str(value) for value in view]
         self._handle_data(
@@ -229,6 +252,17 @@ class HardenedDataClient(PolymarketDataClient):
                 OneSidedBook(ts_event, now, instrument.id, *sides),
             )
         )
+
+    def _own_levels(self, instrument_id: InstrumentId) -> tuple[OwnLevels, OwnLevels]:
+        if instrument_id not in self._own:
+            self._own[instrument_id] = (OwnLevels(is_bid=True), OwnLevels(is_bid=False))
+        return self._own[instrument_id]
+
+    def _on_own_order(self, instrument_id: InstrumentId) -> None:
+        """Tell both outcomes' books anew: what of them is ours has changed."""
+        market = get_polymarket_condition_id(instrument_id)
+        for known in [i for i in self._complete if get_polymarket_condition_id(i) == market]:
+            self._show(self._cache.instrument(known), self._clock.timestamp_ns())
 
     def _check_tick(self, instrument: BinaryOption, prices: Iterable[str]) -> None:
         """A price between the ticks means that a tick change was missed: the market is read anew.
@@ -399,12 +433,23 @@ class HardenedDataClient(PolymarketDataClient):
         self._handle_data(InstrumentClose(instrument.id, price, kind, now, now))
 
 
-def best_bids(book: OrderBook) -> tuple[tuple[Decimal, Decimal], ...]:
-    """Price and size of the best bids, best first."""
-    return tuple(
+def best(levels: list[BookLevel]) -> list[Level]:
+    """Price and size of the best levels of one side, best first."""
+    return [
         (level.price.as_decimal(), sum((o.size.as_decimal() for o in level.orders()), Decimal(0)))
-        for level in book.bids()[:_LEVELS_MAX]
-    )
+        for level in levels[:_LEVELS_MAX]
+    ]
+
+
+def _plain(price: Price | None) -> Decimal | None:
+    return None if price is None else price.as_decimal()
+
+
+def _touch(instrument: BinaryOption, levels: list[Level]) -> tuple[Price | None, Quantity | None]:
+    if not levels:
+        return None, None
+    price, size = levels[0]
+    return instrument.make_price(price), instrument.make_qty(size)
 
 
 def _deltas(

@@ -38,7 +38,7 @@ from positions.adoption import Holding
 from positions.position import Order as RecordedOrder
 from positions.position import OrderState
 from positions.rules import taker_fee
-from venues.facts import VENUE_FACTS, WALLETS, VenueFact, WalletView
+from venues.facts import OWN_ORDERS, VENUE_FACTS, WALLETS, VenueFact, WalletView
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader, keep_warm, teach_tick
 from venues.polymarket.heartbeat import Heartbeat
@@ -89,16 +89,20 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     Parameters
     ----------
+    orders
+        Keeps our orders; the data client looks there for what of a book is ours.
     signed
         Records an order's hash; a buy is posted only once that is on disk.
     beats
         Whether the venue shall cancel every order of the wallet once the node is dead.
     """
 
-    def __init__(self, *args: Any, signed: Signed, beats: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, orders: LiveOrders, signed: Signed, beats: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._signed = signed
-        self._orders = LiveOrders()
+        self._orders = orders
         self._unwanted: set[str] = set()
         """Orders to be cancelled that are not signed yet."""
         self._inquiry = Inquiry(
@@ -461,6 +465,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                     self.generate_order_canceled(*ids, now)
                 case Rejected(reason):
                     self.generate_order_rejected(*ids[:3], reason, now)
+        if news and not live.is_immediate:
+            self._msgbus.publish(OWN_ORDERS, order.instrument_id)
 
     def _tell_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
         fee = self._fee(live, trade)

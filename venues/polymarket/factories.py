@@ -34,6 +34,7 @@ from venues.polymarket.data import HardenedDataClient
 from venues.polymarket.execution import HardenedExecutionClient, Signed
 from venues.polymarket.inquiry import said
 from venues.polymarket.markets import MarketFinder
+from venues.polymarket.orders import LiveOrders
 from venues.polymarket.reading import Reading, WalletReader
 from venues.polymarket.track import Trade
 
@@ -64,6 +65,7 @@ class Polymarket:
         self.client: ClobClient = make_client(
             settings.venue.clob, wallet, settings.wallet.signature_type
         )
+        self.orders = LiveOrders()
         self._provider: PolymarketInstrumentProvider | None = None
         self.data: HardenedDataClient | None = None
         self.execution: HardenedExecutionClient | None = None
@@ -182,6 +184,7 @@ class Polymarket:
                     instrument_provider=venue.provider(clock),
                     config=config,
                     name=name,
+                    orders=venue.orders,
                     stale_seconds=venue._settings.safety.stale_seconds,
                     resolutions=venue.gamma.payouts,
                 )
@@ -218,6 +221,7 @@ class Polymarket:
                     ws_auth=auth,
                     config=config,
                     name=name,
+                    orders=venue.orders,
                     signed=venue._signed,
                     beats=venue._settings.safety.dead_man == "all",
                 )

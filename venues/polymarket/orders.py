@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 
-from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_condition_id
+from nautilus_trader.model.enums import OrderSide, TimeInForce
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 
 from positions.position import Role
@@ -91,6 +93,8 @@ class LiveOrders:
     def __init__(self) -> None:
         self._by_hash: dict[str, LiveOrder] = {}
         self._by_id: dict[str, LiveOrder] = {}
+        self._resting: dict[str, dict[str, LiveOrder]] = {}
+        """By market: those that rest, or will."""
 
     def __iter__(self) -> Iterator[LiveOrder]:
         return iter(list(self._by_hash.values()))
@@ -99,6 +103,27 @@ class LiveOrders:
         """Keep an order."""
         self._by_hash[live.venue_order_id] = live
         self._by_id[live.id] = live
+        if not live.is_immediate:
+            market = get_polymarket_condition_id(live.order.instrument_id)
+            self._resting.setdefault(market, {})[live.venue_order_id] = live
+
+    def resting(self, instrument_id: InstrumentId) -> tuple[dict[Decimal, Decimal], ...]:
+        """Shares by price that we have on the book of an outcome: bids, and asks.
+
+        A bid for the other outcome is an ask here, and the other way round.
+        """
+        sides: tuple[dict[Decimal, Decimal], ...] = ({}, {})
+        found = self._resting.get(get_polymarket_condition_id(instrument_id), {})
+        for venue_order_id, live in list(found.items()):
+            if live.track.is_over:
+                del found[venue_order_id]
+                continue
+            price, is_sale = live.order.price.as_decimal(), live.order.side == OrderSide.SELL
+            if live.order.instrument_id != instrument_id:
+                price, is_sale = 1 - price, not is_sale
+            side = sides[is_sale]
+            side[price] = side.get(price, Decimal(0)) + live.leaves
+        return sides
 
     def by_hash(self, venue_order_id: str) -> LiveOrder | None:
         """The order that the venue knows by this hash, if it is ours."""
