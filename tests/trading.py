@@ -89,13 +89,20 @@ class Session:
         assert reply.status == "accepted", reply.message
         return reply.position_id
 
-    async def until(self, is_so: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    async def until(
+        self,
+        is_so: Callable[[], bool],
+        what: str,
+        patience: float = PATIENCE,
+        *,
+        pause: float = 0.01,
+    ) -> None:
         """Wait for something to happen."""
         begun = time.monotonic()
         while not is_so():
             if time.monotonic() - begun > patience:
                 raise AssertionError(f"did not happen: {what}\n{self._seen()}")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
 
     async def held(self, position_id: str, shares: str) -> None:
         """Wait until so many shares are held, and protected if there is a stop."""
