@@ -45,6 +45,9 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
 	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
 
+parity: setup  ## N seeds played live on the loopback venue and in a backtest, e.g. make parity N=20
+	@PARITY=$(or $(N),10) $(PYTHON) -m pytest -q -n auto tests/test_parity.py
+
 crash: setup  ## a real node killed at commits, at random moments, and in the midst of each fault
 	@CRASHES=all $(PYTHON) -m pytest -q -n auto tests/test_crash.py tests/test_crash_bracket.py \
 		tests/test_crash_live.py tests/test_fault_crashes.py
@@ -54,6 +57,9 @@ faults: setup  ## what goes wrong at the venue, with the outages that take minut
 
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
+
+soak: setup  ## a week of market time and 5,500 positions through one node; what each day costs
+	@PYTHONPATH=. $(PYTHON) tests/soak.py
 
 mutants: setup  ## negate each condition of the pure core, or of MODULES="stops gate", and list what no test notices
 	@$(PYTHON) tests/mutants.py $(MODULES)
@@ -70,4 +76,4 @@ bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim recordings crash faults storm mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim recordings parity crash faults storm soak mutants diagram defects bench clean

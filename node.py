@@ -13,6 +13,7 @@ from typing import Any
 
 from nautilus_trader.common.component import sync_logger_to_disk
 from nautilus_trader.config import (
+    CacheConfig,
     LiveDataEngineConfig,
     LiveExecEngineConfig,
     LiveRiskEngineConfig,
@@ -24,6 +25,7 @@ from nautilus_trader.live.node import TradingNode
 from actors.alarm_bell import AlarmBell
 from actors.clock_watch import ClockWatch
 from actors.command_reader import CommandReader
+from actors.forgetter import Forgetter
 from actors.journal import NodeJournal
 from actors.log_keeper import LogKeeper
 from actors.narrator import Narrator
@@ -63,6 +65,7 @@ THREADS = 64
 """Requests to the venue that may be under way at once."""
 _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
+_TICKS_KEPT = 10
 _FIND_AGAIN_SECONDS = 5.0
 
 
@@ -214,6 +217,7 @@ class Node:
         known = self.store.commands()
         for signal in self._settings.signals:
             trader.add_actor(PriceCrossActor(signal, known.__contains__, self._ground.clock))
+        trader.add_actor(Forgetter(self.strategy.desk, self._ground.clock))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
         trader.add_strategy(self.strategy)
         self._ground.attach(self._node)
@@ -305,6 +309,8 @@ def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
             log_colors=False,
             fileout_sync_on_flush=False,
         ),
+        # Nautilus keeps the last 10,000 quotes and trades of each outcome; nobody reads them.
+        cache=CacheConfig(tick_capacity=_TICKS_KEPT),
         data_engine=LiveDataEngineConfig(qsize=1_000_000),
         # Nautilus' own checks deny bursts of exits, and sells when fully invested.
         risk_engine=LiveRiskEngineConfig(bypass=True, qsize=1_000_000),

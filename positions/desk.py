@@ -217,6 +217,20 @@ class Desk:
             for position_id, fact in compare(holders, balance, now):
                 self.fact(position_id, fact)
 
+    def forget(self, before: int) -> list[Position]:
+        """Drop the positions that were over before a time; the record has them. They are returned.
+
+        What could still be said of them would be of an outcome of long ago.
+        """
+        old = [
+            p
+            for p in self.positions.values()
+            if p.id not in self._open and not p.orders and p.updated_at < before
+        ]
+        for p in old:
+            del self.positions[p.id], self._money[p.id]
+        return old
+
     def record_changed(self, can_be_written: bool) -> None:
         """What happens can be written down, or cannot: then nothing is bought."""
         self._is_recorded = can_be_written
@@ -576,7 +590,8 @@ class Desk:
     def _find(self, position_id: str) -> Position | Refusal:
         p = self.positions.get(position_id)
         if p is None:
-            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, is not known")
+            rule = "is not known, or has been over for more than a day"
+            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
         return p
 
 

@@ -14,6 +14,7 @@ from positions.position import EXITS, OVER, ZERO, Position
 from positions.terms import Trigger
 
 _Level = tuple[Decimal, str]
+_TRIGGERS = tuple(Trigger)
 _LAST_ID = "\U0010ffff"
 
 
@@ -74,7 +75,9 @@ class Levels:
         if m.bid is None:
             yield from self._of
             return
-        for trigger in Trigger:
+        if not self._of:
+            return
+        for trigger in _TRIGGERS:
             if not self._stops[trigger] and not self._targets[trigger]:
                 continue
             low, high = self._prices(trigger, m, m.bid)

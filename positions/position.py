@@ -239,6 +239,11 @@ class Position(Struct, frozen=True):
         return self.bought - self.sold
 
     @property
+    def order_ids(self) -> list[str]:
+        """The ids of all orders that were ever sent for it."""
+        return [f"{self.id}-{number}" for number in range(1, self.next_order)]
+
+    @property
     def stop_in_force(self) -> Decimal | None:
         """The stop as asked for, or as high as it was raised since."""
         if self.raised_stop is None or self.stop_loss_price is None:
