@@ -28,6 +28,7 @@ from strategies.stop_holder import StopHolder
 from venues.account import Account
 from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream
 from venues.passes import Passes, queue_as_live
+from venues.spare import leave_positions_alone
 
 _NANOS = 1_000_000_000
 _POINTS = 2_000
@@ -99,6 +100,7 @@ class _Backtest:
         kernel = self._engine.kernel
         kernel.clock.set_time(self._begin)
         queue_as_live(kernel, self._passes)
+        leave_positions_alone(kernel)
         base = (loop, kernel.msgbus, kernel.cache, kernel.clock)
         data = BacktestDataClient(*base, self._recording.instruments_at(self._begin))
         orders = LatentExecutionClient(*base, self._account, kernel.clock)

@@ -60,6 +60,7 @@ from venues.grounds import (
     ReplayGround,
 )
 from venues.polymarket.clob import UnknownAdapter
+from venues.spare import leave_positions_alone
 
 THREADS = 64
 """Requests to the venue that may be under way at once."""
@@ -222,6 +223,7 @@ class Node:
         trader.add_strategy(self.strategy)
         self._ground.attach(self._node)
         self._node.build()
+        leave_positions_alone(self._node.kernel)
         self.strategy.finder = self._ground.finder()
         self.strategy.holdings = self._ground.holdings()
         self._ground.watch(self.strategy.desk.held_outcomes)

@@ -10,6 +10,7 @@ next turn. One position's trouble is its own: an error in its handling makes it 
 from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
+from itertools import islice
 
 from msgspec import Struct, to_builtins
 
@@ -137,7 +138,9 @@ class Desk:
         self._queue: deque[tuple[str, AnyFact] | Command] = deque()
         self._effects: list[Effect] = []
         self._sweep = 0
-        self._money: dict[str, tuple[Decimal, Decimal]] = {}
+        self._money: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
+        self.held: dict[str, Decimal] = {}
+        """The shares that the open positions of each outcome hold together."""
         self._reserved = self._staked = ZERO
         self._foreign = ZERO
         self._foreign_text = ""
@@ -203,7 +206,7 @@ class Desk:
 
     def held_outcomes(self) -> set[str]:
         """The outcomes of which shares are held."""
-        return {p.outcome_id for p in self.open_positions() if p.held > 0}
+        return {outcome_id for outcome_id, shares in self.held.items() if shares > 0}
 
     def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
         """The wallet has so many shares of an outcome. Fewer than are recorded count once they
@@ -260,9 +263,7 @@ class Desk:
             for position_id in levels.restless if m.bid is None else levels.crossed(m):
                 self._woken[position_id] = None
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
-        for index, position_id in enumerate(self._open):
-            if index % SWEEP_PARTS == self._sweep:
-                self._woken[position_id] = None
+        self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
 
     @property
     def has_work(self) -> bool:
@@ -341,11 +342,17 @@ class Desk:
             self._timed[p.id] = None
         else:
             self._timed.pop(p.id, None)
-        reserved, staked = self._money.get(p.id, (ZERO, ZERO))
+        self._count(p)
+
+    def _count(self, p: Position) -> None:
+        """Put what the position binds, and holds, in the place of what it did."""
+        before = self._money.get(p.id, (ZERO, ZERO, ZERO))
         fee_rate = self.markets[p.outcome_id].fee_rate
-        self._money[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p))
-        self._reserved += self._money[p.id][0] - reserved
-        self._staked += self._money[p.id][1] - staked
+        held = p.held if p.id in self._open else ZERO
+        after = self._money[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p), held)
+        self._reserved += after[0] - before[0]
+        self._staked += after[1] - before[1]
+        self.held[p.outcome_id] = self.held.get(p.outcome_id, ZERO) + held - before[2]
 
     def _alarm(self, before: Position | None, after: Position, now: int) -> None:
         was = {} if before is None else open_alarms(before)

@@ -14,7 +14,6 @@ from positions.position import EXITS, OVER, ZERO, Position
 from positions.terms import Trigger
 
 _Level = tuple[Decimal, str]
-_TRIGGERS = tuple(Trigger)
 _LAST_ID = "\U0010ffff"
 
 
@@ -26,6 +25,8 @@ class Levels:
         self._targets: dict[Trigger, list[_Level]] = {t: [] for t in Trigger}
         self._of: dict[str, tuple[Trigger, Decimal | None, Decimal | None]] = {}
         self._largest = ZERO
+        self._kept: tuple[Trigger, ...] = ()
+        """The triggers that any position's levels are kept by."""
         self.restless: dict[str, None] = {}
         """Positions that every view of the book concerns; a dict, for its order is kept."""
 
@@ -47,6 +48,7 @@ class Levels:
         if after is not None:
             self._of[p.id] = after
             self._keep(p, *after)
+        self._kept = tuple(t for t in Trigger if self._stops[t] or self._targets[t])
 
     def _keep(
         self, p: Position, trigger: Trigger, stop: Decimal | None, target: Decimal | None
@@ -67,7 +69,7 @@ class Levels:
 
     def watch(self, trigger: Trigger) -> bool:
         """Whether the stop of any position watches this price."""
-        return bool(self._stops[trigger] or self._targets[trigger])
+        return trigger in self._kept
 
     def crossed(self, m: Market) -> Iterable[str]:
         """The positions that the market as it is seen now concerns."""
@@ -75,16 +77,14 @@ class Levels:
         if m.bid is None:
             yield from self._of
             return
-        if not self._of:
-            return
-        for trigger in _TRIGGERS:
-            if not self._stops[trigger] and not self._targets[trigger]:
-                continue
+        for trigger in self._kept:
             low, high = self._prices(trigger, m, m.bid)
             reached = self._stops[trigger]
-            yield from (p for _, p in reached[bisect_left(reached, (low, "")) :])
+            if reached and reached[-1][0] >= low:
+                yield from (p for _, p in reached[bisect_left(reached, (low, "")) :])
             passed = self._targets[trigger]
-            yield from (p for _, p in passed[: bisect_right(passed, (high, _LAST_ID))])
+            if passed and passed[0][0] <= high:
+                yield from (p for _, p in passed[: bisect_right(passed, (high, _LAST_ID))])
 
     def _prices(self, trigger: Trigger, m: Market, bid: Decimal) -> tuple[Decimal, Decimal]:
         """The lowest and the highest price that any of these positions may see."""

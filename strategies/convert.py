@@ -70,6 +70,32 @@ def _of_raw(raw: int) -> Decimal:
     return plain(Decimal(raw).scaleb(-FIXED_PRECISION))
 
 
+Touch = tuple[Decimal, Decimal, Decimal, Decimal]
+
+
+class _Touches:
+    """The last quote in Decimals: the venue and the strategy are handed the same one in turn."""
+
+    def __init__(self) -> None:
+        self._tick: QuoteTick | None = None
+        self._touch: Touch = (Decimal(0),) * 4
+
+    def of(self, tick: QuoteTick) -> Touch:
+        """Its bid, its size, its ask, and its size."""
+        if tick is not self._tick:
+            self._touch = (
+                _of_raw(tick.bid_price.raw),
+                _of_raw(tick.bid_size.raw),
+                _of_raw(tick.ask_price.raw),
+                _of_raw(tick.ask_size.raw),
+            )
+            self._tick = tick
+        return self._touch
+
+
+touch = _Touches().of
+
+
 def market(instrument: BinaryOption) -> Market:
     """What an instrument says of its market; nothing of its book."""
     info: dict[str, Any] = instrument.info or {}
@@ -91,14 +117,7 @@ def market(instrument: BinaryOption) -> Market:
 
 def show_quote(m: Market, tick: QuoteTick) -> None:
     """Take a quote over into the market's view."""
-    bid, ask = tick.bid_price, tick.ask_price
-    m.show(
-        exact(bid),
-        exact(tick.bid_size),
-        exact(ask),
-        exact(tick.ask_size),
-        tick.ts_event,
-    )
+    m.show(*touch(tick), tick.ts_event)
 
 
 def show_trade(m: Market, tick: TradeTick) -> None:

@@ -85,9 +85,10 @@ class Account:
         orders.sort(key=lambda o: o.venue_order_id.rjust(12))
         for token_id, content in parts["token"].items():
             token = msgspec.json.decode(content, type=Token)
-            token.resting = {o.order_id: o for o in orders if o.token_id == token_id}
             self.venue.restore(token_id, token)
             self._gifts.pop(outcome(token_id), None)
+        for order in orders:
+            self.venue.restore_order(order)
         self._trades = [msgspec.json.decode(c, type=Filled) for c in parts["trade"].values()]
 
     def signed(self, positions: Iterable[Position]) -> list[SignedOrder]:

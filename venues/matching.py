@@ -150,23 +150,52 @@ class Token:
     payout: Decimal | None = None
     held: Decimal = ZERO
     resting: dict[str, Order] = field(default_factory=dict)
+    locked: Decimal = field(default=ZERO, init=False)
+    """Shares that resting sells bind."""
+    bound: Decimal = field(default=ZERO, init=False)
+    """Money that resting buys bind, fees apart."""
     _edges: tuple[Decimal, Decimal, int] | None = field(default=None, init=False)
 
     def rest(self, order: Order) -> None:
         """Take an order onto the book."""
         self.resting[order.order_id] = order
+        self._bind(order, order.leaves)
         self._edges = None
 
     def remove(self, order: Order) -> None:
         """Take an order off the book."""
         del self.resting[order.order_id]
+        self._bind(order, -order.leaves)
         self._edges = None
+
+    def fill(self, order: Order, shares: Decimal) -> None:
+        """Let an order have shares of what is displayed."""
+        self.opposite(order.side).taken += shares
+        if order.order_id in self.resting:
+            self._bind(order, -shares)
+        order.filled += shares
+
+    def _bind(self, order: Order, shares: Decimal) -> None:
+        if order.side is Side.SELL:
+            self.locked += shares
+        else:
+            self.bound += shares * (order.price or Decimal(1))
+
+    def met_buys(self) -> list[Order]:
+        """The resting buys that the ask meets."""
+        ask, highest_buy = self.ask.price, self._known_edges()[0]
+        if ask is None or ask > highest_buy:
+            return []
+        return [o for o in self.resting.values() if o.side is Side.BUY and self.meets(o)]
+
+    def _known_edges(self) -> tuple[Decimal, Decimal, int]:
+        if self._edges is None:
+            self._edges = _edges(self.resting.values())
+        return self._edges
 
     def is_calm(self, time: int) -> bool:
         """Whether nothing that rests can be met or has expired: most views of a book are so."""
-        if self._edges is None:
-            self._edges = _edges(self.resting.values())
-        highest_buy, lowest_sell, first_expiry = self._edges
+        highest_buy, lowest_sell, first_expiry = self._known_edges()
         bid, ask = self.bid.price, self.ask.price
         return (
             (ask is None or ask > highest_buy)
@@ -259,9 +288,13 @@ class SimulatedPolymarket:
         return events
 
     def restore(self, token_id: str, token: Token) -> None:
-        """Take over a token with what is held of it and what rests on its book."""
+        """Take over a token with what is held of it."""
         self.tokens[token_id] = token
-        self._token_of |= dict.fromkeys(token.resting, token_id)
+
+    def restore_order(self, order: Order) -> None:
+        """Take over an order that rests on the book of a token already taken over."""
+        self.tokens[order.token_id].rest(order)
+        self._token_of[order.order_id] = order.token_id
 
     def shares(self, token_id: str) -> Decimal:
         """Shares held of a token."""
@@ -294,8 +327,7 @@ class SimulatedPolymarket:
             if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
                 events.append(Canceled(order.order_id, order.venue_order_id, time))
             else:
-                token.rest(order)
-                self._token_of[order.order_id] = order.token_id
+                self.restore_order(order)
         return events
 
     def cancel(self, order_id: str, time: int) -> list[Event]:
@@ -326,8 +358,7 @@ class SimulatedPolymarket:
         shares = min(order.leaves, display.left)
         if shares <= 0:
             return []
-        display.taken += shares
-        order.filled += shares
+        token.fill(order, shares)
         fee = ZERO if is_maker else taker_fee(shares, price, token.fee_rate)
         if order.side is Side.BUY:
             token.held += shares
@@ -358,21 +389,23 @@ class SimulatedPolymarket:
         """Refuse what the account cannot pay or deliver: resting orders bind money and shares."""
         short = "not enough balance / allowance"
         if order.side is Side.SELL:
-            locked = sum((o.leaves for o in token.resting.values() if o.side is Side.SELL), ZERO)
-            return short if order.shares > token.held - locked else None
-        bound = sum((self._cost(o) for o in self._resting_buys()), ZERO)
-        return short if self._cost(order) > self.cash - bound else None
+            return short if order.shares > token.held - token.locked else None
+        fee = _fee(token, order) if token.meets(order) else ZERO
+        cost = order.leaves * (order.price or Decimal(1)) + fee
+        return short if cost > self.cash - self._bound() else None
 
-    def _resting_buys(self) -> Iterator[Order]:
-        for token in self.tokens.values():
-            yield from (o for o in token.resting.values() if o.side is Side.BUY)
+    def _bound(self) -> Decimal:
+        """Money that resting buys bind, and the fees of those that would take."""
+        buying = [t for t in self.tokens.values() if t.bound]
+        fees = (_fee(t, o) for t in buying for o in t.met_buys())
+        return sum((t.bound for t in buying), sum(fees, ZERO))
 
-    def _cost(self, order: Order) -> Decimal:
-        price = order.price or Decimal(1)
-        token = self.tokens[order.token_id]
-        takes = order.filled == 0 and token.meets(order)
-        fee = taker_fee(order.leaves, price, token.fee_rate) if takes else ZERO
-        return order.leaves * price + fee
+
+def _fee(token: Token, order: Order) -> Decimal:
+    """What an order pays that takes at once; what was filled in part rests by now."""
+    if order.filled > 0:
+        return ZERO
+    return taker_fee(order.leaves, order.price or Decimal(1), token.fee_rate)
 
 
 def _edges(resting: Iterable[Order]) -> tuple[Decimal, Decimal, int]:

@@ -46,7 +46,7 @@ from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from positions.adoption import Holding
-from strategies.convert import exact
+from strategies.convert import touch
 from venues import matching
 from venues.account import Account
 from venues.matching import Event, Order, Side, TimeInForce
@@ -133,17 +133,10 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._kept.listed(instrument.id.value)
 
     def _on_quote(self, tick: QuoteTick) -> None:
-        self._publish(
-            tick.instrument_id.value,
-            self._venue.quote(
-                tick.instrument_id.value,
-                exact(tick.bid_price),
-                exact(tick.bid_size),
-                exact(tick.ask_price),
-                exact(tick.ask_size),
-                tick.ts_event,
-            ),
-        )
+        token_id = tick.instrument_id.value
+        events = self._venue.quote(token_id, *touch(tick), tick.ts_event)
+        if events:
+            self._publish(token_id, events)
 
     def _on_one_sided(self, book: OneSidedBook) -> None:
         self._publish(
