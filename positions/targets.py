@@ -34,6 +34,8 @@ def split(
 
 def left(p: Position, minimum: Decimal) -> list[Decimal]:
     """What of each target's shares is still held, lowest first, and then of the rest."""
+    if not p.terms.targets:
+        return [min(p.bought, p.sellable)]
     sizes = split(p.bought, p.terms.targets, minimum, has_last=p.sell_price is not None)
     held = p.sellable
     for index in range(len(sizes) - 1, -1, -1):
