@@ -38,6 +38,7 @@ POLL_SECONDS = 0.1
 ROTATE_EVERY = 600
 """Polls between two rotations of what is done."""
 KEEP_FILES = 5_000
+KEEP_SECONDS = 3_600.0
 
 
 class CommandReader(Actor):
@@ -98,7 +99,7 @@ class CommandReader(Actor):
         self.look()
         self._polls += 1
         if self._polls % ROTATE_EVERY == 0:
-            self._spool.rotate(KEEP_FILES)
+            self._spool.rotate(KEEP_FILES, KEEP_SECONDS)
 
     def look(self) -> None:
         """Take up every file that came since."""

@@ -147,13 +147,17 @@ class Spool:
         if _NAME.fullmatch(path.name) and not answer.exists():
             answer.write_bytes(reason)
 
-    def rotate(self, keep: int) -> None:
-        """Delete the oldest files beyond `keep` of what is done, bad and answered."""
+    def rotate(self, keep: int, seconds: float) -> None:
+        """Delete the oldest files beyond `keep` of what is done, bad and answered, but none that
+        is younger than so many seconds: whoever asked may still want to read it.
+        """
+        before = time.time() - seconds
         for folder in (self._root / "done", self._root / "bad", self._replies):
             names = sorted(os.listdir(folder))  # noqa: PTH208
             for name in names[:-keep]:
                 with contextlib.suppress(OSError):
-                    (folder / name).unlink()
+                    if (folder / name).stat().st_mtime < before:
+                        (folder / name).unlink()
 
 
 def _write(path: Path, content: bytes) -> None:

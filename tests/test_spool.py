@@ -88,7 +88,9 @@ def test_the_oldest_are_deleted_when_there_are_many(tmp_path: Path) -> None:
     ids = [uuid7() for _ in range(10)]
     for command_id in ids:
         spool.reply(command_id, b"{}")
-    spool.rotate(keep=3)
+    spool.rotate(keep=3, seconds=60)
+    assert all(spool.read_reply(i) for i in ids), "too young to go"
+    spool.rotate(keep=3, seconds=0)
     assert [i for i in ids if spool.read_reply(i)] == ids[-3:]
 
 
