@@ -233,7 +233,7 @@ class Disputed(Fact, frozen=True, kw_only=True):
 
 
 class Restarted(Fact, frozen=True, kw_only=True):
-    """The node began anew: stops and views of the book went with the earlier process."""
+    """The node began anew: stops, views of the book and cancels under way are gone."""
 
 
 class Reconciled(Fact, frozen=True, kw_only=True):

@@ -359,7 +359,7 @@ def _disputed(p: Position, f: Disputed) -> Position:
 
 
 def _restarted(p: Position, _: Restarted) -> Position:
-    orders = tuple(o for o in p.orders if o.role is not Role.STOP)
+    orders = tuple(replace(o, cancel_sent_at=0) for o in p.orders if o.role is not Role.STOP)
     fresh = replace(p, orders=orders, released_seq=None, exit_seq=-1)
     return p if fresh == p else fresh
 

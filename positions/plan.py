@@ -279,7 +279,7 @@ def _is_past(since: int, pause: int, now: int) -> bool:
 def _entry_in_the_way(p: Position, now: int) -> bool:
     """Whether a resting entry of ours could meet our own sale."""
     return any(
-        o.state is not OrderState.CANCELLING or not _is_past(o.cancel_sent_at, SELF_TRADE_WAIT, now)
+        o.cancel_sent_at == 0 or not _is_past(o.cancel_sent_at, SELF_TRADE_WAIT, now)
         for o in _entries(p)
     )
 

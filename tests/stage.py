@@ -350,3 +350,8 @@ def restarted() -> Cue:
         return s.run()
 
     return play
+
+
+def started() -> Cue:
+    """The node has begun anew, and what rests at the venue was found there."""
+    return lambda s: s.fact(facts.Restarted)

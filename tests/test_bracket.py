@@ -22,6 +22,7 @@ from stage import (
     released,
     resolved,
     restarted,
+    started,
     submit,
     tick,
     traded,
@@ -364,6 +365,12 @@ SCENARIOS: dict[str, list[Any]] = {
     "a cash-out by hand is taken from the lowest target": [
         *STEPPED, (order("sell", shares="40"), ["cancel target", "cancel target", "cancel target"]), (ended(TARGET), ["sell 40 @0.50"]), (ended(TARGET), []), (ended(TARGET), []),
         (filled(EXIT, "40", "0.53"), ["offer 20 @0.85", "offer 30 @0.70", "offer 10 @0.60", "move 60 @0.45"]), Phase.HOLDING],
+    "a cancel that an earlier process sent is sent again at once": [
+        *held("offer 100 @0.70", "arm 100 @0.45", sell_price="0.70"), (quote("0.45", "0.47"), ["cancel target", "cancel stop"]), (ended(STOP), []), (later(1), []),
+        (started(), ["cancel target"]), (ended(TARGET), ["sell 100 @0.42"]), Phase.EXITING],
+    "an entry that an earlier process cancelled stays in the exit's way": [
+        (CALM, []), (submit(sell_price=None), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (quote("0.45", "0.47"), ["cancel entry", "cancel stop"]), (ended(STOP), []),
+        (started(), ["cancel entry"]), (later(4.9), []), (later(0.1), ["cancel entry", "sell 40 @0.42"]), Phase.EXITING],
     # -- entries ---------------------------------------------------------------------------------------
     "an entry that is to be kept stays although the bid is at its stop": [
         (CALM, []), (submit(keep_if_stop_trades=True), [BUY]), (quote("0.45", "0.47"), []), Phase.ENTERING],
