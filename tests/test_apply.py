@@ -157,6 +157,13 @@ def test_a_position_that_is_over_stays_over(node: Applied) -> None:
     assert node.work() == 0
 
 
+def test_what_an_apply_that_was_killed_left_out_is_queued_by_the_next(node: Applied) -> None:
+    node.apply(RAIN)  # as if it had been killed before the second
+    assert "dry: open it" in node.apply(RAIN + DRY).stdout
+    assert node.work() == 2
+    assert node.apply(RAIN + DRY).stdout == "rain: is as declared\ndry: is as declared\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
