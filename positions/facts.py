@@ -179,7 +179,9 @@ class StopReleased(Fact, frozen=True, kw_only=True):
 
 
 class StopDismissed(Fact, frozen=True, kw_only=True):
-    """The emulator's trigger was only passed through: the bid is above the stop."""
+    """The emulator's trigger does not count: the bid is above where the stop is armed.
+
+    It was only passed through, or the stop waits to be sure and stands at its hard stop."""
 
     bid: Decimal
 

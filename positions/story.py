@@ -153,7 +153,9 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "cancel_sent": lambda e: f"cancel order {_short(e)}",
     "cancel_refused": lambda e: f"order {_short(e)} was not cancelled: {e['reason']}",
     "stop_released": lambda _: "the emulator reports the stop as triggered",
-    "stop_dismissed": lambda e: f"the trigger was only passed through: bid {_number(e['bid'])}",
+    "stop_dismissed": lambda e: (
+        f"the trigger sells nothing: bid {_number(e['bid'])} is above where the stop is armed"
+    ),
     "stop_moved": lambda e: f"stop moved: {_number(e['shares'])} at {_number(e['price'])}",
     "stop_raised": lambda e: f"stop raised to {_number(e['price'])}: {_number(e['seen'])} was seen",
     "stop_touched": lambda e: f"{_number(e['seen'])} is at the stop: it sells if that stays so",
