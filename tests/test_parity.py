@@ -9,15 +9,15 @@ it, the size that is displayed. Cases that a race of the venue's two channels de
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 import recorded
 import stories
+from essence import essence, money
 from lockstep import Ask, Quote, Resolved, Step, told_by_backtest, told_live
 from loopback.server import LoopbackPolymarket
 from trading import Session, trade
@@ -30,83 +30,6 @@ SEEDS = range(1, 1 + int(os.environ.get("PARITY", "1")))
 MARKETS = 14 if "PARITY" in os.environ else 8
 OUTCOMES, ROWS = (6, 150) if "PARITY" in os.environ else (3, 25)
 """Outcomes of each recording, and quotes of each."""
-_DECLARED = (
-    stories.WALL_CLOCK
-    | stories.VENUE_IDS
-    | stories.VIEWS
-    | {"seq", "until", "bid_size", "cancel_sent_at"}
-)
-_PARTS = ("order_id", "price", "liquidity")
-_ONE_FILL = ("kind", "role", "price", "liquidity")
-_ORDERS = frozenset({"order_sent", "order_accepted", "order_closed", "cancel_sent"})
-_ENDS = frozenset({"order_closed", "cancel_sent", "cancel_refused"})
-_AT_ONCE = frozenset({"order_accepted", "order_closed", "cancel_sent"})
-"""What several orders do at once comes in any sequence."""
-
-
-def _essence(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A story without what may differ; the parts of a fill are added up."""
-    told: list[dict[str, Any]] = []
-    for event in _before_the_end(events):
-        e = {name: value for name, value in event.items() if name not in _DECLARED}
-        if event["kind"] == "order_signed":
-            continue  # which says the order's id at the venue
-        if told and _is_part(told[-1], e):
-            e |= {n: plain(D(told[-1][n]) + D(e[n])) for n in ("shares", "fee")}
-            told.pop()
-        told.append(e)
-    if sum(e.get("role") == "target" and e["kind"] == "order_sent" for e in told) > 1:
-        told = _sales_as_one(told)
-    groups = groupby(told, lambda e: e["kind"])
-    return [e for kind, group in groups for e in (_sorted(group) if kind in _AT_ONCE else group)]
-
-
-def _before_the_end(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A story without what a resolution does to the orders, told before it or after."""
-    settled = next((i for i, e in enumerate(events) if e["kind"] == "settled"), None)
-    if settled is None:
-        return events
-    first = settled
-    while events[first - 1]["kind"] in ("order_closed", "bid_vanished"):
-        first -= 1
-    return events[:first] + [e for e in events[settled:] if e["kind"] not in _ENDS]
-
-
-def _sales_as_one(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A story whose sales are not told order by order: where several targets are taken back, what
-    each of them held is sold as soon as it is off the book."""
-    begun = (i for i, e in enumerate(told) if e["kind"] in ("triggered", "sale_asked"))
-    first = next(begun, len(told))
-    rest = [e for e in told[first:] if e["kind"] not in _ORDERS]
-    return told[:first] + list(_added_up(rest))
-
-
-def _added_up(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Events with consecutive fills at one price as one, whatever order they were of."""
-    for key, group in groupby(events, lambda e: [e.get(name) for name in _ONE_FILL]):
-        found = list(group)
-        if key[0] != "order_filled":
-            yield from found
-            continue
-        shares = sum((D(e["shares"]) for e in found), D(0))
-        yield dict(zip(_ONE_FILL, key, strict=True)) | {"shares": plain(shares)}
-
-
-def _money(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What changed hands for a position, at which prices, and what it was paid in the end."""
-    fills = [e for e in events if e["kind"] == "order_filled"]
-    told = [f for role in ("entry", "target", "exit") for f in fills if f["role"] == role]
-    paid = [(e["payout"], e["shares"]) for e in events if e["kind"] == "settled"]
-    return [*_added_up(told), {"kind": "end", "paid": paid}]
-
-
-def _is_part(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    kinds = {one["kind"], other["kind"]}
-    return kinds == {"order_filled"} and all(one[n] == other[n] for n in _PARTS)
-
-
-def _sorted(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(events, key=lambda e: str(e["order_id"]))
 
 
 def _compare(
@@ -201,7 +124,7 @@ class Drawn:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_live_node_and_a_backtest_tell_one_story(tmp_path: Path, seed: int) -> None:
-    kinds = _compare(tmp_path, Drawn(seed, is_thin=False).steps(), _essence)
+    kinds = _compare(tmp_path, Drawn(seed, is_thin=False).steps(), essence)
     assert kinds.count("opened") >= MARKETS - 2
     assert {"triggered", "settled", "order_filled", "cancel_sent"} <= set(kinds)
 
@@ -210,7 +133,7 @@ def test_a_live_node_and_a_backtest_tell_one_story(tmp_path: Path, seed: int) ->
 def test_in_a_thin_book_the_same_changes_hands(tmp_path: Path, seed: int) -> None:
     """There the node's own orders are much of the book, and a live node sees what it does to it: it
     waits for a bid where a backtest tries again, and the order of what is told differs."""
-    kinds = _compare(tmp_path, Drawn(seed, is_thin=True).steps(), _money)
+    kinds = _compare(tmp_path, Drawn(seed, is_thin=True).steps(), money)
     assert kinds.count("order_filled") >= MARKETS
 
 
@@ -267,7 +190,7 @@ def _is_calm(row: dict[str, Any]) -> bool:
 @pytest.mark.skipif(not recorded.FOLDER.is_dir(), reason="the shared recordings are not here")
 @pytest.mark.parametrize("name", recorded.NAMES[: 3 if "PARITY" in os.environ else 1])
 def test_on_a_recording_the_same_changes_hands(tmp_path: Path, name: str) -> None:
-    kinds = _compare(tmp_path, _stretches(name), _money)
+    kinds = _compare(tmp_path, _stretches(name), money)
     assert kinds.count("opened") == OUTCOMES
     assert "order_filled" in kinds
 

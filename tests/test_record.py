@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import stories
+from essence import essence
 from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.model.data import OrderBookDelta, TradeTick
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
+from trading import KEY
 from typer.testing import CliRunner
 
 from positions import session
@@ -35,8 +37,9 @@ cash = 1000
 [safety]
 dead_man = "off"
 """
-PAPER = """
-mode = "paper"
+SESSION = """
+mode = "{mode}"
+really_trade = {really_trade}
 state = "{state}"
 [record]
 catalog = "{catalog}"
@@ -142,17 +145,22 @@ def test_a_killed_recording_is_used_as_it_is(venue: LoopbackPolymarket, tmp_path
     assert (row["exit_reason"], row["exit_price"]) == ("stop", D("0.4"))
 
 
-def test_a_paper_session_that_was_killed_is_told_again_by_its_backtest(
-    venue: LoopbackPolymarket, tmp_path: Path
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_a_session_that_was_killed_is_told_again_by_its_backtest(
+    venue: LoopbackPolymarket, tmp_path: Path, mode: str
 ) -> None:
     market = listed(venue)
     yes = market.tokens[0]
     state, catalog = tmp_path / "state", tmp_path / "catalog"
-    config = tmp_path / "paper.toml"
+    config = tmp_path / "node.toml"
     addresses = "\n".join(f'{k} = "{v}"' for k, v in venue.settings().items())
-    config.write_text(PAPER.format(state=state, catalog=catalog, addresses=addresses))
+    really_trade = "true" if mode == "live" else "false"
+    about = {"mode": mode, "really_trade": really_trade, "state": state, "catalog": catalog}
+    config.write_text(SESSION.format(**about, addresses=addresses))
+    keys = venue.wallet(KEY, cash="1000") if mode == "live" else {}
     node = subprocess.Popen(
         [sys.executable, "node.py", "--config", str(config)],
+        env=os.environ | keys | {"XDG_STATE_HOME": str(tmp_path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -163,8 +171,6 @@ def test_a_paper_session_that_was_killed_is_told_again_by_its_backtest(
     eventually(lambda: _phase(state, first) == "holding")
     second = spool.put(json.dumps(asked | {"stop": "0.30", "target": "0.60"}).encode())
     eventually(lambda: _phase(state, second) == "holding")
-    venue.quote(yes, "0.40", "60", "0.42", "500")
-    eventually(lambda: _phase(state, first) in ("waiting", "exiting"))
     venue.quote(yes, "0.38", "500", "0.42", "500")
     eventually(lambda: _phase(state, first) == "closed")
     venue.quote(yes, "0.61", "500", "0.63", "500")
@@ -172,10 +178,15 @@ def test_a_paper_session_that_was_killed_is_told_again_by_its_backtest(
     time.sleep(2)  # a recorder may lose its last second
     node.kill()
     node.communicate(timeout=PATIENCE)
-    paper = stories.told(state)
+    traded = stories.told(state)
     tested = stories.backtested(BACKTEST, catalog, session.requests(state))
+    if mode == "live":
+        traded, tested = (
+            s._replace(events={i: essence(e) for i, e in s.events.items()})
+            for s in (traded, tested)
+        )
     ignored = stories.WALL_CLOCK | stories.VENUE_IDS | stories.VIEWS
-    assert stories.differences(paper, tested, ignored) == []
+    assert stories.differences(traded, tested, ignored) == []
     assert len(tested.events) == 2
 
 
