@@ -134,8 +134,8 @@ class Soak:
         self._state = folder / "state"
         self._terminal = sys.stdout
         self._days = iter(json.loads((folder / "commands.json").read_text()))
-        self._node = Node(load(folder / "node.toml"))
         self._spool = Spool(self._state)
+        self._node = Node(load(folder / "node.toml"))
         self._due: dict[str, float] = {}
         self._latencies: list[float] = []
         self._quotes = 0
