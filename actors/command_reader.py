@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
 from nautilus_trader.config import ActorConfig
 from nautilus_trader.model.data import DataType
 
@@ -72,6 +72,7 @@ class CommandReader(Actor):
         self._given_clock = clock
         self._is_recording = is_recording
         self._taken: dict[str, tuple[Path, str]] = {}
+        self._due: dict[str, tuple[Command, str]] = {}
         self._poll_task: asyncio.Handle | None = None
         self._polls = 0
 
@@ -82,7 +83,9 @@ class CommandReader(Actor):
         super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
-        """Listen for replies."""
+        """Listen for replies, and for what is due."""
+        # One callback for all: a clock of Nautilus keeps that of each alert for ever.
+        self._ring = on_this_thread(self._on_due)
         self.msgbus.subscribe(topic=REPLIES, handler=self._on_reply)
 
     def begin(self) -> None:
@@ -143,10 +146,13 @@ class CommandReader(Actor):
     def _wait_or_deliver(self, command: Command, content: bytes) -> None:
         text = content.decode()
         if command.at is not None and command.at > self.clock.timestamp_ns():
-            deliver = on_this_thread(lambda _: self._deliver(command, text))
-            self.clock.set_time_alert_ns(f"at-{command.id}", command.at, deliver)
+            self._due[f"at-{command.id}"] = (command, text)
+            self.clock.set_time_alert_ns(f"at-{command.id}", command.at, self._ring)
         else:
             self._deliver(command, text)
+
+    def _on_due(self, event: TimeEvent) -> None:
+        self._deliver(*self._due.pop(event.name))
 
     def _deliver(self, command: Command, text: str) -> None:
         now = self.clock.timestamp_ns()

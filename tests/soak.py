@@ -54,14 +54,14 @@ max_total_stake = 1000000
 GROWTH_MAX = {"memory_mb": 6.0, "objects": 6_000.0}
 """What each day may add, once the node has run for two: then as much is let go as comes."""
 RATIO_MAX = {
-    "quote_us": 1.5,
-    "command_ms": 2.0,
+    "loop_us": 1.5,
     "copy_ms": 2.0,
     "positions": 1.3,
     "orders": 1.3,
     "states": 1.3,
 }
-"""What the last day may have or cost of the second."""
+"""What the last day may have or cost of the second. Costs are the processor's, for a quote that of
+the event loop alone; how long a command takes by the clock is told, and depends on the machine."""
 
 
 def make(folder: Path, size: argparse.Namespace) -> None:
@@ -139,8 +139,7 @@ class Soak:
         self._due: dict[str, float] = {}
         self._latencies: list[float] = []
         self._quotes = 0
-        self._feeding = 0.0
-        self._begun = time.perf_counter()
+        self._begun = self._begun_cpu = 0.0
         self.days: list[dict[str, float]] = []
         self._listen()
 
@@ -171,13 +170,13 @@ class Soak:
                     content = {k: v for k, v in fields.items() if k != "id"}
                     self._spool.put(json.dumps(content).encode(), fields["id"])
                 self._node._reader.look()
-                self._begun = time.perf_counter()
+                self._begun, self._begun_cpu = time.perf_counter(), time.thread_time()
             self._quotes += 1
             yield moment, batch
         self._note()
 
     def _note(self) -> None:
-        wall = time.perf_counter() - self._begun
+        wall, loop = time.perf_counter() - self._begun, time.thread_time() - self._begun_cpu
         node, cache = self._node, self._node._node.cache
         node.store.flush()
         gc.collect()
@@ -185,7 +184,7 @@ class Soak:
             "day": len(self.days) + 1,
             "positions": len(node.strategy.desk.positions),
             "wall_s": wall,
-            "quote_us": wall / self._quotes * 1e6,
+            "loop_us": loop / self._quotes * 1e6,
             "command_ms": statistics.median(self._latencies) * 1000,
             "memory_mb": _resident(),
             "database_mb": sum(f.stat().st_size for f in self._state.glob("positions.*")) / 1e6,
@@ -205,9 +204,9 @@ class Soak:
         copier = self._node._copier
         if copier._thread is not None:
             copier._thread.join()
-        begun = time.perf_counter()
+        begun = time.process_time()
         copier._copies(copier._rows(time.time_ns()))
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     def run(self) -> int:
         """Play it to its end, without the stories of so many positions on the terminal."""

@@ -197,3 +197,16 @@ def test_a_command_lapses(tmp_path: Path, fields: dict[str, str], codes: list[st
         assert r.in_folder("done") == [f"{command_id}.json"]
 
     read(tmp_path, play)
+
+
+def test_what_was_due_is_let_go(tmp_path: Path) -> None:
+    def play(r: Reading) -> None:
+        ids = [r.put(at=(START + timedelta(seconds=n)).isoformat()) for n in range(1, 4)]
+        r.reader.look()
+        assert len(r.reader._due) == 3
+        r.pass_time(2.5)
+        assert (r.delivered, len(r.reader._due)) == (ids[:2], 1)
+        r.pass_time(10)
+        assert (r.delivered, len(r.reader._due)) == (ids, 0)
+
+    read(tmp_path, play)
