@@ -37,6 +37,7 @@ from positions import logs, sent_log
 from positions.beginning import prepare, sign
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock, WalletLock
+from positions.memory import share_heaps
 from positions.position import Position
 from positions.published import Copier, NodeRow
 from positions.recovery import SignedOrder
@@ -81,6 +82,7 @@ def run(settings: Settings, *, fresh: bool = False) -> int:
         )
         print(f"polybracket: mode was live, {rule}", file=sys.stderr)
         return 2
+    share_heaps()
     try:
         with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
             return Node(settings, fresh=fresh).run()

@@ -29,6 +29,7 @@ import pyarrow.parquet
 from nautilus_trader.model.identifiers import Venue
 
 from node import Node
+from positions.memory import share_heaps
 from positions.record import iso
 from positions.settings import load
 from positions.spool import Spool
@@ -135,6 +136,7 @@ class Soak:
         self._terminal = sys.stdout
         self._days = iter(json.loads((folder / "commands.json").read_text()))
         self._spool = Spool(self._state)
+        share_heaps()  # as `node.run` does
         self._node = Node(load(folder / "node.toml"))
         self._due: dict[str, float] = {}
         self._latencies: list[float] = []
