@@ -138,7 +138,9 @@ class Node:
         self._ground.restore(self.store, cursor)
         journal.store = self.store
         log = self._state / "sent.log"
-        self._logged = [SignedOrder(s.order_id, s.venue_order_id) for s in sent_log.read(log)]
+        self._logged = [
+            SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in sent_log.read(log)
+        ]
         self._late: list[asyncio.Task[None]] = []
         journal.sent = SentLog(log)
         self.strategy = PositionManagerStrategy(

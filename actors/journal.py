@@ -9,6 +9,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 from actors.messages import ALARMS, REPLIES, STORY
 from positions.commands import Command, Reply
 from positions.desk import Alarm, Answer, Step
+from positions.position import Order
 from positions.sent_log import SentLog
 from positions.store import Store
 
@@ -44,9 +45,9 @@ class NodeJournal:
         self.store.step(step, on_commit)
         self._msgbus.publish(STORY, step)
 
-    def signed(self, order_id: str, venue_order_id: str) -> None:
+    def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
         """Record, at once, what the venue may soon know a sale by."""
-        why = self.sent.write(order_id, venue_order_id)
+        why = self.sent.write(order_id, venue_order_id, order)
         if why != self._sent_failure:  # the sale goes out all the same
             self._sent_failure = why
             text = f"sent.log {_state(why)}"

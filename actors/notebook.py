@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from positions.commands import Reply
 from positions.desk import Alarm, Answer, Step
+from positions.position import Order
 
 
 class Notebook:
@@ -44,7 +45,7 @@ class Notebook:
     def halted(self, halted: bool) -> None:
         """Nothing outlives the run."""
 
-    def signed(self, order_id: str, venue_order_id: str) -> None:
+    def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
         """Nothing outlives the run."""
 
     def step_signed(self, step: Step) -> None:

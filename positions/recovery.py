@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from positions.facts import (
     AnyFact,
@@ -48,11 +49,15 @@ from positions.position import (
 
 
 class SignedOrder(Struct, frozen=True):
-    """An order that may have been posted; `role` is None where only `sent.log` knows of it."""
+    """An order that may have been posted; `role` is None where only `sent.log` knows of it.
+
+    `order` is then what it says of it.
+    """
 
     order_id: str
     venue_order_id: str
     role: Role | None = None
+    order: Order | None = None
 
 
 class VenueOrder(Struct, frozen=True):
@@ -221,14 +226,16 @@ class _Inquiry:
             if one.role is not None:
                 self._book_trades(position_id, one.order_id, one.role, hash_)
             return
-        found = self._said.orders.get(hash_)
-        trades = [t for t in self._trades[hash_] if not t.is_failed]
+        found, order = self._said.orders.get(hash_), one.order
+        # The venue does not find yet what is new, and no more what is over, but tells its trades.
+        is_nothing = hash_ in self._said.absent and all(t.is_failed for t in self._trades[hash_])
         if found is not None:
             self._book(position_id, OrderSent(time=self._now, order=_lost(one, found, self._now)))
+        elif order is not None and not is_nothing:
+            order = replace(order, venue_order_id=hash_, quote_seq=-1)
+            self._book(position_id, OrderSent(time=self._now, order=order))
         elif hash_ not in self._said.absent:
             self._unanswered[hash_] = p.outcome_id
-        elif trades:  # the venue forgets orders that are over, not what they traded
-            self._book(position_id, OrderSent(time=self._now, order=_over(one, trades, self._now)))
 
     def _hash(self, p: Position, order: Order) -> str | None:
         """What the venue knows an order by; None if it cannot know it."""
@@ -314,6 +321,9 @@ class _Inquiry:
                 self._close(position_id, order, OrderEnd.GONE, "it never reached the venue")
         elif found is None or found.matched > order.filled:
             self._unanswered[hash_] = p.outcome_id
+            if order.venue_order_id is None:  # it will be asked about by its hash
+                signed = OrderSigned(time=self._now, order_id=order_id, venue_order_id=hash_)
+                self._book(position_id, signed)
         elif not found.is_open:
             self._close(position_id, order, OrderEnd.CANCELED, "ended while the node was down")
         elif order.state is OrderState.SENT:
@@ -364,21 +374,6 @@ class _Inquiry:
 
 def _number(order_id: str) -> int:
     return int(order_id.rpartition("-")[2])
-
-
-def _over(one: SignedOrder, trades: Sequence[VenueTrade], now: int) -> Order:
-    """The order that the record lost and the venue forgot, as its trades have it."""
-    was_taking = any(t.liquidity == "taker" for t in trades)
-    return Order(
-        id=one.order_id,
-        role=Role.EXIT if was_taking else Role.TARGET,
-        price=min(t.price for t in trades),
-        shares=sum((t.shares for t in trades), ZERO),
-        sent_at=now,
-        quote_seq=-1,
-        immediate=was_taking,
-        venue_order_id=one.venue_order_id,
-    )
 
 
 def _lost(one: SignedOrder, found: VenueOrder, now: int) -> Order:

@@ -10,12 +10,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from positions.position import Order
+
 
 class SentOrder(Struct, frozen=True):
-    """An order and its hash."""
+    """An order, what it is, and its hash."""
 
     order_id: str
     venue_order_id: str
+    order: Order | None = None
 
 
 class SentLog:
@@ -33,10 +36,10 @@ class SentLog:
         self._open = 0
         self._is_torn = False
 
-    def write(self, order_id: str, venue_order_id: str) -> str:
+    def write(self, order_id: str, venue_order_id: str, order: Order | None = None) -> str:
         """Note an order that is about to be posted; says why that failed, "" where it did not."""
         self._open += 1
-        line = msgspec.json.encode(SentOrder(order_id, venue_order_id)) + b"\n"
+        line = msgspec.json.encode(SentOrder(order_id, venue_order_id, order)) + b"\n"
         try:
             # What a full disk cut short before must not spoil this line.
             written = os.write(self._file, b"\n" * self._is_torn + line) - self._is_torn

@@ -9,6 +9,7 @@ from nautilus_trader.model.instruments import BinaryOption
 
 from positions.adoption import Holding
 from positions.desk import Alarm, Answer, Step
+from positions.position import Order
 
 
 class Journal(Protocol):
@@ -29,7 +30,7 @@ class Journal(Protocol):
     def halted(self, halted: bool) -> None:
         """Record whether new entries are off."""
 
-    def signed(self, order_id: str, venue_order_id: str) -> None:
+    def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
         """Record, at once, what the venue may soon know a sale by."""
 
     def step_signed(self, step: Step) -> None:

@@ -34,6 +34,7 @@ from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
 from positions.facts import AnyFact
 from positions.market import Market
 from positions.markets import market_name
+from positions.orders import find
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
 from positions.terms import Trigger
@@ -316,7 +317,9 @@ class PositionManagerStrategy(SuccessorStrategy):
         if convert.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
             self._unposted[order_id] = go
         else:
-            self._journal.signed(order_id, venue_order_id)
+            p = self.desk.positions.get(convert.position_id(ClientOrderId(order_id)))
+            order = None if p is None else find(p, order_id)
+            self._journal.signed(order_id, venue_order_id, order)
             go()
         now = self.clock.timestamp_ns()
         fact = facts.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)

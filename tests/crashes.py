@@ -39,7 +39,7 @@ class Record:
         self.steps: list[Step] = []
         self.replies: dict[str, Reply] = {}
         self.halted = False
-        self.sent_log: dict[str, str] = {}
+        self.sent_log: dict[str, SignedOrder] = {}
 
     def keep(self, effect: Effect) -> None:
         """Commit one effect of a turn."""
@@ -66,7 +66,7 @@ class Record:
     def signed(self) -> list[SignedOrder]:
         """Every hash that the record and the log know."""
         roles: dict[str, Role] = {}
-        found = {o: SignedOrder(o, h) for o, h in self.sent_log.items()}
+        found = dict(self.sent_log)
         for fact in (s.fact for s in self.steps):
             if isinstance(fact, facts.OrderSent):
                 o = fact.order
@@ -195,7 +195,7 @@ class CrashingWorld(World):
         signed = facts.OrderSigned(time=self.now, order_id=o.id, venue_order_id=hash_)
         self.desk.fact(o.id.rpartition("-")[0], signed)
         if o.role in SELLS:
-            self.record.sent_log[o.id] = hash_
+            self.record.sent_log[o.id] = SignedOrder(o.id, hash_, order=o)
             self.maybe_die()
             self.post_order(o.id)
 

@@ -95,6 +95,8 @@ TARGET_AT_VENUE = replace(TARGET, venue_order_id=HASH, state=OrderState.WORKING)
 EXIT = order(Role.EXIT, 1, immediate=True)
 STOP = order(Role.STOP, 1, state=OrderState.WORKING)
 LOG = [SignedOrder("P-1", HASH)]
+LOGGED_EXIT = [SignedOrder("P-1", HASH, order=EXIT)]
+LOGGED_TARGET = [SignedOrder("P-1", HASH, order=TARGET)]
 BUY = venue(is_buy=True, price=D("0.50"))
 FAK = venue("100", is_open=False, price=D("0.50"), immediate=True)
 
@@ -152,6 +154,8 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(TARGET), LOG, said(venue()), ["accepted"]),
     "a target in the log that the venue does not know was not posted":
         (position(TARGET), LOG, said(absent=True), ["closed gone"]),
+    "a target in the log that the venue does not answer for is asked about by its hash":
+        (position(TARGET), LOG, said(), ["signed", "?"]),
     "a target that sold while away":
         (position(TARGET_AT_VENUE), [],
          said(venue("100", is_open=False), trades=(trade("100", price=D("0.70")),)),
@@ -174,16 +178,20 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
          ["sent exit", "filled 100 exit"]),
     "an exit of which only the log knows, that is over and forgotten":
-        (position(cause=ExitReason.STOP), LOG,
+        (position(cause=ExitReason.STOP), LOGGED_EXIT,
          said(absent=True, trades=tuple(
              trade(shares, f"T-{shares}", liquidity="taker") for shares in ("60", "40"))),
          ["sent exit", "filled 60 exit", "filled 40 exit"]),
     "a target of which only the log knows, that is over and forgotten":
-        (position(), LOG, said(absent=True, trades=(trade("100", price=D("0.70")),)),
+        (position(), LOGGED_TARGET, said(absent=True, trades=(trade("100", price=D("0.70")),)),
          ["sent target", "filled 100 target"]),
     "an exit of which only the log knows, whose trade failed":
-        (position(cause=ExitReason.STOP), LOG,
+        (position(cause=ExitReason.STOP), LOGGED_EXIT,
          said(absent=True, trades=(trade("100", is_failed=True),)), []),
+    "a target of which only the log knows, too new to be found":
+        (position(), LOGGED_TARGET, said(), ["sent target", "?"]),
+    "a target of which only the log knows, and that was not posted":
+        (position(), LOGGED_TARGET, said(absent=True), []),
     "a target of which only the log knows":
         (position(), LOG, said(venue()), ["sent target", "accepted"]),
     "an order of which only the log knows and that was not posted":
@@ -248,7 +256,7 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(dispute="the venue has 60 of 100 shares", missing=D(40)), [],
          said(balances={TOKEN: D(60)}), []),
     "balances wait for orders that are not answered for":
-        (position(TARGET), LOG, said(balances={TOKEN: D(60)}), ["?"]),
+        (position(TARGET), LOG, said(balances={TOKEN: D(60)}), ["signed", "?"]),
 }
 # fmt: on
 

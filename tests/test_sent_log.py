@@ -1,7 +1,9 @@
 """The note of an order outlives the process, and is dropped once the database has it."""
 
+from decimal import Decimal
 from pathlib import Path
 
+from positions.position import Order, Role
 from positions.sent_log import SentLog, SentOrder, read
 
 
@@ -10,10 +12,11 @@ def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:
     assert read(path) == []
     log = SentLog(path)
     log.write("P-1", "0xaa")
-    log.write("P-2", "0xbb")
+    order = Order("P-2", Role.EXIT, Decimal("0.41"), Decimal(20), 7, 3, immediate=True)
+    log.write("P-2", "0xbb", order)
     with path.open("ab") as file:
         file.write(b'{"order_id":"P-3","ven')
-    assert read(path) == [SentOrder("P-1", "0xaa"), SentOrder("P-2", "0xbb")]
+    assert read(path) == [SentOrder("P-1", "0xaa"), SentOrder("P-2", "0xbb", order)]
     assert path.stat().st_mode & 0o077 == 0
     log.close()
 

@@ -180,11 +180,11 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         live.posted.set()
         live.track.placed()
         live.is_unknown = ours.state is OrderState.SENT
-        for trade in trades:
-            live.track.traded(trade)
+        news = [n for trade in trades for n in live.track.traded(trade)]
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
         await self.prepare(order.instrument_id)
+        self._tell(live, [n for n in news if isinstance(n, Canceled)])
         self._inquiry.ask(live)
 
     # -- submitting --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
-from positions.position import OrderState, Position
+from positions.position import Order, OrderState, Position
 from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.rules import taker_fee
 from venues.polymarket import wire
@@ -70,13 +70,16 @@ class WalletReader:
             str(o["id"]): _order(o) for o in await asyncio.to_thread(self._client.get_open_orders)
         }
         trades = await self._read_trades(positions, hashes)
+        traded = {hash_ for parts in trades.values() for hash_ in parts}
+        sent = {s.venue_order_id: s.order for s in signed if s.order is not None}
+        sent |= {o.venue_order_id: o for p in positions for o in p.orders if o.venue_order_id}
         absent = set()
         for hash_ in sorted((live | lost) - orders.keys()):
             found = await self._read_order(hash_)
             if found is not None:
                 orders[hash_] = found
-            elif not _may_still_arrive(hash_, positions, now):
-                absent.add(hash_)
+            elif hash_ in traded or not _may_still_arrive(sent.get(hash_), now):
+                absent.add(hash_)  # of what has traded and is not found nothing more comes
         balances = await self._read_balances(positions, trades)
         by_hash: dict[str, list[Trade]] = defaultdict(list)
         told = []
@@ -199,9 +202,8 @@ def _sale(hash_: str, outcome_id: str, trades: Iterable[Trade]) -> VenueOrder | 
     )
 
 
-def _may_still_arrive(hash_: str, positions: Sequence[Position], now: int) -> bool:
-    """Whether a post that was under way when the node died could still be taken."""
-    order = next((o for p in positions for o in p.orders if o.venue_order_id == hash_), None)
+def _may_still_arrive(order: Order | None, now: int) -> bool:
+    """Whether a post that was under way when the node died could still be taken, or told of."""
     if order is None or order.state is not OrderState.SENT:
         return False
     late = LATE_SECONDS[True] if order.immediate else GONE_SECONDS
