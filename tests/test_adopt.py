@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import stories
 from stage import Cue, Stage, filled, order, quote, resolved, submit
+from test_backtest import replayed
 
 from positions.adoption import Deal, Holding
 from positions.commands import Adopt, from_fields
@@ -232,11 +233,16 @@ def test_what_is_adopted_is_stopped_out_and_tells_its_story() -> None:
 def test_shares_of_a_simulated_account_are_adopted_and_sold(tmp_path: Path) -> None:
     catalog = tmp_path / "sample"
     make_sample(catalog)
-    config = f'mode = "backtest"\n[account.shares]\n"{_token(catalog)}" = 80\n'
+    shares = f'[account.shares]\n"{_token(catalog)}" = 80\n'
+    config = f'mode = "replay"\nstate = "unused"\n{shares}'
     request = {"command": "adopt", "market": "synthetic-rain-in-london", "outcome": "Yes"}
     request |= {"entry_price": "0.50", "stop": "0.45", "target": "0.70"}
     request |= {"at": "2026-03-02T12:00:05Z"}
-    o = stories.backtest_of(config, catalog, [request, request | {"shares": "1"}])
+    ids = [f"00000000-0000-7000-8000-00000000000{number}" for number in (1, 2)]
+    requests = [request | {"id": ids[0]}, request | {"id": ids[1], "shares": "1"}]
+    o = stories.backtest_of(config, catalog, requests)
+    node = replayed(tmp_path / "replay", catalog, requests, config)
+    assert stories.differences(node, stories.of(o)) == []
     assert [r.code for r in o.refused] == ["SIZE_ABOVE_FREE"]
     (row,) = o.rows
     assert (row["status"], row["volume"], row["held"]) == ("closed", 80, 0)

@@ -49,13 +49,15 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return catalog
 
 
-def replayed(folder: Path, catalog: Path, requests: list[dict[str, Any]]) -> stories.Stories:
+def replayed(
+    folder: Path, catalog: Path, requests: list[dict[str, Any]], config: str = CONFIG
+) -> stories.Stories:
     """The stories of a replay at full speed."""
     spool = folder / "spool" / "new"
     spool.mkdir(parents=True)
     for fields in requests:
         (spool / f"{fields['id']}.json").write_text(json.dumps(fields))
-    (folder / "config.toml").write_text(CONFIG)
+    (folder / "config.toml").write_text(config)
     options = ("--catalog", str(catalog), "--state", str(folder), "--speed", "max")
     command = [sys.executable, "node.py", "--config", str(folder / "config.toml"), *options]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
