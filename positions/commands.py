@@ -153,7 +153,7 @@ ACCEPTED = "accepted"
 REFUSED = "refused"
 
 
-_OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
+OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
 """Terms about what is still to be bought."""
 _COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}
 _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
@@ -189,7 +189,7 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
             "targets": slices,
             "dry_run": flag,
         }
-        | {name: parser for name, parser in TERMS.items() if name not in _OF_ENTRIES},
+        | {name: parser for name, parser in TERMS.items() if name not in OF_ENTRIES},
     ),
     "sell": (
         Sell,

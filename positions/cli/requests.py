@@ -10,7 +10,7 @@ from positions import request_files
 from positions.cli.options import Json, State, Wait, state_dir
 from positions.cli.output import fail, short
 from positions.cli.sending import send
-from positions.cli.terms import with_terms
+from positions.cli.terms import with_terms, with_terms_of_what_is_held
 from positions.locks import holder
 from positions.published import NotPublished, Published
 from positions.request_files import UnreadableRequests
@@ -100,7 +100,7 @@ def submit(
         send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
 
 
-@with_terms
+@with_terms_of_what_is_held
 def adopt(
     terms: dict[str, Any],
     market: Annotated[str, typer.Argument(help="A slug, a condition id or an address.")],

@@ -1,11 +1,13 @@
-"""The options of a position's further terms, the same for `submit` and `amend`."""
+"""The options of a position's further terms, for `submit`, `amend` and `adopt`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
+
+from positions.commands import OF_ENTRIES
 
 _TEXT = {
     "trail": "The stop follows so far below the best price: 0.05, 5%.",
@@ -33,10 +35,18 @@ _OPTIONS: dict[str, Any] = {
 
 def with_terms(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each term; it gets those that are given as `terms`."""
+    return _with(command, _OPTIONS)
 
+
+def with_terms_of_what_is_held(command: Callable[..., None]) -> Callable[..., None]:
+    """The same, without the terms about what is still to be bought."""
+    return _with(command, {n: o for n, o in _OPTIONS.items() if n not in OF_ENTRIES})
+
+
+def _with(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
     @wraps(command)
     def taking(**given: Any) -> None:
-        terms = {name: given.pop(name) for name in _OPTIONS}
+        terms = {name: given.pop(name) for name in options}
         command(**given, terms={name: value for name, value in terms.items() if value is not None})
 
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -47,7 +57,7 @@ def with_terms(command: Callable[..., None]) -> Callable[..., None]:
     ]
     added = [
         inspect.Parameter(name, keyword, default=None, annotation=option)
-        for name, option in _OPTIONS.items()
+        for name, option in options.items()
     ]
     taking.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
     taking.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
