@@ -70,8 +70,8 @@ diagram: setup  ## print the life of a position into the README
 defects: setup  ## print the table of the adapter's defects into docs/adapter-defects.md
 	@PYTHONPATH=.:tests $(PYTHON) -m defects docs/adapter-defects.md
 
-bench: setup  ## speed and memory, as ratios to a bare Nautilus baseline
-	@$(PYTHON) tests/bench.py
+bench: setup  ## speed and memory, as ratios to a baseline; some of it: make bench ROWS=backtest,sweep
+	@PYTHONPATH=.:tests $(PYTHON) -m bench --rows "$(ROWS)"
 
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample

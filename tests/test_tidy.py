@@ -29,7 +29,6 @@ LONGER_FILES = {
     "positions/desk.py",
     "positions/store.py",
     "strategies/position_manager.py",
-    "tests/bench.py",
     "tests/loopback/clob.py",
     "tests/loopback/server.py",
     "tests/test_loopback.py",
