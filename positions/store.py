@@ -33,6 +33,9 @@ from positions.schema import (
     migrate,
 )
 
+_GATHER_SECONDS = 0.01
+"""So long what nobody waits for may wait for more."""
+
 
 class Store:
     """The record of one state folder.
@@ -72,7 +75,7 @@ class Store:
         self._together: tuple[list[tuple[str, Row]], list[Callable[[], None]]] | None = None
         self._condition = threading.Condition()
         self._writing = 0
-        self._is_closing = False
+        self._is_closing = self._is_flushed = False
         self.stamp: Callable[[], str] | None = None
         """Tells how far a recording is played, which is kept with whatever is recorded."""
         self.failure = ""
@@ -169,6 +172,8 @@ class Store:
     def flush(self) -> None:
         """Wait until everything recorded so far is on disk, or cannot be written."""
         with self._condition:
+            self._is_flushed = True
+            self._condition.notify_all()
             self._condition.wait_for(
                 lambda: not self._writing and (not self._queue or bool(self.failure))
             )
@@ -188,6 +193,12 @@ class Store:
                 self._condition.wait_for(lambda: self._queue or self._is_closing)
                 if not self._queue:
                     return
+                # What nobody waits for is written with what comes next: a commit costs more
+                # than its rows.
+                self._condition.wait_for(
+                    lambda: self._callbacks or self._is_flushed or self._is_closing, _GATHER_SECONDS
+                )
+                self._is_flushed = False
                 rows, self._queue = self._queue, []
                 callbacks, self._callbacks = self._callbacks, []
                 self._writing = len(rows)

@@ -62,7 +62,7 @@ def _tell(
 
 def sweeps(folder: Path) -> None:
     """A sweep with one worker against two."""
-    catalog = recording(folder, 1, SHORT)
+    catalog = recording(folder, 1, LONG)
     config = configuration(folder / "sweep.toml", "backtest")
     asked = listed(folder, requests(10, 1))
     options = ["--config", str(config), "--catalog", str(catalog), "--positions", str(asked)]
