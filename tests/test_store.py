@@ -12,7 +12,7 @@ from world import World
 
 from positions.commands import Reply, from_fields
 from positions.desk import Alarm
-from positions.position import Position
+from positions.position import EntryEnd, Position
 from positions.schema import MIGRATIONS, StoreError
 from positions.store import Store
 from positions.terms import Terms
@@ -54,7 +54,8 @@ def test_the_events_of_every_position_give_the_position(tmp_path: Path) -> None:
     fills = store.cursor().execute("SELECT count(*) FROM fills").fetchone()
     told = sum(len(p.trades) for p in expected.values())
     paid = sum(1 for p in expected.values() if p.exit_reason == "settlement")
-    assert fills == (told + paid,)
+    adopted = sum(1 for p in expected.values() if p.entry_ended is EntryEnd.ADOPTED)
+    assert fills == (told + paid + adopted,)
     store.close()
 
 
