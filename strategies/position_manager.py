@@ -244,6 +244,11 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)
+        position_id = getattr(command, "position_id", None)
+        for waiting in self._sought.values():
+            if any(c.id == position_id for c in waiting):
+                waiting.append(command)  # the position that it names is to be opened first
+                return
         market = self.desk.market_named_by(command)
         if self.finder is not None and market and self.desk.awaits_prices(market):
             self._seek(self.finder, command, market)

@@ -180,6 +180,7 @@ def test_what_was_queued_meanwhile_waits_for_the_first_prices(tmp_path: Path) ->
             assert s.positions[opened[0]].exit_reason == "manual"
             await s.until(lambda: opened[1] in s.positions, "the gate saw the book")
             await s.held(opened[1], "20")
+            assert s.positions[opened[1]].stop_loss_price == D("0.40"), "amended once it was open"
 
         trade(venue, tmp_path, first, keys=keys, gate=gate)
         sale = {"command": "sell", "position_id": opened[0]}
@@ -187,6 +188,8 @@ def test_what_was_queued_meanwhile_waits_for_the_first_prices(tmp_path: Path) ->
         spool = Spool(tmp_path)
         spool.put(json.dumps(sale).encode())
         opened.append(spool.put(json.dumps(entry | {"size": "20", "stop": "0.45"}).encode()))
+        change = {"command": "amend", "position_id": opened[1], "stop": "0.40"}
+        spool.put(json.dumps(change).encode())
         trade(venue, tmp_path, second, keys=keys, gate=gate)
 
 
