@@ -19,10 +19,16 @@ def scenario(play: Scenario) -> Scenario:
     return play
 
 
-async def bids(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> None:
-    """The book has these bids, and the node has seen them."""
+def book(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> list[tuple[Decimal, Decimal]]:
+    """The book has these bids."""
     shown = [(D(price), D(size)) for price, size in levels]
     s.venue.book(m.tokens[0], shown, [(D("0.60"), D(100))])
+    return shown
+
+
+async def bids(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> None:
+    """The book has these bids, none of which a stop sells to, and the node has seen them."""
+    shown = book(s, m, *levels)
     market = s.node.strategy.desk.markets[m.tokens[0]]
     await s.until(lambda: list(market.bids) == shown, "the depth is seen")
 
@@ -37,7 +43,7 @@ async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHan
     p = await opened(s, m, "40", sell_price="", trigger="size")
     await bids(s, m, ("0.50", "20"), ("0.41", "100"))  # 0.455 for 40
     assert s.positions[p].phase == Phase.HOLDING
-    await bids(s, m, ("0.50", "17"), ("0.41", "100"))  # 0.448
+    book(s, m, ("0.50", "17"), ("0.41", "100"))  # 0.448
     await stopped(s, p)
     assert s.positions[p].proceeds == 17 * D("0.50") + 23 * D("0.41")
 
@@ -66,7 +72,7 @@ async def a_stop_follows_the_average_bid(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, "40", sell_price="", trigger="size", trail="0.05")
     await bids(s, m, ("0.58", "20"), ("0.56", "100"))  # 0.57 for 40
     await s.until(lambda: stop_of(s.positions[p]) == D("0.52"), "it is raised")
-    await bids(s, m, ("0.58", "20"), ("0.46", "100"))  # 0.52
+    book(s, m, ("0.58", "20"), ("0.46", "100"))  # 0.52
     await stopped(s, p)
 
 
