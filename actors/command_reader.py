@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
-from nautilus_trader.config import ActorConfig
+from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
+from actors.clocked import ClockedActor
 from actors.messages import REPLIES, CommandMessage
 from actors.timers import on_this_thread
 from positions.commands import (
@@ -41,7 +40,7 @@ KEEP_FILES = 5_000
 KEEP_SECONDS = 3_600.0
 
 
-class CommandReader(Actor):
+class CommandReader(ClockedActor):
     """Turns files of the spool into `CommandMessage`s.
 
     Parameters
@@ -65,22 +64,15 @@ class CommandReader(Actor):
         clock: Clock | None = None,
         is_recording: Callable[[], bool] = lambda: True,
     ) -> None:
-        super().__init__(ActorConfig(component_id="CommandReader"))
+        super().__init__("CommandReader", clock)
         self._spool = spool
         self._seen = seen
         self._refuse = refuse
-        self._given_clock = clock
         self._is_recording = is_recording
         self._taken: dict[str, tuple[Path, str]] = {}
         self._due: dict[str, tuple[Command, str]] = {}
         self._poll_task: asyncio.Handle | None = None
         self._polls = 0
-
-    def register_base(
-        self, portfolio: object, msgbus: MessageBus, cache: object, clock: Clock
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
         """Listen for replies, and for what is due."""

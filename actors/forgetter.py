@@ -2,11 +2,10 @@
 
 from datetime import timedelta
 
-from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
-from nautilus_trader.config import ActorConfig
+from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 
+from actors.clocked import ClockedActor
 from actors.timers import on_this_thread
 from positions.desk import Desk
 from positions.position import Position
@@ -16,7 +15,7 @@ KEPT = timedelta(days=1)
 EVERY = timedelta(minutes=10)
 
 
-class Forgetter(Actor):
+class Forgetter(ClockedActor):
     """Drops positions that are long over, with all that Nautilus keeps of them.
 
     Parameters
@@ -28,15 +27,8 @@ class Forgetter(Actor):
     """
 
     def __init__(self, desk: Desk, clock: Clock | None = None) -> None:
-        super().__init__(ActorConfig(component_id="Forgetter"))
+        super().__init__("Forgetter", clock)
         self._desk = desk
-        self._given_clock = clock
-
-    def register_base(
-        self, portfolio: object, msgbus: MessageBus, cache: object, clock: Clock
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
         """Look every now and then."""

@@ -7,19 +7,18 @@ checked, recorded and answered in the same way. Copy it to begin a signal of you
 from collections.abc import Callable
 
 import msgspec
-from nautilus_trader.common.actor import Actor
-from nautilus_trader.common.component import Clock, MessageBus
-from nautilus_trader.config import ActorConfig
+from nautilus_trader.common.component import Clock
 from nautilus_trader.model.data import DataType, QuoteTick
 from nautilus_trader.model.identifiers import Venue
 
+from actors.clocked import ClockedActor
 from actors.messages import CommandMessage
 from positions.markets import market_name
 from positions.signals import PriceCross, Watcher
 from strategies import convert
 
 
-class PriceCrossActor(Actor):
+class PriceCrossActor(ClockedActor):
     """Watches one outcome and asks for a position when its ask crosses a level.
 
     Parameters
@@ -35,15 +34,8 @@ class PriceCrossActor(Actor):
     def __init__(
         self, signal: PriceCross, is_known: Callable[[str], bool], clock: Clock | None = None
     ) -> None:
-        super().__init__(ActorConfig(component_id=f"PriceCross-{signal.name}"))
+        super().__init__(f"PriceCross-{signal.name}", clock)
         self._watcher = Watcher(signal, is_known)
-        self._given_clock = clock
-
-    def register_base(
-        self, portfolio: object, msgbus: MessageBus, cache: object, clock: Clock
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register_base(portfolio, msgbus, cache, self._given_clock or clock)
 
     def on_start(self) -> None:
         """Watch the outcome that the signal names."""

@@ -26,6 +26,7 @@ from typing import Any
 import duckdb
 import pyarrow
 import pyarrow.parquet
+from bench import material
 from nautilus_trader.model.identifiers import Venue
 
 from node import Node
@@ -93,7 +94,9 @@ def make(folder: Path, size: argparse.Namespace) -> None:
     fields += [(n, decimal(18, 6)) for n in ("bid_size", "ask_size")]
     table = pyarrow.Table.from_pylist(rows, schema=pyarrow.schema(fields))
     pyarrow.parquet.write_table(table, folder / "quotes.parquet")
-    (folder / "markets.json").write_text(json.dumps([_market(n) for n in range(size.markets)]))
+    (folder / "markets.json").write_text(
+        json.dumps([material.market(n) for n in range(size.markets)])
+    )
     import_recording(folder / "quotes.parquet", folder / "markets.json", folder / "catalog")
     days: list[list[dict[str, str]]] = [[] for _ in range(size.days)]
     for number in range(size.positions):
@@ -101,16 +104,6 @@ def make(folder: Path, size: argparse.Namespace) -> None:
         at, price = rng.choice(shown[market])
         days[(at - START) // DAY].append(_request(number, market, at, price))
     (folder / "commands.json").write_text(json.dumps(days))
-
-
-def _market(number: int) -> dict[str, Any]:
-    return {
-        "slug": f"m-{number}",
-        "condition_id": f"0x{number:064x}",
-        "min_order_size": "5",
-        "fee_rate": "0.04",
-        "tokens": [{"token_id": str(number), "outcome": "Yes", "tick_size": "0.01"}],
-    }
 
 
 def _request(number: int, market: int, at: int, cents: int) -> dict[str, str]:

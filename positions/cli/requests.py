@@ -89,8 +89,7 @@ def submit(
         "at": at,
         "dry_run": dry_run or None,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
-    given |= _target(target) | terms
+    given = _given(asked) | _target(target) | terms
     wait = _dry_run_wait(state, wait) if dry_run else wait
     if file is None:
         send([{"command": "submit", **given}], wait, state, as_json=as_json)
@@ -127,9 +126,13 @@ def adopt(
         "floor_price": floor,
         "dry_run": dry_run or None,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = _given(asked) | _target(target) | terms
     wait = _dry_run_wait(state, wait) if dry_run else wait
-    send([{"command": "adopt", **given, **_target(target), **terms}], wait, state, as_json=as_json)
+    send([{"command": "adopt", **given}], wait, state, as_json=as_json)
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _dry_run_wait(state: Path | None, wait: str | None) -> str:
@@ -226,7 +229,7 @@ def _about(
     *,
     as_json: bool,
 ) -> None:
-    named = {name: value for name, value in fields.items() if value is not None}
+    named = _given(fields)
     position_id = resolve(state_dir(state), position)
     send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
 

@@ -75,7 +75,7 @@ def recording(folder: Path, instruments: int, count: int) -> Path:
         [_quote(rng, n, instruments) for n in range(count)], schema=pyarrow.schema(_COLUMNS)
     )
     pyarrow.parquet.write_table(table, folder / "q.parquet")
-    (folder / "m.json").write_text(json.dumps([_market(n) for n in range(instruments)]))
+    (folder / "m.json").write_text(json.dumps([market(n) for n in range(instruments)]))
     options = ["--markets", str(folder / "m.json"), "--catalog", str(catalog)]
     run("-m", "positions.cli.main", "catalog", "import", str(folder / "q.parquet"), *options)
     return catalog
@@ -93,7 +93,8 @@ def _quote(rng: random.Random, n: int, instruments: int) -> dict[str, object]:
     }
 
 
-def _market(n: int) -> dict[str, object]:
+def market(n: int) -> dict[str, object]:
+    """A market of one outcome, as an import reads it."""
     return {
         "slug": f"m-{n}",
         "condition_id": f"0x{n:064x}",
