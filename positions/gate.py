@@ -74,7 +74,8 @@ def _depth(p: Position, m: Market, gate: Gate) -> Iterator[Finding]:
     if p.stop_in_force is None or gate.depth is Action.OFF:
         return
     there = m.bid_size_from(p.stop_in_force)
-    text = f"bids at the stop {p.stop_in_force} or better take {there:f} of {p.size:f} shares"
+    wanted = f"bids at the stop {p.stop_in_force} or better want {there:f} shares"
+    text = f"{wanted}; the stop would sell {p.size:f}"
     yield Finding("THIN_BIDS", text, gate.depth if there < p.size else Action.OFF)
 
 

@@ -213,7 +213,7 @@ def test_a_dry_run_tells_what_would_come_of_it_and_takes_nothing() -> None:
         "arm the stop at 0.45",
         "profit at target 20.00",
         "result at stop -5.99",
-        "bids at the stop 0.45 or better take 1000 of 100 shares",
+        "bids at the stop 0.45 or better want 1000 shares; the stop would sell 100",
     ):
         assert said in reply.message, said
 

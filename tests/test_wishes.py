@@ -172,8 +172,8 @@ def test_a_sale_by_hand_leaves_nothing_that_the_stop_could_not_sell(shares: str,
 
 # fmt: off
 GATE: dict[str, tuple[Any, dict[str, Any], str, str]] = {
-    "bids that take the whole size": (depth(("0.53", "60"), ("0.45", "40")), {}, "", "bids at the stop 0.45 or better take 100 of 100 shares"),
-    "bids that take a share less": (depth(("0.53", "60"), ("0.45", "39"), ("0.44", "99")), {}, "THIN_BIDS", "take 99 of 100 shares"),
+    "bids that take the whole size": (depth(("0.53", "60"), ("0.45", "40")), {}, "", "bids at the stop 0.45 or better want 100 shares; the stop would sell 100"),
+    "bids that take a share less": (depth(("0.53", "60"), ("0.45", "39"), ("0.44", "99")), {}, "THIN_BIDS", "want 99 shares; the stop would sell 100"),
     "a spread as wide as allowed": (quote("0.46", "0.56"), {}, "", "spread 0.10"),
     "a spread a tick wider": (quote("0.46", "0.57"), {}, "WIDE_SPREAD", "spread 0.11 is above 0.10"),
     "a book without a bid": (quote(None, "0.57"), {"stop_loss_price": None}, "ONE_SIDED_BOOK", "the book has no bid"),

@@ -52,7 +52,7 @@ def _lines(t: Totals) -> list[str]:
         "",
         f"net profit {money(t.net_profit)} USDC after {t.fees:.2f} of fees;"
         f" largest drawdown {t.drawdown:.2f}, at most {t.capital_max:.2f} in positions",
-        f"{t.positions} positions, {t.bought} bought, {t.refused} requests refused;"
+        f"{t.positions} positions, {t.bought} bought, {t.refused} refused;"
         f" {t.targets} ended at the target, {t.stops} at the stop: hit rate {shown}",
         f"stops sold {slip} under their trigger on average, {most} at most; held {held} on average",
     ]
