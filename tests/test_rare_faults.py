@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from loopback import messages
+from loopback.ledger import Order, Trade
 from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenario, Session, chosen_of, play_all
@@ -122,6 +123,83 @@ async def the_owner_sells_a_part_on_the_website(s: Session, m: MarketHandle) -> 
     assert any("12 of 20 shares" in a for a in s.alarms)
     crash(s, m)
     await s.until(lambda: s.positions[p].sold == 12, "what is there is sold")
+
+
+def reaching(s: Session) -> list[str]:
+    """The orders that reach the venue's engine from now on, by their hashes."""
+    reached: list[str] = []
+    place = s.venue.engine.place
+
+    def placing(order: Order) -> list[Trade]:
+        reached.append(order.id)
+        return place(order)
+
+    s.venue.engine.place = placing  # type: ignore[method-assign]
+    return reached
+
+
+async def half_is_sold_once(s: Session, m: MarketHandle, reached: list[str]) -> None:
+    """Sell half of a position; the shares of another one of the same outcome are not touched."""
+    p, other = await opened(s, m, sell_price=""), await opened(s, m, sell_price="")
+    reached.clear()
+    await s.command("sell", position_id=p, fraction="0.5")
+    await s.until(lambda: len(reached) > 1, "it is posted twice")
+    await s.until(lambda: s.positions[p].sale is None, "half of it is sold")
+    assert len(set(reached)) == 1, "it is one order"
+    await s.agrees(m)
+    assert (s.positions[p].sold, s.positions[other].sold) == (10, 0)
+    assert s.venue.shares(s.funder, m.tokens[0]) == 30
+
+
+@scenario
+async def the_venue_holds_a_sale_back_whose_answer_is_lost(s: Session, m: MarketHandle) -> None:
+    reached = reaching(s)
+    s.venue.faults.reset("POST /order", after=True, token='"side":"SELL"')
+    s.venue.faults.order_delay, s.venue.faults.unseen_seconds = 3, 9
+    await half_is_sold_once(s, m, reached)
+
+
+@scenario
+async def a_sale_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
+    reached = reaching(s)
+    s.venue.faults.hang("POST /order", 7, token='"side":"SELL"')
+    await half_is_sold_once(s, m, reached)
+
+
+@scenario
+async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    reached = reaching(s)
+    s.venue.faults.reset("POST /order")
+    s.venue.faults.hang("GET /data/order/*", 0.5)
+    crash(s, m)
+    await s.until(lambda: not s.venue.faults.http, "it is asked about")
+    crash(s, m, "0.20")
+    await stopped(s, p)
+    assert len(set(reached)) == 2, "one more, at a price that is bid"
+    assert s.positions[p].proceeds == 4
+
+
+@scenario
+async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    reached = reaching(s)
+    s.venue.faults.answer("POST /order", 503, times=5)
+    crash(s, m)
+    await stopped(s, p)
+    assert len(reached) == 1
+
+
+@scenario
+async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
+    reached = reaching(s)
+    s.venue.faults.hang("POST /order", 7)
+    p = await opened(s, m)
+    await s.until(lambda: reached.count(reached[0]) == 2, "it is posted twice")
+    await s.agrees(m)
+    assert s.positions[p].bought == 20
+    crash(s, m)
+    await stopped(s, p)
 
 
 @pytest.fixture(scope="module")

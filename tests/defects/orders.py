@@ -168,7 +168,7 @@ async def _(spot: Spot) -> str:
 @defect(
     "The connection is reset before the venue saw an order",
     stock="accepted, canceled",
-    ours="rejected",
+    ours="accepted, filled 10 @ 0.52",
     mended_by=INQUIRY,
 )
 async def _(spot: Spot) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
@@ -44,7 +45,7 @@ from venues.polymarket.clob import BalanceReader, keep_warm, teach_tick
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.orders import GONE_SECONDS, LATE_SECONDS, LiveOrder, LiveOrders
 from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
 from venues.polymarket.wire import Unreadable
 
@@ -109,6 +110,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._http_client,
             self._orders,
             self._tell,
+            self._post,
             self.create_task,
             self._clock.timestamp_ns,
             self._log.warning,
@@ -236,6 +238,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             raise ValueError("the order's hash cannot be told")
         live = LiveOrder(order, expected_venue_order_id.value, self._loop.time())
         live.is_unwanted = live.id in self._unwanted
+        kind = convert_tif_to_polymarket_order_type(order.time_in_force)
+        live.post = partial(self._http_client.post_order, signed_order, kind, post_only)
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
         try:
@@ -244,16 +248,24 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 self._tell(live, live.track.ended(Decimal(0), "taken back before it was posted"))
                 return
             live.posting(self._loop.time())
-            kind = convert_tif_to_polymarket_order_type(order.time_in_force)
-            reply = await asyncio.to_thread(
-                self._http_client.post_order, signed_order, kind, post_only
-            )
+            await self._post(live)
+        finally:
+            live.posted.set()
+
+    async def _post(self, live: LiveOrder) -> None:
+        """Post an order, or, where nobody knows if the venue took it, the very same one again.
+
+        The venue takes what was signed once at most, so a copy that arrives late does no harm,
+        where another order in its place would sell the shares of another position.
+        """
+        if live.post is None:
+            return
+        try:
+            reply = await asyncio.to_thread(live.post)
         except Exception as e:
             self._take_failure(live, e)
         else:
             self._take_reply(live, reply)
-        finally:
-            live.posted.set()
 
     async def _note_hash(self, live: LiveOrder) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
@@ -271,26 +283,40 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             why = reply.get("errorMsg") or reply.get("error") if isinstance(reply, dict) else reply
             self._refuse(live, str(why or "refused without a reason"))
             return
+        if live.is_unknown:
+            live.taken(self._loop.time())
         self._tell(live, live.track.placed())
         if live.is_immediate or reply.get("status") == "matched":
             self._inquiry.ask(live, ANSWER_SECONDS / 4)  # unless the channel tells it by then
 
     def _take_failure(self, live: LiveOrder, error: Exception) -> None:
-        status = getattr(error, "status_code", None)
+        now, status = self._loop.time(), getattr(error, "status_code", None)
         cause = error.__context__ if status is None else None
-        may_be_seen = status is None or status >= 500 or _DUPLICATE in said(error).lower()
         if isinstance(cause, _NEVER_SENT):
             self._refuse(live, said(cause))
-        elif may_be_seen or not isinstance(error, PolyApiException):
-            is_timeout = isinstance(cause, httpx.TimeoutException)
-            live.lost_answer(self._loop.time(), is_timeout=is_timeout)
-            self._log.warning(f"{live.id}: fate unknown: {said(cause or error)}")
+        elif not isinstance(error, PolyApiException):
+            live.post = None
+            self._lose_answer(live, error, is_timeout=False)
+        elif _DUPLICATE in said(error).lower():
+            live.taken(now, LATE_SECONDS[True] if live.is_immediate else GONE_SECONDS)
             self._inquiry.ask(live)
+        elif status is None or status >= 500:
+            is_timeout = isinstance(cause, httpx.TimeoutException)
+            self._lose_answer(live, cause or error, is_timeout=is_timeout)
         else:
             self._refuse(live, said(error))
 
+    def _lose_answer(self, live: LiveOrder, error: BaseException, *, is_timeout: bool) -> None:
+        live.lost_answer(self._loop.time(), is_timeout=is_timeout)
+        self._log.warning(f"{live.id}: fate unknown: {said(error)}")
+        self._inquiry.ask(live)
+
     def _refuse(self, live: LiveOrder, why: str) -> None:
-        if _NO_MATCH in why:
+        is_killed = _NO_MATCH in why
+        if live.is_unknown:
+            # That one copy is refused does not tell that no other was taken, or will be.
+            live.post = None if is_killed else live.post
+        elif is_killed:
             self._tell(live, live.track.ended(Decimal(0), why))
         else:
             self._tell(live, live.track.rejected(why))

@@ -25,6 +25,8 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
 ANSWER_SECONDS = 2.0
 """How long an answer of the venue may take before it is asked for."""
+POST_AGAIN_SECONDS = 10.0
+"""How long an order that the venue does not know is posted again, the same as it was signed."""
 APPEARS_AFTER = 5.0
 """Seconds after which an order that rests must be among the venue's open ones."""
 
@@ -40,6 +42,8 @@ class Inquiry:
         Our orders.
     tell
         Takes the news of an order.
+    post
+        Posts an order once more.
     spawn
         Starts a task that may not be lost.
     now_ns
@@ -53,6 +57,7 @@ class Inquiry:
         client: ClobClient,
         orders: LiveOrders,
         tell: Callable[[LiveOrder, list[News]], None],
+        post: Callable[[LiveOrder], Coroutine[Any, Any, None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         now_ns: Callable[[], int],
         warn: Callable[[str], None],
@@ -60,6 +65,7 @@ class Inquiry:
         self._client = client
         self._orders = orders
         self._tell = tell
+        self._post = post
         self._spawn = spawn
         self._now_ns = now_ns
         self._warn = warn
@@ -117,12 +123,15 @@ class Inquiry:
             await asyncio.sleep(after)
             attempt = 0
             while not live.is_settled:
+                asked_at = _now()
                 known = await self.look_up(live)
                 if known:
                     live.is_unknown = False
                     if not live.track.lacks_trades:
                         return
-                elif known is False and attempt >= 2 and _now() >= live.gone_at:
+                elif known is False and _is_worth_posting_again(live):
+                    await self._post(live)
+                elif known is False and attempt >= 2 and asked_at >= live.gone_at:
                     self.give_up(live)
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
@@ -187,6 +196,12 @@ class Inquiry:
         for trade in await asyncio.to_thread(self._client.get_trades, params):
             for told in wire.trades_of(live.venue_order_id, trade):
                 self._tell(live, live.track.traded(told))
+
+
+def _is_worth_posting_again(live: LiveOrder) -> bool:
+    """Whether the venue shall have another copy of an order whose fate is unknown."""
+    is_new = _now() - live.signed_at < POST_AGAIN_SECONDS
+    return is_new and live.is_unknown and not live.is_unwanted and live.post is not None
 
 
 def _now() -> float:

@@ -1,8 +1,9 @@
 """Our orders at the venue, by our id and by their hash."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_condition_id
 from nautilus_trader.model.enums import OrderSide, TimeInForce
@@ -19,7 +20,8 @@ GONE_SECONDS = 15.0
 """How long the venue may not know an order that it has taken, or may yet take one that rests."""
 LATE_SECONDS = {True: 5.0, False: 1.0}
 """The same for an immediate order whose answer is lost, by whether it timed out: who is slow to
-answer may still be about to take it. Its next attempt waits for so long, while prices run."""
+answer may still be about to take it. Another order in its place waits for so long, while prices
+run."""
 
 
 class LiveOrder:
@@ -48,7 +50,10 @@ class LiveOrder:
         self.posted = asyncio.Event()
         self.is_unwanted = False
         self.is_unknown = False
+        """Whether nobody knows if the venue took it."""
         self.is_asked_about = False
+        self.post: Callable[[], Any] | None = None
+        """Posts it as it was signed; None where that is not known any more, or of no use."""
 
     @property
     def id(self) -> str:
@@ -70,6 +75,11 @@ class LiveOrder:
         self.is_unknown = True
         if self.is_immediate:
             self.gone_at = now + LATE_SECONDS[is_timeout]
+
+    def taken(self, now: float, told_within: float = GONE_SECONDS) -> None:
+        """The venue has it, or had it, although it may not tell of it yet."""
+        self.is_unknown = False
+        self.gone_at = now + told_within
 
     @property
     def role(self) -> Role:
