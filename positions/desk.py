@@ -56,7 +56,7 @@ from positions.recovery import compare
 from positions.terms import Trigger
 from positions.what_if import what_if
 
-SWEEP_PARTS = 30
+SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
 _JUDGEMENTS_MAX = 20
 
