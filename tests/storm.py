@@ -295,7 +295,7 @@ def _is_bare(p: Position, tick: Decimal) -> bool:
     if p.phase in EXITS or p.phase is Phase.DUST:
         return False
     if p.released_seq is not None and p.no_bid:
-        return False  # the stop went off, then the bid was gone: the next one decides, at once
+        return False  # it went off at a bid that is gone, or is our own: the next one decides
     return not any(o.state in _COVERING and o.leaves >= p.held for o in p.live(Role.STOP))
 
 

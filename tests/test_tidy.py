@@ -27,10 +27,7 @@ MONEY = tuple(
 LINES_MAX = 400
 LONGER_FILES = {
     "positions/desk.py",
-    "positions/store.py",
     "strategies/position_manager.py",
-    "tests/loopback/clob.py",
-    "tests/loopback/server.py",
     "tests/test_loopback.py",
     "venues/matching.py",
     "venues/polymarket/data.py",

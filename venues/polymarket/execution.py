@@ -7,24 +7,17 @@ known is asked of the venue until it is.
 """
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-import httpx
-import msgspec
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from nautilus_trader.adapters.polymarket.http.conversion import (
     convert_tif_to_polymarket_order_type,
 )
-from nautilus_trader.adapters.polymarket.websocket.client import (
-    PolymarketWebSocketChannel,
-    PolymarketWebSocketClient,
-)
-from nautilus_trader.core.nautilus_pyo3 import WebSocketClientError
+from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType
@@ -32,57 +25,30 @@ from nautilus_trader.model.identifiers import InstrumentId, TradeId, VenueOrderI
 from nautilus_trader.model.objects import Money, Price, Quantity
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderPayload
-from py_clob_client_v2.exceptions import PolyApiException
 
 from positions import facts
 from positions.adoption import Holding
 from positions.position import Order as RecordedOrder
 from positions.position import OrderState
 from positions.rules import taker_fee
-from venues.facts import OWN_ORDERS, VENUE_FACTS, WALLETS, VenueFact, WalletView
-from venues.polymarket import wire
-from venues.polymarket.clob import BalanceReader, keep_warm, teach_tick
+from venues.facts import OWN_ORDERS, VENUE_FACTS, WALLETS, VenueFact
+from venues.polymarket import posting, wire
+from venues.polymarket.clob import teach_tick
+from venues.polymarket.discreet import DiscreetWebSocketClient
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.orders import GONE_SECONDS, LATE_SECONDS, LiveOrder, LiveOrders
+from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.posting import Answer
 from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
+from venues.polymarket.wallet_watch import WalletWatch
 from venues.polymarket.wire import Unreadable
 
 _NANOS = 1_000_000_000
-_NO_MATCH = "no orders found to match"
-"""The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-"""What went wrong before a request was sent at all."""
-_DUPLICATE = "duplicat"
-"""The venue's words for an order that it has already."""
 WATCH_SECONDS = 1.0
-WALLET_SECONDS = {True: 5.0, False: 1.0}
-"""Seconds between two looks at the wallet's money and at all of its open orders, by whether the
-user channel is up: what it does not tell is found then."""
-PING_EVERY = 4
-"""Looks at the wallet between two uses of all connections, so that the venue keeps them."""
 
 Signed = Callable[[str, str, Callable[[], None]], None]
 """Is told an order's id and hash before it is posted, and calls back when it may be."""
-
-
-class DiscreetWebSocketClient(PolymarketWebSocketClient):
-    """The adapter's websocket client, without the credentials in its log.
-
-    Defect: a message that cannot be sent is logged whole, with the API's secret in it. Can go when
-    the adapter leaves `auth` out.
-    """
-
-    async def _send(self, client_id: int, msg: dict[str, Any]) -> None:
-        client = self._clients.get(client_id)
-        if client is None:
-            self._log.warning(f"ws-client {client_id}: not connected, nothing sent")
-            return
-        try:
-            await client.send_text(msgspec.json.encode(msg))
-        except WebSocketClientError as e:
-            self._log.warning(f"ws-client {client_id}: {e!s}")
 
 
 class HardenedExecutionClient(PolymarketExecutionClient):
@@ -120,10 +86,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._http_client, self._config.signature_type, self._orders, self._inquiry.ask
         )
         self._upkeep: list[asyncio.Task[None]] = []
-        self.is_taken_over = asyncio.Event()
-        """Set once the orders of an earlier process are known: until then they look foreign."""
-        self.held_outcomes: Callable[[], set[str]] = set
-        """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -138,13 +100,23 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
             proxy_url=self._config.proxy_url,
         )
+        self.wallet_watch = WalletWatch(
+            self._http_client,
+            self._config.signature_type,
+            self._orders,
+            self._inquiry,
+            self._update_account_state,
+            self._ws_client.is_connected,
+            partial(self._msgbus.publish, WALLETS),
+            self._log.warning,
+        )
 
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
         await super()._connect()
         await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
-        upkeep = [self._watch(), self._keep_up()]
+        upkeep = [self._watch(), self.wallet_watch.run()]
         if self._heartbeat is not None:
             upkeep.append(self._heartbeat.run())
         self._upkeep = [self._loop.create_task(work) for work in upkeep]
@@ -263,9 +235,33 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             reply = await asyncio.to_thread(live.post)
         except Exception as e:
-            self._take_failure(live, e)
+            self._take_answer(live, *posting.failed(e))
         else:
-            self._take_reply(live, reply)
+            self._take_answer(live, *posting.answered(reply))
+
+    def _take_answer(self, live: LiveOrder, answer: Answer, why: str) -> None:
+        now = self._loop.time()
+        match answer:
+            case Answer.PLACED | Answer.MATCHED:
+                live.taken(now)
+                self._tell(live, live.track.placed())
+                if live.is_immediate or answer is Answer.MATCHED:
+                    self._inquiry.ask(live, ANSWER_SECONDS / 4)  # unless it is told by then
+            case Answer.DUPLICATE:
+                live.had(now)
+                self._inquiry.ask(live)
+            case Answer.LOST | Answer.LATE | Answer.UNPOSTABLE:
+                live.lost_answer(now, is_late=answer is Answer.LATE)
+                live.post = None if answer is Answer.UNPOSTABLE else live.post
+                self._log.warning(f"{live.id}: fate unknown: {why}")
+                self._inquiry.ask(live)
+            case Answer.KILLED | Answer.REFUSED if live.is_unknown:
+                # That a copy is refused does not tell that no other one was taken, or will be.
+                live.post = None if answer is Answer.KILLED else live.post
+            case Answer.KILLED:
+                self._tell(live, live.track.ended(Decimal(0), why))
+            case Answer.REFUSED:
+                self._tell(live, live.track.rejected(why))
 
     async def _note_hash(self, live: LiveOrder) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
@@ -277,49 +273,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._signed(live.id, live.venue_order_id, go)
         if live.order.side == OrderSide.BUY:
             await ready
-
-    def _take_reply(self, live: LiveOrder, reply: Any) -> None:
-        if not isinstance(reply, dict) or not reply.get("success", False):
-            why = reply.get("errorMsg") or reply.get("error") if isinstance(reply, dict) else reply
-            self._refuse(live, str(why or "refused without a reason"))
-            return
-        if live.is_unknown:
-            live.taken(self._loop.time())
-        self._tell(live, live.track.placed())
-        if live.is_immediate or reply.get("status") == "matched":
-            self._inquiry.ask(live, ANSWER_SECONDS / 4)  # unless the channel tells it by then
-
-    def _take_failure(self, live: LiveOrder, error: Exception) -> None:
-        now, status = self._loop.time(), getattr(error, "status_code", None)
-        cause = error.__context__ if status is None else None
-        if isinstance(cause, _NEVER_SENT):
-            self._refuse(live, said(cause))
-        elif not isinstance(error, PolyApiException):
-            live.post = None
-            self._lose_answer(live, error, is_timeout=False)
-        elif _DUPLICATE in said(error).lower():
-            live.taken(now, LATE_SECONDS[True] if live.is_immediate else GONE_SECONDS)
-            self._inquiry.ask(live)
-        elif status is None or status >= 500:
-            is_timeout = isinstance(cause, httpx.TimeoutException)
-            self._lose_answer(live, cause or error, is_timeout=is_timeout)
-        else:
-            self._refuse(live, said(error))
-
-    def _lose_answer(self, live: LiveOrder, error: BaseException, *, is_timeout: bool) -> None:
-        live.lost_answer(self._loop.time(), is_timeout=is_timeout)
-        self._log.warning(f"{live.id}: fate unknown: {said(error)}")
-        self._inquiry.ask(live)
-
-    def _refuse(self, live: LiveOrder, why: str) -> None:
-        is_killed = _NO_MATCH in why
-        if live.is_unknown:
-            # That one copy is refused does not tell that no other was taken, or will be.
-            live.post = None if is_killed else live.post
-        elif is_killed:
-            self._tell(live, live.track.ended(Decimal(0), why))
-        else:
-            self._tell(live, live.track.rejected(why))
 
     # -- cancelling --------------------------------------------------------------------------------
 
@@ -428,36 +381,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             await asyncio.sleep(WATCH_SECONDS)
             self._inquiry.ask_about_overdue()
             self._orders.forget(self._loop.time())
-
-    async def _keep_up(self) -> None:
-        """Keep the connections open and look at the wallet, every now and then."""
-        await self.is_taken_over.wait()
-        for beat in itertools.count():
-            try:
-                if beat % PING_EVERY == 0:
-                    await keep_warm(self._http_client)
-                await self._look_at_wallet()
-            except Exception as e:
-                self._log.warning(f"the wallet could not be read: {said(e)}")
-            await asyncio.sleep(WALLET_SECONDS[self._ws_client.is_connected()])
-
-    async def _look_at_wallet(self) -> None:
-        await self._update_account_state()
-        orders = await asyncio.to_thread(self._http_client.get_open_orders)
-        self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
-        foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
-        view = WalletView(len(foreign), wire.cost_of_buys(foreign), await self._read_balances())
-        self._msgbus.publish(WALLETS, view)
-
-    async def _read_balances(self) -> dict[str, Decimal]:
-        """Shares of the outcomes that are held; not of those of which a trade is under way."""
-        moving = {
-            get_polymarket_token_id(o.order.instrument_id)
-            for o in self._orders
-            if o.track.has_unsettled or (o.is_immediate and not o.track.is_over)
-        }
-        read = BalanceReader(self._http_client, self._config.signature_type).read
-        return {token: await read(token) for token in sorted(self.held_outcomes() - moving)}
 
     def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
         """Tell what the wallet has of an outcome, once that can be told."""

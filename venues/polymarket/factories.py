@@ -118,11 +118,11 @@ class Polymarket:
 
     def taken_over(self) -> None:
         """All such orders are known."""
-        self._hardened.is_taken_over.set()
+        self._hardened.wallet_watch.is_taken_over.set()
 
     def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
         """Look now and then at whether the wallet still has what is held."""
-        self._hardened.held_outcomes = held_outcomes
+        self._hardened.wallet_watch.held_outcomes = held_outcomes
 
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""

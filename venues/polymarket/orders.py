@@ -70,16 +70,21 @@ class LiveOrder:
         self.signed_at = now
         self.gone_at = now + GONE_SECONDS
 
-    def lost_answer(self, now: float, *, is_timeout: bool) -> None:
+    def lost_answer(self, now: float, *, is_late: bool) -> None:
         """The answer to its POST is lost: nobody knows whether the venue took it."""
         self.is_unknown = True
         if self.is_immediate:
-            self.gone_at = now + LATE_SECONDS[is_timeout]
+            self.gone_at = now + LATE_SECONDS[is_late]
 
-    def taken(self, now: float, told_within: float = GONE_SECONDS) -> None:
-        """The venue has it, or had it, although it may not tell of it yet."""
+    def taken(self, now: float) -> None:
+        """The venue has it, although it may not tell of it yet."""
         self.is_unknown = False
-        self.gone_at = now + told_within
+        self.gone_at = now + GONE_SECONDS
+
+    def had(self, now: float) -> None:
+        """The venue had it before: an immediate one may be over without a trace."""
+        self.is_unknown = False
+        self.gone_at = now + (LATE_SECONDS[True] if self.is_immediate else GONE_SECONDS)
 
     @property
     def role(self) -> Role:

@@ -1,0 +1,101 @@
+"""Looks at the wallet every now and then: money, open orders, and shares of what is held.
+
+What the user channel did not tell is found then, and so is what the owner does elsewhere. All of
+the connections are used now and then, too, so that the venue keeps them.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
+from py_clob_client_v2.client import ClobClient
+
+from venues.facts import WalletView
+from venues.polymarket import wire
+from venues.polymarket.clob import BalanceReader, keep_warm
+from venues.polymarket.inquiry import Inquiry, said
+from venues.polymarket.orders import LiveOrders
+
+WALLET_SECONDS = {True: 5.0, False: 1.0}
+"""Seconds between two looks, by whether the user channel is up."""
+PING_EVERY = 4
+"""Looks between two uses of all connections."""
+
+
+class WalletWatch:
+    """Looks at one wallet until cancelled.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    signature_type
+        The kind of wallet.
+    orders
+        Our orders.
+    inquiry
+        Finds out about those of which the venue tells something else.
+    refresh_money
+        Reads the cash.
+    is_channel_up
+        Whether the user channel is connected.
+    seen
+        Takes what the wallet was seen to have.
+    warn
+        Takes a line for the log.
+    """
+
+    def __init__(
+        self,
+        client: ClobClient,
+        signature_type: int,
+        orders: LiveOrders,
+        inquiry: Inquiry,
+        refresh_money: Callable[[], Awaitable[None]],
+        is_channel_up: Callable[[], bool],
+        seen: Callable[[WalletView], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._read_balance = BalanceReader(client, signature_type).read
+        self._orders = orders
+        self._inquiry = inquiry
+        self._refresh_money = refresh_money
+        self._is_channel_up = is_channel_up
+        self._seen = seen
+        self._warn = warn
+        self.is_taken_over = asyncio.Event()
+        """Set once the orders of an earlier process are known: until then they look foreign."""
+        self.held_outcomes: Callable[[], set[str]] = set
+        """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
+
+    async def run(self) -> None:
+        """Keep the connections open, and look."""
+        await self.is_taken_over.wait()
+        for beat in itertools.count():
+            try:
+                if beat % PING_EVERY == 0:
+                    await keep_warm(self._client)
+                await self._look()
+            except Exception as e:
+                self._warn(f"the wallet could not be read: {said(e)}")
+            await asyncio.sleep(WALLET_SECONDS[self._is_channel_up()])
+
+    async def _look(self) -> None:
+        await self._refresh_money()
+        orders = await asyncio.to_thread(self._client.get_open_orders)
+        self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
+        foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
+        self._seen(WalletView(len(foreign), wire.cost_of_buys(foreign), await self._balances()))
+
+    async def _balances(self) -> dict[str, Decimal]:
+        """Shares of the outcomes that are held; not of those of which a trade is under way."""
+        moving = {
+            get_polymarket_token_id(o.order.instrument_id)
+            for o in self._orders
+            if o.track.has_unsettled or (o.is_immediate and not o.track.is_over)
+        }
+        held = sorted(self.held_outcomes() - moving)
+        return {token: await self._read_balance(token) for token in held}
