@@ -16,7 +16,7 @@ from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
 from actors.messages import ALARMS
-from positions.desk import Alarm
+from positions.effects import Alarm
 from positions.wallet import SECRETS
 
 FOLD_SECONDS = 60.0

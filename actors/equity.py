@@ -39,7 +39,9 @@ class EquityWatch(Actor):
     def note(self) -> None:
         """Note the account as it is now."""
         desk = self._desk
-        held = sum((self._worth(outcome_id, s) for outcome_id, s in desk.held.items()), Decimal(0))
+        held = sum(
+            (self._worth(outcome_id, s) for outcome_id, s in desk.exposure.held.items()), Decimal(0)
+        )
         equity = desk.cash + self._redeemable() + held
         self.points.append(Point(self.clock.timestamp_ns(), desk.cash, equity))
 

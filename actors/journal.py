@@ -8,7 +8,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 
 from actors.messages import ALARMS, REPLIES, STORY
 from positions.commands import Command, Reply
-from positions.desk import Alarm, Answer, Step
+from positions.effects import Alarm, Answer, Step
 from positions.position import Order
 from positions.sent_log import SentLog
 from positions.store import Store

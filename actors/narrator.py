@@ -6,7 +6,7 @@ from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
 from actors.messages import ALARMS, STORY
-from positions.desk import Alarm, Step
+from positions.effects import Alarm, Step
 from positions.record import iso, story
 from positions.story import ROUTINE, tell
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from positions.commands import Reply
-from positions.desk import Alarm, Answer, Step
+from positions.effects import Alarm, Answer, Step
 from positions.position import Order
 
 

@@ -12,101 +12,27 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import islice
 
-from msgspec import Struct, to_builtins
-
-from positions import adoption, checks, gate, stops
 from positions.adoption import Holding
 from positions.alarms import open_alarms
 from positions.checks import Funds, Limits
-from positions.commands import (
-    ACCEPTED,
-    REFUSED,
-    Adopt,
-    Amend,
-    Cancel,
-    Command,
-    Flatten,
-    Halt,
-    Refusal,
-    Reply,
-    Resume,
-    Sell,
-    Submit,
-)
-from positions.facts import (
-    Adopted,
-    AnyFact,
-    CancelSent,
-    Disputed,
-    Opened,
-    OrderSent,
-    SaleEnded,
-    StopMoved,
-    Triggered,
-)
+from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit
+from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
+from positions.exposure import Exposure
+from positions.facts import AnyFact, CancelSent, Disputed, OrderSent, SaleEnded, StopMoved
 from positions.judge import judge
 from positions.levels import Levels
 from positions.life import apply
+from positions.listing import Listing
 from positions.market import Market
-from positions.markets import market_name
+from positions.obey import obey, sale_over
 from positions.plan import Intent, MoveStop, Send, plan
-from positions.position import EXITS, OVER, ZERO, ExitReason, Position, SaleEnd
-from positions.record import told
+from positions.position import EXITS, ZERO, Position
 from positions.recovery import compare
 from positions.terms import Trigger
-from positions.what_if import what_if
 
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
 _JUDGEMENTS_MAX = 20
-
-
-_SALE_ENDED = {
-    SaleEnd.DONE: "sold {sold} shares; {held} are held",
-    SaleEnd.LAPSED: "time is up: sold {sold} shares, {left} not; {held} held are protected again",
-    SaleEnd.OVERTAKEN: "sold {sold} shares by hand; the rest is being sold by the stop",
-    SaleEnd.MARKET_OVER: "sold {sold} shares; the market is resolved and paid the rest",
-}
-
-
-class Step(Struct, frozen=True):
-    """A position after a fact: to be recorded."""
-
-    position: Position
-    fact: AnyFact
-
-
-class Act(Struct, frozen=True):
-    """An intent, to be carried out; already booked."""
-
-    position: Position
-    intent: Intent
-
-
-class Answer(Struct, frozen=True):
-    """A reply to a command; `command` is None for the later part of an earlier answer."""
-
-    command: Command | None
-    reply: Reply
-
-
-class Alarm(Struct, frozen=True):
-    """An alarm that opened, or one that is over."""
-
-    time: int
-    position_id: str
-    kind: str
-    text: str
-    is_open: bool
-
-
-class HaltChanged(Struct, frozen=True):
-    """Whether new entries are off; must outlive the node."""
-
-    halted: bool
-
-
-Effect = Step | Act | Answer | Alarm | HaltChanged
 
 
 class Desk:
@@ -128,9 +54,9 @@ class Desk:
         self.cash = cash
         self.halted = False
         self._is_recorded = True
-        self.markets: dict[str, Market] = {}
+        self.listing = Listing()
+        self.markets = self.listing.markets
         self.positions: dict[str, Position] = {}
-        self._names: dict[str, list[str]] = {}
         self._levels: dict[str, Levels] = {}
         self._open: dict[str, None] = {}
         self._timed: dict[str, None] = {}
@@ -138,10 +64,7 @@ class Desk:
         self._queue: deque[tuple[str, AnyFact] | Command] = deque()
         self._effects: list[Effect] = []
         self._sweep = 0
-        self._money: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
-        self.held: dict[str, Decimal] = {}
-        """The shares that the open positions of each outcome hold together."""
-        self._reserved = self._staked = ZERO
+        self.exposure = Exposure()
         self._foreign = ZERO
         self._foreign_text = ""
         self._short: dict[str, Decimal] = {}
@@ -150,19 +73,15 @@ class Desk:
     # -- what comes in -----------------------------------------------------------------------------
 
     def list_market(self, market: Market) -> None:
-        """Make an outcome known, under its ids and its slug."""
+        """Make an outcome known."""
         market.halted = self.halted
         market.is_recorded = self._is_recorded
-        self.markets[market.outcome_id] = market
+        self.listing.add(market)
         self._levels.setdefault(market.outcome_id, Levels())
-        for name in (market.market_id, market.slug):
-            outcomes = self._names.setdefault(name, [])
-            if market.outcome_id not in outcomes:
-                outcomes.append(market.outcome_id)
 
     def load(self, positions: Iterable[Position], *, halted: bool) -> None:
         """Take over what an earlier run left."""
-        self._set_halted(halted)
+        self.halt(halted)
         for p in positions:
             self._keep(p)
             self._woken[p.id] = None
@@ -206,7 +125,7 @@ class Desk:
 
     def held_outcomes(self) -> set[str]:
         """The outcomes of which shares are held."""
-        return {outcome_id for outcome_id, shares in self.held.items() if shares > 0}
+        return {outcome_id for outcome_id, shares in self.exposure.held.items() if shares > 0}
 
     def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
         """The wallet has so many shares of an outcome. Fewer than are recorded count once they
@@ -231,7 +150,8 @@ class Desk:
             if p.id not in self._open and not p.orders and p.updated_at < before
         ]
         for p in old:
-            del self.positions[p.id], self._money[p.id]
+            del self.positions[p.id]
+            self.exposure.forget(p)
         return old
 
     def record_changed(self, can_be_written: bool) -> None:
@@ -314,7 +234,7 @@ class Desk:
                 break
             p = self._note(position_id, fact)
             if isinstance(fact, SaleEnded):
-                self._answer_sale(p, fact)
+                self._effects.append(Answer(None, sale_over(p, fact)))
         else:
             raise RuntimeError(f"no end of judgements in phase {p.phase}")
         for intent in plan(p, m, now, self.limits.slip_ticks, self.limits.entry_lasts):
@@ -342,17 +262,8 @@ class Desk:
             self._timed[p.id] = None
         else:
             self._timed.pop(p.id, None)
-        self._count(p)
-
-    def _count(self, p: Position) -> None:
-        """Put what the position binds, and holds, in the place of what it did."""
-        before = self._money.get(p.id, (ZERO, ZERO, ZERO))
         fee_rate = self.markets[p.outcome_id].fee_rate
-        held = p.held if p.id in self._open else ZERO
-        after = self._money[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p), held)
-        self._reserved += after[0] - before[0]
-        self._staked += after[1] - before[1]
-        self.held[p.outcome_id] = self.held.get(p.outcome_id, ZERO) + held - before[2]
+        self.exposure.count(p, fee_rate, is_open=p.id in self._open)
 
     def _alarm(self, before: Position | None, after: Position, now: int) -> None:
         was = {} if before is None else open_alarms(before)
@@ -367,182 +278,39 @@ class Desk:
     # -- commands ----------------------------------------------------------------------------------
 
     def _obey(self, c: Command, now: int) -> None:
-        match c:
-            case Submit():
-                outcome = self._submit(c, now)
-            case Adopt():
-                outcome = self._adopt(c, now)
-            case Sell():
-                outcome = self._sell(c, now)
-            case Cancel():
-                outcome = self._cancel(c, now)
-            case Amend():
-                outcome = self._amend(c, now)
-            case Halt():
-                self._set_halted(True)
-                outcome = self._accept(c, now, "halted: no new entries until `resume`")
-            case Resume():
-                self._set_halted(False)
-                outcome = self._accept(c, now, "resumed: entries are sent again")
-            case Flatten():
-                outcome = self._flatten(c, now)
-            case _:
-                raise TypeError(f"{type(c).__name__} is not a command of the desk")
-        if isinstance(outcome, Refusal):
-            text = f"{outcome.code}: {outcome.message}"
-            outcome = Reply(id=c.id, status=REFUSED, code=outcome.code, message=text, time=now)
-        self._effects.append(Answer(c, outcome))
+        reply = obey(self, c, self._holdings.pop(c.id, Holding()), now)
+        self._effects.append(Answer(c, reply))
 
-    def _accept(
-        self,
-        c: Command,
-        now: int,
-        text: str,
-        position_id: str = "",
-        *,
-        done: bool = True,
-    ) -> Reply:
-        return Reply(
-            id=c.id,
-            status=ACCEPTED,
-            message=text,
-            position_id=position_id,
-            done=done,
-            time=now,
-        )
+    def note(self, position_id: str, fact: AnyFact) -> Position:
+        """Book what a command changes, and see to what follows; the position afterwards."""
+        p = self._note(position_id, fact)
+        self._woken[position_id] = None
+        return p
 
-    def _submit(self, c: Submit, now: int) -> Reply | Refusal:
-        m = self.find_market(c.market, c.outcome)
-        if isinstance(m, Refusal):
-            return m
-        p = checks.open_position(c, m, self.funds(), self.limits, now)
-        if isinstance(p, Refusal):
-            return p
-        seen = gate.look(p, m, self.limits.gate, now)
-        refusal = gate.refusal(seen)
-        if refusal is not None:
-            return refusal
-        if c.dry_run:
-            return self._accept(c, now, f"dry run: {what_if(p, m)}; {gate.tell(seen)}")
-        self._note(p.id, Opened(time=now, position=p))
-        self._woken[p.id] = None
-        text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
-        text += f"; {gate.tell(seen)}"
-        return self._accept(c, now, text, p.id)
-
-    def _adopt(self, c: Adopt, now: int) -> Reply | Refusal:
-        holding = self._holdings.pop(c.id, Holding())
-        m = self.find_market(c.market, c.outcome)
-        if isinstance(m, Refusal):
-            return m
-        ours = [p for p in self.positions.values() if p.outcome_id == m.outcome_id]
-        p = adoption.open_position(c, m, holding, ours, self.limits, now)
-        if isinstance(p, Refusal):
-            return p
-        seen = gate.tell(gate.look(p, m, self.limits.gate, now))
-        if c.dry_run:
-            return self._accept(c, now, f"dry run: {what_if(p, m)}; {seen}")
-        self._note(p.id, Adopted(time=now, position=p))
-        self._woken[p.id] = None
-        text = f"adopted: {p.size} {p.outcome} of {p.market} that cost {p.max_bid_price} each"
-        exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
-        return self._accept(c, now, f"{text}; {exits}; {seen}", p.id)
-
-    def _sell(self, c: Sell, now: int) -> Reply | Refusal:
-        p = self._find(c.position_id)
-        if isinstance(p, Refusal):
-            return p
-        asked = checks.sell(c, p, self.markets[p.outcome_id], self.limits, now)
-        if isinstance(asked, Refusal):
-            return asked
-        self._note(p.id, asked)
-        self._woken[p.id] = None
-        sale = asked.sale
-        text = f"selling {sale.shares} shares at {sale.limit_price} or more"
-        return self._accept(c, now, text, p.id, done=False)
-
-    def _answer_sale(self, p: Position, ended: SaleEnded) -> None:
-        text = _SALE_ENDED[ended.reason].format(sold=ended.sold, left=ended.left, held=p.held)
-        reply = Reply(
-            id=ended.command_id,
-            status=ACCEPTED,
-            message=text,
-            position_id=p.id,
-            time=ended.time,
-        )
-        self._effects.append(Answer(None, reply))
-
-    def _cancel(self, c: Cancel, now: int) -> Reply | Refusal:
-        p = self._find(c.position_id)
-        if isinstance(p, Refusal):
-            return p
-        ended = checks.cancel(p, now)
-        if isinstance(ended, Refusal):
-            return ended
-        self._note(p.id, ended)
-        self._woken[p.id] = None
-        rest = f"; {p.held} shares held stay protected" if p.held > 0 else ""
-        return self._accept(c, now, f"the entry is being taken back{rest}", p.id)
-
-    def _amend(self, c: Amend, now: int) -> Reply | Refusal:
-        p = self._find(c.position_id)
-        if isinstance(p, Refusal):
-            return p
-        m = self.markets[p.outcome_id]
-        amended = checks.amend(c, p, m, self.funds(), self.limits, now)
-        if isinstance(amended, Refusal):
-            return amended
-        p = self._note(p.id, amended)
-        self._woken[p.id] = None
-        text = (
-            f"max bid {p.max_bid_price}, target {_or_none(p.sell_price)},"
-            f" stop {_or_none(p.stop_in_force)}"
-        )
-        terms = told(to_builtins(p.terms, builtin_types=(Decimal,)))
-        text += "".join(f", {name} {value}" for name, value in terms.items())
-        if stops.is_reached(p, m):
-            text += f"; the bid {m.bid} is at the stop already: it acts at once"
-        return self._accept(c, now, text, p.id)
-
-    def _flatten(self, c: Flatten, now: int) -> Reply:
-        self._set_halted(True)
-        selling = 0
-        for position_id in list(self._open):
-            p = self.positions[position_id]
-            if p.held > 0 and p.cause is None and p.phase not in OVER:
-                m = self.markets[p.outcome_id]
-                self._note(
-                    position_id,
-                    Triggered(
-                        time=now,
-                        cause=ExitReason.FLATTEN,
-                        bid=m.bid,
-                        bid_size=m.bid_size,
-                        stop_loss_price=None,
-                    ),
-                )
-                selling += 1
-            elif p.entry_ended is None:
-                ended = checks.cancel(p, now)
-                if not isinstance(ended, Refusal):
-                    self._note(position_id, ended)
-            self._woken[position_id] = None
-        return self._accept(c, now, f"halted; selling {selling} positions, taking back all entries")
-
-    def _set_halted(self, halted: bool) -> None:
+    def halt(self, halted: bool) -> None:
+        """Send no new entries, or send them again."""
         changed, self.halted = halted is not self.halted, halted
         for market in self.markets.values():
             market.halted = halted
-        for position_id in self._open:
-            self._woken[position_id] = None
+        self._woken |= dict.fromkeys(self._open)
         if changed:
             self._effects.append(HaltChanged(halted))
+
+    def find(self, position_id: str) -> Position | Refusal:
+        """The position that a command names."""
+        p = self.positions.get(position_id)
+        if p is None:
+            rule = "is not known, or has been over for more than a day"
+            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
+        return p
 
     # -- what is known -----------------------------------------------------------------------------
 
     def funds(self) -> Funds:
         """The money as it stands, with what open entries may still take."""
-        return Funds(self.cash, self._reserved + self._foreign, self._staked, self.halted)
+        return Funds(
+            self.cash, self.exposure.reserved + self._foreign, self.exposure.staked, self.halted
+        )
 
     def open_positions(self) -> Iterable[Position]:
         """The positions of which something may still come."""
@@ -566,40 +334,12 @@ class Desk:
             ]
         )
 
-    def knows(self, market: str) -> bool:
-        """Whether a request may name this market."""
-        return market_name(market) in self._names
-
     def market_named_by(self, c: Command) -> str:
         """The market whose prices the command is checked against; "" = those of none."""
         if isinstance(c, Submit | Adopt):
             return c.market
         p = self.positions.get(c.position_id) if isinstance(c, Sell | Amend) else None
         return "" if p is None else p.market_id
-
-    def awaits_prices(self, market: str) -> bool:
-        """Whether this market is not known, or an outcome of it has not shown its book yet."""
-        tokens = self._names.get(market_name(market), ())
-        return not tokens or any(self.markets[token].seq == 0 for token in tokens)
-
-    def find_market(self, market: str, outcome: str) -> Market | Refusal:
-        """The outcome that a request names: by slug, condition id or URL, and name or token id."""
-        name = market_name(market)
-        found = [self.markets[token] for token in self._names.get(name, ())]
-        if not found:
-            return Refusal("UNKNOWN_MARKET", f"market was {market!r}, must be one the node knows")
-        for m in found:
-            if outcome == m.outcome_id or outcome.casefold() == m.outcome.casefold():
-                return m
-        known = ", ".join(sorted(m.outcome for m in found))
-        return Refusal("UNKNOWN_OUTCOME", f"outcome was {outcome!r}, must be one of {known}")
-
-    def _find(self, position_id: str) -> Position | Refusal:
-        p = self.positions.get(position_id)
-        if p is None:
-            rule = "is not known, or has been over for more than a day"
-            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
-        return p
 
 
 def _booking(intent: Intent, now: int) -> AnyFact:
@@ -632,7 +372,3 @@ def _foreign_text(count: int, cost: Decimal) -> str:
         return ""
     orders = "1 order" if count == 1 else f"{count} orders"
     return f"{orders} in the wallet not placed by this node; {cost:.2f} USDC are left to its buys"
-
-
-def _or_none(value: Decimal | None) -> str:
-    return "none" if value is None else str(value)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from positions.commands import Reply
-from positions.desk import Step
+from positions.effects import Step
 from positions.market import Market
 from positions.position import ZERO, Position
 from positions.record import fill, row, story, to_json

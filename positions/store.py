@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 
 from positions.commands import Command, Reply, encode_reply
-from positions.desk import Alarm, Step
+from positions.effects import Alarm, Step
 from positions.facts import AnyFact, OrderSent, OrderSigned
 from positions.life import apply
 from positions.position import Position, Role

@@ -8,7 +8,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
 from positions.adoption import Holding
-from positions.desk import Alarm, Answer, Step
+from positions.effects import Alarm, Answer, Step
 from positions.position import Order
 
 

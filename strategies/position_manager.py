@@ -30,7 +30,8 @@ from actors.timers import on_this_thread
 from positions import facts
 from positions.adoption import Holding
 from positions.commands import REFUSED, Adopt, Command, Refusal, Reply, decode
-from positions.desk import Act, Alarm, Answer, Desk, Effect, HaltChanged, Step
+from positions.desk import Desk
+from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
 from positions.facts import AnyFact
 from positions.market import Market
 from positions.markets import market_name
@@ -250,7 +251,7 @@ class PositionManagerStrategy(SuccessorStrategy):
                 waiting.append(command)  # the position that it names is to be opened first
                 return
         market = self.desk.market_named_by(command)
-        if self.finder is not None and market and self.desk.awaits_prices(market):
+        if self.finder is not None and market and self.desk.listing.awaits_prices(market):
             self._seek(self.finder, command, market)
         else:
             self._admit(command)
@@ -261,7 +262,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.desk.command(command)
             self._schedule()
             return
-        market = self.desk.find_market(command.market, command.outcome)
+        market = self.desk.listing.find(command)
         if isinstance(market, Refusal):
             self._admit_adoption(command, Holding())
         else:
@@ -282,15 +283,15 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     async def _search(self, finder: Finder, name: str) -> None:
         """Find a market, wait for its first prices, and let the commands that named it through."""
-        problem = ""
+        problem, listing = "", self.desk.listing
         try:
-            for instrument in [] if self.desk.knows(name) else await finder.find(name):
+            for instrument in [] if listing.knows(name) else await finder.find(name):
                 if instrument.id not in self._markets:
                     self._list(instrument)
         except RuntimeError as e:
             problem = str(e)
         for _ in range(_FIRST_PRICES):
-            if problem or not (self.desk.knows(name) and self.desk.awaits_prices(name)):
+            if problem or not (listing.knows(name) and listing.awaits_prices(name)):
                 break
             await asyncio.sleep(0.05)
         for command in self._sought.pop(market_name(name)):

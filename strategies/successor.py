@@ -39,13 +39,13 @@ class SuccessorStrategy(Strategy):
     async def find_markets(self, names: Iterable[str]) -> set[str]:
         """Make the markets of recorded positions tradable; those of them that are known now."""
         for name in names:
-            if self.finder is None or self.desk.knows(name):
+            if self.finder is None or self.desk.listing.knows(name):
                 continue
             with contextlib.suppress(RuntimeError):
                 for instrument in await self.finder.find(name):
                     if instrument.id not in self._markets:
                         self._list(instrument)
-        return {name for name in names if self.desk.knows(name)}
+        return {name for name in names if self.desk.listing.knows(name)}
 
     def load(self, *, halted: bool) -> None:
         """Begin as an earlier process ended."""

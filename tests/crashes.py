@@ -17,7 +17,8 @@ from world import World
 
 from positions import facts
 from positions.commands import Command, Reply
-from positions.desk import Act, Answer, Desk, Effect, HaltChanged, Step
+from positions.desk import Desk
+from positions.effects import Act, Answer, Effect, HaltChanged, Step
 from positions.life import apply
 from positions.plan import Cancel, Send
 from positions.position import SECOND, SELLS, Order, OrderEnd, Position, Role

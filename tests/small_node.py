@@ -7,7 +7,8 @@ from stage import LIMITS, START, market
 
 from positions.adoption import Holding
 from positions.commands import Adopt, decode, encode_reply
-from positions.desk import Answer, Desk, Step
+from positions.desk import Desk
+from positions.effects import Answer, Step
 from positions.published import Copier, NodeRow
 from positions.spool import Spool
 from positions.store import Store

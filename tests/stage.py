@@ -12,7 +12,8 @@ from typing import Any
 from positions import facts
 from positions.checks import Limits
 from positions.commands import Reply, from_fields
-from positions.desk import Act, Alarm, Answer, Desk, Step
+from positions.desk import Desk
+from positions.effects import Act, Alarm, Answer, Step
 from positions.facts import AnyFact
 from positions.market import Market
 from positions.plan import MoveStop, Send

@@ -14,7 +14,7 @@ from nautilus_trader.portfolio.portfolio import Portfolio
 from actors import alarm_bell
 from actors.alarm_bell import AlarmBell
 from actors.messages import ALARMS
-from positions.desk import Alarm
+from positions.effects import Alarm
 
 WRITE = 'printf "%s|" "$1" >> told'
 """A command's script; what it is told ends in `told`."""

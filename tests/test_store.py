@@ -11,7 +11,7 @@ import pytest
 from world import World
 
 from positions.commands import Reply, from_fields
-from positions.desk import Alarm
+from positions.effects import Alarm
 from positions.position import EntryEnd, Position
 from positions.schema import MIGRATIONS, StoreError
 from positions.store import Store

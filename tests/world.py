@@ -16,7 +16,8 @@ from whims import some_command, some_depth, some_terms
 from positions import facts, life
 from positions.adoption import Holding
 from positions.commands import Adopt, Command, from_fields
-from positions.desk import Act, Answer, Desk, Effect, Step
+from positions.desk import Desk
+from positions.effects import Act, Answer, Effect, Step
 from positions.facts import AnyFact
 from positions.lifecycle import LIFE
 from positions.plan import Cancel, MoveStop, Send

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from stage import LIMITS, market
 
 from positions.commands import from_fields
-from positions.desk import Act, Desk
+from positions.desk import Desk
+from positions.effects import Act
 from positions.facts import OrderFilled
 from positions.plan import Send
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from stage import LIMITS, Stage, filled, quote, submit
 from world import World
 
-from positions.desk import Desk, Step
+from positions.desk import Desk
+from positions.effects import Step
 from positions.position import EntryEnd, Phase, Role
 from positions.published import Copier, NodeRow
 from positions.store import Store
