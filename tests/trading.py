@@ -25,7 +25,7 @@ from nautilus_trader.live.node import TradingNode
 
 from node import Node
 from positions.commands import Reply, decode_reply
-from positions.facts import AnyFact
+from positions.facts import AnyFact, FillReversed, OrderFilled, OrderSigned
 from positions.position import Position, Role
 from positions.record import story
 from positions.settings import Settings
@@ -127,9 +127,12 @@ class Session:
         """Wait until our ledger of a market's first outcome is the venue's, to the last share."""
         token = market.tokens[0]
         await self.settled()
-        await self.until(
-            lambda: self._booked(token) == self._traded(token), "our ledger is the venue's"
-        )
+        try:
+            await self.until(
+                lambda: self._booked(token) == self._traded(token), "our ledger is the venue's"
+            )
+        except AssertionError as e:
+            raise AssertionError(f"{market.slug}:\n{self._differences(token)}\n{e}") from None
         ours = [p for p in self.positions.values() if p.outcome_id == token]
         assert all(p.held >= 0 for p in ours), "sold more than held"
         for leg in self._legs(token):
@@ -156,6 +159,25 @@ class Session:
             sums[2 + is_sale] += leg.amount
             sums[4] += leg.fee
         return tuple(sums)
+
+    def _differences(self, token: str) -> str:
+        """The orders of which other shares are booked than traded, and their positions' stories."""
+        traded: dict[str, Decimal] = {}
+        for leg in self._legs(token):
+            traded[leg.order_id] = traded.get(leg.order_id, Decimal(0)) + leg.shares
+        lines = [f"{self._booked(token)} booked, {self._traded(token)} traded"]
+        for p in [p for p in self.positions.values() if p.outcome_id == token]:
+            told = [fact for _, fact in self._facts(p.id)]
+            hashes = {f.order_id: f.venue_order_id for f in told if isinstance(f, OrderSigned)}
+            booked = dict.fromkeys(hashes.values(), Decimal(0))
+            for f in told:
+                if isinstance(f, OrderFilled | FillReversed) and f.order_id in hashes:
+                    way = 1 if isinstance(f, OrderFilled) else -1
+                    booked[hashes[f.order_id]] += way * f.shares
+            wrong = {h: (n, traded.get(h)) for h, n in booked.items() if n != traded.pop(h, 0)}
+            if wrong:
+                lines += [f"{h}: {wrong[h]}" for h in wrong] + [tell(story(p, f)) for f in told]
+        return "\n".join([*lines, *(f"{h}: unknown, {n} traded" for h, n in traded.items())])
 
     def _booked(self, token: str) -> tuple[Decimal, ...]:
         """The same, as our database has them."""
