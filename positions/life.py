@@ -218,7 +218,15 @@ def _filled(p: Position, f: OrderFilled) -> Position:
         p = replace(p, target_sold=p.target_sold + f.shares)
     if p.sale is not None and f.role is Role.EXIT:
         p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
-    return p
+    return _found(p)
+
+
+def _found(p: Position) -> Position:
+    """No more is missing than is held: what was thought to be gone was sold, and is told late."""
+    if p.missing <= max(p.held, ZERO):
+        return p
+    missing = max(p.held, ZERO)
+    return replace(p, missing=missing, dispute=p.dispute if missing else None)
 
 
 def _fill_reversed(p: Position, f: FillReversed) -> Position:

@@ -10,6 +10,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenario, Session, chosen_of, play_all
 
+from positions.facts import Disputed
 from positions.position import Role
 
 D = Decimal
@@ -200,6 +201,26 @@ async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHa
     assert s.positions[p].bought == 20
     crash(s, m)
     await stopped(s, p)
+
+
+@scenario
+async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m)
+    watch = s.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
+    await s.until(
+        lambda: not any(o.track.has_unsettled for o in watch._orders), "it is heard to be settled"
+    )
+    await resting(s, p, Role.TARGET)
+    for what in ("trade *", "order *"):
+        s.venue.faults.lose(what, times=None)
+    s.venue.quote(m.tokens[0], "0.50", "100", "0.90", "100")
+    assert s.venue.take(m.tokens[0], "BUY", "0.70", "20") == 20
+    for _ in range(3):
+        await watch._look()
+    await s.phase(p, "closed")
+    assert s.positions[p].exit_reason == "target"
+    assert s.positions[p].dispute is None
+    assert not [f for _, f in s._facts(p) if isinstance(f, Disputed)]
 
 
 @pytest.fixture(scope="module")

@@ -322,3 +322,31 @@ def test_what_is_missing_is_not_sold() -> None:
     assert (p.phase, p.held, p.sellable) == (Phase.DISPUTED, D(100), D(60))
     p = apply(p, facts.Disputed(time=NOW, reason="?", missing=D(100)))
     assert (p.phase, p.sellable) == (Phase.DISPUTED, D(0))
+
+
+@pytest.mark.parametrize(
+    ("missing", "sold", "left", "phase"),
+    [
+        ("100", "100", "0", Phase.CLOSED),
+        ("100", "30", "70", Phase.DISPUTED),
+        ("40", "100", "0", Phase.CLOSED),
+        ("40", "60", "40", Phase.DISPUTED),
+        ("40", "30", "40", Phase.DISPUTED),
+    ],
+)
+def test_no_more_is_missing_than_is_held(missing: str, sold: str, left: str, phase: Phase) -> None:
+    p = apply(position(TARGET), facts.Disputed(time=NOW, reason="?", missing=D(missing)))
+    p = apply(
+        p,
+        facts.OrderFilled(
+            time=NOW,
+            order_id="P-1",
+            trade_id="T-1",
+            role=Role.TARGET,
+            price=D("0.70"),
+            shares=D(sold),
+            fee=D(0),
+            liquidity="maker",
+        ),
+    )
+    assert (p.missing, p.phase, p.dispute is None) == (D(left), phase, D(left) == 0)

@@ -102,12 +102,17 @@ class Inquiry:
         matched
             Shares matched of each open order, by its hash.
         """
-        now = _now()
         for live in self._orders:
-            if not live.posted.is_set() or live.is_settled or now - live.signed_at < APPEARS_AFTER:
+            if not live.posted.is_set() or live.is_settled or _is_young(live):
                 continue
             if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
                 self.ask(live)
+
+    def may_move(self, live: LiveOrder) -> bool:
+        """Whether shares of an order may just have changed hands, or may not have after all."""
+        is_open = not live.track.is_over
+        under_way = live.track.has_unsettled or live.is_asked_about
+        return under_way or (is_open and (live.is_immediate or _is_young(live)))
 
     def _is_overdue(self, live: LiveOrder) -> bool:
         if not live.posted.is_set() or live.track.is_over:
@@ -202,6 +207,11 @@ def _is_worth_posting_again(live: LiveOrder) -> bool:
     """Whether the venue shall have another copy of an order whose fate is unknown."""
     is_new = _now() - live.signed_at < POST_AGAIN_SECONDS
     return is_new and live.is_unknown and not live.is_unwanted and live.post is not None
+
+
+def _is_young(live: LiveOrder) -> bool:
+    """Whether the venue may not tell of it yet."""
+    return _now() - live.signed_at < APPEARS_AFTER
 
 
 def _now() -> float:

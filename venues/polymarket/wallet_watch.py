@@ -91,11 +91,11 @@ class WalletWatch:
         self._seen(WalletView(len(foreign), wire.cost_of_buys(foreign), await self._balances()))
 
     async def _balances(self) -> dict[str, Decimal]:
-        """Shares of the outcomes that are held; not of those of which a trade is under way."""
+        """Shares of the outcomes that are held; not of those of which a trade may be under way."""
         moving = {
             get_polymarket_token_id(o.order.instrument_id)
             for o in self._orders
-            if o.track.has_unsettled or (o.is_immediate and not o.track.is_over)
+            if self._inquiry.may_move(o)
         }
         held = sorted(self.held_outcomes() - moving)
         return {token: await self._read_balance(token) for token in held}
