@@ -7,6 +7,7 @@ asked about until the venue's answer leaves nothing open. Nothing is sent again 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -148,7 +149,7 @@ class Inquiry:
 
     async def _look_again(self, live: LiveOrder, after: float) -> None:
         await asyncio.sleep(after)
-        for pause in _PAUSES:
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
             if await self.look_up(live) is not None:
                 return
             await asyncio.sleep(pause)

@@ -1,0 +1,157 @@
+"""What is asked of the venue about an order of which nobody said what became of it, how long."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from nautilus_trader.model.enums import OrderSide, TimeInForce
+from nautilus_trader.model.identifiers import InstrumentId
+from py_clob_client_v2.exceptions import PolyApiException
+
+from venues.polymarket import inquiry
+from venues.polymarket.inquiry import Inquiry
+from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.track import Canceled, Filled, News, Rejected
+
+HASH = "0x" + "ab" * 32
+TOKEN = "7" * 10
+SOLD = {
+    "id": "trade-1",
+    "status": "CONFIRMED",
+    "match_time": "1700000000",
+    "taker_order_id": HASH,
+    "asset_id": TOKEN,
+    "side": "SELL",
+    "size": "20",
+    "price": "0.50",
+    "maker_orders": [],
+}
+
+
+class Venue:
+    """Answers as it is told; what it is not told to answer it does not know."""
+
+    def __init__(self, *, silent_for: int = 0, trades: list[dict[str, Any]] | None = None) -> None:
+        self.silent_for = silent_for
+        self.trades = trades or []
+        self.asked = 0
+
+    def get_order(self, _: str) -> None:
+        """Know nothing of the order, once it answers at all."""
+        self.asked += 1
+        if self.asked <= self.silent_for:
+            raise PolyApiException(httpx.Response(503, json={"error": "not ready"}))
+
+    def get_trades(self, _: Any) -> list[dict[str, Any]]:
+        """The trades of the wallet."""
+        return self.trades
+
+
+class World:
+    """One order of ours at a venue, and what is told of it."""
+
+    def __init__(self, venue: Venue, *, is_immediate: bool = True) -> None:
+        kind = TimeInForce.IOC if is_immediate else TimeInForce.GTC
+        order: Any = SimpleNamespace(
+            client_order_id=SimpleNamespace(value="P-3"),
+            instrument_id=InstrumentId.from_str(f"0xc0ffee-{TOKEN}.POLYMARKET"),
+            quantity=SimpleNamespace(as_decimal=lambda: Decimal(20)),
+            side=OrderSide.SELL,
+            time_in_force=kind,
+        )
+        self.live = LiveOrder(order, HASH, asyncio.get_running_loop().time())
+        self.live.posted.set()
+        self.live.post = dict
+        self.told: list[type[News]] = []
+        self.posted = 0
+        self.tasks: list[asyncio.Task[None]] = []
+        self.post: Callable[[LiveOrder], Awaitable[None]] | None = None
+        orders = LiveOrders()
+        orders.add(self.live)
+        self.inquiry = Inquiry(
+            venue,  # type: ignore[arg-type]
+            orders,
+            lambda _, news: self.told.extend(type(n) for n in news),
+            self._post,
+            lambda work: self.tasks.append(asyncio.ensure_future(work)),
+            lambda: 1_700_000_000 * 10**9,
+            pytest.fail,
+        )
+
+    async def _post(self, live: LiveOrder) -> None:
+        self.posted += 1
+        if self.post is not None:
+            await self.post(live)
+
+    async def known(self) -> None:
+        """Wait until nothing is asked any more."""
+        await asyncio.wait_for(asyncio.gather(*self.tasks), 30)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inquiry, "_PAUSES", (0.001,))
+    monkeypatch.setattr(inquiry, "POST_AGAIN_SECONDS", 0.05)
+
+
+def test_a_cancelled_order_is_asked_about_until_the_venue_answers() -> None:
+    async def play() -> None:
+        venue = Venue(silent_for=20, trades=[SOLD])
+        w = World(venue, is_immediate=False)
+        w.live.track.ended(None)
+        w.inquiry.check(w.live, 0)
+        await w.known()
+        assert venue.asked == 21
+        assert w.told == [Filled]
+
+    asyncio.run(play())
+
+
+def test_an_order_that_the_venue_does_not_know_is_posted_again_and_given_up_at_last() -> None:
+    async def play() -> None:
+        w = World(Venue())
+        w.live.lost_answer(asyncio.get_running_loop().time() - 60, is_late=True)
+        w.inquiry.ask(w.live)
+        await w.known()
+        assert w.posted > 1
+        assert w.told == [Rejected]
+
+    asyncio.run(play())
+
+
+def test_an_order_of_which_a_copy_was_a_duplicate_is_looked_for_and_not_posted_again() -> None:
+    async def play() -> None:
+        venue = Venue()
+        w = World(venue)
+
+        async def duplicate(live: LiveOrder) -> None:
+            live.had(asyncio.get_running_loop().time())
+            venue.trades = [SOLD]
+
+        w.post = duplicate
+        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=False)
+        w.inquiry.ask(w.live)
+        await w.known()
+        assert w.posted == 1
+        assert Filled in w.told
+        assert Canceled not in w.told
+
+    asyncio.run(play())
+
+
+def test_what_is_to_be_cancelled_is_not_posted_again() -> None:
+    async def play() -> None:
+        w = World(Venue(), is_immediate=False)
+        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=False)
+        w.live.is_unwanted = True
+        w.live.gone_at = 0.0
+        w.inquiry.ask(w.live)
+        await w.known()
+        assert w.posted == 0
+        assert w.told == [Rejected]
+
+    asyncio.run(play())
