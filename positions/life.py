@@ -10,40 +10,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from positions import facts
 from positions.backoff import calmed, pause_after
-from positions.facts import (
-    Amended,
-    AnyFact,
-    BidReturned,
-    BidVanished,
-    CancelRefused,
-    CancelSent,
-    Disputed,
-    EntryEnded,
-    Fact,
-    FillReversed,
-    LeftAsDust,
-    Opened,
-    OrderAccepted,
-    OrderClosed,
-    OrderFilled,
-    OrderSent,
-    OrderSigned,
-    Reconciled,
-    Restarted,
-    SaleAsked,
-    SaleEnded,
-    Settled,
-    StopDismissed,
-    StopMoved,
-    StopRaised,
-    StopRecovered,
-    StopReleased,
-    StopTouched,
-    Stuck,
-    Triggered,
-    Unstuck,
-)
+from positions.facts import AnyFact, Fact
 from positions.orders import drop, find, swap
 from positions.position import (
     ENDED_BY,
@@ -68,7 +37,7 @@ def apply(position: Position | None, fact: AnyFact) -> Position:
     ValueError
         If the position does not exist and the fact is not `Opened`, or exists and it is.
     """
-    if isinstance(fact, Opened):
+    if isinstance(fact, facts.Opened):
         if position is not None:
             raise ValueError(f"position {position.id} is open already")
         return replace(fact.position, phase=phase_of(fact.position), seq=1, updated_at=fact.time)
@@ -109,7 +78,7 @@ def phase_of(p: Position) -> Phase:
     return Phase.FILLING if p.entry_ended is None else Phase.HOLDING
 
 
-def _amended(p: Position, f: Amended) -> Position:
+def _amended(p: Position, f: facts.Amended) -> Position:
     return replace(
         p,
         max_bid_price=f.max_bid_price,
@@ -120,20 +89,20 @@ def _amended(p: Position, f: Amended) -> Position:
     )
 
 
-def _entry_ended(p: Position, f: EntryEnded) -> Position:
+def _entry_ended(p: Position, f: facts.EntryEnded) -> Position:
     return replace(p, entry_ended=p.entry_ended or f.reason)
 
 
-def _sale_asked(p: Position, f: SaleAsked) -> Position:
+def _sale_asked(p: Position, f: facts.SaleAsked) -> Position:
     ended = p.entry_ended or EntryEnd.CASH_OUT
     return replace(p, sale=f.sale, entry_ended=ended, attempts=0, exit_seq=-1)
 
 
-def _sale_ended(p: Position, _: SaleEnded) -> Position:
+def _sale_ended(p: Position, _: facts.SaleEnded) -> Position:
     return replace(p, sale=None, attempts=0)
 
 
-def _triggered(p: Position, f: Triggered) -> Position:
+def _triggered(p: Position, f: facts.Triggered) -> Position:
     return replace(
         p,
         cause=f.cause,
@@ -146,19 +115,19 @@ def _triggered(p: Position, f: Triggered) -> Position:
     )
 
 
-def _stuck(p: Position, f: Stuck) -> Position:
+def _stuck(p: Position, f: facts.Stuck) -> Position:
     return replace(p, stuck=f.obstacle)
 
 
-def _unstuck(p: Position, _: Unstuck) -> Position:
+def _unstuck(p: Position, _: facts.Unstuck) -> Position:
     return replace(p, stuck=None)
 
 
-def _bid_changed(p: Position, f: BidVanished | BidReturned) -> Position:
-    return replace(p, no_bid=isinstance(f, BidVanished))
+def _bid_changed(p: Position, f: facts.BidVanished | facts.BidReturned) -> Position:
+    return replace(p, no_bid=isinstance(f, facts.BidVanished))
 
 
-def _order_sent(p: Position, f: OrderSent) -> Position:
+def _order_sent(p: Position, f: facts.OrderSent) -> Position:
     number = int(f.order.id.rpartition("-")[2])
     p = replace(p, orders=(*p.orders, f.order), next_order=max(p.next_order, number) + 1)
     if f.order.immediate:
@@ -166,14 +135,14 @@ def _order_sent(p: Position, f: OrderSent) -> Position:
     return p
 
 
-def _order_signed(p: Position, f: OrderSigned) -> Position:
+def _order_signed(p: Position, f: facts.OrderSigned) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
     return replace(p, orders=swap(p, replace(order, venue_order_id=f.venue_order_id)))
 
 
-def _order_accepted(p: Position, f: OrderAccepted) -> Position:
+def _order_accepted(p: Position, f: facts.OrderAccepted) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
@@ -186,7 +155,7 @@ def _order_accepted(p: Position, f: OrderAccepted) -> Position:
     return replace(p, orders=swap(p, order), backoffs=calmed(p.backoffs, order.role))
 
 
-def _order_filled(p: Position, f: OrderFilled) -> Position:
+def _order_filled(p: Position, f: facts.OrderFilled) -> Position:
     if f.trade_id in p.trades:
         return p
     p = replace(_filled(p, f), trades=(*p.trades, f.trade_id), dust=False)
@@ -199,7 +168,7 @@ def _order_filled(p: Position, f: OrderFilled) -> Position:
     return _undone(p, f) if _reversal(f.trade_id) in p.trades else p
 
 
-def _filled(p: Position, f: OrderFilled) -> Position:
+def _filled(p: Position, f: facts.OrderFilled) -> Position:
     amount = f.price * f.shares
     if f.role is Role.ENTRY:
         bought, cost = p.bought + f.shares, p.cost + amount
@@ -223,13 +192,13 @@ def _filled(p: Position, f: OrderFilled) -> Position:
 
 def _found(p: Position) -> Position:
     """No more is missing than is held: what was thought to be gone was sold, and is told late."""
-    if p.missing <= max(p.held, ZERO):
+    missing = min(p.missing, max(p.held, ZERO))
+    if missing == p.missing:
         return p
-    missing = max(p.held, ZERO)
     return replace(p, missing=missing, dispute=p.dispute if missing else None)
 
 
-def _fill_reversed(p: Position, f: FillReversed) -> Position:
+def _fill_reversed(p: Position, f: facts.FillReversed) -> Position:
     reversal = _reversal(f.trade_id)
     if reversal in p.trades:
         return p
@@ -242,7 +211,7 @@ def _reversal(trade_id: str) -> str:
     return f"{trade_id} reversed"
 
 
-def _undone(p: Position, f: OrderFilled | FillReversed) -> Position:
+def _undone(p: Position, f: facts.OrderFilled | facts.FillReversed) -> Position:
     amount = f.price * f.shares
     p = replace(p, dust=False)
     if f.role is Role.ENTRY:
@@ -271,7 +240,7 @@ def _exit_reason(p: Position, role: Role) -> ExitReason:
     return p.cause or ExitReason.MANUAL
 
 
-def _order_closed(p: Position, f: OrderClosed) -> Position:
+def _order_closed(p: Position, f: facts.OrderClosed) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
@@ -296,7 +265,7 @@ def _failed(p: Position, role: Role, now: int) -> Position:
     return replace(p, backoffs=p.backoffs | {role: pause_after(p.backoffs.get(role), role, now)})
 
 
-def _cancel_sent(p: Position, f: CancelSent) -> Position:
+def _cancel_sent(p: Position, f: facts.CancelSent) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
@@ -308,7 +277,7 @@ def _noted(p: Position, _: Fact) -> Position:
     return replace(p)
 
 
-def _stop_released(p: Position, f: StopReleased) -> Position:
+def _stop_released(p: Position, f: facts.StopReleased) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
@@ -316,30 +285,30 @@ def _stop_released(p: Position, f: StopReleased) -> Position:
     return replace(p, orders=swap(p, order), released_seq=f.quote_seq)
 
 
-def _stop_dismissed(p: Position, _: StopDismissed) -> Position:
+def _stop_dismissed(p: Position, _: facts.StopDismissed) -> Position:
     return replace(p, released_seq=None)
 
 
-def _stop_moved(p: Position, f: StopMoved) -> Position:
+def _stop_moved(p: Position, f: facts.StopMoved) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
     return replace(p, orders=swap(p, replace(order, price=f.price, shares=f.shares)))
 
 
-def _stop_raised(p: Position, f: StopRaised) -> Position:
+def _stop_raised(p: Position, f: facts.StopRaised) -> Position:
     return replace(p, raised_stop=f.price)
 
 
-def _stop_touched(p: Position, f: StopTouched) -> Position:
+def _stop_touched(p: Position, f: facts.StopTouched) -> Position:
     return replace(p, touch=Touch(p.touch.time if p.touch else f.time, f.quote_seq))
 
 
-def _stop_recovered(p: Position, _: StopRecovered) -> Position:
+def _stop_recovered(p: Position, _: facts.StopRecovered) -> Position:
     return replace(p, touch=None)
 
 
-def _settled(p: Position, f: Settled) -> Position:
+def _settled(p: Position, f: facts.Settled) -> Position:
     p = replace(
         p,
         payout=f.payout,
@@ -357,52 +326,52 @@ def _settled(p: Position, f: Settled) -> Position:
     )
 
 
-def _left_as_dust(p: Position, _: LeftAsDust) -> Position:
+def _left_as_dust(p: Position, _: facts.LeftAsDust) -> Position:
     return replace(p, dust=True)
 
 
-def _disputed(p: Position, f: Disputed) -> Position:
+def _disputed(p: Position, f: facts.Disputed) -> Position:
     ended = p.entry_ended or EntryEnd.CANCELLED
     return replace(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
 
 
-def _restarted(p: Position, _: Restarted) -> Position:
+def _restarted(p: Position, _: facts.Restarted) -> Position:
     orders = tuple(replace(o, cancel_sent_at=0) for o in p.orders if o.role is not Role.STOP)
     fresh = replace(p, orders=orders, released_seq=None, exit_seq=-1)
     return p if fresh == p else fresh
 
 
-def _reconciled(p: Position, _: Reconciled) -> Position:
+def _reconciled(p: Position, _: facts.Reconciled) -> Position:
     return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
 
 
 _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
-    Amended: _amended,
-    EntryEnded: _entry_ended,
-    SaleAsked: _sale_asked,
-    SaleEnded: _sale_ended,
-    Triggered: _triggered,
-    Stuck: _stuck,
-    Unstuck: _unstuck,
-    BidVanished: _bid_changed,
-    BidReturned: _bid_changed,
-    OrderSent: _order_sent,
-    OrderSigned: _order_signed,
-    OrderAccepted: _order_accepted,
-    OrderFilled: _order_filled,
-    FillReversed: _fill_reversed,
-    OrderClosed: _order_closed,
-    CancelSent: _cancel_sent,
-    CancelRefused: _noted,
-    StopReleased: _stop_released,
-    StopDismissed: _stop_dismissed,
-    StopMoved: _stop_moved,
-    StopRaised: _stop_raised,
-    StopTouched: _stop_touched,
-    StopRecovered: _stop_recovered,
-    Settled: _settled,
-    LeftAsDust: _left_as_dust,
-    Disputed: _disputed,
-    Restarted: _restarted,
-    Reconciled: _reconciled,
+    facts.Amended: _amended,
+    facts.EntryEnded: _entry_ended,
+    facts.SaleAsked: _sale_asked,
+    facts.SaleEnded: _sale_ended,
+    facts.Triggered: _triggered,
+    facts.Stuck: _stuck,
+    facts.Unstuck: _unstuck,
+    facts.BidVanished: _bid_changed,
+    facts.BidReturned: _bid_changed,
+    facts.OrderSent: _order_sent,
+    facts.OrderSigned: _order_signed,
+    facts.OrderAccepted: _order_accepted,
+    facts.OrderFilled: _order_filled,
+    facts.FillReversed: _fill_reversed,
+    facts.OrderClosed: _order_closed,
+    facts.CancelSent: _cancel_sent,
+    facts.CancelRefused: _noted,
+    facts.StopReleased: _stop_released,
+    facts.StopDismissed: _stop_dismissed,
+    facts.StopMoved: _stop_moved,
+    facts.StopRaised: _stop_raised,
+    facts.StopTouched: _stop_touched,
+    facts.StopRecovered: _stop_recovered,
+    facts.Settled: _settled,
+    facts.LeftAsDust: _left_as_dust,
+    facts.Disputed: _disputed,
+    facts.Restarted: _restarted,
+    facts.Reconciled: _reconciled,
 }

@@ -19,19 +19,15 @@ from nautilus_trader.adapters.polymarket.http.conversion import (
 )
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
-from nautilus_trader.model.currencies import pUSD
-from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderType
-from nautilus_trader.model.identifiers import InstrumentId, TradeId, VenueOrderId
-from nautilus_trader.model.objects import Money, Price, Quantity
+from nautilus_trader.model.enums import OrderSide, OrderType
+from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.clob_types import OrderPayload
 
-from positions import facts
 from positions.adoption import Holding
 from positions.position import Order as RecordedOrder
 from positions.position import OrderState
-from positions.rules import taker_fee
-from venues.facts import OWN_ORDERS, VENUE_FACTS, WALLETS, VenueFact
+from venues.facts import WALLETS
 from venues.polymarket import posting, wire
 from venues.polymarket.clob import teach_tick
 from venues.polymarket.discreet import DiscreetWebSocketClient
@@ -40,7 +36,8 @@ from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
 from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.posting import Answer
-from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
+from venues.polymarket.telling import Teller
+from venues.polymarket.track import Canceled, Trade
 from venues.polymarket.wallet_watch import WalletWatch
 from venues.polymarket.wire import Unreadable
 
@@ -70,6 +67,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         super().__init__(*args, **kwargs)
         self._signed = signed
         self._orders = orders
+        self._tell = Teller(self, self._cache, self._msgbus, self._clock).tell
         self._unwanted: set[str] = set()
         """Orders to be cancelled that are not signed yet."""
         self._inquiry = Inquiry(
@@ -389,76 +387,3 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             tell(await self._holdings.read(self._cache.instrument(instrument_id)))
 
         self.create_task(read())
-
-    # -- telling -----------------------------------------------------------------------------------
-
-    def _tell(self, live: LiveOrder, news: list[News]) -> None:
-        order, now = live.order, self._clock.timestamp_ns()
-        ids = (
-            order.strategy_id,
-            order.instrument_id,
-            order.client_order_id,
-            VenueOrderId(live.venue_order_id),
-        )
-        for item in news:
-            match item:
-                case Accepted():
-                    self.generate_order_accepted(*ids, now)
-                case Filled(trade):
-                    self._tell_fill(live, trade, ids)
-                case Undone(trade):
-                    self._publish(
-                        live, _fact(facts.FillReversed, live, trade, self._fee(live, trade), now)
-                    )
-                case Canceled():
-                    self.generate_order_canceled(*ids, now)
-                case Rejected(reason):
-                    self.generate_order_rejected(*ids[:3], reason, now)
-        if news and not live.is_immediate:
-            self._msgbus.publish(OWN_ORDERS, order.instrument_id)
-
-    def _tell_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
-        fee = self._fee(live, trade)
-        if live.track.is_rejected or live.track.matched > live.track.shares:
-            # Nautilus takes no fill of a rejected order and none beyond an order's size, as when
-            # a trade failed to settle and the order was matched again.
-            now = self._clock.timestamp_ns()
-            self._publish(live, _fact(facts.OrderFilled, live, trade, fee, now))
-            return
-        order = live.order
-        instrument = self._cache.instrument(order.instrument_id)
-        self.generate_order_filled(
-            *ids,
-            None,
-            TradeId(trade.id),
-            order.side,
-            order.order_type,
-            Quantity.from_str(f"{trade.shares:.{instrument.size_precision}f}"),
-            Price.from_str(f"{trade.price:f}"),
-            pUSD,
-            Money.from_str(f"{fee:.6f} pUSD"),
-            LiquiditySide.MAKER if trade.is_maker else LiquiditySide.TAKER,
-            trade.time,
-        )
-
-    def _fee(self, live: LiveOrder, trade: Trade) -> Decimal:
-        if trade.is_maker:
-            return Decimal(0)
-        instrument = self._cache.instrument(live.order.instrument_id)
-        return taker_fee(trade.shares, trade.price, instrument.taker_fee)
-
-    def _publish(self, live: LiveOrder, fact: facts.AnyFact) -> None:
-        self._msgbus.publish(VENUE_FACTS, VenueFact(live.id, fact))
-
-
-def _fact(kind: Any, live: LiveOrder, trade: Trade, fee: Decimal, now: int) -> Any:
-    return kind(
-        time=now,
-        order_id=live.id,
-        trade_id=trade.id,
-        role=live.role,
-        price=trade.price,
-        shares=trade.shares,
-        fee=fee,
-        liquidity="maker" if trade.is_maker else "taker",
-    )
