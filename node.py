@@ -228,7 +228,7 @@ class Node:
         self._ground.attach(self._node)
         self._node.build()
         leave_positions_alone(self._node.kernel)
-        self.strategy.finder = self._ground.finder()
+        self.strategy.search.finder = self._ground.finder()
         self.strategy.holdings = self._ground.holdings()
         self._ground.watch(self.strategy.desk.held_outcomes)
 
@@ -239,7 +239,7 @@ class Node:
         """Go on with the positions that an earlier process left, before any command is taken."""
         positions = self.store.open_positions()
         self.strategy.load(halted=self.store.setting("halted") == "yes")
-        known = await self.strategy.find_markets(dict.fromkeys(p.market_id for p in positions))
+        known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in positions))
         late = [p for p in positions if p.market_id not in known]
         await self._go_on([p for p in positions if p.market_id in known])
         for market_id in dict.fromkeys(p.market_id for p in late):
@@ -255,7 +255,7 @@ class Node:
 
     async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:
         """One market that cannot be found now must not keep the others' stops from being armed."""
-        while not await self.strategy.find_markets([market_id]):
+        while not await self.strategy.search.find([market_id]):
             self._journal.market_missing(positions[0].market, is_open=True)
             await asyncio.sleep(_FIND_AGAIN_SECONDS)
         self._journal.market_missing(positions[0].market, is_open=False)

@@ -19,15 +19,16 @@ from actors.clocked import ClockedActor
 from actors.messages import REPLIES, CommandMessage
 from actors.timers import on_this_thread
 from positions.commands import (
-    REFUSED,
     VALID_FOR,
     Cancel,
     Command,
     Flatten,
     Halt,
+    Refusal,
     Reply,
     decode,
     encode_reply,
+    refused,
 )
 from positions.fields import Malformed
 from positions.record import iso
@@ -126,13 +127,7 @@ class CommandReader(ClockedActor):
             self._set_aside(path, "ID_REUSED", f"id was {command_id}, {rule}")
 
     def _set_aside(self, path: Path, code: str, why: str) -> None:
-        reply = Reply(
-            id=path.stem,
-            status=REFUSED,
-            code=code,
-            message=f"{code}: {why}",
-            time=self.clock.timestamp_ns(),
-        )
+        reply = refused(path.stem, Refusal(code, why), self.clock.timestamp_ns())
         self._spool.reject(path, encode_reply(reply))
 
     def _wait_or_deliver(self, command: Command, content: bytes) -> None:
@@ -176,8 +171,8 @@ def lapsed(command: Command, now: int, told: int) -> Reply | None:
     if until is None or told <= until:
         return None
     rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
-    message = f"EXPIRED: expires_at was {iso(until)}, {rule}"
-    return Reply(id=command.id, status=REFUSED, code="EXPIRED", message=message, time=now)
+    refusal = Refusal("EXPIRED", f"expires_at was {iso(until)}, {rule}")
+    return refused(command.id, refusal, now)
 
 
 def _lapsed_at(command: Command) -> int | None:

@@ -153,6 +153,12 @@ ACCEPTED = "accepted"
 REFUSED = "refused"
 
 
+def refused(command_id: str, refusal: Refusal, now: int) -> Reply:
+    """The reply that a command is not acted on, its code before the sentence."""
+    text = f"{refusal.code}: {refusal.message}"
+    return Reply(id=command_id, status=REFUSED, code=refusal.code, message=text, time=now)
+
+
 OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
 """Terms about what is still to be bought."""
 _COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}

@@ -9,7 +9,6 @@ from positions import adoption, checks, gate, stops
 from positions.adoption import Holding
 from positions.commands import (
     ACCEPTED,
-    REFUSED,
     Adopt,
     Amend,
     Cancel,
@@ -21,6 +20,7 @@ from positions.commands import (
     Resume,
     Sell,
     Submit,
+    refused,
 )
 from positions.facts import Adopted, Opened, SaleEnded, Triggered
 from positions.position import OVER, ExitReason, Position, SaleEnd
@@ -73,10 +73,7 @@ def obey(desk: "Desk", c: Command, holding: Holding, now: int) -> Reply:
             outcome = _flatten(desk, c, now)
         case _:
             raise TypeError(f"{type(c).__name__} is not a command of the desk")
-    if isinstance(outcome, Refusal):
-        text = f"{outcome.code}: {outcome.message}"
-        return Reply(id=c.id, status=REFUSED, code=outcome.code, message=text, time=now)
-    return outcome
+    return refused(c.id, outcome, now) if isinstance(outcome, Refusal) else outcome
 
 
 def sale_over(p: Position, ended: SaleEnded) -> Reply:

@@ -29,18 +29,18 @@ from actors.messages import CommandMessage
 from actors.timers import on_this_thread
 from positions import facts
 from positions.adoption import Holding
-from positions.commands import REFUSED, Adopt, Command, Refusal, Reply, decode
+from positions.commands import Adopt, Command, Refusal, decode, refused
 from positions.desk import Desk
 from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
 from positions.facts import AnyFact
 from positions.market import Market
-from positions.markets import market_name
 from positions.orders import find
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
 from positions.terms import Trigger
 from strategies import convert
-from strategies.ports import Finder, Holdings, Journal
+from strategies.ports import Holdings, Journal
+from strategies.search import MarketSearch
 from strategies.successor import SuccessorStrategy
 from venues.facts import (
     DEPTHS,
@@ -53,9 +53,6 @@ from venues.facts import (
     WalletView,
 )
 from venues.one_sided import OneSidedBook
-
-_FIRST_PRICES = 200
-"""Looks, each after 50 ms, at whether a market that a command names has shown its prices."""
 
 
 def _next_pass(turn: Callable[[], None]) -> None:
@@ -102,11 +99,8 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
         self._unrecorded: dict[str, list[Act]] = {}
-        self._sought: dict[str, list[Command]] = {}
-        self._searches: set[asyncio.Task[None]] = set()
         self._is_scheduled = False
-        self.finder: Finder | None = None
-        """Where markets that are not known yet are looked for; None = all are known."""
+        self.search = MarketSearch(desk.listing, self._list, self._admit, self._unreachable)
         self.holdings: Holdings
         """Where it is looked up what the wallet has."""
 
@@ -148,6 +142,8 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.msgbus.subscribe(topic=f"data.{DataType(data).topic}", handler=handler)
 
     def _list(self, instrument: BinaryOption) -> None:
+        if instrument.id in self._markets:
+            return
         market = convert.market(instrument)
         self._markets[instrument.id] = market
         self.desk.list_market(market)
@@ -245,15 +241,7 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)
-        position_id = getattr(command, "position_id", None)
-        for waiting in self._sought.values():
-            if any(c.id == position_id for c in waiting):
-                waiting.append(command)  # the position that it names is to be opened first
-                return
-        market = self.desk.market_named_by(command)
-        if self.finder is not None and market and self.desk.listing.awaits_prices(market):
-            self._seek(self.finder, command, market)
-        else:
+        if not self.search.holds(command, self.desk.market_named_by(command)):
             self._admit(command)
 
     def _admit(self, command: Command) -> None:
@@ -273,42 +261,11 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.desk.adopt(command, holding)
         self._schedule()
 
-    def _seek(self, finder: Finder, command: Command, market: str) -> None:
-        waiting = self._sought.setdefault(market_name(market), [])
-        waiting.append(command)
-        if len(waiting) == 1:
-            search = asyncio.get_running_loop().create_task(self._search(finder, market))
-            self._searches.add(search)
-            search.add_done_callback(self._searches.discard)
-
-    async def _search(self, finder: Finder, name: str) -> None:
-        """Find a market, wait for its first prices, and let the commands that named it through."""
-        problem, listing = "", self.desk.listing
-        try:
-            for instrument in [] if listing.knows(name) else await finder.find(name):
-                if instrument.id not in self._markets:
-                    self._list(instrument)
-        except RuntimeError as e:
-            problem = str(e)
-        for _ in range(_FIRST_PRICES):
-            if problem or not (listing.knows(name) and listing.awaits_prices(name)):
-                break
-            await asyncio.sleep(0.05)
-        for command in self._sought.pop(market_name(name)):
-            if problem:
-                self._journal.answer(Answer(command, self._unreachable(command, name, problem)))
-            else:
-                self._admit(command)
-
-    def _unreachable(self, command: Command, market: str, problem: str) -> Reply:
-        text = f"VENUE_UNREACHABLE: market was {market!r}: {problem}; send it again later"
-        return Reply(
-            id=command.id,
-            status=REFUSED,
-            code="VENUE_UNREACHABLE",
-            message=text,
-            time=self.clock.timestamp_ns(),
-        )
+    def _unreachable(self, command: Command, market: str, problem: str) -> None:
+        text = f"market was {market!r}: {problem}; send it again later"
+        refusal = Refusal("VENUE_UNREACHABLE", text)
+        reply = refused(command.id, refusal, self.clock.timestamp_ns())
+        self._journal.answer(Answer(command, reply))
 
     def _on_second(self, _: TimeEvent) -> None:
         self.desk.second_passed()

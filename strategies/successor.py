@@ -4,48 +4,28 @@ Markets first, then positions, then what the venue says of their orders; orders 
 the venue are made known to Nautilus. All of it is booked before anything is sent.
 """
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from msgspec.structs import replace
-from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId
-from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.identifiers import ClientId, PositionId
 from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from positions.desk import Desk
 from positions.facts import AnyFact
 from positions.life import apply
-from positions.market import Market
 from positions.position import Order, Position
 from strategies import convert
-from strategies.ports import Finder
 
 
 class SuccessorStrategy(Strategy):
     """A strategy that takes over from the one of an earlier process."""
 
     desk: Desk
-    finder: Finder | None
-    _markets: dict[InstrumentId, Market]
-
-    def _list(self, instrument: BinaryOption) -> None:
-        raise NotImplementedError
 
     def _schedule(self) -> None:
         raise NotImplementedError
-
-    async def find_markets(self, names: Iterable[str]) -> set[str]:
-        """Make the markets of recorded positions tradable; those of them that are known now."""
-        for name in names:
-            if self.finder is None or self.desk.listing.knows(name):
-                continue
-            with contextlib.suppress(RuntimeError):
-                for instrument in await self.finder.find(name):
-                    if instrument.id not in self._markets:
-                        self._list(instrument)
-        return {name for name in names if self.desk.listing.knows(name)}
 
     def load(self, *, halted: bool) -> None:
         """Begin as an earlier process ended."""

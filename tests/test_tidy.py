@@ -26,7 +26,6 @@ MONEY = tuple(
 
 LINES_MAX = 400
 LONGER_FILES = {
-    "strategies/position_manager.py",
     "tests/test_loopback.py",
     "venues/matching.py",
     "venues/polymarket/data.py",
