@@ -309,5 +309,6 @@ def realized_pnl(p: Position) -> Decimal:
     if p.sold == 0:
         return ZERO
     paid = p.cost + p.buy_fees
-    share = paid if p.sold == p.bought else micro(paid * p.sold / p.bought)
+    # More may be sold than is bought, where a buy failed to settle: all that was paid is gone then.
+    share = paid if p.sold >= p.bought else micro(paid * p.sold / p.bought)
     return p.proceeds - p.sell_fees - share

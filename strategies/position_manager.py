@@ -12,16 +12,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from nautilus_trader.common.component import Clock, MessageBus, TimeEvent
-from nautilus_trader.config import StrategyConfig
+from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick, TradeTick
 from nautilus_trader.model.events import OrderEvent, OrderReleased
 from nautilus_trader.model.identifiers import (
     ClientId,
     ClientOrderId,
-    InstrumentId,
     PositionId,
-    TraderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
 
@@ -59,6 +56,10 @@ def _next_pass(turn: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(turn)
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 class PositionManagerStrategy(SuccessorStrategy):
     """Keeps every position's orders as the desk wants them.
 
@@ -82,38 +83,16 @@ class PositionManagerStrategy(SuccessorStrategy):
         clock: Clock | None = None,
         later: Callable[[Callable[[], None]], object] = _next_pass,
     ) -> None:
-        super().__init__(
-            StrategyConfig(
-                strategy_id="PositionManager",
-                order_id_tag="001",
-                oms_type="HEDGING",
-                log_events=False,
-                log_commands=False,
-            )
-        )
-        self.desk = desk
+        super().__init__(desk, clock)
         self._journal = journal
-        self._given_clock = clock
         self._later = later
-        self._markets: dict[InstrumentId, Market] = {}
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
         self._unrecorded: dict[str, list[Act]] = {}
         self._is_scheduled = False
-        self.search = MarketSearch(desk.listing, self._list, self._admit, self._unreachable)
+        self.search = MarketSearch(desk.listing, self._list, self._admit, self._refuse)
         self.holdings: Holdings
         """Where it is looked up what the wallet has."""
-
-    def register(
-        self,
-        trader_id: TraderId,
-        portfolio: object,
-        msgbus: MessageBus,
-        cache: object,
-        clock: Clock,
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
 
     @property
     def is_idle(self) -> bool:
@@ -261,9 +240,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.desk.adopt(command, holding)
         self._schedule()
 
-    def _unreachable(self, command: Command, market: str, problem: str) -> None:
-        text = f"market was {market!r}: {problem}; send it again later"
-        refusal = Refusal("VENUE_UNREACHABLE", text)
+    def _refuse(self, command: Command, refusal: Refusal) -> None:
         reply = refused(command.id, refusal, self.clock.timestamp_ns())
         self._journal.answer(Answer(command, reply))
 
@@ -312,7 +289,10 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._is_scheduled = False
         with self._journal.together():
             for effect in effects:
-                self._carry_out(effect)
+                try:
+                    self._carry_out(effect)
+                except Exception as e:  # the others are carried out all the same
+                    self._later(partial(_raise, e))
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:

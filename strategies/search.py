@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from nautilus_trader.model.instruments import BinaryOption
 
-from positions.commands import Command
+from positions.commands import Command, Refusal
 from positions.listing import Listing
 from positions.markets import market_name
 from strategies.ports import Finder
@@ -27,7 +27,7 @@ class MarketSearch:
     admit
         Lets a command through.
     refuse
-        Answers a command whose market the venue could not be asked for; with the market and why.
+        Answers a command whose market the venue could not be asked for.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class MarketSearch:
         listing: Listing,
         list_market: Callable[[BinaryOption], None],
         admit: Callable[[Command], None],
-        refuse: Callable[[Command, str, str], None],
+        refuse: Callable[[Command, Refusal], None],
     ) -> None:
         self._listing = listing
         self._list_market = list_market
@@ -84,7 +84,8 @@ class MarketSearch:
             await asyncio.sleep(0.05)
         for command in self._sought.pop(market_name(name)):
             if problem:
-                self._refuse(command, name, problem)
+                text = f"market was {name!r}: {problem}; send it again later"
+                self._refuse(command, Refusal("VENUE_UNREACHABLE", text))
             else:
                 self._admit(command)
 

@@ -8,21 +8,55 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from msgspec.structs import replace
-from nautilus_trader.model.identifiers import ClientId, PositionId
+from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.config import StrategyConfig
+from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId, TraderId
 from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from positions.desk import Desk
 from positions.facts import AnyFact
 from positions.life import apply
+from positions.market import Market
 from positions.position import Order, Position
 from strategies import convert
 
 
 class SuccessorStrategy(Strategy):
-    """A strategy that takes over from the one of an earlier process."""
+    """A strategy that takes over from the one of an earlier process.
 
-    desk: Desk
+    Parameters
+    ----------
+    desk
+        All positions and the decisions about them.
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(self, desk: Desk, clock: Clock | None) -> None:
+        super().__init__(
+            StrategyConfig(
+                strategy_id="PositionManager",
+                order_id_tag="001",
+                oms_type="HEDGING",
+                log_events=False,
+                log_commands=False,
+            )
+        )
+        self.desk = desk
+        self._given_clock = clock
+        self._markets: dict[InstrumentId, Market] = {}
+
+    def register(
+        self,
+        trader_id: TraderId,
+        portfolio: object,
+        msgbus: MessageBus,
+        cache: object,
+        clock: Clock,
+    ) -> None:
+        """Register with the trader, on the given clock."""
+        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
 
     def _schedule(self) -> None:
         raise NotImplementedError

@@ -347,6 +347,9 @@ def test_what_is_booked(name: str) -> None:
             "0.4",
             "-0.2",
         ),
+        # a buy failed to settle after its shares were sold
+        ({"sold": D(1), "proceeds": D("0.4"), "sell_fees": D("0.1")}, None, "0.4", "0.3"),
+        ({"bought": D(1), "cost": D(1), "sold": D(2), "proceeds": D(3)}, "1", "1.5", "2"),
     ],
 )
 def test_prices_and_profit(

@@ -1,11 +1,37 @@
 """An error that nobody foresaw is told in one line, written down, and the node goes on."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from loopback.server import LoopbackPolymarket
 from trading import Session, trade
+
+from positions.effects import Step
+from positions.facts import OrderFilled
+
+
+def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+
+        async def script(s: Session) -> None:
+            journal = s.node._journal
+            step = journal.step
+
+            def fail(one: Step, on_commit: Callable[[], None] | None = None) -> None:
+                if isinstance(one.fact, OrderFilled):
+                    raise LookupError("no paper left")
+                step(one, on_commit)
+
+            journal.step = fail  # type: ignore[method-assign]
+            p = await s.submit(rain, "0.55", "20", stop_loss_price="0.45")
+            await s.held(p, "20")
+            assert [t for _, _, t in journal.open_alarms() if "no paper left" in t]
+
+        trade(venue, tmp_path, script)
 
 
 def test_an_error_in_a_callback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -338,7 +338,7 @@ class Engine:
     def _mine(self, trade: Trade) -> None:
         if trade.is_final:
             return
-        if self.faults.takes_retry():
+        if self.ledger.awaits_shares(trade) or self.faults.takes_retry():
             self._settle(trade, "RETRYING")
             self.agenda.later(self.mined_after, lambda: self._mine(trade))
             return

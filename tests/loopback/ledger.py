@@ -4,6 +4,7 @@ Money in USDC, sizes in shares, prices in USDC per share, times in seconds; all 
 """
 
 import hashlib
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -303,6 +304,18 @@ class Ledger:
         """Keep an order."""
         self.orders[order.id] = order
         self._open.append(order)
+
+    def awaits_shares(self, trade: Trade) -> bool:
+        """Whether shares that a trade gives are not there yet: what brings them is not mined."""
+        ours = [leg for leg in trade.legs if leg.order is not None]
+        given = {(leg.wallet, leg.token) for leg in ours if leg.side is Side.SELL}
+        earlier = itertools.takewhile(lambda t: t is not trade, self.trades)
+        return any(
+            leg.side is Side.BUY and (leg.wallet, leg.token) in given
+            for pending in earlier
+            if pending.status in ("MATCHED", "RETRYING")
+            for leg in pending.legs
+        )
 
     def open_orders(self, wallet: str) -> list[Order]:
         """A wallet's orders that may still be matched, oldest first."""
