@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bench.material import (
+    best,
     configuration,
     figures,
     listed,
@@ -25,7 +26,7 @@ def backtests(folder: Path) -> None:
         bare = _bare(folder, instruments)
         for count in (0, 10, 1_000):
             asked = listed(folder, requests(count, instruments))
-            found = figures(folder, "backtest", str(config), str(catalog), str(asked))
+            found = best(folder, "backtest", str(config), str(catalog), str(asked))
             assert found["held"] == count, found
             _tell(count, instruments, found, bare)
 
@@ -47,7 +48,7 @@ def nodes(folder: Path) -> None:
 
 
 def _bare(folder: Path, instruments: int) -> float:
-    cost = figures(folder, "bare", str(recording(folder, instruments, LONG)))["quote"]
+    cost = best(folder, "bare", str(recording(folder, instruments, LONG)))["quote"]
     print(f"  bare Nautilus,    {instruments:>3} instruments: {cost * 1e6:8.1f}", flush=True)
     return cost
 
