@@ -12,7 +12,7 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket import inquiry
+from venues.polymarket import inquiry, orders
 from venues.polymarket.inquiry import Inquiry
 from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.track import Canceled, Filled, News, Rejected
@@ -39,6 +39,7 @@ class Venue:
         self.silent_for = silent_for
         self.trades = trades or []
         self.asked = 0
+        self.cancelled: list[str] = []
 
     def get_order(self, _: str) -> None:
         """Know nothing of the order, once it answers at all."""
@@ -49,6 +50,10 @@ class Venue:
     def get_trades(self, _: Any) -> list[dict[str, Any]]:
         """The trades of the wallet."""
         return self.trades
+
+    def cancel_orders(self, hashes: list[str]) -> None:
+        """Take orders off the book."""
+        self.cancelled += hashes
 
 
 class World:
@@ -67,19 +72,20 @@ class World:
         self.live.posted.set()
         self.live.post = dict
         self.told: list[type[News]] = []
+        self.warnings: list[str] = []
         self.posted = 0
         self.tasks: list[asyncio.Task[None]] = []
         self.post: Callable[[LiveOrder], Awaitable[None]] | None = None
-        orders = LiveOrders()
-        orders.add(self.live)
+        known = LiveOrders()
+        known.add(self.live)
         self.inquiry = Inquiry(
             venue,  # type: ignore[arg-type]
-            orders,
+            known,
             lambda _, news: self.told.extend(type(n) for n in news),
             self._post,
             lambda work: self.tasks.append(asyncio.ensure_future(work)),
             lambda: 1_700_000_000 * 10**9,
-            pytest.fail,
+            self.warnings.append,
         )
 
     async def _post(self, live: LiveOrder) -> None:
@@ -153,5 +159,44 @@ def test_what_is_to_be_cancelled_is_not_posted_again() -> None:
         await w.known()
         assert w.posted == 0
         assert w.told == [Rejected]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("killed", "told"), [("no orders found to match", Canceled), ("", Rejected)]
+)
+def test_an_order_of_which_a_copy_was_refused_is_not_posted_again(
+    killed: str, told: type[News], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(orders.LATE_SECONDS, True, 0.05)
+
+    async def play() -> None:
+        w = World(Venue())
+
+        async def refuse(live: LiveOrder) -> None:
+            live.refused(asyncio.get_running_loop().time(), killed)
+
+        w.post = refuse
+        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=True)
+        w.inquiry.ask(w.live)
+        await w.known()
+        assert w.posted == 1
+        assert w.told == [told]
+
+    asyncio.run(play())
+
+
+def test_an_order_that_is_over_and_rests_at_the_venue_is_cancelled() -> None:
+    async def play() -> None:
+        venue = Venue()
+        w = World(venue, is_immediate=False)
+        w.inquiry.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
+        assert not w.tasks
+        w.live.track.ended(None)
+        w.inquiry.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
+        await w.known()
+        assert venue.cancelled == [HASH]
+        assert len(w.warnings) == 1
 
     asyncio.run(play())

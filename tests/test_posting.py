@@ -33,8 +33,9 @@ STATUSES = [
     (400, "not enough balance / allowance", Answer.REFUSED),
     (400, "no orders found to match with FAK order.", Answer.KILLED),
     (400, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
-    (425, "service not ready", Answer.REFUSED),
-    (429, "Too Many Requests", Answer.REFUSED),
+    (425, "service not ready", Answer.NOT_NOW),
+    (425, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
+    (429, "Too Many Requests", Answer.NOT_NOW),
     (500, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
     (500, "could not run the execution", Answer.LOST),
     (503, "", Answer.LOST),
@@ -49,9 +50,9 @@ def test_a_status_says(status: int, words: str, answer: Answer) -> None:
 
 
 CAUSES = [
-    (httpx.ConnectError("refused"), Answer.REFUSED),
-    (httpx.ConnectTimeout("nobody"), Answer.REFUSED),
-    (httpx.PoolTimeout("all are busy"), Answer.REFUSED),
+    (httpx.ConnectError("refused"), Answer.NOT_NOW),
+    (httpx.ConnectTimeout("nobody"), Answer.NOT_NOW),
+    (httpx.PoolTimeout("all are busy"), Answer.NOT_NOW),
     (httpx.ReadTimeout("slow"), Answer.LATE),
     (httpx.WriteTimeout("slow"), Answer.LATE),
     (httpx.RemoteProtocolError("hung up"), Answer.LOST),

@@ -10,7 +10,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenario, Session, chosen_of, play_all
 
-from positions.facts import Disputed
+from positions.facts import CancelRefused, Disputed
 from positions.position import Role
 
 D = Decimal
@@ -201,6 +201,20 @@ async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHa
     assert s.positions[p].bought == 20
     crash(s, m)
     await stopped(s, p)
+
+
+@scenario
+async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: MarketHandle) -> None:
+    reached = reaching(s)
+    s.venue.faults.reset("POST /order")
+    s.venue.faults.hang("POST /order", 2)
+    p = await s.submit(m, "0.45", "20", stop_loss_price="0.40")
+    await s.until(lambda: not s.venue.faults.http, "a copy is on its way")
+    await s.command("cancel", position_id=p)
+    await s.phase(p, "cancelled")
+    assert len(reached) == 1
+    assert not s.venue.engine.ledger.open_orders(s.funder)
+    assert not [f for _, f in s._facts(p) if isinstance(f, CancelRefused)]
 
 
 @scenario

@@ -34,7 +34,7 @@ from venues.polymarket.discreet import DiscreetWebSocketClient
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.orders import POST_AGAIN_SECONDS, LiveOrder, LiveOrders
 from venues.polymarket.posting import Answer
 from venues.polymarket.telling import Teller
 from venues.polymarket.track import Canceled, Trade
@@ -152,6 +152,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         live.posted.set()
         live.track.placed()
         live.is_unknown = ours.state is OrderState.SENT
+        if live.is_unknown and not live.is_immediate:
+            live.gone_at += POST_AGAIN_SECONDS  # so late, it may have been posted again
         news = [n for trade in trades for n in live.track.traded(trade)]
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
@@ -230,12 +232,15 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         """
         if live.post is None:
             return
+        live.posted.clear()  # a cancel waits: it must not overtake this
         try:
             reply = await asyncio.to_thread(live.post)
         except Exception as e:
             self._take_answer(live, *posting.failed(e))
         else:
             self._take_answer(live, *posting.answered(reply))
+        finally:
+            live.posted.set()
 
     def _take_answer(self, live: LiveOrder, answer: Answer, why: str) -> None:
         now = self._loop.time()
@@ -253,12 +258,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 live.post = None if answer is Answer.UNPOSTABLE else live.post
                 self._log.warning(f"{live.id}: fate unknown: {why}")
                 self._inquiry.ask(live)
+            case Answer.NOT_NOW if live.is_unknown:
+                pass
             case Answer.KILLED | Answer.REFUSED if live.is_unknown:
-                # That a copy is refused does not tell that no other one was taken, or will be.
-                live.post = None if answer is Answer.KILLED else live.post
+                live.refused(now, why if answer is Answer.KILLED else "")
             case Answer.KILLED:
                 self._tell(live, live.track.ended(Decimal(0), why))
-            case Answer.REFUSED:
+            case Answer.REFUSED | Answer.NOT_NOW:
                 self._tell(live, live.track.rejected(why))
 
     async def _note_hash(self, live: LiveOrder) -> None:
@@ -308,8 +314,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._inquiry.check(live, ANSWER_SECONDS / 2)  # the reply does not say what it matched
             return
         known = await self._inquiry.look_up(live)
-        if known is False and not live.is_unknown:
+        if known is False and live.track.is_accepted:
             self._inquiry.give_up(live)  # neither to be cancelled nor to be found
+        elif known is False:
+            self._inquiry.ask(live)
         if not live.track.is_over:
             self._refuse_cancel(command, str(reasons.get(live.venue_order_id) or "not cancelled"))
 

@@ -17,7 +17,7 @@ from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from venues.polymarket import wire
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.orders import POST_AGAIN_SECONDS, LiveOrder, LiveOrders
 from venues.polymarket.track import News
 from venues.polymarket.wire import Unreadable
 
@@ -26,8 +26,8 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
 ANSWER_SECONDS = 2.0
 """How long an answer of the venue may take before it is asked for."""
-POST_AGAIN_SECONDS = 10.0
-"""How long an order that the venue does not know is posted again, the same as it was signed."""
+_UNKNOWN_PAUSE = 1.0
+"""The longest pause while an immediate order is unknown: an exit waits for it."""
 APPEARS_AFTER = 5.0
 """Seconds after which an order that rests must be among the venue's open ones."""
 
@@ -96,18 +96,30 @@ class Inquiry:
                 self.ask(live)
 
     def compare(self, matched: Mapping[str, Decimal]) -> None:
-        """Find out about orders of which the venue's open ones tell something else.
+        """Find out about orders of which the venue's open ones tell something else, and take those
+        back that are over for us.
 
         Parameters
         ----------
         matched
             Shares matched of each open order, by its hash.
         """
+        found = (self._orders.by_hash(venue_order_id) for venue_order_id in matched)
+        strays = [o.venue_order_id for o in found if o is not None and o.track.is_over]
+        if strays:
+            self._warn(f"orders that are over rest at the venue, and are cancelled: {strays}")
+            self._spawn(self._take_back(strays))
         for live in self._orders:
             if not live.posted.is_set() or live.is_settled or _is_young(live):
                 continue
             if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
                 self.ask(live)
+
+    async def _take_back(self, strays: list[str]) -> None:
+        try:
+            await asyncio.to_thread(self._client.cancel_orders, strays)
+        except Exception as e:  # they are found again at the next look
+            self._warn(f"they could not be cancelled: {said(e)}")
 
     def may_move(self, live: LiveOrder) -> bool:
         """Whether shares of an order may just have changed hands, or may not have after all."""
@@ -141,6 +153,8 @@ class Inquiry:
                     self.give_up(live)
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+                if live.is_unknown and live.is_immediate:
+                    pause = min(pause, _UNKNOWN_PAUSE)
                 until_gone = live.gone_at - _now()
                 await asyncio.sleep(min(pause, until_gone) if until_gone > 0 else pause)
                 attempt += 1
@@ -156,10 +170,10 @@ class Inquiry:
 
     def give_up(self, live: LiveOrder) -> None:
         """Take an order for over that the venue does not know any more, or never did."""
-        if live.is_unknown:
+        if live.is_unknown and not live.killed:
             self._tell(live, live.track.rejected("the venue never took it"))
         else:
-            self._tell(live, live.track.ended(None, "gone from the venue"))
+            self._tell(live, live.track.ended(None, live.killed or "gone from the venue"))
 
     # -- asking ------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from venues.polymarket.track import Track
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""
 UNSETTLED_SECONDS = 60.0
+POST_AGAIN_SECONDS = 10.0
+"""How long an order whose answer is lost is posted again, the same as it was signed."""
 GONE_SECONDS = 15.0
 """How long the venue may not know an order that it has taken, or may yet take one that rests."""
 LATE_SECONDS = {True: 5.0, False: 1.0}
@@ -54,6 +56,8 @@ class LiveOrder:
         self.is_asked_about = False
         self.post: Callable[[], Any] | None = None
         """Posts it as it was signed; None where that is not known any more, or of no use."""
+        self.killed = ""
+        """Why a copy of it was killed, in the venue's words, while its fate was unknown."""
 
     @property
     def id(self) -> str:
@@ -71,10 +75,16 @@ class LiveOrder:
         self.gone_at = now + GONE_SECONDS
 
     def lost_answer(self, now: float, *, is_late: bool) -> None:
-        """The answer to its POST is lost: nobody knows whether the venue took it."""
+        """The answer to its POST is lost: nobody knows whether the venue took it, or will."""
         self.is_unknown = True
-        if self.is_immediate:
-            self.gone_at = now + LATE_SECONDS[is_late]
+        self.gone_at = now + (LATE_SECONDS[is_late] if self.is_immediate else GONE_SECONDS)
+
+    def refused(self, now: float, killed: str = "") -> None:
+        """A copy was refused for good, or killed; another may have been taken, or will be."""
+        self.post = None
+        self.killed = killed
+        if self.is_immediate and not killed:
+            self.gone_at = now + LATE_SECONDS[True]
 
     def taken(self, now: float) -> None:
         """The venue has it, although it may not tell of it yet."""

@@ -12,6 +12,8 @@ _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
 _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already, or had."""
+_NOT_NOW = (425, 429)
+"""Statuses of a venue that restarts, or is asked too often."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What went wrong before a request was sent at all."""
 
@@ -24,6 +26,8 @@ class Answer(StrEnum):
     DUPLICATE = "duplicate"
     KILLED = "killed"
     REFUSED = "refused"
+    NOT_NOW = "not now"
+    """It was not taken, and may be the next time."""
     LOST = "lost"
     """The venue may have taken it."""
     LATE = "late"
@@ -47,11 +51,15 @@ def failed(error: Exception) -> tuple[Answer, str]:
     if error.status_code is None:
         cause = error.__context__ or error
         if isinstance(cause, _NEVER_SENT):
-            return Answer.REFUSED, said(cause)
+            return Answer.NOT_NOW, said(cause)
         is_late = isinstance(cause, httpx.TimeoutException)
         return (Answer.LATE if is_late else Answer.LOST), said(cause)
     answer, why = _refused(said(error))
-    return (Answer.LOST if error.status_code >= 500 and answer is Answer.REFUSED else answer), why
+    if answer is Answer.REFUSED and error.status_code >= 500:
+        answer = Answer.LOST
+    elif answer is Answer.REFUSED and error.status_code in _NOT_NOW:
+        answer = Answer.NOT_NOW
+    return answer, why
 
 
 def _refused(why: str) -> tuple[Answer, str]:

@@ -98,6 +98,11 @@ class Track:
         return self._is_over or self.matched >= self.shares
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether it was told that the venue has, or had, the order."""
+        return self._is_accepted
+
+    @property
     def is_rejected(self) -> bool:
         """Whether it was told that the venue never had the order."""
         return self._is_rejected
