@@ -69,6 +69,12 @@ class Session:
         """What is wrong now."""
         return [text for _, _, text in self.node.strategy.desk.open_alarms()]
 
+    @property
+    def unforeseen(self) -> str:
+        """The tracebacks of errors that nobody expected."""
+        log = self.state / "logs" / "errors.log"
+        return log.read_text(encoding="utf-8") if log.exists() else ""
+
     async def command(self, kind: str, patience: float = PATIENCE, **fields: Any) -> Reply:
         """Queue a command and wait for its last answer."""
         command_id = self._spool.put(msgspec.json.encode({"command": kind, **fields}), uuid7())
@@ -133,6 +139,7 @@ class Session:
             )
         except AssertionError as e:
             raise AssertionError(f"{market.slug}:\n{self._differences(token)}\n{e}") from None
+        assert not self.unforeseen, self.unforeseen
         ours = [p for p in self.positions.values() if p.outcome_id == token]
         assert all(p.held >= 0 for p in ours), "sold more than held"
         for leg in self._legs(token):
