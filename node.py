@@ -34,7 +34,7 @@ from actors.publisher import Publisher
 from actors.recorder import Recorder
 from actors.watchdog import Watchdog
 from positions import logs, sent_log
-from positions.beginning import prepare, sign
+from positions.beginning import Left, prepare, sign
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock, WalletLock
 from positions.memory import share_heaps
@@ -141,6 +141,8 @@ class Node:
         self._logged = [
             SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in sent_log.read(log)
         ]
+        self._recorded: set[str] = set()
+        """The positions that an earlier process left."""
         self._late: list[asyncio.Task[None]] = []
         journal.sent = SentLog(log)
         self.strategy = PositionManagerStrategy(
@@ -237,28 +239,35 @@ class Node:
 
     async def _take_over(self) -> None:
         """Go on with the positions that an earlier process left, before any command is taken."""
-        positions = self.store.open_positions()
+        opened, over = self.store.open_positions(), self.store.lately_over()
+        self._recorded = {p.id for p in (*opened, *over)}
         self.strategy.load(halted=self.store.setting("halted") == "yes")
-        known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in positions))
-        late = [p for p in positions if p.market_id not in known]
-        await self._go_on([p for p in positions if p.market_id in known])
-        for market_id in dict.fromkeys(p.market_id for p in late):
-            ours = [p for p in late if p.market_id == market_id]
-            self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
+        # Those that are over come last: they must not keep the others' stops from being armed.
+        for positions in (opened, *([over] if over else [])):
+            known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in positions))
+            late = [p for p in positions if p.market_id not in known]
+            await self._go_on([p for p in positions if p.market_id in known])
+            for market_id in dict.fromkeys(p.market_id for p in late):
+                ours = [p for p in late if p.market_id == market_id]
+                self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
 
     async def _go_on(self, positions: list[Position]) -> None:
         now = self.strategy.clock.timestamp_ns()
         signed = [*self.store.signed_orders(), *self._logged]
-        found = await self._ground.recover(positions, signed, now)
+        left = Left(positions, signed, self._recorded - {p.id for p in positions})
+        found = await self._ground.recover(left, now)
         adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
         await self._ground.adopt(adopted)
 
     async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:
         """One market that cannot be found now must not keep the others' stops from being armed."""
+        are_open = not all(p.is_over for p in positions)
         while not await self.strategy.search.find([market_id]):
-            self._journal.market_missing(positions[0].market, is_open=True)
+            if are_open:
+                self._journal.market_missing(positions[0].market, is_open=True)
             await asyncio.sleep(_FIND_AGAIN_SECONDS)
-        self._journal.market_missing(positions[0].market, is_open=False)
+        if are_open:
+            self._journal.market_missing(positions[0].market, is_open=False)
         await self._go_on(positions)
 
     async def _drive(self, play: Play) -> int:

@@ -6,12 +6,15 @@ replay goes on when it had not come to its end and the recording is the same.
 """
 
 import time
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from positions.copies import lacking, read_settings
+from positions.position import Position
+from positions.recovery import SignedOrder
 from positions.schema import StoreError
 from positions.store import Store
 
@@ -30,6 +33,24 @@ class Cursor(Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.moment} {self.now}"
+
+
+class Left(Struct, frozen=True):
+    """Positions that an earlier process left, and what is known of the venue's orders.
+
+    Parameters
+    ----------
+    positions
+        Those to go on with together.
+    signed
+        The hashes that the record and `sent.log` know, of all positions.
+    others
+        Ids of the positions that are gone on with apart from these.
+    """
+
+    positions: Sequence[Position]
+    signed: Sequence[SignedOrder]
+    others: Container[str]
 
 
 def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | None:

@@ -17,7 +17,7 @@ change nothing, so a start that was cut short is simply made again. Shares, USDC
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -132,27 +132,33 @@ class Recovery(Struct, frozen=True):
 
 
 def recover(
-    positions: Sequence[Position], signed: Iterable[SignedOrder], said: Said, now: int
+    positions: Sequence[Position],
+    signed: Iterable[SignedOrder],
+    said: Said,
+    now: int,
+    others: Container[str] = (),
 ) -> Recovery:
     """The facts to book before anything is sent.
 
     Parameters
     ----------
     positions
-        Every position that is not over, as recorded.
+        Positions that are not over, or were lately, as recorded.
     signed
         The hashes that the record and `sent.log` know, of live orders and of past ones.
     said
         What the venue says.
     now
         The time of the facts.
+    others
+        Ids of positions that are recovered by themselves: their orders are left alone.
     """
     inquiry = _Inquiry(positions, signed, said, now)
     for position_id in inquiry.positions:
         inquiry.settle(position_id)
     inquiry.claim()
     inquiry.compare_balances()
-    return inquiry.result()
+    return inquiry.result(others)
 
 
 def compare(
@@ -203,9 +209,13 @@ class _Inquiry:
 
     def settle(self, position_id: str) -> None:
         """Book what became of one position's orders."""
-        self._book(position_id, Restarted(time=self._now))
+        was_over = self.positions[position_id].is_over
+        if not was_over:
+            self._book(position_id, Restarted(time=self._now))
         for one in self._of[position_id]:
             self._trace(position_id, one)
+        if was_over and not self.positions[position_id].is_over:  # a trade of it has failed
+            self._book(position_id, Restarted(time=self._now))
         for order in self.positions[position_id].orders:
             if order.role is Role.STOP:
                 continue
@@ -352,19 +362,16 @@ class _Inquiry:
                 for position_id, fact in compare(holders, balance, self._now):
                     self._book(position_id, fact)
 
-    def result(self) -> Recovery:
+    def result(self, others: Container[str]) -> Recovery:
         """What was found."""
         live = {o.venue_order_id for p in self.positions.values() for o in p.orders}
         live |= {self._signed[o.id].venue_order_id for o in self._live_orders()}
+        live |= {s.venue_order_id for i, made in self._of.items() if i in others for s in made}
         still = [v for v in self._said.orders.values() if v.is_open]
         return Recovery(
             facts=tuple(self._facts),
             unanswered=tuple(self._unanswered),
-            cancel=tuple(
-                v.venue_order_id
-                for v in still
-                if v.venue_order_id in self._ours and v.venue_order_id not in live
-            ),
+            cancel=tuple(v.venue_order_id for v in still if v.venue_order_id in self._ours - live),
             foreign=tuple(v for v in still if v.venue_order_id not in self._ours),
         )
 

@@ -35,6 +35,10 @@ from positions.schema import (
 
 _GATHER_SECONDS = 0.01
 """So long what nobody waits for may wait for more."""
+_OPEN = """(status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]'))"""
+_LATELY = """
+    epoch_ns(updated_at) > (SELECT max(epoch_ns(updated_at)) FROM positions) - 3_600_000_000_000"""
+"""Within the record's last hour: a trade settles, or fails to, within minutes."""
 
 
 class Store:
@@ -268,15 +272,21 @@ class Store:
 
     def open_positions(self) -> list[Position]:
         """The positions that are not over."""
-        sql = """
-            SELECT body FROM positions
-            WHERE status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]') ORDER BY id"""
+        return self._positions(_OPEN)
+
+    def lately_over(self) -> list[Position]:
+        """Those that were over only just before the record ends: a trade of theirs may have failed
+        to settle since, and shares that were sold be there again."""
+        return self._positions(f"NOT ({_OPEN}) AND {_LATELY}")
+
+    def _positions(self, which: str) -> list[Position]:
+        sql = f"SELECT body FROM positions WHERE {which} ORDER BY id"
         return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
 
     def signed_orders(self) -> list[SignedOrder]:
-        """What the orders of positions that are not over were signed as, live and past ones."""
+        """What the orders of these positions were signed as, live and past ones."""
         found: list[SignedOrder] = []
-        ids = [p.id for p in self.open_positions()]
+        ids = [p.id for p in self._positions(f"{_OPEN} OR {_LATELY}")]
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
             sql = f"""

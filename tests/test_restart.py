@@ -12,6 +12,7 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
+from positions.facts import Restarted
 from positions.position import Phase, Role
 from positions.spool import Spool
 
@@ -35,6 +36,17 @@ async def bidding(s: Session, m: MarketHandle) -> str:
     return p
 
 
+async def stopped_out(s: Session, m: MarketHandle) -> str:
+    """20 shares, sold by the stop; the chain has not said yet whether that holds."""
+    p = await bought(s, m)
+    await s.settled()
+    s.venue.engine.mined_after = 3600
+    s.venue.quote(m.tokens[0], "0.44", "100", "0.47", "100")
+    await s.phase(p, "closed")
+    s.venue.engine.mined_after = 0.05
+    return p
+
+
 async def is_protected_as_before(s: Session, m: MarketHandle, p: str) -> None:
     await s.held(p, "20")
     (target,) = s.positions[p].live(Role.TARGET)
@@ -54,6 +66,19 @@ async def is_sold_at_its_target(s: Session, _: MarketHandle, p: str) -> None:
 async def is_stopped_out_at_once(s: Session, _: MarketHandle, p: str) -> None:
     await s.phase(p, "closed")
     assert s.positions[p].exit_reason == "stop"
+
+
+async def is_sold_again(s: Session, m: MarketHandle, p: str) -> None:
+    await s.until(lambda: p in s.positions, "it is looked at")
+    await s.phase(p, "closed")
+    await s.agrees(m)
+    assert len(s.venue.trades(s.funder)) == 3
+
+
+async def is_still_closed(s: Session, m: MarketHandle, p: str) -> None:
+    await s.agrees(m)
+    assert s.positions[p].phase == Phase.CLOSED
+    assert not [f for _, f in s._facts(p) if isinstance(f, Restarted)], "nothing is to be told"
 
 
 async def offers_again(s: Session, _: MarketHandle, p: str) -> None:
@@ -97,6 +122,14 @@ def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
 
 
+def the_sale_settles(v: LoopbackPolymarket, _: MarketHandle, funder: str) -> None:
+    v.settle(v.trades(funder)[-1])
+
+
+def the_sale_fails(v: LoopbackPolymarket, _: MarketHandle, funder: str) -> None:
+    v.fail(v.trades(funder)[-1])
+
+
 def bid_falls(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     v.quote(m.tokens[0], "0.44", "100", "0.47", "100")
 
@@ -130,6 +163,8 @@ RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Awa
     "nothing happened": (bought, nothing, is_protected_as_before),
     "the target filled": (bought, target_fills, is_sold_at_its_target),
     "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
+    "the sale that closed it settled": (stopped_out, the_sale_settles, is_still_closed),
+    "the sale that closed it failed to settle": (stopped_out, the_sale_fails, is_sold_again),
     "the target was cancelled": (bought, orders_are_cancelled, offers_again),
     "the market was resolved": (bought, market_is_resolved, is_paid_out),
     "the entry still rests": (bidding, nothing, goes_on_bidding),

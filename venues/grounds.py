@@ -17,10 +17,10 @@ from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.orders import Order as NautilusOrder
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
-from positions.beginning import OVER, Cursor
-from positions.position import Order, Position
+from positions.beginning import OVER, Cursor, Left
+from positions.position import Order
 from positions.record import iso
-from positions.recovery import Recovery, SignedOrder, recover
+from positions.recovery import Recovery, recover
 from positions.settings import Settings
 from positions.store import Store
 from positions.wallet import Wallet
@@ -84,9 +84,7 @@ class Ground(Protocol):
     def restore(self, store: Store, cursor: Cursor | None) -> None:
         """Take over what an earlier process left, and keep it in the record from now on."""
 
-    async def recover(
-        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
-    ) -> Recovery:
+    async def recover(self, left: Left, now: int) -> Recovery:
         """What became of the orders that an earlier process left."""
 
     def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
@@ -121,15 +119,11 @@ class SimulatedGround:
         self._account.restore(store.account_entries())
         self._account.keep = store.account
 
-    async def recover(
-        self,
-        positions: Sequence[Position],
-        signed: Sequence[SignedOrder],  # noqa: ARG002  (the venue itself knows them)
-        now: int,
-    ) -> Recovery:
+    async def recover(self, left: Left, now: int) -> Recovery:
         """What became of the orders that an earlier process left."""
         account = self._account
-        return recover(positions, account.signed(positions), account.said(positions), now)
+        signed, said = account.signed(left.positions), account.said(left.positions)
+        return recover(left.positions, signed, said, now, left.others)
 
     async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """The venue's book was restored with them."""
@@ -349,14 +343,12 @@ class LiveGround:
     def restore(self, store: Store, cursor: Cursor | None) -> None:
         """The venue keeps the account."""
 
-    async def recover(
-        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
-    ) -> Recovery:
+    async def recover(self, left: Left, now: int) -> Recovery:
         """What became of the orders that an earlier process left; if the venue does not answer,
         nothing of it is known, and they stay as they are until it does."""
-        reading = await self._venue.read_wallet(positions, signed, now)
+        reading = await self._venue.read_wallet(left.positions, left.signed, now)
         self._trades = reading.trades
-        found = recover(positions, signed, reading.said, now)
+        found = recover(left.positions, left.signed, reading.said, now, left.others)
         if found.cancel:
             await self._venue.cancel(found.cancel)
         return found

@@ -291,7 +291,7 @@ class Engine:
         self._book(trade, ONE)
         market.last_price = matches[-1].price
         self.ledger.trades.append(trade)
-        self.agenda.later(self.mined_after, lambda: self._mine(trade))
+        self.agenda.later(self.mined_after, lambda: self.mine(trade))
         return trade
 
     def _leg(self, order: Order | None, token: str, side: Side, price: Decimal) -> Leg:
@@ -335,18 +335,18 @@ class Engine:
             order.status = "MATCHED"
             order.market.resting.remove(order)
 
-    def _mine(self, trade: Trade) -> None:
+    def mine(self, trade: Trade) -> None:
+        """Let a trade settle, or fail to."""
         if trade.is_final:
             return
         if self.ledger.awaits_shares(trade) or self.faults.takes_retry():
             self._settle(trade, "RETRYING")
-            self.agenda.later(self.mined_after, lambda: self._mine(trade))
-            return
-        if self.faults.takes_failure():
+            self.agenda.later(self.mined_after, lambda: self.mine(trade))
+        elif self.faults.takes_failure():
             self.fail(trade)
-            return
-        self._settle(trade, "MINED")
-        self.agenda.later(self.confirmed_after, lambda: self._confirm(trade))
+        else:
+            self._settle(trade, "MINED")
+            self.agenda.later(self.confirmed_after, lambda: self._confirm(trade))
 
     def _confirm(self, trade: Trade) -> None:
         if not trade.is_final:

@@ -325,6 +325,10 @@ class LoopbackPolymarket:
         """Let a trade fail to settle now."""
         self._do(lambda: self.engine.fail(trade))
 
+    def settle(self, trade: Trade) -> None:
+        """Let a trade settle now."""
+        self._do(lambda: self.engine.mine(trade))
+
     def cancel(self, order_id: str) -> bool:
         """Cancel an order behind its owner's back; whether it was open."""
         return self._do(lambda: self.engine.cancel(order_id))
