@@ -242,14 +242,19 @@ class Node:
         opened, over = self.store.open_positions(), self.store.lately_over()
         self._recorded = {p.id for p in (*opened, *over)}
         self.strategy.load(halted=self.store.setting("halted") == "yes")
-        # Those that are over come last: they must not keep the others' stops from being armed.
-        for positions in (opened, *([over] if over else [])):
-            known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in positions))
-            late = [p for p in positions if p.market_id not in known]
-            await self._go_on([p for p in positions if p.market_id in known])
-            for market_id in dict.fromkeys(p.market_id for p in late):
-                ours = [p for p in late if p.market_id == market_id]
-                self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
+        known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in opened))
+        await self._go_on([p for p in opened if p.market_id in known])
+        late = [p for p in opened if p.market_id not in known]
+        for market_id in dict.fromkeys(p.market_id for p in late):
+            ours = [p for p in late if p.market_id == market_id]
+            self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
+        if over:
+            self._late.append(self._loop.create_task(self._look_at(over)))
+
+    async def _look_at(self, over: list[Position]) -> None:
+        """Those that are over must keep neither stops from being armed nor commands from acting."""
+        known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in over))
+        await self._go_on([p for p in over if p.market_id in known])
 
     async def _go_on(self, positions: list[Position]) -> None:
         now = self.strategy.clock.timestamp_ns()
@@ -261,13 +266,10 @@ class Node:
 
     async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:
         """One market that cannot be found now must not keep the others' stops from being armed."""
-        are_open = not all(p.is_over for p in positions)
         while not await self.strategy.search.find([market_id]):
-            if are_open:
-                self._journal.market_missing(positions[0].market, is_open=True)
+            self._journal.market_missing(positions[0].market, is_open=True)
             await asyncio.sleep(_FIND_AGAIN_SECONDS)
-        if are_open:
-            self._journal.market_missing(positions[0].market, is_open=False)
+        self._journal.market_missing(positions[0].market, is_open=False)
         await self._go_on(positions)
 
     async def _drive(self, play: Play) -> int:

@@ -76,6 +76,7 @@ async def is_sold_again(s: Session, m: MarketHandle, p: str) -> None:
 
 
 async def is_still_closed(s: Session, m: MarketHandle, p: str) -> None:
+    await s.until(lambda: p in s.positions, "it is looked at")
     await s.agrees(m)
     assert s.positions[p].phase == Phase.CLOSED
     assert not [f for _, f in s._facts(p) if isinstance(f, Restarted)], "nothing is to be told"
