@@ -36,6 +36,15 @@ async def bidding(s: Session, m: MarketHandle) -> str:
     return p
 
 
+async def is_heard_again(s: Session, m: MarketHandle, p: str) -> None:
+    await s.held(p, "20")
+    await s.until(lambda: bool(s.positions[p].live(Role.STOP)), "it is protected")
+    assert not s.venue.listeners("user")
+    s.venue.faults.clear()
+    await s.until(lambda: s.venue.listeners("user") > 0, "the channel is opened")
+    await is_protected_as_before(s, m, p)
+
+
 async def stopped_out(s: Session, m: MarketHandle) -> str:
     """20 shares, sold by the stop; the chain has not said yet whether that holds."""
     p = await bought(s, m)
@@ -117,6 +126,10 @@ async def is_disputed(s: Session, _: MarketHandle, p: str) -> None:
 def nothing(_: LoopbackPolymarket, __: MarketHandle, ___: str) -> None: ...
 
 
+def user_channel_is_refused(v: LoopbackPolymarket, _: MarketHandle, __: str) -> None:
+    v.faults.refused.add("user")
+
+
 def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     v.quote(m.tokens[0], "0.50", "100", "0.90", "100")
     assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
@@ -161,6 +174,7 @@ def owner_sells_by_hand(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> 
 # fmt: off
 RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Away, Back]] = {
     "nothing happened": (bought, nothing, is_protected_as_before),
+    "the user channel is refused": (bought, user_channel_is_refused, is_heard_again),
     "the target filled": (bought, target_fills, is_sold_at_its_target),
     "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
     "the sale that closed it settled": (stopped_out, the_sale_settles, is_still_closed),

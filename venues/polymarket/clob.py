@@ -66,7 +66,15 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_ws_client",
         "_ws_connect_task",
     ),
-    PolymarketWebSocketClient: ("_clients", "_disconnect_client", "_send"),
+    PolymarketWebSocketClient: (
+        "_clients",
+        "_disconnect_client",
+        "_handler_reconnect",
+        "_loop",
+        "_send",
+        "_tasks",
+        "subscribe",
+    ),
 }
 """Methods, and attributes that `__init__` sets."""
 

@@ -30,7 +30,6 @@ from positions.position import OrderState
 from venues.facts import WALLETS
 from venues.polymarket import posting, wire
 from venues.polymarket.clob import teach_tick
-from venues.polymarket.discreet import DiscreetWebSocketClient
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
@@ -38,6 +37,7 @@ from venues.polymarket.orders import POST_AGAIN_SECONDS, LiveOrder, LiveOrders
 from venues.polymarket.posting import Answer
 from venues.polymarket.telling import Teller
 from venues.polymarket.track import Canceled, Trade
+from venues.polymarket.user_channel import UserChannelClient
 from venues.polymarket.wallet_watch import WalletWatch
 from venues.polymarket.wire import Unreadable
 
@@ -87,7 +87,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
-        self._ws_client = DiscreetWebSocketClient(
+        self._ws_client = UserChannelClient(
             self._clock,
             base_url=self._config.base_url_ws,
             channel=PolymarketWebSocketChannel.USER,
@@ -174,6 +174,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             instrument = self._cache.instrument(order.instrument_id)
             if order.side == OrderSide.BUY:
                 await self._maintain_active_market(order.instrument_id)
+                if not self._ws_client.is_connected():
+                    raise ValueError("the user channel is not open")
             else:
                 # An exit never waits for the channel: its fills can be asked for.
                 self.create_task(self._maintain_active_market(order.instrument_id))
@@ -314,7 +316,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._inquiry.check(live, ANSWER_SECONDS / 2)  # the reply does not say what it matched
             return
         known = await self._inquiry.look_up(live)
-        if known is False and live.track.is_accepted:
+        if known is False and live.track.is_accepted and not live.is_unknown:
             self._inquiry.give_up(live)  # neither to be cancelled nor to be found
         elif known is False:
             self._inquiry.ask(live)
