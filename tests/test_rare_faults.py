@@ -1,6 +1,7 @@
 """What seeded storms have shown to go wrong, each by itself; see `test_faults`."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
@@ -139,10 +140,11 @@ def reaching(s: Session) -> list[str]:
     return reached
 
 
-async def half_is_sold_once(s: Session, m: MarketHandle, reached: list[str]) -> None:
+async def half_is_sold_once(s: Session, m: MarketHandle, break_it: Callable[[], None]) -> None:
     """Sell half of a position; the shares of another one of the same outcome are not touched."""
     p, other = await opened(s, m, sell_price=""), await opened(s, m, sell_price="")
-    reached.clear()
+    reached = reaching(s)
+    break_it()
     await s.command("sell", position_id=p, fraction="0.5")
     await s.until(lambda: len(reached) > 1, "it is posted twice")
     await s.until(lambda: s.positions[p].sale is None, "half of it is sold")
@@ -154,17 +156,16 @@ async def half_is_sold_once(s: Session, m: MarketHandle, reached: list[str]) -> 
 
 @scenario
 async def the_venue_holds_a_sale_back_whose_answer_is_lost(s: Session, m: MarketHandle) -> None:
-    reached = reaching(s)
-    s.venue.faults.reset("POST /order", after=True, token='"side":"SELL"')
-    s.venue.faults.order_delay, s.venue.faults.unseen_seconds = 3, 9
-    await half_is_sold_once(s, m, reached)
+    def hold_back() -> None:
+        s.venue.faults.reset("POST /order", after=True)
+        s.venue.faults.order_delay, s.venue.faults.unseen_seconds = 2, 9
+
+    await half_is_sold_once(s, m, hold_back)
 
 
 @scenario
 async def a_sale_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
-    reached = reaching(s)
-    s.venue.faults.hang("POST /order", 7, token='"side":"SELL"')
-    await half_is_sold_once(s, m, reached)
+    await half_is_sold_once(s, m, lambda: s.venue.faults.hang("POST /order", 6))
 
 
 @scenario
@@ -194,7 +195,7 @@ async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> 
 @scenario
 async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
     reached = reaching(s)
-    s.venue.faults.hang("POST /order", 7)
+    s.venue.faults.hang("POST /order", 6)
     p = await opened(s, m)
     await s.until(lambda: reached.count(reached[0]) == 2, "it is posted twice")
     await s.agrees(m)

@@ -70,7 +70,6 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_clients",
         "_disconnect_client",
         "_handler_reconnect",
-        "_loop",
         "_send",
         "_tasks",
         "subscribe",

@@ -74,7 +74,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._http_client,
             self._orders,
             self._tell,
-            self._post,
+            self._post_order,
             self.create_task,
             self._clock.timestamp_ns,
             self._log.warning,
@@ -222,11 +222,11 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 self._tell(live, live.track.ended(Decimal(0), "taken back before it was posted"))
                 return
             live.posting(self._loop.time())
-            await self._post(live)
+            await self._post_order(live)
         finally:
             live.posted.set()
 
-    async def _post(self, live: LiveOrder) -> None:
+    async def _post_order(self, live: LiveOrder) -> None:
         """Post an order, or, where nobody knows if the venue took it, the very same one again.
 
         The venue takes what was signed once at most, so a copy that arrives late does no harm,

@@ -66,7 +66,7 @@ class Inquiry:
         self._client = client
         self._orders = orders
         self._tell = tell
-        self._post = post
+        self._post_again = post
         self._spawn = spawn
         self._now_ns = now_ns
         self._warn = warn
@@ -148,7 +148,7 @@ class Inquiry:
                     if not live.track.lacks_trades:
                         return
                 elif known is False and _is_worth_posting_again(live):
-                    await self._post(live)
+                    await self._post_again(live)
                 elif known is False and attempt >= 2 and asked_at >= live.gone_at:
                     self.give_up(live)
                     return
