@@ -14,6 +14,8 @@ from trading import Scenario, Session, chosen_of, play_all
 from positions.facts import CancelRefused, Disputed
 from positions.position import Role
 
+pytestmark = pytest.mark.xdist_group("rare-faults")
+
 D = Decimal
 SCENARIOS: dict[str, Scenario] = {}
 

@@ -33,7 +33,7 @@ from venues.polymarket.clob import teach_tick
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
 from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.orders import POST_AGAIN_SECONDS, LiveOrder, LiveOrders
+from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.posting import Answer
 from venues.polymarket.telling import Teller
 from venues.polymarket.track import Canceled, Trade
@@ -152,8 +152,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         live.posted.set()
         live.track.placed()
         live.is_unknown = ours.state is OrderState.SENT
-        if live.is_unknown and not live.is_immediate:
-            live.gone_at += POST_AGAIN_SECONDS  # so late, it may have been posted again
+        if live.is_unknown:
+            live.left_behind(self._loop.time())
         news = [n for trade in trades for n in live.track.traded(trade)]
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))

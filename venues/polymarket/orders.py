@@ -79,6 +79,11 @@ class LiveOrder:
         self.is_unknown = True
         self.gone_at = now + (LATE_SECONDS[is_late] if self.is_immediate else GONE_SECONDS)
 
+    def left_behind(self, now: float) -> None:
+        """An earlier process sent it, and may have posted it again, up to its end before `now`."""
+        late = LATE_SECONDS[True] if self.is_immediate else GONE_SECONDS
+        self.gone_at = min(now + late, self.signed_at + POST_AGAIN_SECONDS + late)
+
     def refused(self, now: float, killed: str = "") -> None:
         """A copy was refused for good, or killed; another may have been taken, or will be."""
         self.post = None
