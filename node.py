@@ -232,7 +232,7 @@ class Node:
         leave_positions_alone(self._node.kernel)
         self.strategy.search.finder = self._ground.finder()
         self.strategy.holdings = self._ground.holdings()
-        self._ground.watch(self.strategy.desk.held_outcomes)
+        self._ground.watch(self.strategy.desk)
 
     def _is_idle(self) -> bool:
         return self.strategy.is_idle

@@ -127,6 +127,10 @@ class Desk:
         """The outcomes of which shares are held."""
         return {outcome_id for outcome_id, shares in self.exposure.held.items() if shares > 0}
 
+    def is_shared(self, outcome_id: str) -> bool:
+        """Whether several open positions are about an outcome: one balance serves them all."""
+        return sum(p.outcome_id == outcome_id for p in self.open_positions()) > 1
+
     def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
         """The wallet has so many shares of an outcome. Fewer than are recorded count once they
         were seen twice: a sale's own message may be under way."""

@@ -207,6 +207,21 @@ async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHa
 
 
 @scenario
+async def a_target_is_met_unheard_just_before_it_is_taken_back(s: Session, m: MarketHandle) -> None:
+    p, other = await opened(s, m), await opened(s, m, sell_price="")
+    await resting(s, p, Role.TARGET)
+    for what in ("trade *", "order *"):
+        s.venue.faults.lose(what, times=None)
+    s.venue.quote(m.tokens[0], "0.50", "100", "0.90", "100")
+    assert s.venue.take(m.tokens[0], "BUY", "0.70", "15") == 15
+    await s.command("sell", position_id=p)
+    await s.until(lambda: s.positions[p].held == 0, "it is sold")
+    await s.agrees(m)
+    assert (s.positions[p].sold, s.positions[other].sold) == (20, 0)
+    assert s.venue.shares(s.funder, m.tokens[0]) == 20
+
+
+@scenario
 async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: MarketHandle) -> None:
     reached = reaching(s)
     s.venue.faults.reset("POST /order")

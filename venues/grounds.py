@@ -18,6 +18,7 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from positions.beginning import OVER, Cursor, Left
+from positions.desk import Desk
 from positions.position import Order
 from positions.record import iso
 from positions.recovery import Recovery, recover
@@ -87,7 +88,7 @@ class Ground(Protocol):
     async def recover(self, left: Left, now: int) -> Recovery:
         """What became of the orders that an earlier process left."""
 
-    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+    def watch(self, desk: Desk) -> None:
         """Look now and then at whether the wallet still has what is held."""
 
     def payouts(self) -> Mapping[str, Decimal]:
@@ -128,7 +129,7 @@ class SimulatedGround:
     async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """The venue's book was restored with them."""
 
-    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+    def watch(self, desk: Desk) -> None:
         """Nobody else has a hand on a simulated account."""
 
     def payouts(self) -> Mapping[str, Decimal]:
@@ -353,9 +354,9 @@ class LiveGround:
             await self._venue.cancel(found.cancel)
         return found
 
-    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+    def watch(self, desk: Desk) -> None:
         """Look now and then at whether the wallet still has what is held."""
-        self._venue.watch(held_outcomes)
+        self._venue.watch(desk)
 
     def payouts(self) -> Mapping[str, Decimal]:
         """The data client tells of resolutions."""

@@ -312,8 +312,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._refuse_cancel(command, said(e))
             return
         if live.venue_order_id in cancelled:
-            self._tell(live, live.track.ended(None))
-            self._inquiry.check(live, ANSWER_SECONDS / 2)  # the reply does not say what it matched
+            await self._inquiry.cancelled(live)
             return
         known = await self._inquiry.look_up(live)
         if known is False and live.track.is_accepted and not live.is_unknown:

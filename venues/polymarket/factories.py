@@ -1,7 +1,7 @@
 """Makes the hardened clients of one node. No secret ever stands in a Nautilus configuration."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
 
+from positions.desk import Desk
 from positions.position import Order as RecordedOrder
 from positions.position import Position
 from positions.recovery import Said, SignedOrder
@@ -120,9 +121,9 @@ class Polymarket:
         """All such orders are known."""
         self._hardened.wallet_watch.is_taken_over.set()
 
-    def watch(self, held_outcomes: Callable[[], set[str]]) -> None:
+    def watch(self, desk: Desk) -> None:
         """Look now and then at whether the wallet still has what is held."""
-        self._hardened.wallet_watch.held_outcomes = held_outcomes
+        self._hardened.wallet_watch.watch(desk)
 
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""

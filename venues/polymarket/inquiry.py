@@ -11,7 +11,10 @@ from itertools import chain, repeat
 from typing import Any
 
 import msgspec
-from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_condition_id
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
+    get_polymarket_token_id,
+)
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
@@ -70,6 +73,8 @@ class Inquiry:
         self._spawn = spawn
         self._now_ns = now_ns
         self._warn = warn
+        self.is_shared: Callable[[str], bool] = lambda _: False
+        """Tells whether several positions are about an outcome, by its token."""
 
     # -- when to ask -------------------------------------------------------------------------------
 
@@ -160,6 +165,20 @@ class Inquiry:
                 attempt += 1
         finally:
             live.is_asked_about = False
+
+    async def cancelled(self, live: LiveOrder) -> None:
+        """The reply to a cancel says that an order is over, and not what it had matched.
+
+        What follows sells what is left at once; where others have shares of that outcome, too, the
+        venue would take theirs, and it is asked first.
+        """
+        if self.is_shared(get_polymarket_token_id(live.order.instrument_id)):
+            for pause in _PAUSES[:3]:
+                if await self.look_up(live) is not None:
+                    break
+                await asyncio.sleep(pause)
+        self._tell(live, live.track.ended(None))
+        self.check(live, ANSWER_SECONDS / 2)
 
     async def _look_again(self, live: LiveOrder, after: float) -> None:
         await asyncio.sleep(after)

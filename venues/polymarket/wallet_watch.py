@@ -12,6 +12,7 @@ from decimal import Decimal
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from py_clob_client_v2.client import ClobClient
 
+from positions.desk import Desk
 from venues.facts import WalletView
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader, keep_warm
@@ -70,6 +71,11 @@ class WalletWatch:
         """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held_outcomes: Callable[[], set[str]] = set
         """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
+
+    def watch(self, desk: Desk) -> None:
+        """Know from now on what is held, and by how many."""
+        self.held_outcomes = desk.held_outcomes
+        self._inquiry.is_shared = desk.is_shared
 
     async def run(self) -> None:
         """Keep the connections open, and look."""
