@@ -143,6 +143,8 @@ class Node:
         ]
         self._recorded: set[str] = set()
         """The positions that an earlier process left."""
+        self._signed: list[SignedOrder] = []
+        """What it may have posted; what this process posts must not be taken for it."""
         self._late: list[asyncio.Task[None]] = []
         journal.sent = SentLog(log)
         self.strategy = PositionManagerStrategy(
@@ -241,6 +243,7 @@ class Node:
         """Go on with the positions that an earlier process left, before any command is taken."""
         opened, over = self.store.open_positions(), self.store.lately_over()
         self._recorded = {p.id for p in (*opened, *over)}
+        self._signed = [*self.store.signed_orders(), *self._logged]
         self.strategy.load(halted=self.store.setting("halted") == "yes")
         known = await self.strategy.search.find(dict.fromkeys(p.market_id for p in opened))
         await self._go_on([p for p in opened if p.market_id in known])
@@ -258,8 +261,7 @@ class Node:
 
     async def _go_on(self, positions: list[Position]) -> None:
         now = self.strategy.clock.timestamp_ns()
-        signed = [*self.store.signed_orders(), *self._logged]
-        left = Left(positions, signed, self._recorded - {p.id for p in positions})
+        left = Left(positions, self._signed, self._recorded - {p.id for p in positions})
         found = await self._ground.recover(left, now)
         adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
         await self._ground.adopt(adopted)

@@ -12,7 +12,7 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
-from positions.facts import Restarted
+from positions.facts import OrderClosed, Restarted
 from positions.position import Phase, Role
 from positions.spool import Spool
 
@@ -90,6 +90,16 @@ async def is_still_closed(s: Session, m: MarketHandle, p: str) -> None:
     assert not [f for _, f in s._facts(p) if isinstance(f, Restarted)], "nothing is to be told"
 
 
+async def leaves_what_is_new_alone(s: Session, m: MarketHandle, p: str) -> None:
+    new = await s.submit(m, "0.40", "20", stop_loss_price="0.30")
+    await s.until(lambda: len(s.venue.orders(s.funder)) == 1, "a new entry rests")
+    assert p not in s.positions, "what is over is still looked for"
+    await s.until(lambda: p in s.positions, "it is looked at")
+    await s.until(lambda: s.node.strategy.is_idle, "what follows is done")
+    assert not [f for _, f in s._facts(new) if isinstance(f, OrderClosed)]
+    assert len(s.venue.orders(s.funder)) == 1
+
+
 async def offers_again(s: Session, _: MarketHandle, p: str) -> None:
     await s.held(p, "20")
     await s.until(lambda: len(s.venue.orders(s.funder)) == 1, "the target is placed again")
@@ -135,6 +145,11 @@ def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
 
 
+def market_is_found_late(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> None:
+    the_sale_settles(v, m, funder)
+    v.faults.hang("GET /gamma/*", 2, token=m.condition_id)
+
+
 def the_sale_settles(v: LoopbackPolymarket, _: MarketHandle, funder: str) -> None:
     v.settle(v.trades(funder)[-1])
 
@@ -178,6 +193,8 @@ RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Awa
     "the target filled": (bought, target_fills, is_sold_at_its_target),
     "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
     "the sale that closed it settled": (stopped_out, the_sale_settles, is_still_closed),
+    "a position was over, and another is new":
+        (stopped_out, market_is_found_late, leaves_what_is_new_alone),
     "the sale that closed it failed to settle": (stopped_out, the_sale_fails, is_sold_again),
     "the target was cancelled": (bought, orders_are_cancelled, offers_again),
     "the market was resolved": (bought, market_is_resolved, is_paid_out),

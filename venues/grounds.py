@@ -287,7 +287,7 @@ class LiveGround:
         self._settings = settings
         self._wallet = wallet
         self._venue = Polymarket(settings, wallet, signed)
-        self._trades: Mapping[str, Sequence[Trade]] = {}
+        self._trades: dict[str, Sequence[Trade]] = {}
 
     def greeting(self, known: Set[str]) -> str:
         """The wallet, its money, the caps, and what happens when the node dies."""
@@ -348,7 +348,7 @@ class LiveGround:
         """What became of the orders that an earlier process left; if the venue does not answer,
         nothing of it is known, and they stay as they are until it does."""
         reading = await self._venue.read_wallet(left.positions, left.signed, now)
-        self._trades = reading.trades
+        self._trades.update(reading.trades)  # several groups of positions are read at once
         found = recover(left.positions, left.signed, reading.said, now, left.others)
         if found.cancel:
             await self._venue.cancel(found.cancel)
