@@ -13,7 +13,7 @@ class Exposure:
         self.reserved = ZERO
         """USDC that open entries may still take."""
         self.staked = ZERO
-        """USDC that the positions may lose, of which the owner sets the sum."""
+        """USDC that what is held has cost and what may still be bought will; its sum is bounded."""
         self.held: dict[str, Decimal] = {}
         """The shares that the open positions of each outcome hold together."""
         self._counted: dict[str, tuple[Decimal, Decimal, Decimal]] = {}

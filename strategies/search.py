@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from nautilus_trader.model.instruments import BinaryOption
 
@@ -46,7 +46,7 @@ class MarketSearch:
         self.finder: Finder | None = None
         """Where markets that are not known yet are looked for; None = all are known."""
 
-    async def find(self, names: Iterable[str]) -> set[str]:
+    async def find(self, names: Collection[str]) -> set[str]:
         """Make the markets of recorded positions tradable; those of them that are known now."""
         for name in names:
             if self.finder is not None:

@@ -200,3 +200,34 @@ def test_an_order_that_is_over_and_rests_at_the_venue_is_cancelled() -> None:
         assert len(w.warnings) == 1
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("is_shared", "silent_for", "asked", "told"),
+    [
+        (True, 0, 1, [Filled, Canceled]),  # the wallet's other shares are not to be sold for it
+        (True, 10**9, 2, [Canceled]),  # an exit does not wait for ever
+        (False, 0, 0, [Canceled]),  # the venue refuses to sell more than there is
+    ],
+)
+def test_what_a_cancelled_order_had_matched_is_asked_where_others_hold_the_outcome(
+    is_shared: bool,
+    silent_for: int,
+    asked: int,
+    told: list[type[News]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.2)
+
+    async def play() -> None:
+        venue = Venue(silent_for=silent_for, trades=[SOLD | {"size": "5"}])
+        w = World(venue, is_immediate=False)
+        w.inquiry.is_shared = lambda _: is_shared
+        w.live.track.placed()
+        await w.inquiry.cancelled(w.live)
+        assert w.told == told
+        assert min(venue.asked, 2) == asked
+        for task in w.tasks:
+            task.cancel()
+
+    asyncio.run(play())

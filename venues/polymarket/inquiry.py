@@ -1,10 +1,12 @@
 """Finds out at the venue what became of an order, when nobody said it.
 
 A request whose answer was lost, a message that never came, a channel that was down: the order is
-asked about until the venue's answer leaves nothing open. Nothing is sent again before.
+asked about until the venue's answer leaves nothing open. Before that no other order is sent in its
+place; the very same one is posted again.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from decimal import Decimal
 from itertools import chain, repeat
@@ -173,10 +175,10 @@ class Inquiry:
         venue would take theirs, and it is asked first.
         """
         if self.is_shared(get_polymarket_token_id(live.order.instrument_id)):
-            for pause in _PAUSES[:3]:
-                if await self.look_up(live) is not None:
-                    break
-                await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):  # an exit waits for it, and not for ever
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    while await self.look_up(live) is None:
+                        await asyncio.sleep(_PAUSES[0])
         self._tell(live, live.track.ended(None))
         self.check(live, ANSWER_SECONDS / 2)
 
