@@ -26,6 +26,11 @@ answer may still be about to take it. Another order in its place waits for so lo
 run."""
 
 
+def gone_seconds(*, is_immediate: bool, is_late: bool = True) -> float:
+    """How long an order that the venue does not find may still come."""
+    return LATE_SECONDS[is_late] if is_immediate else GONE_SECONDS
+
+
 class LiveOrder:
     """An order of ours, and what is known of it at the venue.
 
@@ -77,11 +82,11 @@ class LiveOrder:
     def lost_answer(self, now: float, *, is_late: bool) -> None:
         """The answer to its POST is lost: nobody knows whether the venue took it, or will."""
         self.is_unknown = True
-        self.gone_at = now + (LATE_SECONDS[is_late] if self.is_immediate else GONE_SECONDS)
+        self.gone_at = now + gone_seconds(is_immediate=self.is_immediate, is_late=is_late)
 
     def left_behind(self, now: float) -> None:
         """An earlier process sent it, and may have posted it again, up to its end before `now`."""
-        late = LATE_SECONDS[True] if self.is_immediate else GONE_SECONDS
+        late = gone_seconds(is_immediate=self.is_immediate)
         self.gone_at = min(now + late, self.signed_at + POST_AGAIN_SECONDS + late)
 
     def refused(self, now: float, killed: str = "") -> None:
@@ -99,7 +104,7 @@ class LiveOrder:
     def had(self, now: float) -> None:
         """The venue had it before: an immediate one may be over without a trace."""
         self.is_unknown = False
-        self.gone_at = now + (LATE_SECONDS[True] if self.is_immediate else GONE_SECONDS)
+        self.gone_at = now + gone_seconds(is_immediate=self.is_immediate)
 
     @property
     def role(self) -> Role:

@@ -16,7 +16,7 @@ from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.rules import taker_fee
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader
-from venues.polymarket.orders import GONE_SECONDS, LATE_SECONDS, POST_AGAIN_SECONDS
+from venues.polymarket.orders import POST_AGAIN_SECONDS, gone_seconds
 from venues.polymarket.track import Settlement, Trade
 
 _NANOS = 1_000_000_000
@@ -206,5 +206,5 @@ def _may_still_arrive(order: Order | None, now: int) -> bool:
     """Whether a post that was under way when the node died could still be taken, or told of."""
     if order is None or order.state is not OrderState.SENT:
         return False
-    late = LATE_SECONDS[True] if order.immediate else GONE_SECONDS
-    return now < order.sent_at + int((POST_AGAIN_SECONDS + late) * _NANOS)
+    late = POST_AGAIN_SECONDS + gone_seconds(is_immediate=order.immediate)
+    return now < order.sent_at + int(late * _NANOS)
