@@ -29,8 +29,8 @@ from positions.schema import (
     REPLACED,
     Row,
     StoreError,
-    inserts,
     migrate,
+    writes,
 )
 
 _GATHER_SECONDS = 0.01
@@ -68,7 +68,7 @@ class Store:
         try:
             self._connection = duckdb.connect(str(path))
             migrate(self._connection, path)
-            self._inserts = inserts(self._connection)
+            self._writes = writes(self._connection)
         except duckdb.Error as e:
             raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
         self._path = path
@@ -256,7 +256,11 @@ class Store:
                 else:
                     columns = zip(*kept.values(), strict=True)
                     exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
-                    cursor.execute(self._inserts[table], exact)
+                    left = len(kept)
+                    for statement in self._writes[table]:
+                        if left:
+                            (written,) = cursor.execute(statement, exact).fetchall()[0]
+                            left -= written
             cursor.commit()
         except BaseException:
             # A commit that failed has ended the transaction; why it failed is what must be told.
