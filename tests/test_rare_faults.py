@@ -1,5 +1,6 @@
 """What seeded storms have shown to go wrong, each by itself; see `test_faults`."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -106,6 +107,44 @@ async def the_exits_trade_has_failed_before_it_is_heard_of(s: Session, m: Market
     crash(s, m, "0.43")
     await stopped(s, p)
     assert s.positions[p].proceeds == D("8.60")
+
+
+async def stopped_in_a_lively_market(s: Session, m: MarketHandle, p: str) -> None:
+    """The bid falls through the stop; asks change all the time, so that nothing seems silent."""
+    for n in range(1, 1000):
+        s.venue.quote(m.tokens[0], "0.44", "100", "0.47", str(100 + n))
+        await asyncio.sleep(0.01)
+        if s.positions[p].phase == "closed":
+            break
+    assert s.positions[p].exit_reason == "stop"
+
+
+@scenario
+async def the_bid_falls_while_the_book_of_a_new_tick_is_read(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.faults.hang("POST /books", 0.5, after=True, token=m.tokens[0])
+    s.venue.change_tick(m, "0.001")
+    await s.until(lambda: not s.venue.faults.http, "the book as it was is on its way")
+    await stopped_in_a_lively_market(s, m, p)
+
+
+@scenario
+async def the_book_of_a_new_tick_cannot_be_read(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.faults.answer("POST /books", 500, token=m.tokens[0])
+    s.venue.change_tick(m, "0.001")
+    await s.until(lambda: not s.venue.faults.http, "it was asked for in vain")
+    await stopped_in_a_lively_market(s, m, p)
+
+
+@scenario
+async def a_bid_between_the_old_ticks_rounds_to_the_stop(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.change_tick(m, "0.001", message=False)
+    s.venue.quote(m.tokens[0], "0.453", "100", "0.47", "100")
+    markets = s.node.strategy.desk.markets
+    await s.until(lambda: markets[m.tokens[0]].bid == D("0.453"), "the bid is known")
+    assert s.positions[p].phase == "holding"
 
 
 @scenario

@@ -133,7 +133,7 @@ async def _(spot: Spot) -> str:
     "A change of the tick is never told",
     stock="0.51 / 0.52",
     ours="0.506 / 0.520",
-    mended_by=f"{DATA}._check_tick",
+    mended_by=f"{DATA}._fits",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -188,7 +188,7 @@ async def _(spot: Spot) -> str:
     "A market is resolved, and nothing told",
     stock="no close",
     ours="closed at 0.5",
-    mended_by=f"{DATA}._watch_resolutions, Gamma.payouts",
+    mended_by="ResolutionWatch, Gamma.payouts",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

@@ -60,7 +60,6 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_handle_raw_ws_message",
         "_handle_ws_message",
         "_http_client",
-        "_local_books",
         "_pending_snapshot_after_tick_change",
         "_schedule_delayed_connect",
         "_ws_client",

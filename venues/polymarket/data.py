@@ -7,7 +7,7 @@ is read in the channel's place for as long as the two disagree.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -24,47 +24,27 @@ from nautilus_trader.adapters.polymarket.schemas.book import (
 )
 from nautilus_trader.core.datetime import millis_to_nanos
 from nautilus_trader.data.messages import SubscribeInstrument, SubscribeInstrumentClose
-from nautilus_trader.model.book import BookLevel, OrderBook
-from nautilus_trader.model.data import (
-    BookOrder,
-    CustomData,
-    DataType,
-    InstrumentClose,
-    OrderBookDelta,
-    OrderBookDeltas,
-    QuoteTick,
-)
-from nautilus_trader.model.enums import (
-    BookAction,
-    BookType,
-    InstrumentCloseType,
-    OrderSide,
-    RecordFlag,
-)
+from nautilus_trader.model.data import InstrumentClose, OrderBookDeltas
+from nautilus_trader.model.enums import InstrumentCloseType
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
-from nautilus_trader.model.objects import Price, Quantity
+from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
 
 from venues.facts import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
-from venues.one_sided import OneSidedBook
 from venues.polymarket import wire
+from venues.polymarket.local_book import LocalBook, Reading, as_data, fits
 from venues.polymarket.orders import LiveOrders
-from venues.polymarket.own_levels import Level, OwnLevels
+from venues.polymarket.resolutions import Resolutions, ResolutionWatch
 from venues.polymarket.wire import Unreadable
 
-_LEVELS_MAX = 20
-"""Levels of each side of a book that are looked at."""
 _BOOKS_MAX = 100
 """Books asked for at once."""
 _RECONNECT_AFTER = 5
 """Seconds of frozen prices after which the channel is opened anew."""
-RESOLUTION_SECONDS = 15.0
+_TICK_PAUSE = 1.0
+"""Seconds between two questions for the tick, while prices are between the ticks."""
 _IGNORED = frozenset({"best_bid_ask", "new_market"})
-
-Resolutions = Callable[[list[str]], Awaitable[dict[str, Decimal]]]
-"""Asks what the outcomes of markets (condition ids) pay: token id -> USDC per share, of those that
-are resolved."""
 
 
 class HardenedDataClient(PolymarketDataClient):
@@ -90,14 +70,15 @@ class HardenedDataClient(PolymarketDataClient):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._orders = orders
-        self._own: dict[InstrumentId, tuple[OwnLevels, OwnLevels]] = {}
+        self._books: dict[InstrumentId, LocalBook] = {}
         self._stale_seconds = stale_seconds
-        self._resolutions = resolutions
-        self._views: dict[InstrumentId, tuple[Any, ...]] = {}
-        self._complete: set[InstrumentId] = set()
+        self._misfits: set[InstrumentId] = set()
         self._seen: dict[InstrumentId, float] = {}
         self._frozen: dict[InstrumentId, float] = {}
         self._closed: set[InstrumentId] = set()
+        self._resolution_watch = ResolutionWatch(
+            resolutions, self._followed, self._close, self._log.warning
+        )
         self._watches: list[asyncio.Task[None]] = []
 
     async def _connect(self) -> None:
@@ -105,7 +86,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._msgbus.subscribe(topic=OWN_ORDERS, handler=self._on_own_order)
         self._watches = [
             self._loop.create_task(self._watch_feed()),
-            self._loop.create_task(self._watch_resolutions()),
+            self._loop.create_task(self._resolution_watch.run()),
         ]
 
     async def _disconnect(self) -> None:
@@ -168,22 +149,10 @@ class HardenedDataClient(PolymarketDataClient):
         quote is taken from the book.
         """
         self._heard(instrument.id)
-        self._take_book(instrument, ws_message)
-
-    def _take_book(self, instrument: BinaryOption, ws_message: PolymarketBookSnapshot) -> None:
-        now = self._clock.timestamp_ns()
-        book = OrderBook(instrument.id, book_type=BookType.L2_MBP)
-        deltas = ws_message.parse_to_snapshot(instrument=instrument, ts_init=now)
-        if deltas is not None:
-            book.apply_deltas(deltas)
-            if self.is_subscribed_order_book_deltas(instrument.id):
-                self._handle_data(deltas)
-        self._local_books[instrument.id] = book
-        self._pending_snapshot_after_tick_change.discard(instrument.id)
-        self._complete.add(instrument.id)
-        prices = [level.price for level in (*ws_message.bids, *ws_message.asks)]
-        self._check_tick(instrument, prices)
-        self._show(instrument, millis_to_nanos(float(ws_message.timestamp)))
+        if self._fits(instrument, _prices(ws_message)):
+            now = self._clock.timestamp_ns()
+            self._tell_changes(self._book(instrument.id).take(instrument, ws_message, now))
+            self._show(instrument, millis_to_nanos(float(ws_message.timestamp)))
 
     def _handle_quotes(self, ws_message: PolymarketQuotes) -> None:
         """Defect: each change of a message is told on its own, so that quotes and deltas pass
@@ -198,14 +167,12 @@ class HardenedDataClient(PolymarketDataClient):
             if instrument is None:
                 continue
             self._heard(instrument.id)
-            if instrument.id not in self._complete:
-                continue  # what a change means is only known on top of a snapshot
-            self._check_tick(instrument, [c.price for c in changed])
-            deltas = _deltas(instrument, changed, ts_event, self._clock.timestamp_ns())
-            self._local_books[instrument.id].apply_deltas(deltas)
-            if self.is_subscribed_order_book_deltas(instrument.id):
-                self._handle_data(deltas)
-            self._show(instrument, ts_event)
+            if self._fits(instrument, [c.price for c in changed]):
+                now = self._clock.timestamp_ns()
+                deltas = self._book(instrument.id).change(instrument, changed, ts_event, now)
+                if deltas is not None:
+                    self._tell_changes(deltas)
+                    self._show(instrument, ts_event)
 
     def _handle_instrument_update(
         self, instrument: BinaryOption, ws_message: PolymarketTickSizeChange
@@ -215,67 +182,67 @@ class HardenedDataClient(PolymarketDataClient):
         """
         super()._handle_instrument_update(instrument=instrument, ws_message=ws_message)
         if instrument.id in self._pending_snapshot_after_tick_change:
-            self._complete.discard(instrument.id)
-            self._views.pop(instrument.id, None)
-            self._spawn(self._read_books([instrument.id]))
+            self._pending_snapshot_after_tick_change.discard(instrument.id)
+            self._book(instrument.id).forget()
+            self.create_task(self._read_books([instrument.id]))
+
+    def _followed(self) -> list[InstrumentId]:
+        return [i for i in self.subscribed_quote_ticks() if i not in self._closed]
 
     def _instrument(self, market: str, asset_id: str) -> BinaryOption | None:
         return self._cache.instrument(InstrumentId.from_str(f"{market}-{asset_id}.POLYMARKET"))
 
+    def _book(self, instrument_id: InstrumentId) -> LocalBook:
+        book = self._books.get(instrument_id)
+        if book is None:
+            book = self._books[instrument_id] = LocalBook(instrument_id)
+        return book
+
+    def _tell_changes(self, deltas: OrderBookDeltas) -> None:
+        if self.is_subscribed_order_book_deltas(deltas.instrument_id):
+            self._handle_data(deltas)
+
     def _show(self, instrument: BinaryOption, ts_event: int) -> None:
         """Tell the book's best prices, if they changed."""
-        book = self._local_books[instrument.id]
-        bids = best(book.bids())
-        resting, own = self._orders.resting(instrument.id), self._own_levels(instrument.id)
-        if any(resting) or any(own):
-            told = self._views.get(instrument.id, (None,) * 4)
-            bids = own[0].without(bids, resting[0], _plain(told[0]))
-            asks = own[1].without(best(book.asks()), resting[1], _plain(told[2]))
-            bid, bid_size = _touch(instrument, bids)
-            ask, ask_size = _touch(instrument, asks)
-        else:
-            bid, bid_size = book.best_bid_price(), book.best_bid_size()
-            ask, ask_size = book.best_ask_price(), book.best_ask_size()
+        book = self._book(instrument.id)
+        view, bids = book.look(instrument, self._orders.resting(instrument.id))
         self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
-        view = (bid, bid_size, ask, ask_size)
-        if self._views.get(instrument.id) == view:
+        if book.told == view:
             return
-        self._views[instrument.id] = view
-        now = self._clock.timestamp_ns()
-        if bid is not None and ask is not None:
-            self._handle_data(QuoteTick(instrument.id, bid, ask, bid_size, ask_size, ts_event, now))
-            return
-        sides = ["" if value is None else str(value) for value in view]
-        self._handle_data(
-            CustomData(
-                DataType(OneSidedBook),
-                OneSidedBook(ts_event, now, instrument.id, *sides),
-            )
-        )
-
-    def _own_levels(self, instrument_id: InstrumentId) -> tuple[OwnLevels, OwnLevels]:
-        if instrument_id not in self._own:
-            self._own[instrument_id] = (OwnLevels(is_bid=True), OwnLevels(is_bid=False))
-        return self._own[instrument_id]
+        book.told = view
+        self._handle_data(as_data(instrument.id, view, ts_event, now=self._clock.timestamp_ns()))
 
     def _on_own_order(self, instrument_id: InstrumentId) -> None:
         """Tell both outcomes' books anew: what of them is ours has changed."""
         market = get_polymarket_condition_id(instrument_id)
-        for known in [i for i in self._complete if get_polymarket_condition_id(i) == market]:
-            self._show(self._cache.instrument(known), self._clock.timestamp_ns())
+        for known, book in self._books.items():
+            if book.is_whole and get_polymarket_condition_id(known) == market:
+                self._show(self._cache.instrument(known), self._clock.timestamp_ns())
 
-    def _check_tick(self, instrument: BinaryOption, prices: Iterable[str]) -> None:
+    def _fits(self, instrument: BinaryOption, prices: Iterable[str]) -> bool:
         """A price between the ticks means that a tick change was missed: the market is read anew.
 
-        Without this the adapter would round such prices without a word.
+        Defect: the adapter rounds such prices without a word. Can go when it refuses them.
         """
-        tick = instrument.price_increment.as_decimal()
-        if any(Decimal(price) % tick for price in prices):
-            self._log.warning(f"{instrument.id} has prices between its ticks: read anew")
-            self._complete.discard(instrument.id)
-            self._spawn(self._read_tick(instrument))
+        if fits(instrument, prices):
+            return True
+        self._book(instrument.id).forget()
+        if instrument.id not in self._misfits:
+            self._misfits.add(instrument.id)
+            self.create_task(self._read_tick(instrument.id))
+        return False
 
-    async def _read_tick(self, instrument: BinaryOption) -> None:
+    async def _read_tick(self, instrument_id: InstrumentId) -> None:
+        self._log.warning(f"{instrument_id} has prices between its ticks: read anew")
+        try:
+            await self._ask_tick(self._cache.instrument(instrument_id))
+            await self._read_books([instrument_id])
+            if not self._book(instrument_id).is_whole:
+                await asyncio.sleep(_TICK_PAUSE)
+        finally:
+            self._misfits.discard(instrument_id)
+
+    async def _ask_tick(self, instrument: BinaryOption) -> None:
         token_id = get_polymarket_token_id(instrument.id)
         reply = await asyncio.to_thread(
             self._http_client._get,
@@ -290,7 +257,7 @@ class HardenedDataClient(PolymarketDataClient):
             old_tick_size=str(instrument.price_increment),
             timestamp=str(self._clock.timestamp_ms()),
         )
-        self._handle_instrument_update(instrument=instrument, ws_message=change)
+        super()._handle_instrument_update(instrument=instrument, ws_message=change)
 
     # -- silence -----------------------------------------------------------------------------------
 
@@ -315,7 +282,7 @@ class HardenedDataClient(PolymarketDataClient):
 
     async def _check_feed(self) -> None:
         now = self._loop.time()
-        watched = [i for i in self.subscribed_quote_ticks() if i not in self._closed]
+        watched = self._followed()
         if not watched:
             return
         is_connected = self._ws_client.is_connected()
@@ -325,7 +292,9 @@ class HardenedDataClient(PolymarketDataClient):
         stale = [
             i
             for i in watched
-            if i in self._frozen or now - self._seen.setdefault(i, now) >= patience
+            if i in self._frozen
+            or now - self._seen.setdefault(i, now) >= patience
+            or (i in self._books and not self._books[i].is_whole)
         ]
         for start in range(0, len(stale), _BOOKS_MAX):
             await self._read_books(stale[start : start + _BOOKS_MAX])
@@ -334,10 +303,11 @@ class HardenedDataClient(PolymarketDataClient):
 
     async def _read_books(self, ids: list[InstrumentId]) -> None:
         """Compare the books known with the venue's own, and take those over where they differ."""
-        tokens = {get_polymarket_token_id(i): i for i in ids}
+        readings = {i: self._book(i).begin_reading() for i in ids}
         try:
             books = await asyncio.to_thread(
-                self._http_client.get_order_books, [BookParams(token_id=t) for t in tokens]
+                self._http_client.get_order_books,
+                [BookParams(token_id=get_polymarket_token_id(i)) for i in ids],
             )
             found = {str(book["asset_id"]): book for book in books}
         except Exception as e:
@@ -348,23 +318,31 @@ class HardenedDataClient(PolymarketDataClient):
                 return
             self._log.warning(f"the books could not be read: {e!r}")
             found = {}
-        for token_id, instrument_id in tokens.items():
-            book = found.get(token_id)
+        for instrument_id, reading in readings.items():
+            book = found.get(get_polymarket_token_id(instrument_id))
             if book is None:
+                self._book(instrument_id).give_up(reading)
                 self._froze(instrument_id, "its prices are silent and its book cannot be read")
             else:
-                self._compare(instrument_id, book)
+                self._compare(instrument_id, reading, book)
 
-    def _compare(self, instrument_id: InstrumentId, book: dict[str, Any]) -> None:
-        fields = {name: book.get(name) for name in ("market", "asset_id", "bids", "asks")}
-        stamp = str(book.get("timestamp") or self._clock.timestamp_ms())
+    def _compare(self, instrument_id: InstrumentId, reading: Reading, read: dict[str, Any]) -> None:
+        fields = {name: read.get(name) for name in ("market", "asset_id", "bids", "asks")}
+        stamp = str(read.get("timestamp") or self._clock.timestamp_ms())
         snapshot = msgspec.convert(
             {"event_type": "book", **fields, "timestamp": stamp}, PolymarketBookSnapshot
         )
-        before = self._views.get(instrument_id)
-        was_complete = instrument_id in self._complete
-        self._take_book(self._cache.instrument(instrument_id), snapshot)
-        is_changed = was_complete and self._views.get(instrument_id) != before
+        instrument, book = self._cache.instrument(instrument_id), self._book(instrument_id)
+        if not self._fits(instrument, _prices(snapshot)):
+            return
+        before = book.told
+        changes = book.take_read(reading, instrument, snapshot, self._clock.timestamp_ns())
+        if not changes:
+            return
+        for deltas in changes:
+            self._tell_changes(deltas)
+        self._show(instrument, changes[-1].ts_event)
+        is_changed = before is not None and book.told != before
         if not self._ws_client.is_connected():
             self._froze(instrument_id, "its channel is down; its book is read instead")
         elif is_changed or instrument_id in self._frozen:
@@ -390,10 +368,7 @@ class HardenedDataClient(PolymarketDataClient):
     def _resync(self, asset_id: str | None) -> None:
         ids = [i for i in self.subscribed_quote_ticks() if get_polymarket_token_id(i) == asset_id]
         if ids:
-            self._spawn(self._read_books(ids))
-
-    def _spawn(self, work: Any) -> None:
-        self.create_task(work)
+            self.create_task(self._read_books(ids))
 
     # -- resolution --------------------------------------------------------------------------------
 
@@ -402,78 +377,22 @@ class HardenedDataClient(PolymarketDataClient):
         for instrument in self._cache.instruments():
             if get_polymarket_condition_id(instrument.id) == market:
                 won = get_polymarket_token_id(instrument.id) == winner
-                self._close(instrument, Decimal(won))
+                self._close(instrument.id, Decimal(won))
 
-    async def _watch_resolutions(self) -> None:
+    def _close(self, instrument_id: InstrumentId, payout: Decimal) -> None:
         """Defect: the adapter never tells that a market is resolved. Can go when it emits
         `InstrumentClose`.
         """
-        while True:
-            await asyncio.sleep(RESOLUTION_SECONDS)
-            try:
-                open_ids = [i for i in self.subscribed_quote_ticks() if i not in self._closed]
-                markets = sorted({get_polymarket_condition_id(i) for i in open_ids})
-                payouts = await self._resolutions(markets) if markets else {}
-                for instrument_id in open_ids:
-                    payout = payouts.get(get_polymarket_token_id(instrument_id))
-                    if payout is not None:
-                        self._close(self._cache.instrument(instrument_id), payout)
-            except Exception as e:
-                self._log.warning(f"the resolutions could not be read: {e!r}")
-
-    def _close(self, instrument: BinaryOption, payout: Decimal) -> None:
-        if instrument.id in self._closed:
+        if instrument_id in self._closed:
             return
-        self._closed.add(instrument.id)
-        if self._frozen.pop(instrument.id, None) is not None:
-            self._tell_feed(instrument.id, "")
+        self._closed.add(instrument_id)
+        if self._frozen.pop(instrument_id, None) is not None:
+            self._tell_feed(instrument_id, "")
         now = self._clock.timestamp_ns()
         price = Price.from_str(f"{payout:f}")
         kind = InstrumentCloseType.CONTRACT_EXPIRED
-        self._handle_data(InstrumentClose(instrument.id, price, kind, now, now))
+        self._handle_data(InstrumentClose(instrument_id, price, kind, now, now))
 
 
-def best(levels: list[BookLevel]) -> list[Level]:
-    """Price and size of the best levels of one side, best first."""
-    return [
-        (level.price.as_decimal(), sum((o.size.as_decimal() for o in level.orders()), Decimal(0)))
-        for level in levels[:_LEVELS_MAX]
-    ]
-
-
-def _plain(price: Price | None) -> Decimal | None:
-    return None if price is None else price.as_decimal()
-
-
-def _touch(instrument: BinaryOption, levels: list[Level]) -> tuple[Price | None, Quantity | None]:
-    if not levels:
-        return None, None
-    price, size = levels[0]
-    return instrument.make_price(price), instrument.make_qty(size)
-
-
-def _deltas(
-    instrument: BinaryOption, changes: list[Any], ts_event: int, now: int
-) -> OrderBookDeltas:
-    deltas = []
-    for index, change in enumerate(changes):
-        size = instrument.make_qty(Decimal(change.size))
-        order = BookOrder(
-            side=OrderSide.BUY if change.side.value == "BUY" else OrderSide.SELL,
-            price=instrument.make_price(Decimal(change.price)),
-            size=size,
-            order_id=0,
-        )
-        is_last = index == len(changes) - 1
-        deltas.append(
-            OrderBookDelta(
-                instrument_id=instrument.id,
-                action=BookAction.UPDATE if size > 0 else BookAction.DELETE,
-                order=order,
-                flags=RecordFlag.F_LAST if is_last else 0,
-                sequence=0,
-                ts_event=ts_event,
-                ts_init=now,
-            )
-        )
-    return OrderBookDeltas(instrument.id, deltas)
+def _prices(snapshot: PolymarketBookSnapshot) -> list[str]:
+    return [level.price for level in (*snapshot.bids, *snapshot.asks)]

@@ -142,12 +142,14 @@ class LiveOrders:
             market = get_polymarket_condition_id(live.order.instrument_id)
             self._resting.setdefault(market, {})[live.venue_order_id] = live
 
-    def resting(self, instrument_id: InstrumentId) -> tuple[dict[Decimal, Decimal], ...]:
+    def resting(
+        self, instrument_id: InstrumentId
+    ) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
         """Shares by price that we have on the book of an outcome: bids, and asks.
 
         A bid for the other outcome is an ask here, and the other way round.
         """
-        sides: tuple[dict[Decimal, Decimal], ...] = ({}, {})
+        sides: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
         found = self._resting.get(get_polymarket_condition_id(instrument_id), {})
         for venue_order_id, live in list(found.items()):
             if live.track.is_over:
