@@ -18,7 +18,16 @@ from positions.checks import Funds, Limits
 from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit
 from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
 from positions.exposure import Exposure
-from positions.facts import AnyFact, CancelSent, Disputed, OrderSent, SaleEnded, StopMoved
+from positions.facts import (
+    AnyFact,
+    CancelSent,
+    Disputed,
+    FillReversed,
+    OrderFilled,
+    OrderSent,
+    SaleEnded,
+    StopMoved,
+)
 from positions.judge import judge
 from positions.levels import Levels
 from positions.life import apply
@@ -27,7 +36,7 @@ from positions.market import Market
 from positions.obey import obey, sale_over
 from positions.plan import Intent, MoveStop, Send, plan
 from positions.position import EXITS, ZERO, Position
-from positions.recovery import compare
+from positions.recovery import compare, lags
 from positions.terms import Trigger
 
 SWEEP_PARTS = 300
@@ -68,6 +77,7 @@ class Desk:
         self._foreign = ZERO
         self._foreign_text = ""
         self._short: dict[str, Decimal] = {}
+        self._moved_at: dict[str, int] = {}
         self._holdings: dict[str, Holding] = {}
 
     # -- what comes in -----------------------------------------------------------------------------
@@ -84,6 +94,7 @@ class Desk:
         self.halt(halted)
         for p in positions:
             self._keep(p)
+            self._moved(p, p.updated_at)
             self._woken[p.id] = None
 
     def viewed(self, outcome_id: str) -> None:
@@ -133,10 +144,12 @@ class Desk:
 
     def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
         """The wallet has so many shares of an outcome. Fewer than are recorded count once they
-        were seen twice: a sale's own message may be under way."""
+        were seen twice: a sale's own message may be under way. Just bought ones may be missing."""
         holders = [p for p in self.open_positions() if p.outcome_id == outcome_id]
         is_short = sum((p.held for p in holders), ZERO) > balance
         before = self._short.pop(outcome_id, None)
+        if is_short and lags(self._moved_at.get(outcome_id, 0), now):
+            return
         if is_short:
             self._short[outcome_id] = balance
         if not is_short or before == balance:
@@ -251,9 +264,14 @@ class Desk:
         if after is before:
             return after
         self._keep(after)
+        if isinstance(fact, OrderFilled | FillReversed):
+            self._moved(after, fact.time)
         self._effects.append(Step(after, fact))
         self._alarm(before, after, fact.time)
         return after
+
+    def _moved(self, p: Position, time: int) -> None:
+        self._moved_at[p.outcome_id] = max(time, self._moved_at.get(p.outcome_id, 0))
 
     def _keep(self, p: Position) -> None:
         self.positions[p.id] = p

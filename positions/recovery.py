@@ -47,6 +47,10 @@ from positions.position import (
     Role,
 )
 
+BALANCE_LAG = 60 * SECOND
+"""How long the venue's balance of an outcome may lack shares that were bought: it is a copy of what
+the chain says, and users have seen sales of just-bought shares refused for a while."""
+
 
 class SignedOrder(Struct, frozen=True):
     """An order that may have been posted; `role` is None where only `sent.log` knows of it.
@@ -161,6 +165,11 @@ def recover(
     return inquiry.result(others)
 
 
+def lags(moved_at: int, now: int) -> bool:
+    """Whether the venue's balance may still lack shares that changed hands at a time."""
+    return now - moved_at < BALANCE_LAG
+
+
 def compare(
     holders: Iterable[Position], balance: Decimal, now: int
 ) -> Iterator[tuple[str, AnyFact]]:
@@ -191,6 +200,10 @@ class _Inquiry:
         self.positions = {p.id: p for p in positions}
         self._said = said
         self._now = now
+        self._recorded_at: dict[str, int] = {}
+        for p in positions:
+            before = self._recorded_at.get(p.outcome_id, 0)
+            self._recorded_at[p.outcome_id] = max(before, p.updated_at)
         self._signed = {s.order_id: s for s in signed}
         for order in (o for p in positions for o in p.orders if o.venue_order_id):
             assert order.venue_order_id is not None
@@ -356,8 +369,10 @@ class _Inquiry:
     def compare_balances(self) -> None:
         """Dispute what the venue does not have."""
         waiting = set(self._unanswered.values())
+        traded_at = max((t.time for t in self._said.trades), default=0)
         for outcome_id, balance in self._said.balances.items():
-            if outcome_id not in waiting:
+            moved_at = max(traded_at, self._recorded_at.get(outcome_id, 0))
+            if outcome_id not in waiting and not lags(moved_at, self._now):
                 holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
                 for position_id, fact in compare(holders, balance, self._now):
                     self._book(position_id, fact)

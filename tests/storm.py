@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from loopback.ledger import Order as VenueOrder
-from loopback.ledger import Side
+from loopback.ledger import Side, Trade
 from loopback.rules import Refused
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import Session, trade
@@ -279,13 +279,21 @@ class Watch:
     def _refused(self, order: VenueOrder, words: str) -> None:
         self.refused += 1
         now = self.venue.engine.agenda.now()
-        failed = any(
-            t.status == "FAILED" and now - t.updated_at < EXPLAINED_SECONDS
+        is_explained = any(
+            _explains(t, order.token)
             for t in self.venue.ledger.trades
-            if any(leg.order is not None and leg.token == order.token for leg in t.legs)
+            if now - t.updated_at < EXPLAINED_SECONDS
         )
-        if not failed and not self.venue.engine.sellable_after:
+        if not is_explained and not self.venue.engine.sellable_after:
             self.unexplained.append(f"{order.token[:8]} {order.kind} {order.size}: {words}")
+
+
+def _explains(trade: Trade, token: str) -> bool:
+    """Whether a sale of what is recorded may be refused because of a trade: it failed to settle, or
+    a resting sale was met, and that may not have been heard of."""
+    legs = [leg for leg in trade.legs if leg.order is not None and leg.token == token]
+    is_met = any(leg is not trade.taker and leg.side is Side.SELL for leg in legs)
+    return bool(legs) and (trade.status == "FAILED" or is_met)
 
 
 def _is_bare(p: Position, tick: Decimal) -> bool:

@@ -216,6 +216,19 @@ async def just_bought_shares_cannot_be_sold_yet(s: Session, m: MarketHandle) -> 
 
 
 @scenario
+async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: MarketHandle) -> None:
+    s.venue.faults.balance_lag = 30
+    p = await opened(s, m, sell_price="")
+    await s.settled()
+    watch = s.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
+    for _ in range(3):
+        await watch._look()
+    assert s.positions[p].dispute is None
+    crash(s, m)
+    await stopped(s, p)
+
+
+@scenario
 async def the_bids_vanish_and_return_lower(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.quote(m.tokens[0], None, 0, "0.52", "100")

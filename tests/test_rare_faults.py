@@ -12,6 +12,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenario, Session, chosen_of, play_all
 
+from positions import recovery
 from positions.facts import CancelRefused, Disputed
 from positions.position import Role
 
@@ -301,11 +302,13 @@ def failures(
     """Play those that are asked for; what went wrong in each."""
     chosen = chosen_of(request)
     safety = {"stale_seconds": 1}
-    return play_all(
-        {name: SCENARIOS[name] for name in chosen},
-        tmp_path_factory.mktemp("rare"),
-        safety=safety,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recovery, "BALANCE_LAG", 0)  # what is missing is noticed at once
+        return play_all(
+            {name: SCENARIOS[name] for name in chosen},
+            tmp_path_factory.mktemp("rare"),
+            safety=safety,
+        )
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

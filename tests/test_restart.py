@@ -12,6 +12,7 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
+from positions import recovery
 from positions.facts import OrderClosed, Restarted
 from positions.position import Phase, Role
 from positions.spool import Spool
@@ -208,8 +209,11 @@ RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Awa
 
 
 @pytest.mark.parametrize("name", RESTARTS)
-def test_while_the_node_was_away(name: str, tmp_path: Path) -> None:
+def test_while_the_node_was_away(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begin, away, back = RESTARTS[name]
+    monkeypatch.setattr(recovery, "BALANCE_LAG", 0)  # what is missing is noticed at once
     opened: list[str] = []
     with LoopbackPolymarket() as venue:
         m = venue.add_market("rain")

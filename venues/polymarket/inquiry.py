@@ -180,7 +180,10 @@ class Inquiry:
                     while await self.look_up(live) is None:
                         await asyncio.sleep(_PAUSES[0])
         self._tell(live, live.track.ended(None))
-        self.check(live, ANSWER_SECONDS / 2)
+        # The sale that follows is under way by then, and is refused if it asks for what was sold
+        # unheard; once more for a fill that the venue tells late.
+        self.check(live, ANSWER_SECONDS / 8)
+        self.check(live, ANSWER_SECONDS)
 
     async def _look_again(self, live: LiveOrder, after: float) -> None:
         await asyncio.sleep(after)
