@@ -14,6 +14,7 @@ from itertools import islice
 
 from positions.adoption import Holding
 from positions.alarms import open_alarms
+from positions.balances import compare, lags
 from positions.checks import Funds, Limits
 from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit
 from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
@@ -36,7 +37,6 @@ from positions.market import Market
 from positions.obey import obey, sale_over
 from positions.plan import Intent, MoveStop, Send, plan
 from positions.position import EXITS, ZERO, Position
-from positions.recovery import compare, lags
 from positions.terms import Trigger
 
 SWEEP_PARTS = 300

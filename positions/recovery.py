@@ -17,22 +17,21 @@ change nothing, so a start that was cut short is simply made again. Shares, USDC
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from positions.balances import compare, lags
 from positions.facts import (
     AnyFact,
-    Disputed,
     FillReversed,
     OrderAccepted,
     OrderClosed,
     OrderFilled,
     OrderSent,
     OrderSigned,
-    Reconciled,
     Restarted,
 )
 from positions.life import apply
@@ -46,10 +45,6 @@ from positions.position import (
     Position,
     Role,
 )
-
-BALANCE_LAG = 60 * SECOND
-"""How long the venue's balance of an outcome may lack shares that were bought: it is a copy of what
-the chain says, and users have seen sales of just-bought shares refused for a while."""
 
 
 class SignedOrder(Struct, frozen=True):
@@ -163,32 +158,6 @@ def recover(
     inquiry.claim()
     inquiry.compare_balances()
     return inquiry.result(others)
-
-
-def lags(moved_at: int, now: int) -> bool:
-    """Whether the venue's balance may still lack shares that changed hands at a time."""
-    return now - moved_at < BALANCE_LAG
-
-
-def compare(
-    holders: Iterable[Position], balance: Decimal, now: int
-) -> Iterator[tuple[str, AnyFact]]:
-    """What follows from the shares that the wallet has of the outcome that these positions hold.
-
-    Where they are fewer than recorded, the oldest positions are served first, and what the others
-    lack is disputed: the owner has sold it elsewhere, or the record is wrong.
-    """
-    holders = sorted(holders, key=lambda p: (p.created_at, p.id))
-    total, left = sum((p.held for p in holders), ZERO), balance
-    for p in holders:
-        missing = max(p.held - left, ZERO) if p.held > 0 else ZERO
-        left -= max(p.held, ZERO) - missing
-        if missing > 0:
-            reason = f"the venue has {balance:f} of {total:f} shares"
-            if (p.dispute, p.missing) != (reason, missing):
-                yield p.id, Disputed(time=now, reason=reason, missing=missing)
-        elif p.dispute is not None and p.held >= 0:
-            yield p.id, Reconciled(time=now)
 
 
 class _Inquiry:

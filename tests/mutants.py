@@ -45,6 +45,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "orders": CORE,
     "rules": CORE,
     "recovery": CORE,
+    "balances": CORE,
     "levels": ("test_levels.py", *CORE),
     "checks": REQUESTS,
     "wishes": REQUESTS,

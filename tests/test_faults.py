@@ -220,12 +220,9 @@ async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: Market
     s.venue.faults.balance_lag = 30
     p = await opened(s, m, sell_price="")
     await s.settled()
-    watch = s.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
     for _ in range(3):
-        await watch._look()
+        await s.node._ground._venue.execution.wallet_watch._look()  # type: ignore[union-attr]
     assert s.positions[p].dispute is None
-    crash(s, m)
-    await stopped(s, p)
 
 
 @scenario
@@ -314,7 +311,7 @@ async def the_market_is_resolved_while_the_exit_waits(s: Session, m: MarketHandl
     p = await opened(s, m)
     s.venue.faults.answer("POST /order", 503, times=None)
     crash(s, m)
-    await s.until(lambda: s.positions[p].phase == "exiting", "it exits")
+    await s.phase(p, "exiting")
     s.venue.resolve(m, m.tokens[0])
     await s.phase(p, "closed")
     assert s.positions[p].exit_reason == "settlement"

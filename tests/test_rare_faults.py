@@ -12,7 +12,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenario, Session, chosen_of, play_all
 
-from positions import recovery
+from positions import balances
 from positions.facts import CancelRefused, Disputed
 from positions.position import Role
 
@@ -303,7 +303,7 @@ def failures(
     chosen = chosen_of(request)
     safety = {"stale_seconds": 1}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recovery, "BALANCE_LAG", 0)  # what is missing is noticed at once
+        patch.setattr(balances, "BALANCE_LAG", 0)  # what is missing is noticed at once
         return play_all(
             {name: SCENARIOS[name] for name in chosen},
             tmp_path_factory.mktemp("rare"),

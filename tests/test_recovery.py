@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from stage import START, TOKEN, Stage, filled, quote, submit
 
 from positions import facts
+from positions.balances import BALANCE_LAG
 from positions.life import apply, phase_of
 from positions.position import (
     SECOND,
@@ -20,7 +21,6 @@ from positions.position import (
     Role,
 )
 from positions.recovery import (
-    BALANCE_LAG,
     Recovery,
     Said,
     SignedOrder,

@@ -12,7 +12,7 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
-from positions import recovery
+from positions import balances
 from positions.facts import OrderClosed, Restarted
 from positions.position import Phase, Role
 from positions.spool import Spool
@@ -213,7 +213,7 @@ def test_while_the_node_was_away(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin, away, back = RESTARTS[name]
-    monkeypatch.setattr(recovery, "BALANCE_LAG", 0)  # what is missing is noticed at once
+    monkeypatch.setattr(balances, "BALANCE_LAG", 0)  # what is missing is noticed at once
     opened: list[str] = []
     with LoopbackPolymarket() as venue:
         m = venue.add_market("rain")
