@@ -217,11 +217,9 @@ async def just_bought_shares_cannot_be_sold_yet(s: Session, m: MarketHandle) -> 
 
 @scenario
 async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: MarketHandle) -> None:
-    s.venue.faults.balance_lag = 30
     p = await opened(s, m, sell_price="")
-    await s.settled()
-    for _ in range(3):
-        await s.node._ground._venue.execution.wallet_watch._look()  # type: ignore[union-attr]
+    s.venue.faults.balance_lag = 30
+    await s.looks(3)
     assert s.positions[p].dispute is None
 
 

@@ -278,17 +278,13 @@ async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: Ma
 @scenario
 async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
-    watch = s.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
-    await s.until(
-        lambda: not any(o.track.has_unsettled for o in watch._orders), "it is heard to be settled"
-    )
+    await s.looks(0)
     await resting(s, p, Role.TARGET)
     for what in ("trade *", "order *"):
         s.venue.faults.lose(what, times=None)
     s.venue.quote(m.tokens[0], "0.50", "100", "0.90", "100")
     assert s.venue.take(m.tokens[0], "BUY", "0.70", "20") == 20
-    for _ in range(3):
-        await watch._look()
+    await s.looks(3)
     await s.phase(p, "closed")
     assert s.positions[p].exit_reason == "target"
     assert s.positions[p].dispute is None

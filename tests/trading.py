@@ -129,6 +129,17 @@ class Session:
             lambda: all(t.is_final for t in self.venue.trades(self.funder)), "all is settled"
         )
 
+    async def looks(self, times: int) -> None:
+        """Look at the wallet so often, once it is heard that all is settled."""
+        watch = self.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
+        await self.until(
+            lambda: not any(o.track.has_unsettled or o.is_asked_about for o in watch._orders),
+            "it is heard",
+        )
+        for _ in range(times):
+            await watch._look()
+            await self.until(lambda: not self.node.strategy.desk.has_work, "it is acted on")
+
     async def agrees(self, market: MarketHandle) -> None:
         """Wait until our ledger of a market's first outcome is the venue's, to the last share."""
         token = market.tokens[0]
