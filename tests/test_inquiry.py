@@ -56,6 +56,33 @@ class Venue:
         self.cancelled += hashes
 
 
+class Slow(Venue):
+    """Tells at once how many shares a cancelled order had matched, and the trades of them late."""
+
+    def __init__(self, lag: int) -> None:
+        super().__init__(trades=[SOLD | {"size": "5"}])
+        self.lag = lag
+
+    def get_order(self, _: str) -> Any:
+        """The order, cancelled."""
+        self.asked += 1
+        return {"id": HASH, "status": "CANCELED", "size_matched": "5"}
+
+    def get_trades(self, _: Any) -> list[dict[str, Any]]:
+        """Its trade, once it is listed."""
+        return self.trades if self.asked > self.lag else []
+
+
+class Scribbling(Venue):
+    """Answers the first question about trades with what is no JSON."""
+
+    def get_trades(self, _: Any) -> list[dict[str, Any]]:
+        """As the client library fails at it."""
+        if self.asked == 1:
+            raise TypeError("string indices must be integers, not 'str'")
+        return self.trades
+
+
 class World:
     """One order of ours at a venue, and what is told of it."""
 
@@ -101,18 +128,25 @@ class World:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inquiry, "_PAUSES", (0.001,))
+    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(inquiry, "POST_AGAIN_SECONDS", 0.05)
 
 
-def test_a_cancelled_order_is_asked_about_until_the_venue_answers() -> None:
+@pytest.mark.parametrize(
+    ("venue", "asked"),
+    [(Venue(silent_for=20, trades=[SOLD]), 22), (Scribbling(trades=[SOLD]), 3)],
+    ids=["at all", "in its own words"],
+)
+def test_a_cancelled_order_is_asked_about_until_the_venue_answers(venue: Venue, asked: int) -> None:
     async def play() -> None:
-        venue = Venue(silent_for=20, trades=[SOLD])
         w = World(venue, is_immediate=False)
         w.live.track.ended(None)
-        w.inquiry.check(w.live, 0)
+        w.inquiry.check(w.live)
+        assert w.inquiry.may_move(w.live), "no balance is compared before"
         await w.known()
-        assert venue.asked == 21
+        assert venue.asked == asked
         assert w.told == [Filled]
+        assert not w.inquiry.may_move(w.live)
 
     asyncio.run(play())
 
@@ -202,6 +236,38 @@ def test_an_order_that_is_over_and_rests_at_the_venue_is_cancelled() -> None:
     asyncio.run(play())
 
 
+def test_what_an_order_had_matched_that_is_over_and_rests_is_asked() -> None:
+    async def play() -> None:
+        venue = Venue(trades=[SOLD | {"size": "5"}])
+        w = World(venue, is_immediate=False)
+        w.live.track.ended(None)
+        w.inquiry.compare({HASH: Decimal(5)})
+        await w.known()  # it is taken back
+        await w.known()  # and asked about
+        assert venue.cancelled == [HASH]
+        assert w.told == [Filled, Canceled]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_cancelled_order_is_not_over_before_what_the_venue_told_of_it_is_listed(
+    is_shared: bool,
+) -> None:
+    async def play() -> None:
+        w = World(Slow(2), is_immediate=False)
+        w.inquiry.is_shared = lambda _: is_shared
+        w.live.track.placed()
+        if not is_shared:
+            w.live.track.ended(Decimal(5))  # as the user channel told it
+        await w.inquiry.cancelled(w.live)
+        assert w.told == [Filled, Canceled]
+        for task in w.tasks:
+            task.cancel()
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize(
     ("is_shared", "silent_for", "asked", "told"),
     [
@@ -215,10 +281,7 @@ def test_what_a_cancelled_order_had_matched_is_asked_where_others_hold_the_outco
     silent_for: int,
     asked: int,
     told: list[type[News]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.2)
-
     async def play() -> None:
         venue = Venue(silent_for=silent_for, trades=[SOLD | {"size": "5"}])
         w = World(venue, is_immediate=False)

@@ -86,9 +86,10 @@ class Inquiry:
             live.is_asked_about = True
             self._spawn(self._find_out(live, after))
 
-    def check(self, live: LiveOrder, after: float) -> None:
-        """Ask about an order once more, although it is over: a fill of it may have been missed."""
-        self._spawn(self._look_again(live, after))
+    def check(self, live: LiveOrder) -> None:
+        """Ask about an order although it is over: a fill of it may have been missed."""
+        live.is_asked_about = True
+        self._spawn(self._look_again(live))
 
     async def ask_about_all(self) -> None:
         """Find out about every order of which something may have been missed."""
@@ -112,9 +113,8 @@ class Inquiry:
             Shares matched of each open order, by its hash.
         """
         found = (self._orders.by_hash(venue_order_id) for venue_order_id in matched)
-        strays = [o.venue_order_id for o in found if o is not None and o.track.is_over]
+        strays = [o for o in found if o is not None and o.track.is_over]
         if strays:
-            self._warn(f"orders that are over rest at the venue, and are cancelled: {strays}")
             self._spawn(self._take_back(strays))
         for live in self._orders:
             if not live.posted.is_set() or live.is_settled or _is_young(live):
@@ -122,11 +122,16 @@ class Inquiry:
             if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
                 self.ask(live)
 
-    async def _take_back(self, strays: list[str]) -> None:
+    async def _take_back(self, strays: list[LiveOrder]) -> None:
+        hashes = [o.venue_order_id for o in strays]
+        self._warn(f"orders that are over rest at the venue, and are cancelled: {hashes}")
         try:
-            await asyncio.to_thread(self._client.cancel_orders, strays)
+            await asyncio.to_thread(self._client.cancel_orders, hashes)
         except Exception as e:  # they are found again at the next look
             self._warn(f"they could not be cancelled: {said(e)}")
+        for live in strays:
+            if not live.is_asked_about:
+                self.check(live)  # it may have matched before
 
     def may_move(self, live: LiveOrder) -> bool:
         """Whether shares of an order may just have changed hands, or may not have after all."""
@@ -171,26 +176,30 @@ class Inquiry:
     async def cancelled(self, live: LiveOrder) -> None:
         """The reply to a cancel says that an order is over, and not what it had matched.
 
-        What follows sells what is left at once; where others have shares of that outcome, too, the
-        venue would take theirs, and it is asked first.
+        What follows sells what is left at once. Where others have shares of that outcome, too, the
+        venue would take theirs, and where it has told of more than its trades, it would refuse: it
+        is asked first.
         """
-        if self.is_shared(get_polymarket_token_id(live.order.instrument_id)):
+        is_shared = self.is_shared(get_polymarket_token_id(live.order.instrument_id))
+        if is_shared or live.track.lacks_trades:
             with contextlib.suppress(TimeoutError):  # an exit waits for it, and not for ever
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    while await self.look_up(live) is None:
+                    while await self.look_up(live) is None or live.track.lacks_trades:
                         await asyncio.sleep(_PAUSES[0])
         self._tell(live, live.track.ended(None))
-        # The sale that follows is under way by then, and is refused if it asks for what was sold
-        # unheard; once more for a fill that the venue tells late.
-        self.check(live, ANSWER_SECONDS / 8)
-        self.check(live, ANSWER_SECONDS)
+        self.check(live)
 
-    async def _look_again(self, live: LiveOrder, after: float) -> None:
-        await asyncio.sleep(after)
-        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
-            if await self.look_up(live) is not None:
-                return
-            await asyncio.sleep(pause)
+    async def _look_again(self, live: LiveOrder) -> None:
+        try:
+            # The sale that follows is under way by then, and is refused if it asks for what was sold
+            # unheard; once more for a fill that the venue tells late.
+            for after in (ANSWER_SECONDS / 8, ANSWER_SECONDS):
+                await asyncio.sleep(after)
+                pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+                while await self.look_up(live) is None:
+                    await asyncio.sleep(next(pauses))
+        finally:
+            live.is_asked_about = False
 
     def give_up(self, live: LiveOrder) -> None:
         """Take an order for over that the venue does not know any more, or never did."""
@@ -220,7 +229,7 @@ class Inquiry:
             self._tell(live, live.track.placed())
             if not wire.is_live(order):
                 self._tell(live, live.track.ended(matched, str(order.get("status", "")).lower()))
-        except (Unreadable, PolyApiException) as e:
+        except Unreadable as e:
             self._warn(f"{live.id} could not be looked up: {said(e)}")
             return None
         return True
@@ -237,7 +246,11 @@ class Inquiry:
         age = int(_now() - live.signed_at) + 120
         market = get_polymarket_condition_id(live.order.instrument_id)
         params = TradeParams(market=market, after=self._now_ns() // _NANOS - age)
-        for trade in await asyncio.to_thread(self._client.get_trades, params):
+        try:
+            trades = await asyncio.to_thread(self._client.get_trades, params)
+        except Exception as e:  # the client library fails in many ways at what is no JSON
+            raise Unreadable(said(e)) from None
+        for trade in trades:
             for told in wire.trades_of(live.venue_order_id, trade):
                 self._tell(live, live.track.traded(told))
 
