@@ -16,9 +16,10 @@ REPLIES: list[tuple[Any, Answer, str]] = [
     ({"success": False, "errorMsg": ""}, Answer.REFUSED, "refused without a reason"),
     ({"error": "order 0x1 is invalid. Duplicated."}, Answer.DUPLICATE, "order 0x1 is"),
     ({"errorMsg": "no orders found to match with FAK order."}, Answer.KILLED, "no orders found"),
-    ("service not ready", Answer.REFUSED, "service not ready"),
-    (None, Answer.REFUSED, "refused without a reason"),
-    ([], Answer.REFUSED, "refused without a reason"),
+    ("<html>", Answer.LOST, "the answer was not the venue's: <html>"),
+    (None, Answer.LOST, "the answer was not"),
+    ([], Answer.LOST, "the answer was not"),
+    ({}, Answer.LOST, "the answer was not"),
 ]
 
 
@@ -30,6 +31,8 @@ def test_a_reply_says(reply: Any, answer: Answer, words: str) -> None:
 
 
 STATUSES = [
+    (202, "", Answer.LOST),
+    (302, "", Answer.LOST),
     (400, "not enough balance / allowance", Answer.REFUSED),
     (400, "no orders found to match with FAK order.", Answer.KILLED),
     (400, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),

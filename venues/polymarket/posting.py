@@ -12,6 +12,8 @@ _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
 _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already, or had."""
+_WORDS = {"success", "errorMsg", "error"}
+"""One of them is in each answer of the venue; others come from something in between."""
 _NOT_NOW = (425, 429)
 """Statuses of a venue that restarts, or is asked too often."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -38,9 +40,11 @@ class Answer(StrEnum):
 
 def answered(reply: Any) -> tuple[Answer, str]:
     """What a reply says, and the venue's words for why not."""
-    if isinstance(reply, dict) and reply.get("success", False):
+    if not isinstance(reply, dict) or not reply.keys() & _WORDS:
+        return Answer.LOST, f"the answer was not the venue's: {str(reply)[:80]}"
+    if reply.get("success", False):
         return (Answer.MATCHED if reply.get("status") == "matched" else Answer.PLACED), ""
-    why = reply.get("errorMsg") or reply.get("error") if isinstance(reply, dict) else reply
+    why = reply.get("errorMsg") or reply.get("error")
     return _refused(str(why or "refused without a reason"))
 
 
@@ -55,7 +59,7 @@ def failed(error: Exception) -> tuple[Answer, str]:
         is_late = isinstance(cause, httpx.TimeoutException)
         return (Answer.LATE if is_late else Answer.LOST), said(cause)
     answer, why = _refused(said(error))
-    if answer is Answer.REFUSED and error.status_code >= 500:
+    if answer is Answer.REFUSED and not 400 <= error.status_code < 500:
         answer = Answer.LOST
     elif answer is Answer.REFUSED and error.status_code in _NOT_NOW:
         answer = Answer.NOT_NOW
