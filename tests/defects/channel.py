@@ -105,7 +105,7 @@ async def _(spot: Spot) -> str:
 @defect(
     "A fill is told after the order's cancel",
     stock="accepted, canceled; canceled",
-    ours="accepted, canceled, filled 4 @ 0.40, canceled; canceled",
+    ours="accepted, filled 4 @ 0.40, canceled; canceled",
     mended_by=f"Track, {CHANNEL}",
 )
 async def _(spot: Spot) -> str:
