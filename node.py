@@ -264,7 +264,7 @@ class Node:
         left = Left(positions, self._signed, self._recorded - {p.id for p in positions})
         found = await self._ground.recover(left, now)
         adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
-        await self._ground.adopt(adopted)
+        self._ground.adopt(adopted)
 
     async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:
         """One market that cannot be found now must not keep the others' stops from being armed."""

@@ -141,6 +141,10 @@ def user_channel_is_refused(v: LoopbackPolymarket, _: MarketHandle, __: str) -> 
     v.faults.refused.add("user")
 
 
+def user_channel_is_not_answered(v: LoopbackPolymarket, _: MarketHandle, __: str) -> None:
+    v.faults.unanswered.add("user")
+
+
 def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     v.quote(m.tokens[0], "0.50", "100", "0.90", "100")
     assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
@@ -191,6 +195,7 @@ def owner_sells_by_hand(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> 
 RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Away, Back]] = {
     "nothing happened": (bought, nothing, is_protected_as_before),
     "the user channel is refused": (bought, user_channel_is_refused, is_heard_again),
+    "the user channel is not answered": (bought, user_channel_is_not_answered, is_heard_again),
     "the target filled": (bought, target_fills, is_sold_at_its_target),
     "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
     "the sale that closed it settled": (stopped_out, the_sale_settles, is_still_closed),

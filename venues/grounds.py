@@ -94,7 +94,7 @@ class Ground(Protocol):
     def payouts(self) -> Mapping[str, Decimal]:
         """What the outcomes pay that are known to be resolved at a start, by outcome id."""
 
-    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """Go on with the orders that rest at the venue, as Nautilus and as we have them."""
 
     async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
@@ -126,7 +126,7 @@ class SimulatedGround:
         signed, said = account.signed(left.positions), account.said(left.positions)
         return recover(left.positions, signed, said, now, left.others)
 
-    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """The venue's book was restored with them."""
 
     def watch(self, desk: Desk) -> None:
@@ -362,10 +362,10 @@ class LiveGround:
         """The data client tells of resolutions."""
         return {}
 
-    async def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """Go on with the orders that rest at the venue."""
         for native, ours in orders:
-            await self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
+            self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
         self._venue.taken_over()
 
     async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:

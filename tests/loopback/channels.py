@@ -69,6 +69,10 @@ class Channels:
         channel = request.match_info["channel"]
         if channel in self._faults.refused:
             raise web.HTTPServiceUnavailable
+        while channel in self._faults.unanswered:
+            await asyncio.sleep(0.01)
+        if request.transport is None:  # nobody waits any more
+            raise web.HTTPServiceUnavailable
         if channel not in ("market", "user"):
             raise web.HTTPNotFound
         ws = web.WebSocketResponse()

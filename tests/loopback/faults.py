@@ -61,6 +61,8 @@ class Faults:
         on answering PING."""
         self.refused: set[str] = set()
         """Channels whose sockets are refused."""
+        self.unanswered: set[str] = set()
+        """Channels whose sockets are not opened, and not refused either."""
         self.frozen: set[str] = set()
         """Tokens whose book REST goes on telling as it last did."""
         self.failing_trades = 0

@@ -69,6 +69,7 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_clients",
         "_disconnect_client",
         "_handler_reconnect",
+        "_is_connecting",
         "_send",
         "_tasks",
         "subscribe",

@@ -125,15 +125,15 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 task.cancel()
         await super()._disconnect()
 
-    async def prepare(self, instrument_id: InstrumentId) -> None:
-        """Make everything ready that an order of this instrument will need.
+    def prepare(self, instrument_id: InstrumentId) -> None:
+        """Begin to make everything ready that an order of this instrument will need.
 
         Defect: the user channel is opened by the first order, too late for what is said of it, and
         not at all for orders of an earlier run. Can go when the adapter opens it at the start.
         """
-        await self._maintain_active_market(instrument_id)
+        self.create_task(self._maintain_active_market(instrument_id))
 
-    async def adopt(self, order: Order, ours: RecordedOrder, trades: Iterable[Trade]) -> None:
+    def adopt(self, order: Order, ours: RecordedOrder, trades: Iterable[Trade]) -> None:
         """Go on with an order that an earlier process left at the venue.
 
         Parameters
@@ -157,7 +157,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         news = [n for trade in trades for n in live.track.traded(trade)]
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
-        await self.prepare(order.instrument_id)
+        self.prepare(order.instrument_id)
         self._tell(live, [n for n in news if isinstance(n, Canceled)])
         self._inquiry.ask(live)
 
@@ -174,11 +174,11 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             instrument = self._cache.instrument(order.instrument_id)
             if order.side == OrderSide.BUY:
                 await self._maintain_active_market(order.instrument_id)
-                if not self._ws_client.is_connected():
+                if not await self._ws_client.is_open():
                     raise ValueError("the user channel is not open")
             else:
                 # An exit never waits for the channel: its fills can be asked for.
-                self.create_task(self._maintain_active_market(order.instrument_id))
+                self.prepare(order.instrument_id)
             tick = instrument.price_increment.as_decimal().normalize()
             teach_tick(self._http_client, get_polymarket_token_id(instrument.id), f"{tick:f}")
             await self._submit_limit_order(command, instrument)

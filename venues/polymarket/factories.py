@@ -89,9 +89,9 @@ class Polymarket:
             raise RuntimeError("the node is not built yet")
         return MarketFinder(self.gamma, self._provider, self.data.add, self._prepare)
 
-    async def _prepare(self, instrument_id: InstrumentId) -> None:
+    def _prepare(self, instrument_id: InstrumentId) -> None:
         if self.execution is not None:
-            await self.execution.prepare(instrument_id)
+            self.execution.prepare(instrument_id)
 
     async def read_wallet(
         self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
@@ -113,9 +113,9 @@ class Polymarket:
             Decimal(0),
         )
 
-    async def adopt(self, native: Order, ours: RecordedOrder, trades: Sequence[Trade]) -> None:
+    def adopt(self, native: Order, ours: RecordedOrder, trades: Sequence[Trade]) -> None:
         """Go on with an order that an earlier process left."""
-        await self._hardened.adopt(native, ours, trades)
+        self._hardened.adopt(native, ours, trades)
 
     def taken_over(self) -> None:
         """All such orders are known."""

@@ -1,6 +1,6 @@
 """Finds markets by the names that people use, and makes them known to a running node."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.identifiers import InstrumentId
@@ -25,7 +25,7 @@ class MarketFinder:
     add
         Makes them known to the node.
     prepare
-        Makes everything ready that orders of an outcome will need.
+        Begins to make everything ready that orders of an outcome will need.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class MarketFinder:
         gamma: Gamma,
         provider: PolymarketInstrumentProvider,
         add: Callable[[list[BinaryOption]], None],
-        prepare: Callable[[InstrumentId], Awaitable[None]],
+        prepare: Callable[[InstrumentId], None],
     ) -> None:
         self._gamma = gamma
         self._provider = provider
@@ -64,5 +64,5 @@ class MarketFinder:
         found = [i for i in map(self._provider.find, ids) if i is not None]
         self._add(found)
         if found:
-            await self._prepare(found[0].id)  # outcomes of one market share its channel
+            self._prepare(found[0].id)  # outcomes of one market share its channel
         return found

@@ -25,6 +25,12 @@ class UserChannelClient(PolymarketWebSocketClient):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def is_open(self) -> bool:
+        """Whether it is connected, once no attempt at that is under way."""
+        while any(self._is_connecting.values()):
+            await asyncio.sleep(0.01)
+        return bool(self.is_connected())
+
     async def _subscribe_later(self, subscription: str) -> None:
         await asyncio.sleep(_AGAIN_SECONDS)
         await self.subscribe(subscription)
