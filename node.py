@@ -5,7 +5,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -145,7 +145,7 @@ class Node:
         """The positions that an earlier process left."""
         self._signed: list[SignedOrder] = []
         """What it may have posted; what this process posts must not be taken for it."""
-        self._late: list[asyncio.Task[None]] = []
+        self._late: set[asyncio.Task[None]] = set()
         journal.sent = SentLog(log)
         self.strategy = PositionManagerStrategy(
             Desk(settings.rules(), settings.account.cash), journal, clock
@@ -250,9 +250,14 @@ class Node:
         late = [p for p in opened if p.market_id not in known]
         for market_id in dict.fromkeys(p.market_id for p in late):
             ours = [p for p in late if p.market_id == market_id]
-            self._late.append(self._loop.create_task(self._go_on_later(market_id, ours)))
+            self._aside(self._go_on_later(market_id, ours))
         if over:
-            self._late.append(self._loop.create_task(self._look_at(over)))
+            self._aside(self._look_at(over))
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)  # what went wrong is told once nobody has it
 
     async def _look_at(self, over: list[Position]) -> None:
         """Those that are over must keep neither stops from being armed nor commands from acting."""

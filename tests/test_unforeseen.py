@@ -34,6 +34,22 @@ def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:
         trade(venue, tmp_path, script)
 
 
+def test_an_error_beside_the_start(tmp_path: Path) -> None:
+    with LoopbackPolymarket() as venue:
+        venue.add_market("rain")
+
+        async def script(s: Session) -> None:
+            async def fail(_: object) -> None:
+                raise LookupError("the ladder is gone")
+
+            s.node._go_on = fail  # type: ignore[method-assign]
+            s.node._aside(s.node._look_at([]))
+            told = s.node._journal.open_alarms
+            await s.until(lambda: any("the ladder is gone" in a[2] for a in told()), "an alarm")
+
+        trade(venue, tmp_path, script)
+
+
 def test_an_error_in_a_callback(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with LoopbackPolymarket() as venue:
         rain = venue.add_market("rain")
