@@ -46,6 +46,12 @@ async def is_heard_again(s: Session, m: MarketHandle, p: str) -> None:
     await is_protected_as_before(s, m, p)
 
 
+async def is_protected_all_the_same(s: Session, m: MarketHandle, p: str) -> None:
+    await s.held(p, "20")
+    s.venue.faults.clear()
+    await is_protected_as_before(s, m, p)
+
+
 async def stopped_out(s: Session, m: MarketHandle) -> str:
     """20 shares, sold by the stop; the chain has not said yet whether that holds."""
     p = await bought(s, m)
@@ -145,6 +151,14 @@ def user_channel_is_not_answered(v: LoopbackPolymarket, _: MarketHandle, __: str
     v.faults.unanswered.add("user")
 
 
+def trades_are_not_told_at_first(v: LoopbackPolymarket, _: MarketHandle, __: str) -> None:
+    v.faults.answer("GET /data/trades", 503, times=2)
+
+
+def trades_are_not_told(v: LoopbackPolymarket, _: MarketHandle, __: str) -> None:
+    v.faults.answer("GET /data/trades", 503, times=None)
+
+
 def target_fills(v: LoopbackPolymarket, m: MarketHandle, _: str) -> None:
     v.quote(m.tokens[0], "0.50", "100", "0.90", "100")
     assert v.take(m.tokens[0], "BUY", "0.70", "20") == 20
@@ -196,6 +210,8 @@ RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Awa
     "nothing happened": (bought, nothing, is_protected_as_before),
     "the user channel is refused": (bought, user_channel_is_refused, is_heard_again),
     "the user channel is not answered": (bought, user_channel_is_not_answered, is_heard_again),
+    "trades are not told at first": (bought, trades_are_not_told_at_first, is_protected_as_before),
+    "trades are not told": (bought, trades_are_not_told, is_protected_all_the_same),
     "the target filled": (bought, target_fills, is_sold_at_its_target),
     "the bid fell through the stop": (bought, bid_falls, is_stopped_out_at_once),
     "the sale that closed it settled": (stopped_out, the_sale_settles, is_still_closed),

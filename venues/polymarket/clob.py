@@ -38,7 +38,6 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_cancel_order",
         "_config",
         "_connect",
-        "_disconnect",
         "_handle_ws_message",
         "_http_client",
         "_maintain_active_market",

@@ -83,7 +83,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._holdings = HoldingReader(
             self._http_client, self._config.signature_type, self._orders, self._inquiry.ask
         )
-        self._upkeep: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -109,21 +108,19 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._log.warning,
         )
 
+    def warn(self, line: str) -> None:
+        """Put a line into the log."""
+        self._log.warning(line)
+
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
         await super()._connect()
         await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
-        upkeep = [self._watch(), self.wallet_watch.run()]
+        self.create_task(self._watch())
+        self.create_task(self.wallet_watch.run())
         if self._heartbeat is not None:
-            upkeep.append(self._heartbeat.run())
-        self._upkeep = [self._loop.create_task(work) for work in upkeep]
-
-    async def _disconnect(self) -> None:
-        for task in (*self._upkeep, self._refreshing):
-            if task is not None:
-                task.cancel()
-        await super()._disconnect()
+            self.create_task(self._heartbeat.run())
 
     def prepare(self, instrument_id: InstrumentId) -> None:
         """Begin to make everything ready that an order of this instrument will need.
@@ -371,7 +368,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 for trade in wire.trades_of(order_id, message):
                     self._tell(live, live.track.traded(trade))
         if self._refreshing is None or self._refreshing.done():
-            self._refreshing = self._loop.create_task(self._refresh_cash())
+            self._refreshing = self.create_task(self._refresh_cash())
 
     async def _refresh_cash(self) -> None:
         await asyncio.sleep(0.5)  # several trades of one order need one look

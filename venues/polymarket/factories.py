@@ -98,12 +98,12 @@ class Polymarket:
     ) -> Reading:
         """What the venue says of these positions; nothing, where it does not answer."""
         reader = WalletReader(self.client, self._settings.wallet.signature_type, self._fee_rate)
-        for pause in _READ_AGAIN:
+        for pause in (0.0, *_READ_AGAIN):
+            await asyncio.sleep(pause)
             try:
                 return await reader.read(positions, signed, now)
             except Exception as e:
                 self._hardened.warn(f"the wallet could not be read at the start: {said(e)}")
-            await asyncio.sleep(pause)
         return Reading(Said(), {})
 
     def _fee_rate(self, outcome_id: str) -> Decimal:

@@ -25,12 +25,11 @@ from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader
 from venues.polymarket.inquiry import said
 from venues.polymarket.orders import LiveOrder, LiveOrders
-from venues.polymarket.track import Settlement, Trade
+from venues.polymarket.track import FINAL, Settlement, Trade
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""
 _ERRORS_MAX = 3
-_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
 
 
 class HoldingReader:
@@ -97,7 +96,7 @@ class HoldingReader:
                     told[hash_] += sum((t.shares for t in parts), ZERO)
                 if asset != token:
                     continue
-                if any(t.status not in _FINAL for t in parts):
+                if any(t.status not in FINAL for t in parts):
                     return None
                 deals += [
                     _deal(t, instrument.taker_fee, is_buy=is_buy)

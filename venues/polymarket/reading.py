@@ -17,7 +17,7 @@ from positions.rules import taker_fee
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader
 from venues.polymarket.orders import POST_AGAIN_SECONDS, gone_seconds
-from venues.polymarket.track import Settlement, Trade
+from venues.polymarket.track import FINAL, Settlement, Trade
 
 _NANOS = 1_000_000_000
 _MARGIN = 120
@@ -125,7 +125,7 @@ class WalletReader:
             outcome
             for outcome, parts in trades.items()
             for made in parts.values()
-            if any(t.status not in _FINAL for t in made)
+            if any(t.status not in FINAL for t in made)
         }
         held = {
             p.outcome_id
@@ -158,9 +158,6 @@ class WalletReader:
             time=trade.time,
             is_failed=trade.status is Settlement.FAILED,
         )
-
-
-_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
 
 
 def _order(values: Mapping[str, Any]) -> VenueOrder:

@@ -25,6 +25,10 @@ class Settlement(StrEnum):
     FAILED = "FAILED"
 
 
+FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
+"""What becomes no other any more."""
+
+
 class Trade(Struct, frozen=True):
     """Our order's part of one trade, at one price. `time` in nanoseconds."""
 
@@ -115,7 +119,7 @@ class Track:
     @property
     def has_unsettled(self) -> bool:
         """Whether a trade may still fail."""
-        return any(t.status not in _FINAL for t in self._trades.values())
+        return any(t.status not in FINAL for t in self._trades.values())
 
     def placed(self) -> list[News]:
         """The venue says that it has the order."""
@@ -172,6 +176,3 @@ class Track:
             return []
         self._is_over = True
         return [] if self._told >= self.shares else [Canceled(self._reason)]
-
-
-_FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
