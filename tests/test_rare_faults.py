@@ -276,6 +276,20 @@ async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: Ma
 
 
 @scenario
+async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m)
+    await resting(s, p, Role.TARGET)
+    (left,) = [o.venue_order_id or "" for o in s.positions[p].live(Role.TARGET)]
+    s.venue.faults.answer("DELETE /orders", 503, times=1)
+    await s.node._ground._venue.cancel([left])  # type: ignore[union-attr]
+    open_orders = s.venue.engine.ledger.open_orders
+    await s.until(lambda: left not in [o.id for o in open_orders(s.funder)], "it is cancelled")
+    await resting(s, p, Role.TARGET)
+    crash(s, m)
+    await stopped(s, p)
+
+
+@scenario
 async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await s.looks(0)

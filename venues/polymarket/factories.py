@@ -135,6 +135,11 @@ class Polymarket:
             await asyncio.to_thread(self.client.cancel_orders, list(hashes))
         except Exception as e:
             self._hardened.warn(f"orders of an earlier run could not be cancelled: {said(e)}")
+            self._hardened.create_task(self._cancel_later(hashes))
+
+    async def _cancel_later(self, hashes: Sequence[str]) -> None:
+        await asyncio.sleep(_READ_AGAIN[-1])
+        await self.cancel(hashes)
 
     @property
     def _hardened(self) -> HardenedExecutionClient:
