@@ -290,6 +290,18 @@ async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: Mark
 
 
 @scenario
+async def the_answer_to_a_cancel_is_not_the_venues(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m)
+    await resting(s, p, Role.TARGET)
+    client = s.node._ground._venue.client  # type: ignore[union-attr]
+    cancel, answers = client.cancel_order, [{"not_canceled": ["busy"]}]
+    client.cancel_order = lambda order: answers.pop() if answers else cancel(order)
+    await s.command("sell", position_id=p)
+    await s.until(lambda: s.positions[p].held == 0, "it is sold")
+    client.cancel_order = cancel
+
+
+@scenario
 async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await s.looks(0)

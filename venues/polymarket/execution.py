@@ -302,13 +302,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             reply = await asyncio.to_thread(
                 self._http_client.cancel_order, OrderPayload(orderID=live.venue_order_id)
             )
-            cancelled = reply.get("canceled") or []
-            reasons = reply.get("not_canceled") or {}
+            is_cancelled = live.venue_order_id in (reply.get("canceled") or [])
+            why = (reply.get("not_canceled") or {}).get(live.venue_order_id)
         except Exception as e:
             self._inquiry.ask(live)
             self._refuse_cancel(command, said(e))
             return
-        if live.venue_order_id in cancelled:
+        if is_cancelled:
             await self._inquiry.cancelled(live)
             return
         known = await self._inquiry.look_up(live)
@@ -317,7 +317,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         elif known is False:
             self._inquiry.ask(live)
         if not live.track.is_over:
-            self._refuse_cancel(command, str(reasons.get(live.venue_order_id) or "not cancelled"))
+            self._refuse_cancel(command, str(why or "not cancelled"))
 
     def _refuse_cancel(self, command: CancelOrder, why: str) -> None:
         self.generate_order_cancel_rejected(
