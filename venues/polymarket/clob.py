@@ -38,6 +38,7 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_cancel_order",
         "_config",
         "_connect",
+        "_disconnect",
         "_handle_ws_message",
         "_http_client",
         "_maintain_active_market",

@@ -191,8 +191,8 @@ class Inquiry:
 
     async def _look_again(self, live: LiveOrder) -> None:
         try:
-            # The sale that follows is under way by then, and is refused if it asks for what was sold
-            # unheard; once more for a fill that the venue tells late.
+            # The sale that follows is under way by then, and is refused if it asks for what was
+            # sold unheard; once more for a fill that the venue tells late.
             for after in (ANSWER_SECONDS / 8, ANSWER_SECONDS):
                 await asyncio.sleep(after)
                 pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
