@@ -137,8 +137,14 @@ class Weather:
         self._faults.silent.add(self._chance.choice(("market", "user", self._token())))
 
     def _refuse(self) -> None:
+        self._close(self._faults.refused)
+
+    def _leave_unanswered(self) -> None:
+        self._close(self._faults.unanswered)
+
+    def _close(self, to: set[str]) -> None:
         channel = self._chance.choice(("market", "user"))
-        self._faults.refused.add(channel)
+        to.add(channel)
         self._venue.drop(channel, hard=self._chance.random() < 0.5)
 
     def _drop(self) -> None:
@@ -162,6 +168,7 @@ SWITCHES: dict[str, Callable[[Weather], None]] = {
     "killed_text": lambda w: w._set("killed_text", True),
     "silent": Weather._silence,
     "refused": Weather._refuse,
+    "unanswered": Weather._leave_unanswered,
     "frozen": lambda w: w._faults.frozen.add(w._token()),
     "failing_trades": lambda w: w._set("failing_trades", 1, 3),
     "retried_trades": lambda w: w._set("retried_trades", 1, 3),
