@@ -1,8 +1,9 @@
 """Whether a node goes on where the last one ended, or begins anew.
 
 A state folder belongs to one way to run: a simulation never goes on from a record of real money,
-nor the other way round. What is put aside stays for a while, under `earlier/`; the queue is kept. A
-replay goes on when it had not come to its end and the recording is the same.
+nor the other way round, and real money stays with the wallet that it is in. What is put aside stays
+for a while, under `earlier/`; the queue is kept. A replay goes on when it had not come to its end
+and the recording is the same.
 """
 
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from positions.copies import lacking, read_settings
+from positions.copies import has_positions, lacking, read_settings
 from positions.position import Position
 from positions.recovery import SignedOrder
 from positions.schema import StoreError
@@ -63,14 +64,14 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     mode
         The way to run.
     source
-        What is replayed; "" where the market goes on.
+        What is replayed, or the wallet that is traded with; "" for paper.
     fresh
         Whether to begin anew in any case.
 
     Raises
     ------
     StoreError
-        If the record is that of another way to run, or cannot be read.
+        If the record is that of another way to run or of another wallet, or cannot be read.
     """
     path = state / "positions.duckdb"
     if not path.exists():
@@ -81,6 +82,10 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     if "live" in (before, mode) and before != mode:
         rule = f"give the {mode} node another folder with --state"
         raise StoreError(f"{state} holds the record of a {before} node: {rule}")
+    owner = kept.get("source")
+    if mode == "live" and owner and owner != source and has_positions(path):
+        rule = "give this one another folder with --state"
+        raise StoreError(f"{state} holds the record of the wallet {owner}: {rule}")
     lost = 0 if fresh else lacking(path, state / "published.duckdb")
     if lost:
         rule = "put positions.duckdb.wal back, or import a backup"

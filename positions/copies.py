@@ -40,6 +40,12 @@ def read_commands(path: Path) -> list[tuple[str, int]]:
         raise StoreError(f"{path} cannot be read while its node runs: {why}") from None
 
 
+def has_positions(path: Path) -> bool:
+    """Whether a record that nobody has open tells of any position."""
+    with duckdb.connect(str(path)) as connection:
+        return connection.execute("SELECT 1 FROM positions LIMIT 1").fetchone() is not None
+
+
 def lacking(path: Path, published: Path) -> int:
     """How many positions of a published copy have events that the record lacks.
 

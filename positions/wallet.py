@@ -6,9 +6,11 @@ They live in one struct whose text never shows them, and go from there to the cl
 import os
 import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from msgspec import Struct
 
 KEY = "POLYMARKET_PK"
@@ -17,6 +19,8 @@ API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
 SECRETS = frozenset([KEY, *API])
 """The variables that no other program may get."""
 _KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+_KEYS_END = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+"""The order of the curve that keys belong to."""
 _ADDRESS_FORM = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -51,15 +55,28 @@ def environment(folder: Path = Path()) -> Mapping[str, str]:
     Raises
     ------
     WalletError
-        If others than its owner may read the `.env`.
+        If others than its owner may read the `.env`, or it is not a list of variables.
     """
     path = folder / ".env"
     if not path.exists():
         return os.environ
     if path.stat().st_mode & 0o077:
         raise WalletError(f"{path.absolute()} can be read by others: chmod 600 it")
-    kept = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    return kept | os.environ
+    return _read(path) | os.environ
+
+
+def _read(path: Path) -> dict[str, str]:
+    """What a `.env` sets; a line that is none is told by its number, never by what it says."""
+    try:
+        lines = list(parse_stream(StringIO(path.read_text(encoding="utf-8"))))
+    except OSError as e:
+        raise WalletError(f"{path.absolute()} cannot be read: {e.strerror}") from None
+    except UnicodeDecodeError:
+        raise WalletError(f"{path.absolute()} is not text: write NAME=VALUE lines") from None
+    wrong = [line.original.line for line in lines if line.error]
+    if wrong:
+        raise WalletError(f"{path.absolute()}: line {wrong[0]} is not NAME=VALUE")
+    return {name: value for name, value in dotenv_values(path).items() if value is not None}
 
 
 def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
@@ -86,6 +103,8 @@ def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
         raise WalletError(
             f"{KEY} is not a private key: 64 hexadecimal digits, 0x before them or not"
         )
+    if not 0 < int(values[KEY], 16) < _KEYS_END:
+        raise WalletError(f"{KEY} cannot sign: copy the private key anew")
     if not _ADDRESS_FORM.fullmatch(values[FUNDER]):
         raise WalletError(f"{FUNDER} is not an address: 0x and 40 hexadecimal digits")
     return Wallet(

@@ -109,3 +109,12 @@ def test_nothing_is_exported_where_nothing_is(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["export", str(tmp_path / "b"), "--state", str(tmp_path / "none")])
     assert done.exit_code == 1
     assert "there is nothing to export" in done.stderr
+
+
+def test_the_positions_of_one_wallet_are_not_gone_on_with_by_another(tmp_path: Path) -> None:
+    store = recorded(tmp_path)
+    sign(store, "live", "0xa")
+    store.close()
+    assert prepare(tmp_path, "live", "0xa", fresh=False) is None
+    with pytest.raises(StoreError, match="of the wallet 0xa: give this one another folder"):
+        prepare(tmp_path, "live", "0xb", fresh=False)

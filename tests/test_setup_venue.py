@@ -108,6 +108,25 @@ def test_what_is_wrong_with_a_wallet_is_told_with_what_to_do(
         assert not secret or secret not in done.output
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"POLYMARKET_FUNDER": PROXY}, "signature_type was 0, and the funder is not the key's own"),
+        ({"POLYMARKET_PK": "0x" + "00" * 32}, "POLYMARKET_PK cannot sign"),
+    ],
+)
+def test_a_live_node_does_not_start_with_a_wallet_that_cannot_trade(
+    venue: LoopbackPolymarket, config: Path, changes: dict[str, str], said: str
+) -> None:
+    values = venue.wallet(KEY, cash=100) | changes
+    arguments = ["run", "--config", str(config), "--yes-really-trade"]
+    done = RUN.invoke(app, arguments, env=values)
+    assert done.exit_code == 2  # which systemd does not restart
+    assert done.stderr.startswith(f"polybracket: {said}")
+    assert done.stderr.count("\n") == 1
+    assert not (config.parent / "state" / "positions.duckdb").exists()
+
+
 def test_a_wallet_without_money_is_a_warning(venue: LoopbackPolymarket, config: Path) -> None:
     done, checks = doctor(config, venue.wallet(KEY))
     assert done.exit_code == 0

@@ -351,7 +351,9 @@ BEGINNINGS: dict[str, tuple[tuple[str, str, str], tuple[str, str, bool], Cursor 
     "paper after replay begins anew":
         (("replay", "a", "5 7"), ("paper", "", False), None, True),
     "a live node goes on":
-        (("live", "", ""), ("live", "", False), None, False),
+        (("live", "0xa", ""), ("live", "0xa", False), None, False),
+    "without positions, with another wallet, too":
+        (("live", "0xb", ""), ("live", "0xa", False), None, False),
 }
 # fmt: on
 

@@ -44,6 +44,29 @@ def test_what_is_malformed_is_named_but_not_shown(name: str, value: str) -> None
     assert value not in str(e.value)
 
 
+@pytest.mark.parametrize("key", ["00" * 32, "0x" + "ff" * 32])
+def test_a_key_that_no_signature_can_be_made_with_is_refused(key: str) -> None:
+    with pytest.raises(WalletError, match="POLYMARKET_PK cannot sign") as e:
+        wallet(GOOD | {"POLYMARKET_PK": key})
+    assert key not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"A=1\nmy secret words\n", "line 2 is not NAME=VALUE"), (b"\xff\xfe", "is not text")],
+)
+def test_a_dotenv_that_is_no_list_of_variables_is_told_in_one_line(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    with pytest.raises(WalletError, match=said) as e:
+        environment(tmp_path)
+    assert str(e.value).startswith(str(file))
+    assert "secret" not in str(e.value)
+
+
 def test_a_key_is_taken_with_and_without_its_prefix() -> None:
     bare = wallet(GOOD | {"POLYMARKET_PK": "1f" * 32})
     assert bare == wallet(GOOD)

@@ -18,16 +18,18 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from positions.beginning import OVER, Cursor, Left
+from positions.checkup import Level
 from positions.desk import Desk
 from positions.position import Order
 from positions.record import iso
 from positions.recovery import Recovery, recover
 from positions.settings import Settings
 from positions.store import Store
-from positions.wallet import Wallet
+from positions.wallet import Wallet, WalletError
 from recordings.catalog import Recording
 from strategies.ports import Finder, Holdings
 from venues.account import Account
+from venues.polymarket.checkup import check_signature_type
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.track import Trade
@@ -53,7 +55,7 @@ class Ground(Protocol):
     catalog: str
     """The recording that is played, if one is."""
     source: str
-    """By what the recording is known again; "" where the market goes on."""
+    """By what the recording, or the wallet, is known again; "" for paper."""
     is_synthetic: bool
     farewell: str
     """What a person is told when there is nothing more to come."""
@@ -279,14 +281,19 @@ class LiveGround:
     """
 
     clock: TestClock | None = None
-    catalog = source = ""
+    catalog = ""
     is_synthetic = False
     farewell = "stopped"
 
     def __init__(self, settings: Settings, wallet: Wallet, signed: Signed) -> None:
         self._settings = settings
         self._wallet = wallet
+        self.source = wallet.funder.lower()
         self._venue = Polymarket(settings, wallet, signed)
+        kind, address = settings.wallet.signature_type, str(self._venue.client.get_address())
+        fits = check_signature_type(kind, address, wallet.funder)
+        if fits.level is Level.FAILED:  # every order would be refused
+            raise WalletError(f"signature_type was {fits.found}; {fits.to_do}")
         self._trades: dict[str, Sequence[Trade]] = {}
 
     def greeting(self, known: Set[str]) -> str:
