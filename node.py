@@ -287,7 +287,8 @@ class Node:
                 break
             await asyncio.sleep(0.05)
         if not self._node.trader.is_running:
-            print("polybracket: the node did not come up; see the log", file=sys.stderr)
+            logged = self._state / "logs"
+            print(f"polybracket: the node did not come up; {logged} says why", file=sys.stderr)
             await self._node.stop_async()
             return 1
         await self._take_over()

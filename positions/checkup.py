@@ -115,6 +115,9 @@ def check_folder(folder: Path) -> Check:
     except OSError as e:
         where = f"{_nearest(folder)} cannot be written to: {e.strerror}"
         return failed("state folder", where, "name another in the configuration: state = ...")
+    if folder.exists() and not folder.is_dir():
+        to_do = "name another in the configuration: state = ..."
+        return failed("state folder", f"{folder} is no folder", to_do)
     if not folder.exists():
         return ok("state folder", f"{folder} will be made by the first run")
     if folder.stat().st_mode & 0o077:

@@ -6,6 +6,9 @@ import duckdb
 
 from positions.schema import StoreError, migrate
 
+NO_RECORD = "start a node there with `polybracket run`, or name another folder with --state"
+"""What can be done about a folder without a record."""
+
 
 def read_settings(path: Path) -> dict[str, str]:
     """The settings in a record that nobody has open; none if it is too young to have any.

@@ -393,4 +393,5 @@ def _foreign_text(count: int, cost: Decimal) -> str:
     if count == 0:
         return ""
     orders = "1 order" if count == 1 else f"{count} orders"
-    return f"{orders} in the wallet not placed by this node; {cost:.2f} USDC are left to its buys"
+    what = "it may" if count == 1 else "they may"
+    return f"{orders} in the wallet not placed by this node; {what} still spend {cost:.2f} USDC"

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from positions.backup import COPY, WANTED
-from positions.copies import copy_whole
+from positions.copies import NO_RECORD, copy_whole
 from positions.desk import Desk
 from positions.market import Market
 from positions.record import unrealized_pnl
@@ -270,7 +270,7 @@ class Published:
     def __init__(self, state: Path, *, whole: bool = False) -> None:
         self._path = state / ("history.duckdb" if whole else "published.duckdb")
         if not self._path.exists():
-            raise NotPublished(f"no record at {state}: start a node with `polybracket run`")
+            raise NotPublished(f"no record at {state}: {NO_RECORD}")
         for attempt in range(20):
             try:
                 self._connection = duckdb.connect(str(self._path), read_only=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from positions.copies import read_commands
+from positions.copies import NO_RECORD, read_commands
 from positions.record import iso
 from positions.schema import StoreError
 from positions.spool import Spool
@@ -25,7 +25,7 @@ def requests(state: Path) -> list[dict[str, Any]]:
     """
     path = state / "positions.duckdb"
     if not path.exists():
-        raise NoSession(f"no record at {state}: start a node with `polybracket run`")
+        raise NoSession(f"no record at {state}: {NO_RECORD}")
     try:
         commands = read_commands(path)
     except StoreError as e:

@@ -104,10 +104,16 @@ def _order_sent(e: _Event) -> str:
     return f"{_VERBS[e['role']]} {_number(e['shares'])} at {_number(e['price'])}"
 
 
+def _from_stop(slippage: Decimal) -> str:
+    if slippage == 0:
+        return "at the stop"
+    return f"{_number(abs(slippage))} {'under' if slippage > 0 else 'above'} the stop"
+
+
 def _order_filled(e: _Event) -> str:
     verb = "bought" if e["role"] == "entry" else "sold"
     slippage = e.get("slippage")
-    slip = f", slippage {_number(slippage)} under the stop" if slippage is not None else ""
+    slip = "" if slippage is None else f", {_from_stop(Decimal(slippage))}"
     fee = f"fee {_number(e['fee'])}, {e['liquidity']}"
     return f"{verb} {_number(e['shares'])} at {_number(e['price'])} ({e['role']}), {fee}{slip}"
 

@@ -58,7 +58,7 @@ SAID: dict[str, tuple[Check, Level, str]] = {
     "a deposit wallet": (check_signature_type(3, OWN, OTHER), Level.OK, "is not the key's own"),
     "no contract may take money": (check_allowances("buy", {EXCHANGE: "0", NEG_RISK: "0"}, 1), Level.FAILED, "nothing can be bought"),
     "the exchange may not take shares": (check_allowances("sell", {NEG_RISK: ALL}, 1), Level.FAILED, "NO STOP"),
-    "the exchange may take less than there is": (check_allowances("buy", {EXCHANGE: "999", NEG_RISK: ALL}, 1000), Level.FAILED, "exchange"),
+    "the exchange may take less than there is": (check_allowances("buy", {EXCHANGE: "999", NEG_RISK: ALL}, 1000), Level.WARNING, "only 0.000999 of 0.001 USDC"),
     "the exchange of exclusive markets may not": (check_allowances("buy", {EXCHANGE: ALL, NEG_RISK: "0"}, 1), Level.WARNING, NEG_RISK.lower()),
     "the adapter in force may not": (check_allowances("buy", {EXCHANGE: ALL, NEG_RISK: ALL, ADAPTER: "0"}, 1), Level.WARNING, ADAPTER.lower()),
     "only the retired adapter may not": (check_allowances("buy", {EXCHANGE: ALL, NEG_RISK: ALL, RETIRED: "0"}, 1), Level.OK, "retired"),
@@ -90,5 +90,7 @@ def test_a_state_folder_that_others_can_read_is_told(tmp_path: Path) -> None:
     assert check.to_do == f"chmod 700 {folder}"
 
 
-def test_a_state_folder_that_cannot_be_is_told() -> None:
+def test_a_state_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "is no folder" in check_folder(tmp_path / "file").found
     assert check_folder(Path("/proc/none")).level is Level.FAILED

@@ -79,7 +79,7 @@ def test_foreign_orders_are_told_and_their_money_is_left_alone(tmp_path: Path) -
         async def script(s: Session) -> None:
             await s.until(lambda: bool(s.alarms), "an alarm")
             assert s.alarms == [
-                "2 orders in the wallet not placed by this node; 8.00 USDC are left to its buys"
+                "2 orders in the wallet not placed by this node; they may still spend 8.00 USDC"
             ]
             assert s.node.strategy.desk.funds().reserved == Decimal(8)
 

@@ -152,6 +152,33 @@ def test_a_venue_that_does_not_answer_is_told(venue: LoopbackPolymarket, config:
     assert "balance" not in checks  # there is nobody to ask
 
 
+def test_credentials_that_cannot_be_checked_are_not_called_refused(
+    venue: LoopbackPolymarket, config: Path
+) -> None:
+    venue.faults.answer("GET /auth/*", 503, times=None)
+    done, checks = doctor(config, venue.wallet(KEY))
+    assert done.exit_code == 1
+    assert checks["credentials"]["found"] == "cannot be checked: service not ready"
+    assert checks["credentials"]["to_do"] == "try again later"
+
+
+def test_a_live_node_tells_that_the_venue_does_not_answer(
+    venue: LoopbackPolymarket, config: Path
+) -> None:
+    venue.faults.reset("GET /balance-allowance", times=None)
+    arguments = ["run", "--config", str(config), "--yes-really-trade"]
+    done = RUN.invoke(app, arguments, env=venue.wallet(KEY, cash=100))
+    assert done.exit_code == 1
+    assert "it does not answer; polybracket doctor tells what to do" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_search_that_finds_nothing_says_so(config: Path) -> None:
+    done = RUN.invoke(app, ["markets", "zebra", "--live", "--config", str(config)])
+    assert done.exit_code == 0
+    assert done.stderr == "Polymarket finds no open market for 'zebra'\n"
+
+
 def test_credentials_are_written_into_the_dotenv_and_then_accepted(
     venue: LoopbackPolymarket, config: Path
 ) -> None:

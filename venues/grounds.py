@@ -29,7 +29,7 @@ from positions.wallet import Wallet, WalletError
 from recordings.catalog import Recording
 from strategies.ports import Finder, Holdings
 from venues.account import Account
-from venues.polymarket.checkup import check_signature_type
+from venues.polymarket.checkup import check_signature_type, why
 from venues.polymarket.execution import Signed
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.track import Trade
@@ -323,8 +323,8 @@ class LiveGround:
             cash = Decimal(str(client.get_balance_allowance(kind)["balance"])) / 10**6
             hashes = {str(order.get("id")) for order in client.get_open_orders()}
         except Exception as e:
-            why = getattr(e, "error_msg", None) or type(e).__name__
-            raise GroundError(f"the wallet cannot be read at {s.venue.clob}: {why}") from None
+            said = f"{why(e, self._wallet)}; polybracket doctor tells what to do"
+            raise GroundError(f"the wallet cannot be read at {s.venue.clob}: {said}") from None
         return cash, len(hashes - known)
 
     def clients(self) -> tuple[Any, Any]:

@@ -60,7 +60,7 @@ def send(
     for _, command in checked:
         line = f"queued {command.id}  {_words(command)}"
         if not running:
-            line += "; no node is running: it is acted on at the next start"
+            line += f"; no node is running in {folder}: it is acted on at the next start"
         typer.echo(line, err=as_json)
     if seconds:
         _await([command for _, command in checked], spool, seconds, as_json=as_json)

@@ -28,6 +28,10 @@ from positions.record import iso, to_json
 from positions.settings import SettingsError, load
 from positions.story import tell
 
+_AS_TOLD = (
+    "as Polymarket describes them, with prices of the first outcome only; --json tells whole ids"
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -135,7 +139,8 @@ def markets(
 ) -> None:
     """List the markets that the node knows, or with --live those that Polymarket finds."""
     if live:
-        rows, line = _search(config, text), "as Polymarket describes them; --json tells whole ids"
+        rows = _search(config, text)
+        line = _AS_TOLD if rows else f"Polymarket finds no open market for {text!r}"
     else:
         folder = state_dir(state)
         with _open(folder) as copy:
@@ -223,7 +228,8 @@ def _print_status(values: dict[str, Any]) -> None:
         fresh = f"newest price {behind:.1f} s old"
     typer.echo(f"market time {iso(values['market_time'])}, {fresh}")
     halted = ", HALTED: no new entries" if values["halted"] else ""
-    typer.echo(f"{values['open_positions']} open positions{halted}")
+    count = values["open_positions"]
+    typer.echo(f"{count} open position{'' if count == 1 else 's'}{halted}")
     cash, owed = money(values["cash"]).lstrip("+"), money(values["redeemable"]).lstrip("+")
     typer.echo(f"cash {cash} USDC, redeemable {owed} USDC")
     for text in values["alarms"]:

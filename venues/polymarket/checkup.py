@@ -33,6 +33,8 @@ _EXCHANGE = _CONTRACTS.exchange_v2.lower()
 _NEG_RISK_EXCHANGE = _CONTRACTS.neg_risk_exchange_v2.lower()
 _RETIRED_ADAPTER = _CONTRACTS.neg_risk_adapter.lower()
 """Out of force since 2026-07-17, though the client's configuration still names it."""
+_NO_ANSWER = "Request exception!"
+"""What the client library says of each request that had no answer."""
 _ENABLE = "enable trading for this wallet once at polymarket.com, or approve that contract"
 
 
@@ -119,7 +121,7 @@ def check_wallet(
     try:
         own = wallet(values, needs_api=False)
     except WalletError as e:
-        yield failed("wallet", str(e), "export it, or put it into a .env of mode 0600")
+        yield failed("wallet", str(e), "set it in a .env of mode 0600, or export it")
         return
     try:
         client = make_client(settings.venue.clob, own, settings.wallet.signature_type)
@@ -130,7 +132,7 @@ def check_wallet(
     yield ok("wallet", f"key of {address}, funder {own.funder}")
     yield check_signature_type(settings.wallet.signature_type, address, own.funder)
     if not (own.api_key and own.api_secret and own.api_passphrase):
-        yield failed("credentials", "not in the environment", "polybracket credentials")
+        yield failed("credentials", "not in the environment", "run: polybracket credentials")
     elif answers:
         yield from _check_account(settings, client, own, token_id)
 
@@ -140,7 +142,8 @@ def check_signature_type(kind: int, address: str, funder: str) -> Check:
     is_own = address.lower() == funder.lower()
     found = f"{kind}, and the funder is {'' if is_own else 'not '}the key's own address"
     if kind == 0 and not is_own:
-        to_do = f"set {FUNDER} to {address}, or signature_type to 1, 2 or 3 as in the configuration"
+        kinds = "1 (e-mail account), 2 (browser wallet) or 3 (deposit wallet)"
+        to_do = f"set {FUNDER} to {address}, or signature_type under [wallet] to {kinds}"
         return failed("signature type", found, to_do)
     if kind != 0 and is_own:
         to_do = f"set signature_type = 0, or {FUNDER} to the address shown at polymarket.com"
@@ -162,7 +165,11 @@ def check_allowances(verb: str, allowances: Mapping[str, Any], needed: int) -> C
     """
     name = f"allowed to {verb}"
     allowed = {a.lower(): int(v or 0) >= needed for a, v in allowances.items()}
+    least = min((int(v or 0) for a, v in allowances.items() if a.lower() == _EXCHANGE), default=0)
     missing = [a for a, is_allowed in allowed.items() if not is_allowed]
+    if 0 < least < needed:
+        found = f"only {Decimal(least) / 10**6:f} of {Decimal(needed) / 10**6:f} USDC"
+        return warning(name, f"{found}, by the exchange {_EXCHANGE}", "approve more for it")
     if not allowed.get(_EXCHANGE):
         cost = "nothing can be bought" if verb == "buy" else "NO STOP AND NO TARGET could sell"
         return failed(name, f"not by the exchange {_EXCHANGE}: {cost}", _ENABLE)
@@ -183,9 +190,11 @@ def _check_account(
     try:
         client.get_api_keys()
     except Exception as e:
-        yield failed(
-            "credentials", f"refused: {_why(e, own)}", "polybracket credentials makes new ones"
-        )
+        if getattr(e, "status_code", None) in (400, 401, 403):
+            to_do = "run: polybracket credentials"
+            yield failed("credentials", f"refused: {why(e, own)}", to_do)
+        else:
+            yield failed("credentials", f"cannot be checked: {why(e, own)}", "try again later")
         return
     yield ok("credentials", "accepted")
     try:
@@ -198,13 +207,13 @@ def _check_account(
             shares = client.get_balance_allowance(kind)
             yield check_allowances("sell", shares.get("allowances") or {}, 1)
     except Exception as e:
-        yield failed("balance", f"cannot be read: {_why(e, own)}", "try again later")
+        yield failed("balance", f"cannot be read: {why(e, own)}", "try again later")
 
 
 def _check_balance(cash: Decimal, stake: Decimal) -> Check:
     found = f"{cash:f} USDC"
     if cash < stake:
-        to_do = "deposit at polymarket.com, or lower it"
+        to_do = f"deposit at polymarket.com, or lower default_stake; is {FUNDER} the right address?"
         return warning("balance", f"{found}, less than the default_stake {stake}", to_do)
     return ok("balance", found)
 
@@ -255,11 +264,13 @@ def _any_token(settings: Settings, client: httpx.Client) -> str:
     return market.outcomes[0].token_id if market is not None else ""
 
 
-def _why(error: Exception, own: Wallet) -> str:
+def why(error: Exception, own: Wallet) -> str:
     """What went wrong, in one line without a secret."""
     said = getattr(error, "error_msg", None) or type(error).__name__
     if isinstance(said, dict):
         said = said.get("error") or said
+    if said == _NO_ANSWER:
+        said = "it does not answer"
     text = " ".join(str(said).split())[:200]
     for secret in own.secrets:
         text = text.replace(secret, "***") if secret else text
