@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from loopback.server import LoopbackPolymarket
+from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from typer.testing import CliRunner, Result
 
 from positions.cli.main import app
@@ -228,6 +229,16 @@ def test_credentials_that_the_venue_does_not_give_are_one_line(
     assert done.stderr.startswith("polybracket: no credentials from http://127.0.0.1:")
     assert done.stderr.count("\n") == 1
     assert not config.with_name(".env").exists()
+
+
+def test_an_adapter_that_is_not_known_is_one_line(
+    venue: LoopbackPolymarket, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(PolymarketExecutionClient, "_submit_limit_order")
+    done = RUN.invoke(app, ["credentials", "--config", str(config)], env=venue.wallet(KEY))
+    assert done.exit_code == 1
+    assert done.stderr.startswith("polybracket: this Polymarket adapter is not the one")
+    assert done.stderr.count("\n") == 1
 
 
 def test_markets_are_searched_at_the_venue(venue: LoopbackPolymarket, config: Path) -> None:

@@ -95,11 +95,11 @@ def credentials(
     settings = _load(config)
     try:
         own = wallet(values, needs_api=False)
-        from venues.polymarket.clob import Refused, derive_credentials
+        from venues.polymarket.clob import Refused, UnknownAdapter, derive_credentials
 
         try:
             made = derive_credentials(settings.venue.clob, own, settings.wallet.signature_type)
-        except Refused as e:
+        except (Refused, UnknownAdapter) as e:
             fail(str(e))
         lines = dict(zip(API, made, strict=True))
         if show:

@@ -41,6 +41,25 @@ async def _(spot: Spot) -> str:
     return f"{spot.said(order)}; {'rests' if spot.resting else 'does not rest'} at the venue"
 
 
+@defect(
+    "A cancel comes too late, and the fill is not told",
+    stock="accepted; pending_cancel",
+    ours="accepted, filled 10 @ 0.40; filled",
+    mended_by=f"{CANCEL}, {INQUIRY}",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    for what in ("trade *", "order UPDATE"):
+        spot.venue.faults.lose(what, token=spot.token, times=None)
+    order = spot.order("BUY", "0.40")
+    await spot.hears(order, "accepted")
+    spot.quote(None, "0.52")
+    spot.venue.take(spot.token, "SELL", "0.40", "10")
+    spot.lab.observer.cancel_order(order)
+    await spot.hears(order, "filled", None if spot.lab.is_ours else 2)
+    return spot.state(order)
+
+
 # -- the user channel ------------------------------------------------------------------------------
 
 
@@ -151,6 +170,23 @@ async def _(spot: Spot) -> str:
     return spot.said(order)
 
 
+@defect(
+    "An order is told to be matched in part, and its trade is not",
+    stock="accepted; accepted",
+    ours="accepted, filled 4 @ 0.40; partially_filled",
+    mended_by=f"{CHANNEL}, {INQUIRY}",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    spot.venue.faults.lose("trade *", token=spot.token, times=None)
+    order = spot.order("BUY", "0.40")
+    await spot.hears(order, "accepted")
+    spot.quote(None, "0.52")
+    spot.venue.take(spot.token, "SELL", "0.40", "4")
+    await spot.hears(order, "filled", None if spot.lab.is_ours else 3)
+    return spot.state(order)
+
+
 async def _tell_by_hand(spot: Spot, **changes: object) -> str:
     """Let an order's trade come in a frame that is made otherwise than usual."""
     await spot.opened()
@@ -204,3 +240,26 @@ async def _(spot: Spot) -> str:
     await spot.lab.happens(lambda: spot.venue.listeners("user", spot.market.condition_id), 30)
     await spot.hears(order, "filled", None if spot.lab.is_ours else 2)
     return spot.said(order)
+
+
+@defect(
+    "A sale while the user channel is down",
+    stock="nothing; submitted",
+    ours="accepted, filled 10 @ 0.50; filled",
+    mended_by=f"{EXECUTION}._post_signed_order, {INQUIRY}",
+    when="alone",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    bought = spot.order("BUY", "0.52")
+    await spot.hears(bought, "filled")
+    spot.venue.faults.refused.add("user")
+    spot.venue.drop("user")
+    condition = spot.market.condition_id
+    await spot.lab.happens(lambda: not spot.venue.listeners("user", condition), 5)
+    sale = spot.order("SELL", "0.50", kind="IOC")
+    await spot.hears(sale, "filled", None if spot.lab.is_ours else 3)
+    said = spot.state(sale)
+    spot.venue.faults.refused.clear()
+    await spot.lab.happens(lambda: spot.venue.listeners("user", condition), 30)
+    return said

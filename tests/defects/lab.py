@@ -33,7 +33,7 @@ from nautilus_trader.config import (
 )
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
-from nautilus_trader.model.enums import OrderSide, TimeInForce
+from nautilus_trader.model.enums import OrderSide, TimeInForce, TriggerType
 from nautilus_trader.model.identifiers import ClientId, InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
@@ -312,6 +312,21 @@ class Spot:
             self.instrument.make_qty(10),
             time_in_force=TimeInForce.IOC,
             tags=["entry"],
+        )
+        self.lab.observer.submit_order(order)
+        return order
+
+    def stop(self, price: str, trigger: str) -> Order:
+        """Let Nautilus' emulator hold a stop over ten shares."""
+        order = self.lab.observer.order_factory.stop_limit(
+            self.id,
+            OrderSide.SELL,
+            self.instrument.make_qty(10),
+            self.instrument.make_price(float(price)),
+            trigger_price=self.instrument.make_price(float(trigger)),
+            time_in_force=TimeInForce.IOC,
+            emulation_trigger=TriggerType.BID_ASK,
+            tags=["exit"],
         )
         self.lab.observer.submit_order(order)
         return order

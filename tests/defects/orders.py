@@ -55,6 +55,34 @@ async def _(spot: Spot) -> str:
 
 
 @defect(
+    "A stop that the emulator released cannot be signed",
+    stock="emulated, released; released",
+    ours="emulated, released, denied; denied",
+    mended_by=SUBMIT,
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    stop = spot.stop("1.00", trigger="0.45")
+    await spot.hears(stop, "emulated")
+    spot.quote("0.40", "0.52")
+    await spot.hears(stop, "denied", None if spot.lab.is_ours else 3)
+    return spot.state(spot.lab.node.cache.order(stop.client_order_id))
+
+
+@defect(
+    "A size that floats cut short",
+    stock="20.39 rest",
+    ours="20.4 rest",
+    mended_by="exact_amounts",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    spot.order("BUY", "0.40", "20.4")
+    await spot.lab.happens(lambda: spot.resting)
+    return f"{spot.resting[0].size.normalize():f} rest"
+
+
+@defect(
     "An order on a finer tick than the first was signed on",
     stock="rests at 0.4",
     ours="rests at 0.405",
@@ -119,6 +147,20 @@ async def _(spot: Spot) -> str:
     await spot.hears(order, "accepted")
     asked = "after asking" if spot.questions(order) else "by the reply"
     return f"{spot.said(order)} {asked}"
+
+
+@defect(
+    "503 instead of taking an order",
+    stock="rejected",
+    ours="accepted, filled 10 @ 0.52",
+    mended_by=f"{POST}, {INQUIRY}",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    spot.venue.faults.answer("POST /order", 503, token=spot.token)
+    order = spot.order("BUY", "0.52")
+    await spot.closes(order)
+    return spot.said(order)
 
 
 @defect(

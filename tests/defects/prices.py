@@ -8,6 +8,8 @@ from defects.lab import Spot
 from defects.table import defect
 from loopback import messages
 
+from venues.polymarket.markets import VenueUnreachable
+
 DATA = "HardenedDataClient"
 BOOKS = f"{DATA}._handle_book_snapshot"
 CHANGES = f"{DATA}._handle_quotes"
@@ -43,6 +45,37 @@ async def _(spot: Spot) -> str:
     spot.venue.faults.refused.clear()
     await spot.lab.happens(lambda: spot.quotes, _patience(spot, 3))
     return await spot.shows("0.50", "0.52", 0.1) if spot.quotes else "no price"
+
+
+@defect(
+    "Gamma does not tell a market's fee when it is loaded",
+    stock="traded with a fee of 0",
+    ours="not traded; then with a fee of 0.04",
+    mended_by="HardenedProvider._enrich_with_gamma_fee_schedules",
+    when="alone",
+)
+async def _(spot: Spot) -> str:
+    spot.venue.faults.answer("GET /gamma/markets/keyset", 500)
+    refused = ""
+    try:
+        await spot.opened()
+    except VenueUnreachable:
+        refused = "not traded; then "
+        await spot.opened()
+    return f"{refused or 'traded '}with a fee of {spot.instrument.taker_fee.normalize():f}"
+
+
+@defect(
+    "A book is told again",
+    stock="0.50/0.52, 0.50/0.52",
+    ours="0.50/0.52",
+    mended_by=f"{DATA}._show",
+)
+async def _(spot: Spot) -> str:
+    await spot.opened()
+    _push(spot, _book(spot))
+    await spot.lab.happens(lambda: len(spot.quotes) > 1, 2)
+    return ", ".join(f"{bid}/{ask}" for bid, ask in spot.quotes)
 
 
 @defect(

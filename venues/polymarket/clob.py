@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams
@@ -64,6 +65,11 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_schedule_delayed_connect",
         "_ws_client",
         "_ws_connect_task",
+    ),
+    PolymarketInstrumentProvider: (
+        "_client",
+        "_enrich_with_gamma_fee_schedules",
+        "_http_client",
     ),
     PolymarketWebSocketClient: (
         "_clients",

@@ -12,10 +12,7 @@ from nautilus_trader.adapters.polymarket.config import (
     PolymarketDataClientConfig,
     PolymarketExecClientConfig,
 )
-from nautilus_trader.adapters.polymarket.providers import (
-    PolymarketInstrumentProvider,
-    PolymarketInstrumentProviderConfig,
-)
+from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
@@ -36,6 +33,7 @@ from venues.polymarket.execution import HardenedExecutionClient, Signed
 from venues.polymarket.inquiry import said
 from venues.polymarket.markets import MarketFinder
 from venues.polymarket.orders import LiveOrders
+from venues.polymarket.provider import HardenedProvider
 from venues.polymarket.reading import Reading, WalletReader
 from venues.polymarket.track import Trade
 
@@ -67,7 +65,7 @@ class Polymarket:
             settings.venue.clob, wallet, settings.wallet.signature_type
         )
         self.orders = LiveOrders()
-        self._provider: PolymarketInstrumentProvider | None = None
+        self._provider: HardenedProvider | None = None
         self.data: HardenedDataClient | None = None
         self.execution: HardenedExecutionClient | None = None
 
@@ -76,11 +74,11 @@ class Polymarket:
         await self.gamma.close()
         close_connections()
 
-    def provider(self, clock: LiveClock) -> PolymarketInstrumentProvider:
+    def provider(self, clock: LiveClock) -> HardenedProvider:
         """The instruments of the node, shared by its clients."""
         if self._provider is None:
             config = PolymarketInstrumentProviderConfig(log_warnings=False)
-            self._provider = PolymarketInstrumentProvider(self.client, clock, config)
+            self._provider = HardenedProvider(self.client, clock, config)
         return self._provider
 
     def finder(self) -> MarketFinder:
