@@ -1,16 +1,22 @@
 """What is relied on inside the adapter and its library is checked at the start, by name."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nautilus_trader.adapters.polymarket.common import gamma_markets
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.http_helpers import helpers
 
 from venues.polymarket import clob
 from venues.polymarket.clob import UnknownAdapter, make_client, members
+from venues.polymarket.data import HardenedDataClient
+from venues.polymarket.execution import HardenedExecutionClient
+from venues.polymarket.provider import HardenedProvider
+from venues.polymarket.user_channel import UserChannelClient
 
 FILES = sorted((Path(__file__).parents[1] / "venues" / "polymarket").glob("*.py"))
 NOWHERE = "http://127.0.0.1:9"
@@ -45,12 +51,28 @@ def test_what_is_missing_is_named(kind: type, name: str, monkeypatch: pytest.Mon
     assert f"made for: {kind.__name__}.{name} is not there; install the versions" in str(e.value)
 
 
-def test_a_library_without_one_set_of_connections_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(helpers, "_http_client"), (gamma_markets, "DEFAULT_GAMMA_BASE_URL")],
+)
+def test_a_module_without_what_we_replace_in_it_is_refused(
+    module: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(helpers, "_http_client")
-    with pytest.raises(UnknownAdapter, match=r"helpers\._http_client is not there"):
+    monkeypatch.delattr(module, name)
+    with pytest.raises(UnknownAdapter, match=rf"{name} is not there"):
         clob.check_versions()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [HardenedDataClient, HardenedExecutionClient, HardenedProvider, UserChannelClient],
+)
+def test_every_override_names_its_defect_and_when_it_can_go(kind: type) -> None:
+    theirs = set(dir(kind.__bases__[0]))
+    ours = {n: f for n, f in vars(kind).items() if n in theirs and not n.endswith("__")}
+    said = {n: " ".join((f.__doc__ or "").split()) for n, f in ours.items() if callable(f)}
+    assert said
+    assert not [n for n, text in said.items() if not re.search("[Dd]efect.*[Cc]an go w", text)]
 
 
 def test_a_reply_is_never_held_back_for_hashes(monkeypatch: pytest.MonkeyPatch) -> None:

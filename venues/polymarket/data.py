@@ -82,6 +82,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._watches: list[asyncio.Task[None]] = []
 
     async def _connect(self) -> None:
+        """Begins the watches, each against the defect that it names; can go with them."""
         await super()._connect()
         self._msgbus.subscribe(topic=OWN_ORDERS, handler=self._on_own_order)
         self._watches = [
@@ -90,6 +91,7 @@ class HardenedDataClient(PolymarketDataClient):
         ]
 
     async def _disconnect(self) -> None:
+        """Ends what `_connect` began, against the same defects; can go with it."""
         for task in self._watches:
             task.cancel()
         self._msgbus.unsubscribe(topic=OWN_ORDERS, handler=self._on_own_order)
@@ -106,7 +108,7 @@ class HardenedDataClient(PolymarketDataClient):
         """Defect: an error is logged although updates come. Can go when the adapter accepts it."""
 
     async def _subscribe_instrument_close(self, command: SubscribeInstrumentClose) -> None:
-        """Defect: as for `_subscribe_instrument`; closes come from `_close`."""
+        """Defect: as for `_subscribe_instrument`; can go with it. Closes come from `_close`."""
 
     # -- the market channel ------------------------------------------------------------------------
 

@@ -115,6 +115,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
+        """Defect: the first order waits for the version. Can go when that is read here."""
         await super()._connect()
         await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
         self.create_task(self._watch())

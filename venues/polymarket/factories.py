@@ -59,7 +59,8 @@ class Polymarket:
         self._wallet = wallet
         self._signed = signed
         self.gamma = Gamma(settings.venue.gamma)
-        # The adapter takes this address from its process' environment alone.
+        # Defect: the adapter takes this address from its process' environment alone. Can go when
+        # its configuration has it.
         gamma_markets.DEFAULT_GAMMA_BASE_URL = settings.venue.gamma
         self.client: ClobClient = make_client(
             settings.venue.clob, wallet, settings.wallet.signature_type
