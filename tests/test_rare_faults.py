@@ -139,6 +139,17 @@ async def the_book_of_a_new_tick_cannot_be_read(s: Session, m: MarketHandle) -> 
 
 
 @scenario
+async def a_message_of_the_bids_fall_cannot_be_read(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.faults.lose("price_change", times=1, token=m.tokens[0])
+    crash(s, m)
+    change = {"asset_id": m.tokens[0], "price": "?", "size": "1", "side": "BUY", "hash": ""}
+    told = {"event_type": "price_change", "market": m.condition_id, "timestamp": "1"}
+    s.venue.push("market", json.dumps(told | {"price_changes": [change]}))
+    await stopped_in_a_lively_market(s, m, p)
+
+
+@scenario
 async def a_bid_between_the_old_ticks_rounds_to_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.change_tick(m, "0.001", message=False)

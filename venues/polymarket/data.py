@@ -126,7 +126,7 @@ class HardenedDataClient(PolymarketDataClient):
                 self._handle_ws_message(message)
             except Exception as e:
                 self._log.warning(f"a message of the market channel failed: {e!r}")
-                self._resync(getattr(message, "asset_id", None))
+                self._resync(raw)
 
     def _handle_other(self, raw: bytes) -> None:
         try:
@@ -142,6 +142,7 @@ class HardenedDataClient(PolymarketDataClient):
                     self._log.warning(f"a message of the market channel is not known: {kind!r}")
         except (Unreadable, msgspec.ValidationError, AttributeError, TypeError) as e:
             self._log.warning(f"a message of the market channel was not understood: {e}")
+            self._resync(raw)
 
     def _handle_book_snapshot(
         self, instrument: BinaryOption, ws_message: PolymarketBookSnapshot
@@ -353,10 +354,9 @@ class HardenedDataClient(PolymarketDataClient):
             self._seen[instrument_id] = self._loop.time()
 
     def _froze(self, instrument_id: InstrumentId, problem: str) -> None:
-        if instrument_id in self._closed:
-            return
-        self._frozen.setdefault(instrument_id, self._loop.time())
-        self._tell_feed(instrument_id, problem)
+        if instrument_id not in self._closed:
+            self._frozen.setdefault(instrument_id, self._loop.time())
+            self._tell_feed(instrument_id, problem)
 
     async def _reopen(self) -> None:
         """Open the channel anew."""
@@ -367,8 +367,8 @@ class HardenedDataClient(PolymarketDataClient):
             await self._ws_client._disconnect_client(client_id)
         await self._ws_client.connect()
 
-    def _resync(self, asset_id: str | None) -> None:
-        ids = [i for i in self.subscribed_quote_ticks() if get_polymarket_token_id(i) == asset_id]
+    def _resync(self, raw: bytes) -> None:
+        ids = [i for i in self._followed() if get_polymarket_token_id(i).encode() in raw]
         if ids:
             self.create_task(self._read_books(ids))
 
