@@ -42,8 +42,11 @@ from positions.terms import TakenOff
 def judge(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
     """The next fact that follows from the market and the time; None when nothing does."""
     is_over = p.phase in OVER
-    if m.payout is not None and (p.sellable > 0 or (p.payout is None and not is_over)):
-        return Settled(time=now, payout=m.payout, shares=max(p.sellable, ZERO))
+    if m.payout is not None:
+        # What is heard only now to have been sold, or not to have been bought, was not paid out.
+        shares = max(p.sellable, ZERO) if p.held > 0 else max(p.held, -p.settled)
+        if shares or (p.payout is None and not is_over):
+            return Settled(time=now, payout=m.payout, shares=shares)
     if is_over and p.sale is None:
         return None
     for question in (

@@ -57,9 +57,9 @@ def apply(position: Position | None, fact: AnyFact) -> Position:
 
 def phase_of(p: Position) -> Phase:
     """The phase that follows from the ledger and from what was decided."""
-    if p.held < 0:
+    if p.held < -p.settled:
         return Phase.DISPUTED
-    if p.held == 0:
+    if p.held <= 0:
         if p.entry_ended is None:
             return Phase.ENTERING
         if p.live(Role.ENTRY):
@@ -216,7 +216,8 @@ def _undone(p: Position, f: facts.OrderFilled | facts.FillReversed) -> Position:
     p = replace(p, dust=False)
     if f.role is Role.ENTRY:
         # What was complete is not: it is bought again, unless the position has begun to close.
-        goes_on = p.entry_ended is EntryEnd.COMPLETE and p.cause is None and p.sale is None
+        is_closing = p.cause is not None or p.sale is not None or p.payout is not None
+        goes_on = p.entry_ended is EntryEnd.COMPLETE and not is_closing
         p = replace(
             p,
             bought=p.bought - f.shares,
@@ -315,15 +316,15 @@ def _settled(p: Position, f: facts.Settled) -> Position:
         entry_ended=p.entry_ended or EntryEnd.MARKET_OVER,
         dust=False,
     )
-    if f.shares <= 0:
-        return p
-    return replace(
+    p = replace(
         p,
         sold=p.sold + f.shares,
         proceeds=p.proceeds + f.payout * f.shares,
-        exit_time=f.time,
-        exit_reason=ExitReason.SETTLEMENT,
+        settled=p.settled + f.shares,
     )
+    if f.shares > 0:
+        return replace(p, exit_time=f.time, exit_reason=ExitReason.SETTLEMENT)
+    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
 
 
 def _left_as_dust(p: Position, _: facts.LeftAsDust) -> Position:

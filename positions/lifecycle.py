@@ -86,6 +86,7 @@ UNDONE: frozenset[tuple[Phase, Phase]] = frozenset(
     {(P.ENTERING, P.FILLING), (P.FILLING, P.ENTERING)}
     | {(over, again) for over in _BOUGHT + _SOLD for again in (P.ENTERING, P.FILLING)}
     | {(held, none) for held in _BOUGHT for none in (P.LEAVING, P.CANCELLED, P.CLOSED)}
+    | {(P.CLOSED, P.CANCELLED)}
     | {(over, again) for over in _SOLD for again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING)}
     | {(any_, P.DISPUTED) for any_ in P}
 )

@@ -183,6 +183,7 @@ class Position(Struct, frozen=True):
     """One position: what was asked for, what was bought and sold, and what is live.
 
     `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
+    `settled` are those of the sold ones that the market's resolution paid out.
     """
 
     id: str
@@ -220,6 +221,7 @@ class Position(Struct, frozen=True):
     stuck: Obstacle | None = None
     sale: Sale | None = None
     payout: Decimal | None = None
+    settled: Decimal = ZERO
     dust: bool = False
     dispute: str | None = None
     missing: Decimal = ZERO

@@ -194,7 +194,7 @@ def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:
             "liquidity": fact.liquidity,
             "role": fact.role.value,
         }
-    if isinstance(fact, Settled) and fact.shares > 0:
+    if isinstance(fact, Settled) and fact.shares:
         return _own_fill(p, fact.time, "settlement", "sell", fact.shares, fact.payout, ZERO)
     if isinstance(fact, Adopted):
         return _own_fill(p, fact.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)

@@ -133,8 +133,11 @@ def _short(e: _Event) -> str:
 
 
 def _settled(e: _Event) -> str:
-    if Decimal(str(e["shares"])) == 0:
+    shares = Decimal(str(e["shares"]))
+    if shares == 0:
         return f"the market is resolved at {_number(e['payout'])}; nothing was held"
+    if shares < 0:
+        return f"{_number(-shares)} shares were not there to be paid {_number(e['payout'])} each"
     return f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
 
 
