@@ -134,9 +134,9 @@ class Desk:
             alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
             self._effects.append(alarm)
 
-    def held_outcomes(self) -> set[str]:
-        """The outcomes of which shares are held."""
-        return {outcome_id for outcome_id, shares in self.exposure.held.items() if shares > 0}
+    def held_shares(self) -> dict[str, Decimal]:
+        """The shares that are held of each outcome, where any are."""
+        return {outcome_id: n for outcome_id, n in self.exposure.held.items() if n > 0}
 
     def is_shared(self, outcome_id: str) -> bool:
         """Whether several open positions are about an outcome: one balance serves them all."""

@@ -95,6 +95,22 @@ def test_a_round_trip_takes_its_time(scene: Scene) -> None:
     assert time.monotonic_ns() - before >= 50_000_000
 
 
+def test_a_reply_is_cut_short_after_acting(scene: Scene) -> None:
+    scene.venue.faults.cut("POST /order")
+    assert isinstance(scene.order("BUY", 0.40, 10), str)
+    scene.venue.faults.long_statuses = True
+    (placed,) = scene.client.get_open_orders()
+    assert placed["status"] == "ORDER_STATUS_LIVE"
+
+
+def test_an_order_that_is_delayed_may_not_be_found_by_its_cancel(scene: Scene) -> None:
+    scene.venue.faults.order_delay, scene.venue.faults.delayed_stay = 60, True
+    order_id = scene.order("BUY", 0.52, 10)["orderID"]
+    assert scene.client.cancel_order(OrderPayload(orderID=order_id))["canceled"] == []
+    scene.venue.faults.delayed_stay = False
+    assert scene.client.cancel_order(OrderPayload(orderID=order_id))["canceled"] == [order_id]
+
+
 def test_requests_are_noted_with_what_they_carried(scene: Scene) -> None:
     order_id = scene.order("BUY", 0.40, 10)["orderID"]
     scene.client.cancel_order(OrderPayload(orderID=order_id))

@@ -20,6 +20,7 @@ REPLIES: list[tuple[Any, Answer, str]] = [
     (None, Answer.LOST, "the answer was not"),
     ([], Answer.LOST, "the answer was not"),
     ({}, Answer.LOST, "the answer was not"),
+    ({"orderID": "0x1"}, Answer.LOST, "the answer was not"),
 ]
 
 

@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from venues.polymarket import wire
 from venues.polymarket.track import (
     Accepted,
     Canceled,
@@ -83,6 +84,14 @@ def test_an_end_that_matched_more_than_was_told_waits_for_the_trades() -> None:
     assert track.is_over
 
 
+def test_an_end_that_does_not_say_what_matched_is_none_of_less_than_was_said() -> None:
+    track, news = play([placed, ended("5"), ended("2"), ended(None)])
+    assert [type(n) for n in news] == [Accepted]
+    assert track.lacks_trades
+    assert [type(n) for n in track.given_up("gone")] == [Canceled]
+    assert track.is_over
+
+
 def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:
     track, news = play([placed, trade(1, "3"), ended(None)])
     assert [type(n) for n in news] == [Accepted, Filled, Canceled]
@@ -130,3 +139,21 @@ def test_only_trades_that_may_still_fail_are_unsettled() -> None:
         track, _ = play([trade(1, "8", status)])
         final = status in (Settlement.CONFIRMED, Settlement.FAILED)
         assert track.has_unsettled is not final
+
+
+@pytest.mark.parametrize(
+    ("status", "is_live"),
+    [
+        ("LIVE", True),
+        ("ORDER_STATUS_LIVE", True),
+        ("delayed", True),
+        ("a word of tomorrow", True),
+        ("", True),
+        ("ORDER_STATUS_MATCHED", False),
+        ("CANCELED_MARKET_RESOLVED", False),
+        ("ORDER_STATUS_INVALID", False),
+        ("CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed.", False),
+    ],
+)
+def test_an_order_is_over_only_where_a_known_word_says_so(status: str, is_live: bool) -> None:
+    assert wire.is_live({"status": status}) is is_live

@@ -178,16 +178,22 @@ class Clob:
         age = self._agenda.now() - order.received_at
         return order.is_open and age >= self._faults.unseen_seconds
 
+    def _told(self, order: Order) -> Json:
+        told = messages.order(order)
+        if self._faults.long_statuses:
+            told["status"] = f"ORDER_STATUS_{told['status']}"
+        return told
+
     async def _order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         order = self._ledger.orders.get(request.match_info["id"])
         if order is None or not self._is_of(order, who) or not self._is_seen(order):
             return reply(None)
-        return reply(messages.order(order))
+        return reply(self._told(order))
 
     async def _orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)
-        found = [messages.order(o) for o in self._of(who) if self._is_seen(o)]
+        found = [self._told(o) for o in self._of(who) if self._is_seen(o)]
         wanted = {n: request.query.get(n, "") for n in ("id", "market", "asset_id")}
         return reply(page(request, [o for o in found if _fits(o, wanted)], self.page_size))
 

@@ -13,8 +13,8 @@ from typing import Any
 
 @dataclass(slots=True)
 class HttpFault:
-    """What happens to a request. `action` is "status", "reset" or "hang"; `is_after` says whether
-    the venue acts on the request first."""
+    """What happens to a request. `action` is "status", "reset", "hang" or "cut"; `is_after` says
+    whether the venue acts on the request first."""
 
     where: str
     action: str
@@ -75,6 +75,10 @@ class Faults:
         """How old what the Data API tells is."""
         self.balance_lag = 0.0
         """How old the balance is that the order book tells."""
+        self.delayed_stay = False
+        """Do not find an order that is delayed where it is to be cancelled."""
+        self.long_statuses = False
+        """Tell an order's status in the words of the API's reference, as in ORDER_STATUS_LIVE."""
 
     # -- requests ----------------------------------------------------------------------------------
 
@@ -108,6 +112,10 @@ class Faults:
     ) -> None:
         """Say nothing for so long: `after` the venue acted, or before it does."""
         self.http.append(HttpFault(where, "hang", after, times, token, seconds=seconds))
+
+    def cut(self, where: str, *, times: int | None = 1, token: str = "") -> None:
+        """Act, and answer with the first half of the reply."""
+        self.http.append(HttpFault(where, "cut", True, times, token))
 
     def take_http(self, where: str, text: str, *, is_after: bool) -> HttpFault | None:
         """The fault that befalls a request now; counted as used."""

@@ -116,7 +116,10 @@ class Desk:
         for order_id in ids:
             order = self._ledger.orders.get(order_id)
             is_theirs = order is not None and order.signer.lower() == who.address.lower()
-            if is_theirs and self._engine.cancel(order_id):
+            is_hidden = (
+                order is not None and order.status == "DELAYED" and self._engine.faults.delayed_stay
+            )
+            if is_theirs and not is_hidden and self._engine.cancel(order_id):
                 done.append(order_id)
             else:
                 not_done[order_id] = rules.GONE

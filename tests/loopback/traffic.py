@@ -59,8 +59,8 @@ class Traffic:
         await self._travel(request)
         answer = await self._fault(request, noted.where, text, is_after=False)
         if answer is None:
-            answer = await self._handle(request, handler)
-            answer = await self._fault(request, noted.where, text, is_after=True) or answer
+            done = await self._handle(request, handler)
+            answer = await self._fault(request, noted.where, text, is_after=True, done=done) or done
         await self._travel(request)
         if request.transport is not None and not request.transport.is_closing():
             noted.status = answer.status
@@ -77,7 +77,13 @@ class Traffic:
             return reply(e.body, e.status)
 
     async def _fault(
-        self, request: web.Request, where: str, text: str, *, is_after: bool
+        self,
+        request: web.Request,
+        where: str,
+        text: str,
+        *,
+        is_after: bool,
+        done: web.StreamResponse | None = None,
     ) -> web.StreamResponse | None:
         fault = self._faults.take_http(where, text, is_after=is_after)
         if fault is None:
@@ -89,6 +95,9 @@ class Traffic:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
+        if fault.action == "cut":
+            whole = done.text or "" if isinstance(done, web.Response) else ""
+            return web.Response(text=whole[: len(whole) // 2], content_type="application/json")
         return reply({"error": fault.error or _said(fault)}, fault.status)
 
 

@@ -189,13 +189,19 @@ class BalanceReader:
 
     async def read(self, outcome_id: str) -> Decimal:
         """The shares of an outcome, as the venue has them for new orders."""
-        params = BalanceAllowanceParams(
+        reply = await asyncio.to_thread(self._client.get_balance_allowance, self._of(outcome_id))
+        return wire.number(reply, "balance") / 10**6
+
+    async def refresh(self, outcome_id: str) -> None:
+        """Have the venue read the shares of an outcome anew."""
+        await asyncio.to_thread(self._client.update_balance_allowance, self._of(outcome_id))
+
+    def _of(self, outcome_id: str) -> BalanceAllowanceParams:
+        return BalanceAllowanceParams(
             asset_type=AssetType.CONDITIONAL,
             token_id=outcome_id,
             signature_type=self._signature_type,
         )
-        reply = await asyncio.to_thread(self._client.get_balance_allowance, params)
-        return wire.number(reply, "balance") / 10**6
 
 
 def close_connections() -> None:

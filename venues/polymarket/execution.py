@@ -313,7 +313,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             await self._inquiry.cancelled(live)
             return
         known = await self._inquiry.look_up(live)
-        if known is False and live.track.is_accepted and not live.is_unknown:
+        is_told_of = self._loop.time() >= live.gone_at  # one that is delayed is not, for seconds
+        if known is False and is_told_of and live.track.is_accepted and not live.is_unknown:
             self._inquiry.give_up(live)  # neither to be cancelled nor to be found
         elif known is False:
             self._inquiry.ask(live)
@@ -353,7 +354,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if live is None:
             return
         kind = str(message.get("type", "")).upper()
-        status = str(message.get("status", "")).upper()
+        status = wire.status(message)
         if kind == "PLACEMENT":
             self._tell(live, live.track.placed())
         elif kind == "CANCELLATION" or status == "MATCHED":

@@ -22,7 +22,7 @@ from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from venues.polymarket import wire
-from venues.polymarket.orders import POST_AGAIN_SECONDS, LiveOrder, LiveOrders
+from venues.polymarket.orders import GONE_SECONDS, POST_AGAIN_SECONDS, LiveOrder, LiveOrders
 from venues.polymarket.track import News
 from venues.polymarket.wire import Unreadable
 
@@ -151,7 +151,7 @@ class Inquiry:
         """Ask until the venue's answer leaves nothing open."""
         try:
             await asyncio.sleep(after)
-            attempt = 0
+            attempt, begun = 0, _now()
             while not live.is_settled:
                 asked_at = _now()
                 known = await self.look_up(live)
@@ -161,7 +161,7 @@ class Inquiry:
                         return
                 elif known is False and _is_worth_posting_again(live):
                     await self._post_again(live)
-                elif known is False and attempt >= 2 and asked_at >= live.gone_at:
+                elif known is False and attempt >= 2 and asked_at >= _gone_at(live, begun):
                     self.give_up(live)
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
@@ -184,10 +184,19 @@ class Inquiry:
         if is_shared or live.track.lacks_trades:
             with contextlib.suppress(TimeoutError):  # an exit waits for it, and not for ever
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    while await self.look_up(live) is None or live.track.lacks_trades:
+                    while not await self._is_end_known(live) or live.track.lacks_trades:
                         await asyncio.sleep(_PAUSES[0])
         self._tell(live, live.track.ended(None))
-        self.check(live)
+        if live.track.lacks_trades:
+            self.ask(live)  # what it matched was told, and must not be sold again
+        else:
+            self.check(live)
+
+    async def _is_end_known(self, live: LiveOrder) -> bool:
+        """Whether the venue tells what became of a cancelled order; not, where it tells of it as
+        it was before."""
+        known = await self.look_up(live)
+        return known is False or (known is True and live.track.is_ended)
 
     async def _look_again(self, live: LiveOrder) -> None:
         try:
@@ -206,7 +215,7 @@ class Inquiry:
         if live.is_unknown and not live.killed:
             self._tell(live, live.track.rejected("the venue never took it"))
         else:
-            self._tell(live, live.track.ended(None, live.killed or "gone from the venue"))
+            self._tell(live, live.track.given_up(live.killed or "gone from the venue"))
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -228,7 +237,7 @@ class Inquiry:
                 await self._look_up_trades(live)
             self._tell(live, live.track.placed())
             if not wire.is_live(order):
-                self._tell(live, live.track.ended(matched, str(order.get("status", "")).lower()))
+                self._tell(live, live.track.ended(matched, wire.status(order).lower()))
         except Unreadable as e:
             self._warn(f"{live.id} could not be looked up: {said(e)}")
             return None
@@ -259,6 +268,11 @@ def _is_worth_posting_again(live: LiveOrder) -> bool:
     """Whether the venue shall have another copy of an order whose fate is unknown."""
     is_new = _now() - live.signed_at < POST_AGAIN_SECONDS
     return is_new and live.is_unknown and not live.is_unwanted and live.post is not None
+
+
+def _gone_at(live: LiveOrder, begun: float) -> float:
+    """When nothing more is to be expected of an order that has been asked about since `begun`."""
+    return begun + GONE_SECONDS if live.track.lacks_trades else live.gone_at
 
 
 def _is_young(live: LiveOrder) -> bool:

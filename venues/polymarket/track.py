@@ -112,6 +112,11 @@ class Track:
         return self._is_rejected
 
     @property
+    def is_ended(self) -> bool:
+        """Whether the venue said that it is over, be it that trades of it are still to be told."""
+        return self._is_over or self._ends_at is not None
+
+    @property
     def lacks_trades(self) -> bool:
         """Whether the order ended with more matched than was told: the trades must be asked for."""
         return self._ends_at is not None and self.matched < self._ends_at
@@ -152,15 +157,21 @@ class Track:
         ----------
         matched
             Shares that it matched in all; None where the venue does not say, which ends the order
-            at what was told so far.
+            at what was told so far, of its trades or of its end.
         reason
             Why, in the venue's words.
         """
         if self._is_over:
             return []
-        self._ends_at = self.matched if matched is None else min(matched, self.shares)
+        known = self.matched if self._ends_at is None else self._ends_at
+        self._ends_at = known if matched is None else max(known, min(matched, self.shares))
         self._reason = reason
         return self._end()
+
+    def given_up(self, reason: str) -> list[News]:
+        """The venue tells nothing of it any more: it is over at what was told of its trades."""
+        self._ends_at = None
+        return self.ended(None, reason)
 
     def rejected(self, reason: str) -> list[News]:
         """The venue says that it never took the order."""

@@ -6,7 +6,7 @@ the connections are used now and then, too, so that the venue keeps them.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
@@ -60,7 +60,7 @@ class WalletWatch:
         warn: Callable[[str], None],
     ) -> None:
         self._client = client
-        self._read_balance = BalanceReader(client, signature_type).read
+        self._balances = BalanceReader(client, signature_type)
         self._orders = orders
         self._inquiry = inquiry
         self._refresh_money = refresh_money
@@ -69,13 +69,15 @@ class WalletWatch:
         self._warn = warn
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
-        self.held_outcomes: Callable[[], set[str]] = set
-        """Tells of which outcomes shares are held, for a look at whether the wallet has them."""
+        self.held: Callable[[], Mapping[str, Decimal]] = dict
+        """Tells the shares held of each outcome, for a look at whether the wallet has them."""
+        self._has_more: set[str] = set()
+        """Outcomes of which the wallet has more than is held: the rest is its owner's."""
 
     def watch(self, desk: Desk) -> None:
         """Know from now on what is held, and by how many."""
-        self.held_outcomes = desk.held_outcomes
-        self._inquiry.is_shared = desk.is_shared
+        self.held = desk.held_shares
+        self._inquiry.is_shared = lambda token: token in self._has_more or desk.is_shared(token)
 
     async def run(self) -> None:
         """Keep the connections open, and look."""
@@ -94,14 +96,22 @@ class WalletWatch:
         orders = await asyncio.to_thread(self._client.get_open_orders)
         self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
         foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
-        self._seen(WalletView(len(foreign), wire.cost_of_buys(foreign), await self._balances()))
+        cost = wire.cost_of_buys(foreign)
+        self._seen(WalletView(len(foreign), cost, await self._read_balances()))
 
-    async def _balances(self) -> dict[str, Decimal]:
+    async def _read_balances(self) -> dict[str, Decimal]:
         """Shares of the outcomes that are held; not of those of which a trade may be under way."""
         moving = {
             get_polymarket_token_id(o.order.instrument_id)
             for o in self._orders
             if self._inquiry.may_move(o)
         }
-        held = sorted(self.held_outcomes() - moving)
-        return {token: await self._read_balance(token) for token in held}
+        balances = {}
+        for token, held in self.held().items():
+            balance = await self._balances.read(token)
+            if balance < held and token not in moving:
+                await self._balances.refresh(token)  # it tells what it last read
+                balance = await self._balances.read(token)
+            balances[token] = balance
+            (self._has_more.add if balance > held else self._has_more.discard)(token)
+        return {token: balance for token, balance in balances.items() if token not in moving}

@@ -16,6 +16,8 @@ from venues.polymarket.track import Settlement, Trade
 _NANOS = 1_000_000_000
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
+_OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
+"""How the status of an order that is over begins; a killed one's may be a whole sentence."""
 _TRADE_ID_LENGTH = 36
 """What Nautilus lets a trade's id be."""
 
@@ -56,9 +58,15 @@ def text(values: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def status(order: Mapping[str, Any]) -> str:
+    """An order's status, which the venue writes as "LIVE", "live" or "ORDER_STATUS_LIVE"."""
+    return str(order.get("status", "")).upper().removeprefix("ORDER_STATUS_")
+
+
 def is_live(order: Mapping[str, Any]) -> bool:
-    """Whether an order, as the venue describes it, may still be filled."""
-    return str(order.get("status", "")).upper() in ("LIVE", "DELAYED", "UNMATCHED")
+    """Whether an order, as the venue describes it, may still be filled: unless it says otherwise
+    in a word that is known."""
+    return not status(order).startswith(_OVER)
 
 
 def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
