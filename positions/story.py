@@ -169,9 +169,7 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "stop_raised": lambda e: f"stop raised to {_number(e['price'])}: {_number(e['seen'])} was seen",
     "stop_touched": lambda e: f"{_number(e['seen'])} is at the stop: it sells if that stays so",
     "stop_recovered": lambda e: f"{_number(e['seen'])} is above the stop again",
-    "settled": lambda e: (
-        f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
-    ),
+    "settled": _settled,
     "left_as_dust": lambda e: f"{_number(e['shares'])} shares are left: no price could sell them",
     "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
     "restarted": lambda _: "the node began anew: its stops are armed again",

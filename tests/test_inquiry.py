@@ -294,3 +294,39 @@ def test_what_a_cancelled_order_had_matched_is_asked_where_others_hold_the_outco
             task.cancel()
 
     asyncio.run(play())
+
+
+def test_what_the_venue_tells_of_a_cancelled_order_as_it_was_before_is_no_answer() -> None:
+    class Slow(Venue):
+        """Tells of the order as it was, three times; then knows it no more."""
+
+        def get_order(self, _: str) -> Any:
+            self.asked += 1
+            return {"id": HASH, "status": "LIVE", "size_matched": "0"} if self.asked < 4 else None
+
+    async def play() -> None:
+        venue = Slow(trades=[SOLD | {"size": "5"}])
+        w = World(venue, is_immediate=False)
+        w.inquiry.is_shared = lambda _: True
+        w.live.track.placed()
+        await w.inquiry.cancelled(w.live)
+        assert w.told == [Filled, Canceled]
+        for task in w.tasks:
+            task.cancel()
+
+    asyncio.run(play())
+
+
+def test_an_end_that_told_of_more_is_waited_for() -> None:
+    async def play() -> None:
+        venue = Venue(trades=[])
+        w = World(venue, is_immediate=False)
+        w.live.track.placed()
+        w.live.track.ended(Decimal(5))
+        await w.inquiry.cancelled(w.live)
+        assert w.told == []
+        venue.trades = [SOLD | {"size": "5"}]
+        await w.known()
+        assert w.told == [Filled, Canceled]
+
+    asyncio.run(play())

@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import permutations
 
 import pytest
+from msgspec.structs import replace
 
 from venues.polymarket import wire
 from venues.polymarket.track import (
@@ -92,6 +93,23 @@ def test_an_end_that_does_not_say_what_matched_is_none_of_less_than_was_said() -
     assert track.is_over
 
 
+WHOLE = Trade("T", D("0.53"), D(8), False, 1, Settlement.MATCHED, "T")
+PARTS = [replace(WHOLE, id=f"T-{n}", shares=D(shares)) for n, shares in enumerate(("5", "3"))]
+
+
+@pytest.mark.parametrize(("first", "later"), [([WHOLE], PARTS), (PARTS, [WHOLE])])
+def test_a_trade_that_is_told_in_other_parts_is_the_same(
+    first: list[Trade], later: list[Trade]
+) -> None:
+    track = Track(D(8))
+    news = [n for t in first + later for n in track.traded(t)]
+    assert held(news) == 8
+    assert track.matched == 8
+    failed = [replace(t, status=Settlement.FAILED) for t in later + first]
+    assert held([*news, *(n for t in failed for n in track.traded(t))]) == 0
+    assert not track.has_unsettled
+
+
 def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:
     track, news = play([placed, trade(1, "3"), ended(None)])
     assert [type(n) for n in news] == [Accepted, Filled, Canceled]
@@ -157,3 +175,13 @@ def test_only_trades_that_may_still_fail_are_unsettled() -> None:
 )
 def test_an_order_is_over_only_where_a_known_word_says_so(status: str, is_live: bool) -> None:
     assert wire.is_live({"status": status}) is is_live
+
+
+def test_an_order_is_known_by_its_hash_in_either_case() -> None:
+    maker = {"order_id": "0xAB", "price": "0.5", "matched_amount": "5", "asset_id": "1"}
+    told = {"id": "T", "status": "MINED", "match_time": "1", "taker_order_id": "0xCD"}
+    trade = told | {"asset_id": "1", "size": "5", "price": "0.5", "maker_orders": [maker]}
+    assert list(wire.order_ids(trade)) == ["0xcd", "0xab"]
+    for order_id, is_maker in (("0xab", True), ("0xcd", False)):
+        (part,) = wire.trades_of(order_id, trade)
+        assert (part.shares, part.is_maker) == (5, is_maker)

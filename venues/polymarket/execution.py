@@ -303,7 +303,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             reply = await asyncio.to_thread(
                 self._http_client.cancel_order, OrderPayload(orderID=live.venue_order_id)
             )
-            is_cancelled = live.venue_order_id in (reply.get("canceled") or [])
+            is_cancelled = live.venue_order_id in map(str.lower, reply.get("canceled") or [])
             why = (reply.get("not_canceled") or {}).get(live.venue_order_id)
         except Exception as e:
             self._inquiry.ask(live)
@@ -350,7 +350,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self.create_task(self._inquiry.ask_about_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
-        live = self._orders.by_hash(wire.text(message, "id"))
+        live = self._orders.by_hash(wire.text(message, "id").lower())
         if live is None:
             return
         kind = str(message.get("type", "")).upper()

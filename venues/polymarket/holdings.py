@@ -125,7 +125,7 @@ class HoldingReader:
                 for o in orders
                 if o.get("asset_id") == token
                 and str(o.get("side", "")).upper() == "SELL"
-                and self._orders.by_hash(str(o.get("id"))) is None
+                and self._orders.by_hash(wire.hash_of(o)) is None
             ),
             ZERO,
         )

@@ -212,7 +212,8 @@ class Inquiry:
 
     def give_up(self, live: LiveOrder) -> None:
         """Take an order for over that the venue does not know any more, or never did."""
-        if live.is_unknown and not live.killed:
+        is_known = live.track.is_accepted or live.track.is_ended
+        if live.is_unknown and not live.killed and not is_known:
             self._tell(live, live.track.rejected("the venue never took it"))
         else:
             self._tell(live, live.track.given_up(live.killed or "gone from the venue"))

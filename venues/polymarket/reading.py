@@ -67,7 +67,8 @@ class WalletReader:
         lost = {s.venue_order_id for s in signed if s.role is None}
         hashes = live | {s.venue_order_id for s in signed}
         orders = {
-            str(o["id"]): _order(o) for o in await asyncio.to_thread(self._client.get_open_orders)
+            wire.hash_of(o): _order(o)
+            for o in await asyncio.to_thread(self._client.get_open_orders)
         }
         trades = await self._read_trades(positions, hashes)
         traded = {hash_ for parts in trades.values() for hash_ in parts}
@@ -162,7 +163,7 @@ class WalletReader:
 
 def _order(values: Mapping[str, Any]) -> VenueOrder:
     return VenueOrder(
-        venue_order_id=wire.text(values, "id"),
+        venue_order_id=wire.text(values, "id").lower(),
         outcome_id=wire.text(values, "asset_id"),
         is_buy=wire.text(values, "side").upper() == "BUY",
         price=wire.number(values, "price"),
@@ -176,7 +177,7 @@ def _order(values: Mapping[str, Any]) -> VenueOrder:
 def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:
     """The outcome that an order of a trade is about: a maker may have met the other one."""
     for maker in trade.get("maker_orders") or []:
-        if isinstance(maker, dict) and maker.get("order_id") == hash_:
+        if isinstance(maker, dict) and wire.hash_of(maker, "order_id") == hash_:
             return str(maker.get("asset_id"))
     return str(trade.get("asset_id"))
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 ZERO = Decimal(0)
 
@@ -30,7 +31,10 @@ FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
 
 
 class Trade(Struct, frozen=True):
-    """Our order's part of one trade, at one price. `time` in nanoseconds."""
+    """Our order's part of one trade, at one price. `time` in nanoseconds.
+
+    `whole` names what was made in the whole trade, which the venue may tell in one part or several.
+    """
 
     id: str
     price: Decimal
@@ -38,6 +42,7 @@ class Trade(Struct, frozen=True):
     is_maker: bool
     time: int
     status: Settlement
+    whole: str = ""
 
 
 class Accepted(Struct, frozen=True):
@@ -136,6 +141,8 @@ class Track:
     def traded(self, trade: Trade) -> list[News]:
         """The venue tells of a trade, or of how far it has come."""
         before = self._trades.get(trade.id)
+        if before is None and (parts := self._in_other_parts(trade)):
+            return [n for p in parts for n in self.traded(replace(p, status=trade.status))]
         if before is not None:
             if before.status is Settlement.FAILED:
                 return []  # told out of sequence: what failed stays so
@@ -149,6 +156,11 @@ class Track:
         if self._is_over and self._told < self.shares:
             return [*news, Canceled(self._reason)]  # the late fill opened the order again
         return news + self._end()
+
+    def _in_other_parts(self, trade: Trade) -> list[Trade]:
+        """The same trade as it was told before: whole and now in parts, or the other way round."""
+        told = [t for t in self._trades.values() if t.whole and t.whole == trade.whole]
+        return [t for t in told if trade.whole in (t.id, trade.id)]
 
     def ended(self, matched: Decimal | None, reason: str = "") -> list[News]:
         """The venue says that the order is over.

@@ -94,8 +94,8 @@ class WalletWatch:
     async def _look(self) -> None:
         await self._refresh_money()
         orders = await asyncio.to_thread(self._client.get_open_orders)
-        self._inquiry.compare({str(o.get("id")): wire.number(o, "size_matched") for o in orders})
-        foreign = [o for o in orders if self._orders.by_hash(str(o.get("id"))) is None]
+        self._inquiry.compare({wire.hash_of(o): wire.number(o, "size_matched") for o in orders})
+        foreign = [o for o in orders if self._orders.by_hash(wire.hash_of(o)) is None]
         cost = wire.cost_of_buys(foreign)
         self._seen(WalletView(len(foreign), cost, await self._read_balances()))
 

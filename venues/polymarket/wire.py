@@ -58,6 +58,11 @@ def text(values: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def hash_of(values: Mapping[str, Any], name: str = "id") -> str:
+    """An order's hash, as we write it: in lower case."""
+    return str(values.get(name, "")).lower()
+
+
 def status(order: Mapping[str, Any]) -> str:
     """An order's status, which the venue writes as "LIVE", "live" or "ORDER_STATUS_LIVE"."""
     return str(order.get("status", "")).upper().removeprefix("ORDER_STATUS_")
@@ -83,20 +88,20 @@ def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
 
 def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:
     """The hashes of all orders that took part in a trade."""
-    yield str(trade.get("taker_order_id", ""))
+    yield hash_of(trade, "taker_order_id")
     for maker in _makers(trade):
-        yield str(maker.get("order_id", ""))
+        yield hash_of(maker, "order_id")
 
 
 def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
     taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
     if str(trade.get("trader_side", "")).upper() == "TAKER":
-        yield str(trade.get("taker_order_id", "")), taken, is_taker_buying
+        yield hash_of(trade, "taker_order_id"), taken, is_taker_buying
     for maker in _makers(trade):
         if str(maker.get("maker_address", "")).lower() == wallet.lower():
             asset = str(maker.get("asset_id"))
-            yield str(maker.get("order_id", "")), asset, is_taker_buying is not (asset == taken)
+            yield hash_of(maker, "order_id"), asset, is_taker_buying is not (asset == taken)
 
 
 def _is_buy(trade: Mapping[str, Any]) -> bool:
@@ -123,11 +128,11 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     parts = [
         (number(maker, "price"), number(maker, "matched_amount"))
         for maker in _makers(trade)
-        if maker.get("order_id") == order_id
+        if hash_of(maker, "order_id") == order_id
     ]
     if parts:
         return _trades(trade_id, order_id, parts, time, status, is_maker=True)
-    if trade.get("taker_order_id") != order_id:
+    if hash_of(trade, "taker_order_id") != order_id:
         return []
     levels = _levels(trade)
     return _trades(trade_id, order_id, levels, time, status, is_maker=False)
@@ -169,11 +174,14 @@ def _trades(
     *,
     is_maker: bool,
 ) -> list[Trade]:
-    made = []
+    made, whole = [], _short(trade_id, f"-{order_id[-6:]}")
     for index, (price, shares) in enumerate(parts):
         if not 0 < price < 1:
             raise Unreadable(f"price was {price}, must be between 0 and 1")
-        ending = f"-{order_id[-6:]}" + (f"-{index}" if len(parts) > 1 else "")
-        short = trade_id[: _TRADE_ID_LENGTH - len(ending)] + ending
-        made.append(Trade(short, price, shares, is_maker, time, status))
+        part = _short(trade_id, f"-{order_id[-6:]}-{index}") if len(parts) > 1 else whole
+        made.append(Trade(part, price, shares, is_maker, time, status, whole))
     return [t for t in made if t.shares > 0]
+
+
+def _short(trade_id: str, ending: str) -> str:
+    return trade_id[: _TRADE_ID_LENGTH - len(ending)] + ending
