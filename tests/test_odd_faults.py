@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from loopback.server import MarketHandle
+from test_adopt_live import by_hand
 from test_faults import crash, opened, resting, stopped
 from test_rare_faults import reaching
 from trading import Scenario, Session, chosen_of, play_all
@@ -125,6 +126,36 @@ async def the_owner_has_shares_of_the_same_outcome(s: Session, m: MarketHandle) 
     await stopped(s, p)
     await s.agrees(m)
     assert s.venue.shares(s.funder, m.tokens[0]) == 50
+
+
+@scenario
+async def a_silent_feed_lets_exits_through_and_no_entries(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m)
+    s.venue.faults.silent.add("market")
+    crash(s, m)
+    await stopped(s, p)
+    await s.until(lambda: any(m.slug in a and "nothing is bought" in a for a in s.alarms), "said")
+    reached, looks = reaching(s), len(s.venue.asked("POST /books"))
+    other = await s.submit(m, "0.55", "20", stop_loss_price="0.30")
+    await s.until(lambda: len(s.venue.asked("POST /books")) > looks + 3, "the book is looked at")
+    assert not reached
+    s.venue.faults.clear()
+    await s.held(other, "20")
+
+
+@scenario
+async def the_owner_sells_all_on_the_website_just_before_the_stop(
+    s: Session, m: MarketHandle
+) -> None:
+    p, other = await opened(s, m), await opened(s, m, sell_price="", stop_loss_price="0.30")
+    await resting(s, p, Role.TARGET)
+    await by_hand(s, m, "SELL", 0.50, 20)
+    crash(s, m)
+    await stopped(s, p)
+    await s.agrees(m)
+    assert s.positions[other].held == 20, "whose shares are gone is asked at the next look"
+    assert s.positions[other].live(Role.STOP)
+    assert s.venue.shares(s.funder, m.tokens[0]) == 0
 
 
 @scenario
