@@ -24,6 +24,7 @@ CORE = (
     "test_bracket.py",
     "test_told.py",
     "test_life.py",
+    "test_settlement.py",
     "test_rules.py",
     "test_recovery.py",
     "test_simulation.py",

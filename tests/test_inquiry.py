@@ -317,16 +317,45 @@ def test_what_the_venue_tells_of_a_cancelled_order_as_it_was_before_is_no_answer
     asyncio.run(play())
 
 
-def test_an_end_that_told_of_more_is_waited_for() -> None:
+def test_an_end_that_told_of_more_is_waited_for_where_others_hold_the_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.01)
+
     async def play() -> None:
         venue = Venue(trades=[])
         w = World(venue, is_immediate=False)
+        w.inquiry.is_shared = lambda _: True
+        w.live.track.placed()
+        w.live.track.ended(Decimal(5))
+        cancelling = asyncio.create_task(w.inquiry.cancelled(w.live))
+        await asyncio.sleep(0.05)
+        assert w.told == []
+        venue.trades = [SOLD | {"size": "5"}]
+        await cancelling
+        await w.known()
+        assert w.told == [Filled, Canceled]
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_an_end_that_told_of_more_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, is_shared: bool
+) -> None:
+    for name in ("ANSWER_SECONDS", "GONE_SECONDS"):
+        monkeypatch.setattr(inquiry, name, 0.01)
+
+    async def play() -> None:
+        venue = Venue(trades=[])
+        w = World(venue, is_immediate=False)
+        w.inquiry.is_shared = lambda _: is_shared
         w.live.track.placed()
         w.live.track.ended(Decimal(5))
         await w.inquiry.cancelled(w.live)
-        assert w.told == []
+        assert w.told == [Canceled]
         venue.trades = [SOLD | {"size": "5"}]
         await w.known()
-        assert w.told == [Filled, Canceled]
+        assert w.told == [Canceled, Filled, Canceled]
 
     asyncio.run(play())

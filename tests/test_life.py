@@ -6,11 +6,10 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from stage import START, TOKEN, market
+from stage import START, TOKEN
 
 from positions import facts, life
 from positions.facts import AnyFact, Fact
-from positions.judge import judge
 from positions.lifecycle import LIFE, UNDONE, refresh
 from positions.position import (
     OVER,
@@ -244,7 +243,6 @@ def triggered(cause: ExitReason) -> facts.Triggered:
 EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(55))
 ASKED = facts.SaleAsked(time=7, sale=SALE)
 SETTLED = facts.Settled(time=7, payout=D(1), shares=D(0))
-SETTLED_ALL = facts.Settled(time=7, payout=D(1), shares=D(100))
 DISPUTED = facts.Disputed(time=7, reason="?")
 TERMS = Terms(keep_if_stop_trades=True)
 AMENDED = facts.Amended(
@@ -385,29 +383,6 @@ def test_a_settled_position_is_over() -> None:
         assert after.held == 0
         assert after.phase in OVER or after.live(Role.ENTRY)
         assert after.exit_reason is ExitReason.SETTLEMENT
-
-
-@pytest.mark.parametrize(
-    ("late", "phase", "reason"),
-    [
-        (fill(Role.EXIT, "100"), Phase.CLOSED, ExitReason.MANUAL),
-        (fill(Role.TARGET, "60"), Phase.CLOSED, ExitReason.TARGET),
-        (undone(Role.ENTRY, "100", 1), Phase.CANCELLED, None),
-        (undone(Role.ENTRY, "40", 1), Phase.CLOSED, ExitReason.SETTLEMENT),
-    ],
-)
-def test_what_is_heard_after_the_resolution_corrects_what_was_paid_out(
-    late: AnyFact, phase: Phase, reason: ExitReason | None
-) -> None:
-    over = market(payout=D(1))
-    p = life.apply(made(trades=("T-1",), bought=D(100), cost=D(50)), SETTLED_ALL)
-    p = life.apply(p, late)
-    correction = judge(p, over, 9, 3)
-    assert isinstance(correction, facts.Settled)
-    p = life.apply(p, correction)
-    assert (p.held, p.phase, p.exit_reason) == (0, phase, reason)
-    assert judge(p, over, 9, 3) is None
-    assert p.settled + sum(f.shares for f in [late] if isinstance(f, facts.OrderFilled)) == p.sold
 
 
 def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:

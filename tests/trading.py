@@ -25,7 +25,14 @@ from nautilus_trader.live.node import TradingNode
 
 from node import Node
 from positions.commands import Reply, decode_reply
-from positions.facts import AnyFact, FillReversed, OrderFilled, OrderSigned
+from positions.facts import (
+    Amended,
+    AnyFact,
+    FillReversed,
+    Opened,
+    OrderFilled,
+    OrderSigned,
+)
 from positions.position import Position, Role
 from positions.record import story
 from positions.settings import Settings
@@ -153,14 +160,17 @@ class Session:
         assert not self.unforeseen, self.unforeseen
         ours = [p for p in self.positions.values() if p.outcome_id == token]
         assert all(p.held >= 0 for p in ours), "sold more than held"
-        for leg in self._legs(token):
-            if leg.side == "BUY":
-                assert leg.price <= self._max_bid(token), "bought above the max bid"
+        paid = [leg.price for leg in self._legs(token) if leg.side == "BUY"]
+        assert not paid or max(paid) <= self._max_bid(token), "bought above the max bid"
 
     def _max_bid(self, token: str) -> Decimal:
-        sql = "SELECT max(max_bid_price) FROM positions WHERE outcome_id = ?"
-        found = self.node.store.cursor().execute(sql, [token]).fetchone()
-        return Decimal(0) if found is None else found[0]
+        """The highest that anybody ever set for an outcome."""
+        sql = "SELECT id FROM positions WHERE outcome_id = ?"
+        found = self.node.store.cursor().execute(sql, [token]).fetchall()
+        told = [fact for (position_id,) in found for _, fact in self._facts(position_id)]
+        allowed = [f.position.max_bid_price for f in told if isinstance(f, Opened)]
+        allowed += [f.max_bid_price for f in told if isinstance(f, Amended)]
+        return max(allowed, default=Decimal(0))
 
     def _legs(self, token: str) -> list[Leg]:
         trades = [t for t in self.venue.trades(self.funder) if t.status != "FAILED"]

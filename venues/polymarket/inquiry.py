@@ -182,15 +182,17 @@ class Inquiry:
         """
         is_shared = self.is_shared(get_polymarket_token_id(live.order.instrument_id))
         if is_shared or live.track.lacks_trades:
-            with contextlib.suppress(TimeoutError):  # an exit waits for it, and not for ever
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    while not await self._is_end_known(live) or live.track.lacks_trades:
-                        await asyncio.sleep(_PAUSES[0])
-        self._tell(live, live.track.ended(None))
-        if live.track.lacks_trades:
-            self.ask(live)  # what it matched was told, and must not be sold again
-        else:
-            self.check(live)
+            await self._await_end(live, ANSWER_SECONDS)  # an exit waits for it, and not for ever
+            if is_shared and live.track.lacks_trades:  # what was told to be sold is not there
+                await self._await_end(live, GONE_SECONDS)
+        self._tell(live, live.track.given_up(""))
+        self.check(live)
+
+    async def _await_end(self, live: LiveOrder, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not await self._is_end_known(live) or live.track.lacks_trades:
+                    await asyncio.sleep(_PAUSES[0])
 
     async def _is_end_known(self, live: LiveOrder) -> bool:
         """Whether the venue tells what became of a cancelled order; not, where it tells of it as

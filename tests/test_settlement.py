@@ -1,0 +1,38 @@
+"""What a resolution paid out is corrected by what is heard of only afterwards."""
+
+from decimal import Decimal
+
+import pytest
+from stage import market
+from test_life import fill, made, undone
+
+from positions import facts, life
+from positions.facts import AnyFact
+from positions.judge import judge
+from positions.position import ExitReason, Phase, Role
+
+D = Decimal
+SETTLED_ALL = facts.Settled(time=7, payout=D(1), shares=D(100))
+
+
+@pytest.mark.parametrize(
+    ("late", "phase", "reason"),
+    [
+        (fill(Role.EXIT, "100"), Phase.CLOSED, ExitReason.MANUAL),
+        (fill(Role.TARGET, "60"), Phase.CLOSED, ExitReason.TARGET),
+        (undone(Role.ENTRY, "100", 1), Phase.CANCELLED, None),
+        (undone(Role.ENTRY, "40", 1), Phase.CLOSED, ExitReason.SETTLEMENT),
+    ],
+)
+def test_what_is_heard_after_the_resolution_corrects_what_was_paid_out(
+    late: AnyFact, phase: Phase, reason: ExitReason | None
+) -> None:
+    over = market(payout=D(1))
+    p = life.apply(made(trades=("T-1",), bought=D(100), cost=D(50)), SETTLED_ALL)
+    p = life.apply(p, late)
+    correction = judge(p, over, 9, 3)
+    assert isinstance(correction, facts.Settled)
+    p = life.apply(p, correction)
+    assert (p.held, p.phase, p.exit_reason) == (0, phase, reason)
+    assert judge(p, over, 9, 3) is None
+    assert p.settled + sum(f.shares for f in [late] if isinstance(f, facts.OrderFilled)) == p.sold
