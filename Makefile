@@ -53,7 +53,7 @@ crash: setup  ## a real node killed at commits, at random moments, and in the mi
 		tests/test_crash_live.py tests/test_fault_crashes.py
 
 faults: setup  ## what goes wrong at the venue, with the outages that take minutes
-	@REJECTIONS=20 OUTAGE=90 PATIENCE=200 $(PYTHON) -m pytest -q tests/test_faults.py
+	@REJECTIONS=20 OUTAGE=90 SELLABLE_AFTER=5 PATIENCE=200 $(PYTHON) -m pytest -q tests/test_faults.py
 
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py

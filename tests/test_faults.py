@@ -20,7 +20,9 @@ pytestmark = pytest.mark.xdist_group("faults")
 D = Decimal
 REJECTIONS = int(os.environ.get("REJECTIONS", "4"))
 OUTAGE = float(os.environ.get("OUTAGE", "2"))
-"""Seconds for which the venue restarts. `make faults` waits for the long versions of both."""
+SELLABLE_AFTER = float(os.environ.get("SELLABLE_AFTER", "1"))
+"""Seconds for which the venue restarts, and does not sell what was just bought. `make faults` plays
+the long versions of all three."""
 SCENARIOS: dict[str, Scenario] = {}
 
 
@@ -206,7 +208,7 @@ async def the_exits_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
 
 @scenario
 async def just_bought_shares_cannot_be_sold_yet(s: Session, m: MarketHandle) -> None:
-    s.venue.engine.sellable_after = 1.0
+    s.venue.engine.sellable_after = SELLABLE_AFTER
     try:
         p = await opened(s, m)
         crash(s, m)
