@@ -10,7 +10,7 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, OrderArgsV2
 from test_faults import crash, opened, resting, stopped
-from trading import KEY, Scenario, Session, chosen_of, play_all, trade
+from trading import KEY, Scenarios, Session, trade
 
 from positions.commands import Reply
 from positions.position import Role
@@ -18,13 +18,7 @@ from positions.position import Role
 pytestmark = pytest.mark.xdist_group("adopt")
 
 D = Decimal
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(play: Scenario) -> Scenario:
-    """Name a scenario by its function."""
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
+SCENARIOS = Scenarios()
 
 
 async def by_hand(s: Session, m: MarketHandle, side: str, price: float, size: float) -> None:
@@ -53,7 +47,7 @@ async def adopted(s: Session, m: MarketHandle, **fields: Any) -> str:
     return reply.position_id
 
 
-@scenario
+@SCENARIOS.add
 async def what_was_bought_on_the_website_is_protected(s: Session, m: MarketHandle) -> None:
     await by_hand(s, m, "BUY", 0.55, 20)
     p = await adopted(s, m)
@@ -66,7 +60,7 @@ async def what_was_bought_on_the_website_is_protected(s: Session, m: MarketHandl
     assert s.venue.shares(s.funder, m.tokens[0]) == 0
 
 
-@scenario
+@SCENARIOS.add
 async def shares_from_elsewhere_need_a_price(s: Session, m: MarketHandle) -> None:
     s.venue.give(s.funder, m.tokens[0], "20")
     reply = await adopt(s, m)
@@ -78,7 +72,7 @@ async def shares_from_elsewhere_need_a_price(s: Session, m: MarketHandle) -> Non
     assert s.positions[p].proceeds == D("8.80")
 
 
-@scenario
+@SCENARIOS.add
 async def what_a_position_owns_or_another_order_offers_is_left(s: Session, m: MarketHandle) -> None:
     own = await opened(s, m)
     await s.settled()
@@ -97,7 +91,7 @@ async def what_a_position_owns_or_another_order_offers_is_left(s: Session, m: Ma
         s.venue.cancel(order.id)
 
 
-@scenario
+@SCENARIOS.add
 async def an_entry_that_was_filled_unheard_is_not_adopted(s: Session, m: MarketHandle) -> None:
     p = await s.submit(m, "0.48", "20", stop_loss_price="0.40")
     await s.until(lambda: bool(s.venue.orders(s.funder)), "the entry rests")
@@ -110,7 +104,7 @@ async def an_entry_that_was_filled_unheard_is_not_adopted(s: Session, m: MarketH
     await s.held(p, "20")
 
 
-@scenario
+@SCENARIOS.add
 async def a_market_that_is_not_known_yet_is_found(s: Session, m: MarketHandle) -> None:
     reply = await adopt(s, m, entry_price="0.30")
     assert reply.code == "NOTHING_TO_ADOPT"
@@ -118,7 +112,7 @@ async def a_market_that_is_not_known_yet_is_found(s: Session, m: MarketHandle) -
     assert reply.code == "UNKNOWN_MARKET"
 
 
-@scenario
+@SCENARIOS.add
 async def a_wallet_that_cannot_be_read_is_said_so(s: Session, m: MarketHandle) -> None:
     s.venue.faults.answer("GET /data/trades", 400, times=None, error="no luck")
     reply = await adopt(s, m, patience=90, entry_price="0.30")
@@ -131,8 +125,7 @@ def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = chosen_of(request)
-    return play_all({name: SCENARIOS[name] for name in chosen}, tmp_path_factory.mktemp("adopt"))
+    return SCENARIOS.play(request, tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -5,18 +5,12 @@ from decimal import Decimal
 import pytest
 from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
-from trading import Scenario, Session, chosen_of, play_all
+from trading import Scenarios, Session
 
 from positions.position import EntryEnd, Phase, Position, Role
 
 D = Decimal
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(play: Scenario) -> Scenario:
-    """Name a scenario by its function."""
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
+SCENARIOS = Scenarios()
 
 
 def book(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> list[tuple[Decimal, Decimal]]:
@@ -38,7 +32,7 @@ def stop_of(p: Position) -> Decimal | None:
     return next((o.price for o in p.live(Role.STOP) if o.state == "working"), None)
 
 
-@scenario
+@SCENARIOS.add
 async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, "40", sell_price="", trigger="size")
     await bids(s, m, ("0.50", "20"), ("0.41", "100"))  # 0.455 for 40
@@ -48,7 +42,7 @@ async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHan
     assert s.positions[p].proceeds == 17 * D("0.50") + 23 * D("0.41")
 
 
-@scenario
+@SCENARIOS.add
 async def the_last_trade_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="", trigger="last")
     market = s.node.strategy.desk.markets[m.tokens[0]]
@@ -67,7 +61,7 @@ async def the_last_trade_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_stop_follows_the_average_bid(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, "40", sell_price="", trigger="size", trail="0.05")
     await bids(s, m, ("0.58", "20"), ("0.56", "100"))  # 0.57 for 40
@@ -76,7 +70,7 @@ async def a_stop_follows_the_average_bid(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_stop_moved_while_it_is_confirmed_comes_back(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="", stop_confirm="5s", stop_hard="0.30")
     crash(s, m)
@@ -87,7 +81,7 @@ async def a_stop_moved_while_it_is_confirmed_comes_back(s: Session, m: MarketHan
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def targets_for_parts_rest_and_the_stop_follows(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, "40", sell_price="", targets="0.60:50% 0.70", trail="0.05")
     await s.until(lambda: len(s.venue.orders(s.funder)) == 2, "both targets rest")
@@ -100,7 +94,7 @@ async def targets_for_parts_rest_and_the_stop_follows(s: Session, m: MarketHandl
     assert s.positions[p].proceeds == 20 * D("0.60") + 20 * D("0.53")
 
 
-@scenario
+@SCENARIOS.add
 async def an_exit_rests_at_its_floor(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="", floor_price="0.40", after_floor="rest")
     crash(s, m, "0.38")
@@ -111,7 +105,7 @@ async def an_exit_rests_at_its_floor(s: Session, m: MarketHandle) -> None:
     assert s.positions[p].proceeds == 20 * D("0.40")
 
 
-@scenario
+@SCENARIOS.add
 async def an_entry_that_may_not_take_is_refused_and_rests_later(
     s: Session, m: MarketHandle
 ) -> None:
@@ -127,7 +121,7 @@ async def an_entry_that_may_not_take_is_refused_and_rests_later(
     assert s.positions[p].buy_fees == 0
 
 
-@scenario
+@SCENARIOS.add
 async def the_game_starts_and_the_entry_ends(s: Session, m: MarketHandle) -> None:
     p = await s.submit(m, "0.48", "20", stop_loss_price="0.40", if_taken_off="end")
     await resting(s, p, Role.ENTRY)
@@ -136,7 +130,7 @@ async def the_game_starts_and_the_entry_ends(s: Session, m: MarketHandle) -> Non
     assert s.positions[p].entry_ended is EntryEnd.TAKEN_OFF
 
 
-@scenario
+@SCENARIOS.add
 async def the_game_starts_and_all_is_put_back(s: Session, m: MarketHandle) -> None:
     held = await opened(s, m)
     await resting(s, held, Role.TARGET)
@@ -160,8 +154,7 @@ def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = {name: SCENARIOS[name] for name in chosen_of(request)}
-    return play_all(chosen, tmp_path_factory.mktemp("terms"))
+    return SCENARIOS.play(request, tmp_path_factory)
 
 
 @pytest.mark.xdist_group("terms")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
-from trading import Scenario, Session, chosen_of, play_all
+from trading import Scenarios, Session
 
 from positions.position import Role
 
@@ -19,6 +19,7 @@ IDLE_SECONDS = 6.0
 SLOW_SECONDS = 8.0
 """More than the node waits for an answer."""
 SLOW_CALLS = 20
+SCENARIOS = Scenarios()
 
 
 def of_the_exit(s: Session, m: MarketHandle, since: int) -> list[Any]:
@@ -30,6 +31,7 @@ def of_the_exit(s: Session, m: MarketHandle, since: int) -> list[Any]:
     return [r for r in asked[: asked.index(post) + 1] if r.where not in UPKEEP]
 
 
+@SCENARIOS.add
 async def with_nothing_else_to_do(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     before = len(s.venue.requests)
@@ -38,6 +40,7 @@ async def with_nothing_else_to_do(s: Session, m: MarketHandle) -> None:
     assert [r.where for r in of_the_exit(s, m, before)] == ["POST /order"]
 
 
+@SCENARIOS.add
 async def with_a_resting_target(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -50,6 +53,7 @@ async def with_a_resting_target(s: Session, m: MarketHandle) -> None:
     assert target.id in cancel.body
 
 
+@SCENARIOS.add
 async def after_standing_idle(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -61,6 +65,7 @@ async def after_standing_idle(s: Session, m: MarketHandle) -> None:
     assert {r.peer for r in of_the_exit(s, m, before)} <= known, "a connection was opened anew"
 
 
+@SCENARIOS.add
 async def while_the_venue_answers_no_question(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -76,24 +81,12 @@ async def while_the_venue_answers_no_question(s: Session, m: MarketHandle) -> No
     await asking
 
 
-SCENARIOS: dict[str, Scenario] = {
-    play.__name__.replace("_", " "): play
-    for play in (
-        with_nothing_else_to_do,
-        with_a_resting_target,
-        after_standing_idle,
-        while_the_venue_answers_no_question,
-    )
-}
-
-
 @pytest.fixture(scope="module")
 def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = {name: SCENARIOS[name] for name in chosen_of(request)}
-    return play_all(chosen, tmp_path_factory.mktemp("exits"))
+    return SCENARIOS.play(request, tmp_path_factory)
 
 
 @pytest.mark.xdist_group("exits")

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import pytest
 from loopback.server import MarketHandle
-from trading import Scenario, Session, chosen_of, play_all
+from trading import Scenarios, Session
 
 from positions.position import Role
 
@@ -23,13 +23,7 @@ OUTAGE = float(os.environ.get("OUTAGE", "2"))
 SELLABLE_AFTER = float(os.environ.get("SELLABLE_AFTER", "1"))
 """Seconds for which the venue restarts, and does not sell what was just bought. `make faults` plays
 the long versions of all three."""
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(play: Scenario) -> Scenario:
-    """Name a scenario by its function."""
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
+SCENARIOS = Scenarios()
 
 
 async def opened(s: Session, m: MarketHandle, size: str = "20", **fields: str) -> str:
@@ -67,7 +61,7 @@ async def stopped(s: Session, p: str) -> None:
     assert s.positions[p].held == 0
 
 
-@scenario
+@SCENARIOS.add
 async def the_resting_target_holds_the_shares(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -75,7 +69,7 @@ async def the_resting_target_holds_the_shares(s: Session, m: MarketHandle) -> No
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_target_is_rejected(s: Session, m: MarketHandle) -> None:
     s.venue.faults.answer("POST /order", 400, times=1, error="no luck", token='"side":"SELL"')
     p = await opened(s, m)
@@ -85,7 +79,7 @@ async def the_target_is_rejected(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_exit_is_rejected_again_and_again(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.answer(
@@ -100,7 +94,7 @@ async def the_exit_is_rejected_again_and_again(s: Session, m: MarketHandle) -> N
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_cancels_answer_and_message_are_lost(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -110,7 +104,7 @@ async def the_cancels_answer_and_message_are_lost(s: Session, m: MarketHandle) -
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_target_fills_while_it_is_being_cancelled(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -123,7 +117,7 @@ async def the_target_fills_while_it_is_being_cancelled(s: Session, m: MarketHand
     assert s.positions[p].proceeds == D("5.60") + D("5.28")  # 8 x 0.70, 12 x 0.44
 
 
-@scenario
+@SCENARIOS.add
 async def the_bids_vanish_before_the_exit_arrives(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.hang("POST /order", 0.2)
@@ -136,7 +130,7 @@ async def the_bids_vanish_before_the_exit_arrives(s: Session, m: MarketHandle) -
     assert s.positions[p].proceeds == D("6.00")
 
 
-@scenario
+@SCENARIOS.add
 async def the_exit_fills_in_parts(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     crash(s, m, size="7")
@@ -145,7 +139,7 @@ async def the_exit_fills_in_parts(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_exits_answer_times_out_although_it_matched(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.hang("POST /order", 6, after=True)
@@ -164,7 +158,7 @@ async def the_exits_answer_times_out_although_it_matched(s: Session, m: MarketHa
     )
 
 
-@scenario
+@SCENARIOS.add
 async def the_entry_is_taken_although_the_venue_says_500(s: Session, m: MarketHandle) -> None:
     s.venue.faults.answer("POST /order", 500, after=True)
     p = await opened(s, m)
@@ -178,7 +172,7 @@ async def the_entry_is_taken_although_the_venue_says_500(s: Session, m: MarketHa
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_entrys_connection_is_reset_before_it_arrives(s: Session, m: MarketHandle) -> None:
     s.venue.faults.reset("POST /order")
     p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
@@ -186,7 +180,7 @@ async def the_entrys_connection_is_reset_before_it_arrives(s: Session, m: Market
     assert s.venue.shares(s.funder, m.tokens[0]) == 20
 
 
-@scenario
+@SCENARIOS.add
 async def the_entrys_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     s.venue.faults.failing_trades = 1
     p = await s.submit(m, "0.55", "20", sell_price="0.70", stop_loss_price="0.45")
@@ -195,7 +189,7 @@ async def the_entrys_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     assert s.positions[p].bought == 20
 
 
-@scenario
+@SCENARIOS.add
 async def the_exits_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     await s.settled()
@@ -206,7 +200,7 @@ async def the_exits_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def just_bought_shares_cannot_be_sold_yet(s: Session, m: MarketHandle) -> None:
     s.venue.engine.sellable_after = SELLABLE_AFTER
     try:
@@ -217,7 +211,7 @@ async def just_bought_shares_cannot_be_sold_yet(s: Session, m: MarketHandle) -> 
         s.venue.engine.sellable_after = 0.0
 
 
-@scenario
+@SCENARIOS.add
 async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.balance_lag = 30
@@ -225,7 +219,7 @@ async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: Market
     assert s.positions[p].dispute is None
 
 
-@scenario
+@SCENARIOS.add
 async def the_bids_vanish_and_return_lower(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.quote(m.tokens[0], None, 0, "0.52", "100")
@@ -236,7 +230,7 @@ async def the_bids_vanish_and_return_lower(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_feed_is_silent_while_rest_is_alive(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.faults.silent.add("market")
@@ -244,7 +238,7 @@ async def the_feed_is_silent_while_rest_is_alive(s: Session, m: MarketHandle) ->
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_market_channel_is_dropped_and_refused(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.faults.refused.add("market")
@@ -254,7 +248,7 @@ async def the_market_channel_is_dropped_and_refused(s: Session, m: MarketHandle)
     s.venue.faults.refused.clear()
 
 
-@scenario
+@SCENARIOS.add
 async def the_user_channel_is_down_while_the_target_fills(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -266,7 +260,7 @@ async def the_user_channel_is_down_while_the_target_fills(s: Session, m: MarketH
     assert s.positions[p].exit_reason == "target"
 
 
-@scenario
+@SCENARIOS.add
 async def the_tick_changes_between_arming_and_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.change_tick(m, "0.001")
@@ -275,7 +269,7 @@ async def the_tick_changes_between_arming_and_the_stop(s: Session, m: MarketHand
     assert s.positions[p].proceeds == D("8.94")
 
 
-@scenario
+@SCENARIOS.add
 async def the_tick_change_is_never_told(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.change_tick(m, "0.001", message=False)
@@ -283,7 +277,7 @@ async def the_tick_change_is_never_told(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_venue_restarts_and_answers_425(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.answer("POST /order", 425, times=None)
@@ -294,7 +288,7 @@ async def the_venue_restarts_and_answers_425(s: Session, m: MarketHandle) -> Non
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_venue_cancels_the_targets_when_the_game_starts(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -306,7 +300,7 @@ async def the_venue_cancels_the_targets_when_the_game_starts(s: Session, m: Mark
     assert s.positions[p].live(Role.STOP)
 
 
-@scenario
+@SCENARIOS.add
 async def the_market_is_resolved_while_the_exit_waits(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.faults.answer("POST /order", 503, times=None)
@@ -318,7 +312,7 @@ async def the_market_is_resolved_while_the_exit_waits(s: Session, m: MarketHandl
     assert s.positions[p].payout == 1
 
 
-@scenario
+@SCENARIOS.add
 async def the_resolution_is_not_told(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.resolve(m, payouts={m.tokens[0]: "0.5", m.tokens[1]: "0.5"}, message=False)
@@ -328,7 +322,7 @@ async def the_resolution_is_not_told(s: Session, m: MarketHandle) -> None:
     await s.until(lambda: not any(m.slug in a for a in s.alarms), "the alarms are over")
 
 
-@scenario
+@SCENARIOS.add
 async def the_same_command_comes_twice(s: Session, m: MarketHandle) -> None:
     p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
     await s.held(p, "20")
@@ -340,7 +334,7 @@ async def the_same_command_comes_twice(s: Session, m: MarketHandle) -> None:
     assert sum(q.outcome_id == m.tokens[0] for q in s.positions.values()) == 1
 
 
-@scenario
+@SCENARIOS.add
 async def less_than_the_minimum_is_filled(s: Session, m: MarketHandle) -> None:
     s.venue.quote(m.tokens[0], "0.50", "100", "0.52", "3")
     p = await s.submit(m, "0.52", "20", sell_price="0.70", stop_loss_price="0.45")
@@ -350,7 +344,7 @@ async def less_than_the_minimum_is_filled(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_killed_orders_status_is_a_sentence(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.killed_text = True
@@ -360,7 +354,7 @@ async def a_killed_orders_status_is_a_sentence(s: Session, m: MarketHandle) -> N
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def messages_come_before_the_reply_twice_and_swapped(s: Session, m: MarketHandle) -> None:
     s.venue.faults.double("*", times=None)
     s.venue.faults.postpone("trade MATCHED", 0.2, times=None)
@@ -371,7 +365,7 @@ async def messages_come_before_the_reply_twice_and_swapped(s: Session, m: Market
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def every_message_of_the_user_channel_is_lost(s: Session, m: MarketHandle) -> None:
     s.venue.faults.silent.add("user")
     p = await opened(s, m)
@@ -386,13 +380,7 @@ def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = chosen_of(request)
-    safety = {"stale_seconds": 1}
-    return play_all(
-        {name: SCENARIOS[name] for name in chosen},
-        tmp_path_factory.mktemp("faults"),
-        safety=safety,
-    )
+    return SCENARIOS.play(request, tmp_path_factory, safety={"stale_seconds": 1})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

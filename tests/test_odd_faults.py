@@ -8,20 +8,14 @@ from loopback.server import MarketHandle
 from test_adopt_live import by_hand
 from test_faults import crash, opened, resting, stopped
 from test_rare_faults import reaching
-from trading import Scenario, Session, chosen_of, play_all
+from trading import Scenarios, Session
 
 from positions.position import Role, realized_pnl
 
 pytestmark = pytest.mark.xdist_group("odd-faults")
 
 D = Decimal
-SCENARIOS: dict[str, Scenario] = {}
-
-
-def scenario(play: Scenario) -> Scenario:
-    """Name a scenario by its function."""
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
+SCENARIOS = Scenarios()
 
 
 def unheard(s: Session, *kinds: str) -> None:
@@ -35,7 +29,7 @@ def most_of_the_target_is_met(s: Session, m: MarketHandle) -> None:
     assert s.venue.take(m.tokens[0], "BUY", "0.70", "15") == 15
 
 
-@scenario
+@SCENARIOS.add
 async def a_sale_is_heard_of_after_the_market_is_resolved(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     await s.settled()
@@ -50,7 +44,7 @@ async def a_sale_is_heard_of_after_the_market_is_resolved(s: Session, m: MarketH
     assert s.positions[p].proceeds == D("8.80")
 
 
-@scenario
+@SCENARIOS.add
 async def a_buy_fails_to_settle_after_the_market_is_resolved(s: Session, m: MarketHandle) -> None:
     s.venue.engine.mined_after = 600
     try:
@@ -64,7 +58,7 @@ async def a_buy_fails_to_settle_after_the_market_is_resolved(s: Session, m: Mark
     assert (s.positions[p].sold, realized_pnl(s.positions[p])) == (0, 0)
 
 
-@scenario
+@SCENARIOS.add
 async def a_delayed_entry_is_not_found_by_its_cancel(s: Session, m: MarketHandle) -> None:
     faults = s.venue.faults
     faults.order_delay, faults.unseen_seconds, faults.delayed_stay = 3, 9, True
@@ -79,7 +73,7 @@ async def a_delayed_entry_is_not_found_by_its_cancel(s: Session, m: MarketHandle
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_reply_to_an_entry_is_cut_short(s: Session, m: MarketHandle) -> None:
     reached = reaching(s)
     unheard(s)
@@ -94,7 +88,7 @@ async def the_reply_to_an_entry_is_cut_short(s: Session, m: MarketHandle) -> Non
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_targets_end_is_told_without_its_trades(s: Session, m: MarketHandle) -> None:
     p, other = await opened(s, m), await opened(s, m, sell_price="", stop_loss_price="0.30")
     await resting(s, p, Role.TARGET)
@@ -113,7 +107,7 @@ async def a_targets_end_is_told_without_its_trades(s: Session, m: MarketHandle) 
     assert s.venue.shares(s.funder, m.tokens[0]) == 20
 
 
-@scenario
+@SCENARIOS.add
 async def the_owner_has_shares_of_the_same_outcome(s: Session, m: MarketHandle) -> None:
     s.venue.give(s.funder, m.tokens[0], "50")
     p = await opened(s, m)
@@ -128,7 +122,7 @@ async def the_owner_has_shares_of_the_same_outcome(s: Session, m: MarketHandle) 
     assert s.venue.shares(s.funder, m.tokens[0]) == 50
 
 
-@scenario
+@SCENARIOS.add
 async def a_silent_feed_lets_exits_through_and_no_entries(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.faults.silent.add("market")
@@ -143,7 +137,7 @@ async def a_silent_feed_lets_exits_through_and_no_entries(s: Session, m: MarketH
     await s.held(other, "20")
 
 
-@scenario
+@SCENARIOS.add
 async def the_owner_sells_all_on_the_website_just_before_the_stop(
     s: Session, m: MarketHandle
 ) -> None:
@@ -158,7 +152,7 @@ async def the_owner_sells_all_on_the_website_just_before_the_stop(
     assert s.venue.shares(s.funder, m.tokens[0]) == 0
 
 
-@scenario
+@SCENARIOS.add
 async def orders_are_told_in_the_words_of_the_reference(s: Session, m: MarketHandle) -> None:
     s.venue.faults.long_statuses = True
     reached = reaching(s)
@@ -181,13 +175,7 @@ def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = chosen_of(request)
-    safety = {"stale_seconds": 1}
-    return play_all(
-        {name: SCENARIOS[name] for name in chosen},
-        tmp_path_factory.mktemp("odd"),
-        safety=safety,
-    )
+    return SCENARIOS.play(request, tmp_path_factory, safety={"stale_seconds": 1})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -10,7 +10,7 @@ from loopback import messages
 from loopback.ledger import Order, Trade
 from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
-from trading import Scenario, Session, chosen_of, play_all
+from trading import Scenarios, Session
 
 from positions import balances
 from positions.facts import CancelRefused, Disputed
@@ -19,16 +19,10 @@ from positions.position import Role
 pytestmark = pytest.mark.xdist_group("rare-faults")
 
 D = Decimal
-SCENARIOS: dict[str, Scenario] = {}
+SCENARIOS = Scenarios()
 
 
-def scenario(play: Scenario) -> Scenario:
-    """Name a scenario by its function."""
-    SCENARIOS[play.__name__.replace("_", " ")] = play
-    return play
-
-
-@scenario
+@SCENARIOS.add
 async def the_exits_connection_is_reset_before_it_arrives(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.reset("POST /order")
@@ -37,7 +31,7 @@ async def the_exits_connection_is_reset_before_it_arrives(s: Session, m: MarketH
     assert s.venue.shares(s.funder, m.tokens[0]) == 0
 
 
-@scenario
+@SCENARIOS.add
 async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     client = s.node._ground._venue.client  # type: ignore[union-attr]
@@ -48,7 +42,7 @@ async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def nothing_but_the_reply_tells_that_the_entry_is_filled(s: Session, m: MarketHandle) -> None:
     s.venue.faults.silent.add("user")
     s.venue.faults.answer("GET /data/orders", 503, times=None)
@@ -58,7 +52,7 @@ async def nothing_but_the_reply_tells_that_the_entry_is_filled(s: Session, m: Ma
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_target_is_not_found_at_first(s: Session, m: MarketHandle) -> None:
     s.venue.faults.unseen_seconds = 4
     p = await opened(s, m)
@@ -74,7 +68,7 @@ async def the_target_is_not_found_at_first(s: Session, m: MarketHandle) -> None:
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_trades_failure_is_told_with_its_match(s: Session, m: MarketHandle) -> None:
     for what in ("trade *", "order *"):
         s.venue.faults.lose(what, times=None, token=m.condition_id)
@@ -93,7 +87,7 @@ async def a_trades_failure_is_told_with_its_match(s: Session, m: MarketHandle) -
     assert s.positions[p].bought == 20
 
 
-@scenario
+@SCENARIOS.add
 async def the_exits_trade_has_failed_before_it_is_heard_of(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     await s.settled()
@@ -120,7 +114,7 @@ async def stopped_in_a_lively_market(s: Session, m: MarketHandle, p: str) -> Non
     assert s.positions[p].exit_reason == "stop"
 
 
-@scenario
+@SCENARIOS.add
 async def the_bid_falls_while_the_book_of_a_new_tick_is_read(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.hang("POST /books", 0.5, after=True, token=m.tokens[0])
@@ -129,7 +123,7 @@ async def the_bid_falls_while_the_book_of_a_new_tick_is_read(s: Session, m: Mark
     await stopped_in_a_lively_market(s, m, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_book_of_a_new_tick_cannot_be_read(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.answer("POST /books", 500, token=m.tokens[0])
@@ -138,7 +132,7 @@ async def the_book_of_a_new_tick_cannot_be_read(s: Session, m: MarketHandle) -> 
     await stopped_in_a_lively_market(s, m, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_message_of_the_bids_fall_cannot_be_read(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.lose("price_change", times=1, token=m.tokens[0])
@@ -149,7 +143,7 @@ async def a_message_of_the_bids_fall_cannot_be_read(s: Session, m: MarketHandle)
     await stopped_in_a_lively_market(s, m, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_bid_between_the_old_ticks_rounds_to_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.change_tick(m, "0.001", message=False)
@@ -159,7 +153,7 @@ async def a_bid_between_the_old_ticks_rounds_to_the_stop(s: Session, m: MarketHa
     assert s.positions[p].phase == "holding"
 
 
-@scenario
+@SCENARIOS.add
 async def the_size_is_one_that_floats_cut_short(s: Session, m: MarketHandle) -> None:
     s.venue.change_tick(m, "0.001")
     p = await opened(s, m, "20.4")
@@ -168,7 +162,7 @@ async def the_size_is_one_that_floats_cut_short(s: Session, m: MarketHandle) -> 
     assert s.positions[p].proceeds == D("7.752")
 
 
-@scenario
+@SCENARIOS.add
 async def the_owner_sells_a_part_on_the_website(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     await s.settled()
@@ -207,7 +201,7 @@ async def half_is_sold_once(s: Session, m: MarketHandle, break_it: Callable[[], 
     assert s.venue.shares(s.funder, m.tokens[0]) == 30
 
 
-@scenario
+@SCENARIOS.add
 async def the_venue_holds_a_sale_back_whose_answer_is_lost(s: Session, m: MarketHandle) -> None:
     def hold_back() -> None:
         s.venue.faults.reset("POST /order", after=True)
@@ -216,12 +210,12 @@ async def the_venue_holds_a_sale_back_whose_answer_is_lost(s: Session, m: Market
     await half_is_sold_once(s, m, hold_back)
 
 
-@scenario
+@SCENARIOS.add
 async def a_sale_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
     await half_is_sold_once(s, m, lambda: s.venue.faults.hang("POST /order", 6))
 
 
-@scenario
+@SCENARIOS.add
 async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     reached = reaching(s)
@@ -235,7 +229,7 @@ async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: Mar
     assert s.positions[p].proceeds == 4
 
 
-@scenario
+@SCENARIOS.add
 async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     reached = reaching(s)
@@ -245,7 +239,7 @@ async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> 
     assert len(reached) == 1
 
 
-@scenario
+@SCENARIOS.add
 async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
     reached = reaching(s)
     s.venue.faults.hang("POST /order", 6)
@@ -257,7 +251,7 @@ async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHa
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def a_target_is_met_unheard_just_before_it_is_taken_back(s: Session, m: MarketHandle) -> None:
     p, other = await opened(s, m), await opened(s, m, sell_price="")
     await resting(s, p, Role.TARGET)
@@ -272,7 +266,7 @@ async def a_target_is_met_unheard_just_before_it_is_taken_back(s: Session, m: Ma
     assert s.venue.shares(s.funder, m.tokens[0]) == 20
 
 
-@scenario
+@SCENARIOS.add
 async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: MarketHandle) -> None:
     reached = reaching(s)
     s.venue.faults.reset("POST /order")
@@ -286,7 +280,7 @@ async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: Ma
     assert not [f for _, f in s._facts(p) if isinstance(f, CancelRefused)]
 
 
-@scenario
+@SCENARIOS.add
 async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -300,7 +294,7 @@ async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: Mark
     await stopped(s, p)
 
 
-@scenario
+@SCENARIOS.add
 async def the_answer_to_a_cancel_is_not_the_venues(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
@@ -312,7 +306,7 @@ async def the_answer_to_a_cancel_is_not_the_venues(s: Session, m: MarketHandle) 
     client.cancel_order = cancel
 
 
-@scenario
+@SCENARIOS.add
 async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await s.looks(0)
@@ -333,15 +327,9 @@ def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """Play those that are asked for; what went wrong in each."""
-    chosen = chosen_of(request)
-    safety = {"stale_seconds": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(balances, "BALANCE_LAG", 0)  # what is missing is noticed at once
-        return play_all(
-            {name: SCENARIOS[name] for name in chosen},
-            tmp_path_factory.mktemp("rare"),
-            safety=safety,
-        )
+        return SCENARIOS.play(request, tmp_path_factory, safety={"stale_seconds": 1})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

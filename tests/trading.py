@@ -269,6 +269,22 @@ def record(state: Path) -> Store:
     return Store(state / "positions.duckdb", lambda work: work(), lambda _: None)
 
 
+class Scenarios(dict[str, Scenario]):
+    """The scenarios of a test module, by the sentence that their function's name is."""
+
+    def add(self, play: Scenario) -> Scenario:
+        """Enter a scenario."""
+        self[play.__name__.replace("_", " ")] = play
+        return play
+
+    def play(
+        self, request: pytest.FixtureRequest, folders: pytest.TempPathFactory, **changes: Any
+    ) -> dict[str, str]:
+        """Play those of which a test is to be run; what went wrong in each, "" if nothing did."""
+        chosen = {name: self[name] for name in chosen_of(request)}
+        return play_all(chosen, folders.mktemp("scenarios"), **changes)
+
+
 def chosen_of(request: pytest.FixtureRequest) -> list[str]:
     """The `name`s of the tests of a module that are to be run."""
     items = [i for i in request.session.items if i.path == request.path]
