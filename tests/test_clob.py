@@ -12,11 +12,11 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.http_helpers import helpers
 
 from venues.polymarket import clob
+from venues.polymarket.channel import ChannelClient
 from venues.polymarket.clob import UnknownAdapter, make_client, members
 from venues.polymarket.data import HardenedDataClient
 from venues.polymarket.execution import HardenedExecutionClient
 from venues.polymarket.provider import HardenedProvider
-from venues.polymarket.user_channel import UserChannelClient
 
 FILES = sorted((Path(__file__).parents[1] / "venues" / "polymarket").glob("*.py"))
 NOWHERE = "http://127.0.0.1:9"
@@ -65,7 +65,7 @@ def test_a_module_without_what_we_replace_in_it_is_refused(
 
 @pytest.mark.parametrize(
     "kind",
-    [HardenedDataClient, HardenedExecutionClient, HardenedProvider, UserChannelClient],
+    [HardenedDataClient, HardenedExecutionClient, HardenedProvider, ChannelClient],
 )
 def test_every_override_names_its_defect_and_when_it_can_go(kind: type) -> None:
     theirs = set(dir(kind.__bases__[0]))

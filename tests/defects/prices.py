@@ -34,7 +34,7 @@ def _book(spot: Spot) -> dict[str, Any]:
     "The market channel cannot be opened the first time",
     stock="no price",
     ours="0.50 / 0.52",
-    mended_by=SILENCE,
+    mended_by="ChannelClient._connect_client",
     when="at the start",
 )
 async def _(spot: Spot) -> str:

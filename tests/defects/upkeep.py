@@ -71,7 +71,7 @@ class _Log:
     "The log names the API's secret when the user channel is not connected",
     stock="named",
     ours="not named",
-    mended_by="UserChannelClient._send",
+    mended_by="ChannelClient._send",
 )
 async def _(spot: Spot) -> str:
     client = spot.lab.execution._ws_client

@@ -22,6 +22,7 @@ from nautilus_trader.adapters.polymarket.schemas.book import (
     PolymarketQuotes,
     PolymarketTickSizeChange,
 )
+from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.core.datetime import millis_to_nanos
 from nautilus_trader.data.messages import SubscribeInstrument, SubscribeInstrumentClose
 from nautilus_trader.model.data import InstrumentClose, OrderBookDeltas
@@ -33,6 +34,7 @@ from py_clob_client_v2.clob_types import BookParams
 
 from venues.facts import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
 from venues.polymarket import wire
+from venues.polymarket.channel import channel_of
 from venues.polymarket.local_book import LocalBook, Reading, as_data, fits
 from venues.polymarket.orders import LiveOrders
 from venues.polymarket.resolutions import Resolutions, ResolutionWatch
@@ -69,6 +71,10 @@ class HardenedDataClient(PolymarketDataClient):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        # The channel's own defects: see there.
+        self._ws_client = channel_of(
+            self, PolymarketWebSocketChannel.MARKET, self._handle_raw_ws_message
+        )
         self._orders = orders
         self._books: dict[InstrumentId, LocalBook] = {}
         self._stale_seconds = stale_seconds
@@ -273,9 +279,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._msgbus.publish(FEEDS, FeedState(instrument_id, problem))
 
     async def _watch_feed(self) -> None:
-        """Defects: silence is not noticed, and a first connection that fails is not tried again.
-        Can go when the adapter tells how old its prices are and connects until it is connected.
-        """
+        """Defect: silence is not noticed. Can go when the adapter tells how old its prices are."""
         while True:
             await asyncio.sleep(1.0)
             try:
@@ -288,10 +292,8 @@ class HardenedDataClient(PolymarketDataClient):
         watched = self._followed()
         if not watched:
             return
-        is_connected = self._ws_client.is_connected()
-        if not is_connected and self._ws_connect_task is None:
-            self._schedule_delayed_connect()
-        patience = self._stale_seconds if is_connected else min(2.0, self._stale_seconds)
+        is_up = self._ws_client.is_connected()
+        patience = self._stale_seconds if is_up else min(2.0, self._stale_seconds)
         stale = [
             i
             for i in watched
@@ -363,9 +365,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._log.warning("the market channel is opened anew")
         since = self._loop.time()
         self._frozen = dict.fromkeys(self._frozen, since)
-        for client_id in list(self._ws_client._clients):
-            await self._ws_client._disconnect_client(client_id)
-        await self._ws_client.connect()
+        await self._ws_client.reopen()
 
     def _resync(self, raw: bytes) -> None:
         ids = [i for i in self._followed() if get_polymarket_token_id(i).encode() in raw]

@@ -29,6 +29,7 @@ from positions.position import Order as RecordedOrder
 from positions.position import OrderState
 from venues.facts import WALLETS
 from venues.polymarket import posting, wire
+from venues.polymarket.channel import channel_of
 from venues.polymarket.clob import teach_tick
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
@@ -37,7 +38,6 @@ from venues.polymarket.orders import LiveOrder, LiveOrders
 from venues.polymarket.posting import Answer
 from venues.polymarket.telling import Teller
 from venues.polymarket.track import Canceled, Trade
-from venues.polymarket.user_channel import UserChannelClient
 from venues.polymarket.wallet_watch import WalletWatch
 from venues.polymarket.wire import Unreadable
 
@@ -86,16 +86,12 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
-        self._ws_client = UserChannelClient(
-            self._clock,
-            base_url=self._config.base_url_ws,
-            channel=PolymarketWebSocketChannel.USER,
-            handler=self._handle_ws_message,
-            handler_reconnect=self._inquiry.ask_about_all,
-            loop=self._loop,
-            auth=self._ws_auth,
-            max_subscriptions_per_connection=self._config.ws_max_subscriptions_per_connection,
-            proxy_url=self._config.proxy_url,
+        self._ws_client = channel_of(
+            self,
+            PolymarketWebSocketChannel.USER,
+            self._handle_ws_message,
+            self._inquiry.ask_about_all,
+            self._ws_auth,
         )
         self.wallet_watch = WalletWatch(
             self._http_client,
