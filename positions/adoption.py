@@ -19,6 +19,7 @@ from positions.position import ZERO, EntryEnd, Position
 from positions.rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, micro, on_grid
 from positions.stops import trailing
 from positions.targets import lowest
+from positions.trade_ids import is_told_otherwise
 from positions.wishes import Frame, priced
 
 
@@ -143,7 +144,7 @@ def _average(
     """
     shares = cost = fees = ZERO
     for deal in sorted(deals, key=lambda d: d.time):
-        if deal.id in ours:
+        if deal.id in ours or is_told_otherwise(deal.id, ours):
             continue
         if deal.is_buy:
             shares += deal.shares

@@ -27,6 +27,10 @@ from positions.position import (
     Role,
     Touch,
 )
+from positions.trade_ids import is_told_otherwise
+
+_REVERSED = " reversed"
+"""Follows the id of a trade that failed to settle."""
 
 
 def apply(position: Position | None, fact: AnyFact) -> Position:
@@ -156,7 +160,7 @@ def _order_accepted(p: Position, f: facts.OrderAccepted) -> Position:
 
 
 def _order_filled(p: Position, f: facts.OrderFilled) -> Position:
-    if f.trade_id in p.trades:
+    if is_told(p, f.trade_id):
         return p
     p = replace(_filled(p, f), trades=(*p.trades, f.trade_id), dust=False)
     order = find(p, f.order_id)
@@ -165,7 +169,7 @@ def _order_filled(p: Position, f: facts.OrderFilled) -> Position:
         p = replace(p, orders=swap(p, order))
         if order.leaves <= 0:
             p = replace(p, orders=drop(p, order), backoffs=calmed(p.backoffs, order.role))
-    return _undone(p, f) if _reversal(f.trade_id) in p.trades else p
+    return _undone(p, f) if _is_reversed(p, f.trade_id) else p
 
 
 def _filled(p: Position, f: facts.OrderFilled) -> Position:
@@ -199,16 +203,21 @@ def _found(p: Position) -> Position:
 
 
 def _fill_reversed(p: Position, f: facts.FillReversed) -> Position:
-    reversal = _reversal(f.trade_id)
-    if reversal in p.trades:
+    if _is_reversed(p, f.trade_id):
         return p
-    p = replace(p, trades=(*p.trades, reversal))
+    p = replace(p, trades=(*p.trades, f.trade_id + _REVERSED))
     # Its fill may come by another way, and later; it is undone then.
-    return _undone(p, f) if f.trade_id in p.trades else p
+    return _undone(p, f) if is_told(p, f.trade_id) else p
 
 
-def _reversal(trade_id: str) -> str:
-    return f"{trade_id} reversed"
+def is_told(p: Position, trade_id: str) -> bool:
+    """Whether a trade is booked, be it whole or in parts."""
+    return trade_id in p.trades or is_told_otherwise(trade_id, p.trades)
+
+
+def _is_reversed(p: Position, trade_id: str) -> bool:
+    undone = [t.removesuffix(_REVERSED) for t in p.trades if t.endswith(_REVERSED)]
+    return trade_id in undone or is_told_otherwise(trade_id, undone)
 
 
 def _undone(p: Position, f: facts.OrderFilled | facts.FillReversed) -> Position:

@@ -34,7 +34,8 @@ from positions.facts import (
     OrderSigned,
     Restarted,
 )
-from positions.life import apply
+from positions.life import apply, is_told
+from positions.orders import find
 from positions.position import (
     SECOND,
     SELLS,
@@ -45,6 +46,7 @@ from positions.position import (
     Position,
     Role,
 )
+from positions.rules import micro
 
 
 class SignedOrder(Struct, frozen=True):
@@ -284,25 +286,28 @@ class _Inquiry:
 
     def _book_trades(self, position_id: str, order_id: str, role: Role, hash_: str) -> None:
         for trade in self._trades[hash_]:
-            if trade.is_failed and trade.id not in self.positions[position_id].trades:
+            if trade.is_failed and not is_told(self.positions[position_id], trade.id):
                 continue  # it was never booked: nothing is to be undone
-            kind = FillReversed if trade.is_failed else OrderFilled
-            fill = kind(
-                time=trade.time,
-                order_id=order_id,
-                trade_id=trade.id,
-                role=role,
-                price=trade.price,
-                shares=trade.shares,
-                fee=trade.fee,
-                liquidity=trade.liquidity,
-            )
-            self._book(position_id, fill)
+            self._book(position_id, _fill(trade, order_id, role))
+        self._book_rest(position_id, order_id, role, hash_)
+
+    def _book_rest(self, position_id: str, order_id: str, role: Role, hash_: str) -> None:
+        """Of a trade that is told whole a crash may have left the first parts booked alone."""
+        p, made = self.positions[position_id], self._trades[hash_]
+        order = find(p, order_id)
+        whole = next((t for t in made if t.id not in p.trades and is_told(p, t.id)), None)
+        if order is None or whole is None or whole.is_failed:
+            return
+        missing = sum((t.shares for t in made if is_told(p, t.id)), ZERO) - order.filled
+        if 0 < missing < whole.shares:
+            fee = micro(whole.fee * missing / whole.shares)
+            rest = replace(whole, id=f"{whole.id} rest", shares=missing, fee=fee)
+            self._book(position_id, _fill(rest, order_id, role))
 
     def _conclude(self, position_id: str, order_id: str, hash_: str) -> None:
         """Adopt, or close, what is still live once its trades are booked."""
         p = self.positions[position_id]
-        order = next((o for o in p.orders if o.id == order_id), None)
+        order = find(p, order_id)
         if order is None:
             return
         found = self._said.orders.get(hash_)
@@ -365,6 +370,20 @@ class _Inquiry:
 
 def _number(order_id: str) -> int:
     return int(order_id.rpartition("-")[2])
+
+
+def _fill(trade: VenueTrade, order_id: str, role: Role) -> AnyFact:
+    kind = FillReversed if trade.is_failed else OrderFilled
+    return kind(
+        time=trade.time,
+        order_id=order_id,
+        trade_id=trade.id,
+        role=role,
+        price=trade.price,
+        shares=trade.shares,
+        fee=trade.fee,
+        liquidity=trade.liquidity,
+    )
 
 
 def _lost(one: SignedOrder, found: VenueOrder, now: int) -> Order:

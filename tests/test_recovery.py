@@ -145,6 +145,27 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(PARTLY, held="40", trades=("T-1",)), [],
          said(replace(BUY, matched=D(40)),
               trades=(trade("40"), trade("30", "T-2", is_failed=True))), []),
+    "a trade that was told in parts is not booked again as it is told whole":
+        (position(PARTLY, held="40", trades=("T-abcdef-0", "T-abcdef-1")), [],
+         said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef"),)), []),
+    "a trade that was told whole is not booked again as it is told in parts":
+        (position(PARTLY, held="40", trades=("T-abcdef",)), [],
+         said(replace(BUY, matched=D(40)),
+              trades=(trade("30", "T-abcdef-0"), trade("10", "T-abcdef-1"))), []),
+    "of a trade that is told whole the rest is booked, where a crash left a part":
+        (position(replace(PARTLY, filled=D(30)), held="30", trades=("T-abcdef-0",)), [],
+         said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef"),)),
+         ["filled 10 entry"]),
+    "a trade that was told in parts and failed is undone whole, once":
+        (position(PARTLY, held="40", trades=("T-abcdef-0", "T-abcdef-1")), [],
+         said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef", is_failed=True),)),
+         ["reversed 40 entry"]),
+    "a trade that was told whole and failed is undone in parts, once":
+        (position(PARTLY, held="40", trades=("T-abcdef",)), [],
+         said(replace(BUY, matched=D(40)),
+              trades=(trade("30", "T-abcdef-0", is_failed=True),
+                      trade("10", "T-abcdef-1", is_failed=True))),
+         ["reversed 30 entry", "reversed 10 entry"]),
     "an entry is never taken for another order that looks like it":
         (position(ENTRY, held="0"), [], said(BUY), ["closed gone", "foreign"]),
     "an entry is not taken for a sale of its number that was logged and never posted":

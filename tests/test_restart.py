@@ -7,8 +7,11 @@ import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from loopback import messages
+from loopback.ledger import Leg, Trade
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
@@ -252,6 +255,49 @@ def test_while_the_node_was_away(
 
         trade(venue, tmp_path, first, keys=keys)
         away(venue, m, keys["POLYMARKET_FUNDER"])
+        trade(venue, tmp_path, second, keys=keys)
+
+
+def two_levels(v: LoopbackPolymarket, m: MarketHandle, bid: str) -> None:
+    """Bids from this one down and asks above it: 8 shares at the best price, then many."""
+    bids = [(bid, "8"), (str(D(bid) - D("0.01")), "100")]
+    asks = [(str(D(bid) + D("0.02")), "8"), (str(D(bid) + D("0.03")), "100")]
+    v.book(m.tokens[0], bids, asks)
+
+
+@pytest.mark.parametrize("is_sold", [False, True])
+@pytest.mark.parametrize("is_whole_first", [False, True])
+def test_a_trade_that_is_told_in_another_form_after_the_restart_counts_once(
+    is_whole_first: bool, is_sold: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_parts, forms, opened = messages.trade, [is_whole_first], list[str]()
+
+    def tell(told: Trade, leg: Leg) -> dict[str, Any]:
+        return in_parts(told, leg) | ({"maker_orders": []} if forms[-1] else {})
+
+    monkeypatch.setattr(messages, "trade", tell)
+    with LoopbackPolymarket() as venue:
+        m = venue.add_market("rain")
+        two_levels(venue, m, "0.50")
+        keys = venue.wallet(KEY, cash="1000")
+
+        async def first(s: Session) -> None:
+            opened.append(await bought(s, m))
+            await s.settled()
+            if is_sold:
+                two_levels(venue, m, "0.43")
+                await s.phase(opened[0], "closed")
+                await s.settled()
+
+        async def second(s: Session) -> None:
+            await s.until(lambda: opened[0] in s.positions, "it is looked at")
+            await s.looks(1)
+            p = s.positions[opened[0]]
+            assert (p.bought, p.sold) == (D(20), D(20 * is_sold))
+            assert p.dispute is None
+
+        trade(venue, tmp_path, first, keys=keys)
+        forms.append(not is_whole_first)
         trade(venue, tmp_path, second, keys=keys)
 
 

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
+from positions.trade_ids import is_told_otherwise, trade_name
 from venues.polymarket import wire
 from venues.polymarket.track import (
     Accepted,
@@ -108,6 +109,22 @@ def test_a_trade_that_is_told_in_other_parts_is_the_same(
     failed = [replace(t, status=Settlement.FAILED) for t in later + first]
     assert held([*news, *(n for t in failed for n in track.traded(t))]) == 0
     assert not track.has_unsettled
+
+
+UUID = "0b9a1d3c-7f52-4e8e-9c1a-5d6e7f809a1b"
+
+
+@pytest.mark.parametrize("trade_id", ["T-1", UUID])
+@pytest.mark.parametrize("part", [0, 9, 10, 123])
+def test_a_part_of_a_trade_is_known_by_its_name(trade_id: str, part: int) -> None:
+    whole, one = trade_name(trade_id, "0x12abcdef"), trade_name(trade_id, "0x12abcdef", part)
+    assert len(one) <= 36
+    assert is_told_otherwise(whole, [one])
+    assert is_told_otherwise(one, ["T-7", whole])
+    assert not is_told_otherwise(whole, [whole, f"{one} reversed"])
+    assert not is_told_otherwise(one, [trade_name(trade_id, "0x12abcdef", 1), one])
+    assert not is_told_otherwise(one, [trade_name(trade_id, "0x12fedcba")])
+    assert not is_told_otherwise(one, [trade_name(f"2{trade_id}", "0x12abcdef")])
 
 
 def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from positions.trade_ids import trade_name
 from venues.polymarket.track import Settlement, Trade
 
 _NANOS = 1_000_000_000
@@ -18,8 +19,6 @@ _MILLIS = 1_000_000
 _ONE = Decimal(1)
 _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
 """How the status of an order that is over begins; a killed one's may be a whole sentence."""
-_TRADE_ID_LENGTH = 36
-"""What Nautilus lets a trade's id be."""
 
 
 class Unreadable(ValueError):
@@ -174,14 +173,10 @@ def _trades(
     *,
     is_maker: bool,
 ) -> list[Trade]:
-    made, whole = [], _short(trade_id, f"-{order_id[-6:]}")
+    made, whole = [], trade_name(trade_id, order_id)
     for index, (price, shares) in enumerate(parts):
         if not 0 < price < 1:
             raise Unreadable(f"price was {price}, must be between 0 and 1")
-        part = _short(trade_id, f"-{order_id[-6:]}-{index}") if len(parts) > 1 else whole
+        part = trade_name(trade_id, order_id, index) if len(parts) > 1 else whole
         made.append(Trade(part, price, shares, is_maker, time, status, whole))
     return [t for t in made if t.shares > 0]
-
-
-def _short(trade_id: str, ending: str) -> str:
-    return trade_id[: _TRADE_ID_LENGTH - len(ending)] + ending
