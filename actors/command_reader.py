@@ -33,6 +33,7 @@ from positions.commands import (
 from positions.fields import Malformed
 from positions.record import iso
 from positions.spool import Spool, SpoolError
+from venues.wall_clock import now_ns
 
 POLL_SECONDS = 0.1
 ROTATE_EVERY = 600
@@ -142,7 +143,7 @@ class CommandReader(ClockedActor):
         self._deliver(*self._due.pop(event.name))
 
     def _deliver(self, command: Command, text: str) -> None:
-        now = self.clock.timestamp_ns()
+        now = now_ns(self.clock)
         wall = command.at is None and command.expires_at is None
         reply = lapsed(command, now, time.time_ns() if wall else now)
         if reply is not None:

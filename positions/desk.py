@@ -94,7 +94,8 @@ class Desk:
         self.halt(halted)
         for p in positions:
             self._keep(p)
-            self._moved(p, p.updated_at)
+            before = self._moved_at.get(p.outcome_id, 0)
+            self._moved_at[p.outcome_id] = max(before, p.updated_at)
             self._woken[p.id] = None
 
     def viewed(self, outcome_id: str) -> None:
@@ -148,8 +149,9 @@ class Desk:
         holders = [p for p in self.open_positions() if p.outcome_id == outcome_id]
         is_short = sum((p.held for p in holders), ZERO) > balance
         before = self._short.pop(outcome_id, None)
-        if is_short and lags(self._moved_at.get(outcome_id, 0), now):
-            return
+        moved_at = self._moved_at.get(outcome_id, 0)
+        if is_short and moved_at <= now and lags(moved_at, now):
+            return  # a clock that was set back must not put it off for as long
         if is_short:
             self._short[outcome_id] = balance
         if not is_short or before == balance:
@@ -230,7 +232,9 @@ class Desk:
             if fact is None:
                 self._decide(position_id, now)
             else:
-                self._note(position_id, fact)
+                after = self._note(position_id, fact)
+                if isinstance(fact, OrderFilled | FillReversed):
+                    self._moved_at[after.outcome_id] = now
                 self._woken[position_id] = None
         except Exception as e:  # the boundary: see the module's docstring
             if self.strict:
@@ -264,14 +268,9 @@ class Desk:
         if after is before:
             return after
         self._keep(after)
-        if isinstance(fact, OrderFilled | FillReversed):
-            self._moved(after, fact.time)
         self._effects.append(Step(after, fact))
         self._alarm(before, after, fact.time)
         return after
-
-    def _moved(self, p: Position, time: int) -> None:
-        self._moved_at[p.outcome_id] = max(time, self._moved_at.get(p.outcome_id, 0))
 
     def _keep(self, p: Position) -> None:
         self.positions[p.id] = p

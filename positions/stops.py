@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from positions import targets
 from positions.market import Market
-from positions.position import PROTECTED, Position
+from positions.position import PROTECTED, SECOND, Position
 from positions.rules import break_even_price, ceil_to, floor_to
 from positions.terms import Percent, Terms, Trigger
 
@@ -40,7 +40,8 @@ def is_certain(p: Position, m: Market, now: int) -> bool:
     if touch is None or is_older_view(p, m) or not is_reached(p, m):
         return False
     if confirm.span is not None:
-        return now >= touch.time + confirm.span
+        # A clock that was set back must not hold it up for as long.
+        return not -SECOND <= now - touch.time < confirm.span
     return m.seq - touch.quote_seq + 1 >= (confirm.quotes or 1)
 
 

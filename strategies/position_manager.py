@@ -50,6 +50,7 @@ from venues.facts import (
     WalletView,
 )
 from venues.one_sided import OneSidedBook
+from venues.wall_clock import now_ns
 
 
 def _next_pass(turn: Callable[[], None]) -> None:
@@ -184,7 +185,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         if role is None:
             return  # not one of the desk's
         position_id = convert.position_id(event.client_order_id)
-        now = self.clock.timestamp_ns()
+        now = now_ns(self.clock)
         fact: AnyFact | None
         if isinstance(event, OrderReleased):
             seq = self._markets[event.instrument_id].seq
@@ -200,12 +201,12 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _on_feed(self, feed: FeedState) -> None:
         market = self._markets.get(feed.instrument_id)
         if market is not None:
-            now = self.clock.timestamp_ns()
+            now = now_ns(self.clock)
             self.desk.feed_changed(market.outcome_id, feed.problem, now)
             self._schedule()
 
     def _on_wallet(self, wallet: WalletView) -> None:
-        now = self.clock.timestamp_ns()
+        now = now_ns(self.clock)
         self.desk.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
         for outcome_id, balance in wallet.balances.items():
             self.desk.balance_seen(outcome_id, balance, now)
@@ -241,7 +242,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._schedule()
 
     def _refuse(self, command: Command, refusal: Refusal) -> None:
-        reply = refused(command.id, refusal, self.clock.timestamp_ns())
+        reply = refused(command.id, refusal, now_ns(self.clock))
         self._journal.answer(Answer(command, reply))
 
     def _on_second(self, _: TimeEvent) -> None:
@@ -261,7 +262,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             order = None if p is None else find(p, order_id)
             self._journal.signed(order_id, venue_order_id, order)
             go()
-        now = self.clock.timestamp_ns()
+        now = now_ns(self.clock)
         fact = facts.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
         self._fact(convert.position_id(ClientOrderId(order_id)), fact)
 
@@ -285,7 +286,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         account = self.cache.account_for_venue(convert.VENUE)
         if account is not None:
             self.desk.cash = convert.cash(account.balance_total(convert.CURRENCY))
-        effects = self.desk.turn(self.clock.timestamp_ns())
+        effects = self.desk.turn(now_ns(self.clock))
         self._is_scheduled = False
         with self._journal.together():
             for effect in effects:
@@ -376,5 +377,5 @@ class PositionManagerStrategy(SuccessorStrategy):
         )
 
     def _never_sent(self, position: Position, order_id: str, end: OrderEnd, why: str) -> None:
-        now = self.clock.timestamp_ns()
+        now = now_ns(self.clock)
         self._fact(position.id, facts.OrderClosed(time=now, order_id=order_id, end=end, reason=why))

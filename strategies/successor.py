@@ -20,6 +20,7 @@ from positions.life import apply
 from positions.market import Market
 from positions.position import Order, Position
 from strategies import convert
+from venues.wall_clock import now_ns
 
 
 class SuccessorStrategy(Strategy):
@@ -95,7 +96,7 @@ class SuccessorStrategy(Strategy):
         client, owner = ClientId(convert.VENUE.value), PositionId(position.id)
         self.cache.add_order(native, owner, client)
         account = self.cache.account_for_venue(convert.VENUE)
-        for event in convert.adoption(native, order, account.id, self.clock.timestamp_ns()):
+        for event in convert.adoption(native, order, account.id, now_ns(self.clock)):
             native.apply(event)
         self.cache.update_order(native)
         return native

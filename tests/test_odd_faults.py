@@ -1,6 +1,7 @@
 """What the venue may do that takes two faults at once, or a wallet that is not ours alone; see
 `test_faults`."""
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from test_faults import crash, opened, resting, stopped
 from test_rare_faults import reaching
 from trading import Scenarios, Session
 
-from positions.position import Role, realized_pnl
+from positions.position import SECOND, Role, realized_pnl
 
 pytestmark = pytest.mark.xdist_group("odd-faults")
 
@@ -86,6 +87,23 @@ async def the_reply_to_an_entry_is_cut_short(s: Session, m: MarketHandle) -> Non
     await s.held(p, "20")
     crash(s, m)
     await stopped(s, p)
+
+
+@SCENARIOS.add
+async def our_clock_is_an_hour_ahead_and_answers_are_lost(s: Session, m: MarketHandle) -> None:
+    real = time.time_ns
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: real() + 3600 * SECOND)
+        unheard(s)
+        reached = reaching(s)
+        s.venue.faults.reset("POST /order", after=True)
+        p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
+        await s.held(p, "20")
+        s.venue.faults.reset("POST /order", after=True)
+        crash(s, m)
+        await stopped(s, p)
+        await s.agrees(m)
+        assert len(reached) == 2, "one order buys, one sells"
 
 
 @SCENARIOS.add

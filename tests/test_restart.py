@@ -4,6 +4,7 @@ The same state folder, the same wallet, a new process of the node each time (in 
 """
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from trading import KEY, Session, trade
 
 from positions import balances
 from positions.facts import OrderClosed, Restarted
-from positions.position import Phase, Role
+from positions.position import SECOND, Phase, Role
 from positions.spool import Spool
 
 D = Decimal
@@ -255,6 +256,37 @@ def test_while_the_node_was_away(
 
         trade(venue, tmp_path, first, keys=keys)
         away(venue, m, keys["POLYMARKET_FUNDER"])
+        trade(venue, tmp_path, second, keys=keys)
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize(("before", "after"), [(0, -3600), (3600, 0), (0, 3600)])
+def test_a_fill_is_found_although_the_clock_was_set_between_two_starts(
+    before: int, after: int, is_away: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns, opened, ahead = time.time_ns, list[str](), [before]
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + ahead[-1] * SECOND)
+    with LoopbackPolymarket() as venue:
+        m = venue.add_market("rain")
+        venue.quote(m.tokens[0], "0.50", "100", "0.52", "100")
+        keys = venue.wallet(KEY, cash="1000")
+
+        async def first(s: Session) -> None:
+            opened.append(await (bidding if is_away else bought)(s, m))
+
+        async def second(s: Session) -> None:
+            await s.held(opened[0], "20")
+            if is_away:
+                return
+            for what in ("trade *", "order *"):
+                venue.faults.lose(what, times=None)
+            target_fills(venue, m, "")
+            await is_sold_at_its_target(s, m, opened[0])
+
+        trade(venue, tmp_path, first, keys=keys)
+        ahead.append(after)
+        if is_away:
+            all_is_bought(venue, m, "")
         trade(venue, tmp_path, second, keys=keys)
 
 

@@ -40,6 +40,7 @@ from venues.polymarket.telling import Teller
 from venues.polymarket.track import Canceled, Trade
 from venues.polymarket.wallet_watch import WalletWatch
 from venues.polymarket.wire import Unreadable
+from venues.wall_clock import now_ns
 
 _NANOS = 1_000_000_000
 WATCH_SECONDS = 1.0
@@ -76,7 +77,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._tell,
             self._post_order,
             self.create_task,
-            self._clock.timestamp_ns,
+            partial(now_ns, self._clock),
             self._log.warning,
         )
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
@@ -141,7 +142,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         """
         if ours.venue_order_id is None:
             raise ValueError(f"{ours.id} was never signed")
-        age = (self._clock.timestamp_ns() - ours.sent_at) / _NANOS
+        # A clock that was set back since then must not make it young for as long.
+        age = max(now_ns(self._clock) - ours.sent_at, 0) / _NANOS
         live = LiveOrder(order, ours.venue_order_id, self._loop.time() - age, ours.shares)
         live.posted.set()
         live.track.placed()

@@ -22,7 +22,13 @@ from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from venues.polymarket import wire
-from venues.polymarket.orders import GONE_SECONDS, POST_AGAIN_SECONDS, LiveOrder, LiveOrders
+from venues.polymarket.orders import (
+    CLOCK_MARGIN,
+    GONE_SECONDS,
+    POST_AGAIN_SECONDS,
+    LiveOrder,
+    LiveOrders,
+)
 from venues.polymarket.track import News
 from venues.polymarket.wire import Unreadable
 
@@ -255,7 +261,7 @@ class Inquiry:
         return live.track.is_over
 
     async def _look_up_trades(self, live: LiveOrder) -> None:
-        age = int(_now() - live.signed_at) + 120
+        age = int(_now() - live.signed_at) + CLOCK_MARGIN
         market = get_polymarket_condition_id(live.order.instrument_id)
         params = TradeParams(market=market, after=self._now_ns() // _NANOS - age)
         try:

@@ -16,6 +16,9 @@ from venues.polymarket.track import Track
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""
 UNSETTLED_SECONDS = 60.0
+CLOCK_MARGIN = 86_400
+"""Seconds by which our clock may be ahead of the venue's, or may have been: trades are asked for
+from so long before the order that may have made them."""
 POST_AGAIN_SECONDS = 10.0
 """How long an order whose answer is lost is posted again, the same as it was signed."""
 GONE_SECONDS = 15.0

@@ -16,12 +16,10 @@ from positions.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.rules import taker_fee
 from venues.polymarket import wire
 from venues.polymarket.clob import BalanceReader
-from venues.polymarket.orders import POST_AGAIN_SECONDS, gone_seconds
+from venues.polymarket.orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
 from venues.polymarket.track import FINAL, Settlement, Trade
 
 _NANOS = 1_000_000_000
-_MARGIN = 120
-"""Seconds by which trades are asked for from before the first order that may have made one."""
 
 
 class Reading(Struct, frozen=True):
@@ -107,7 +105,7 @@ class WalletReader:
             outcomes[p.market_id].add(p.outcome_id)
         found: dict[str, dict[str, list[Trade]]] = {}
         for market, since in begun.items():
-            params = TradeParams(market=market, after=since // _NANOS - _MARGIN)
+            params = TradeParams(market=market, after=since // _NANOS - CLOCK_MARGIN)
             for trade in await asyncio.to_thread(self._client.get_trades, params):
                 legs = wire.legs_of(self._funder, trade)
                 # Of others only sales matter: one may be ours, and its hash lost.
