@@ -278,6 +278,7 @@ def test_a_fill_is_found_although_the_clock_was_set_between_two_starts(
             await s.held(opened[0], "20")
             if is_away:
                 return
+            await s.looks(1)  # what the start asked is answered
             for what in ("trade *", "order *"):
                 venue.faults.lose(what, times=None)
             target_fills(venue, m, "")

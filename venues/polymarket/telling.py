@@ -16,6 +16,7 @@ from positions.rules import taker_fee
 from venues.facts import OWN_ORDERS, VENUE_FACTS, VenueFact
 from venues.polymarket.orders import LiveOrder
 from venues.polymarket.track import Accepted, Canceled, Filled, News, Rejected, Trade, Undone
+from venues.wall_clock import now_ns
 
 
 class Teller:
@@ -100,7 +101,7 @@ class Teller:
         trade: Trade,
     ) -> None:
         fact = kind(
-            time=self._clock.timestamp_ns(),
+            time=now_ns(self._clock),
             order_id=live.id,
             trade_id=trade.id,
             role=live.role,
