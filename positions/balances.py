@@ -4,16 +4,22 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from positions.facts import AnyFact, Disputed, Reconciled
-from positions.position import SECOND, ZERO, Position
+from positions.position import SECOND, ZERO, Position, Role
 
 BALANCE_LAG = 60 * SECOND
 """How long the venue's balance of an outcome may lack shares that were bought: it is a copy of what
 the chain says, and users have seen sales of just-bought shares refused for a while."""
 
 
-def lags(moved_at: int, now: int) -> bool:
-    """Whether the venue's balance may still lack shares that changed hands at a time."""
-    return now - moved_at < BALANCE_LAG
+def may_lag(holders: Iterable[Position], balance: Decimal, moved_at: int, now: int) -> bool:
+    """Whether the venue's balance may still lack shares that changed hands at a time.
+
+    Once a sale of more was refused, it is believed, so that what is there is sold; if that is
+    nothing, the sale of all is tried again all the same. A clock that was set back since puts
+    nothing off.
+    """
+    is_refused = any(Role.EXIT in p.backoffs for p in holders)
+    return 0 <= now - moved_at < BALANCE_LAG and not (is_refused and balance > 0)
 
 
 def compare(

@@ -14,7 +14,7 @@ from itertools import islice
 
 from positions.adoption import Holding
 from positions.alarms import open_alarms
-from positions.balances import compare, lags
+from positions.balances import compare, may_lag
 from positions.checks import Funds, Limits
 from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit
 from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
@@ -149,9 +149,8 @@ class Desk:
         holders = [p for p in self.open_positions() if p.outcome_id == outcome_id]
         is_short = sum((p.held for p in holders), ZERO) > balance
         before = self._short.pop(outcome_id, None)
-        moved_at = self._moved_at.get(outcome_id, 0)
-        if is_short and moved_at <= now and lags(moved_at, now):
-            return  # a clock that was set back must not put it off for as long
+        if is_short and may_lag(holders, balance, self._moved_at.get(outcome_id, 0), now):
+            return
         if is_short:
             self._short[outcome_id] = balance
         if not is_short or before == balance:

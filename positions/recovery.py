@@ -23,7 +23,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.balances import compare, lags
+from positions.balances import compare, may_lag
 from positions.facts import (
     AnyFact,
     FillReversed,
@@ -346,8 +346,8 @@ class _Inquiry:
         traded_at = max((t.time for t in self._said.trades), default=0)
         for outcome_id, balance in self._said.balances.items():
             moved_at = max(traded_at, self._recorded_at.get(outcome_id, 0))
-            if outcome_id not in waiting and not lags(moved_at, self._now):
-                holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
+            holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
+            if outcome_id not in waiting and not may_lag(holders, balance, moved_at, self._now):
                 for position_id, fact in compare(holders, balance, self._now):
                     self._book(position_id, fact)
 

@@ -46,7 +46,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "orders": CORE,
     "rules": CORE,
     "recovery": CORE,
-    "balances": CORE,
+    "balances": ("test_balances.py", *CORE),
     "levels": ("test_levels.py", *CORE),
     "checks": REQUESTS,
     "wishes": REQUESTS,

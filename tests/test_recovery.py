@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from stage import START, TOKEN, Stage, filled, quote, submit
+from stage import START, TOKEN
 
 from positions import facts
 from positions.balances import BALANCE_LAG
@@ -372,22 +372,3 @@ def test_no_more_is_missing_than_is_held(missing: str, sold: str, left: str, pha
         ),
     )
     assert (p.missing, p.phase, p.dispute is None) == (D(left), phase, D(left) == 0)
-
-
-def test_fewer_shares_than_recorded_count_once_the_balance_cannot_lag_any_more() -> None:
-    stage = Stage()
-    for cue in (quote("0.5", "0.56"), submit(), filled(Role.ENTRY, "30", "0.55")):
-        cue(stage)
-
-    def seen(balance: str, after: int) -> tuple[str | None, Decimal]:
-        stage.now = START + after
-        stage.desk.balance_seen(TOKEN, D(balance), stage.now)
-        stage.run()
-        return stage.position.dispute, stage.position.missing
-
-    for after in range(0, BALANCE_LAG, BALANCE_LAG // 3):
-        assert seen("0", after) == (None, D(0))
-    assert seen("10", 2 * BALANCE_LAG) == (None, D(0))  # a sale of it may not have been heard of
-    assert seen("20", 2 * BALANCE_LAG) == (None, D(0))
-    assert seen("20", 2 * BALANCE_LAG) == ("the venue has 20 of 30 shares", D(10))
-    assert seen("30", 2 * BALANCE_LAG) == (None, D(0))
