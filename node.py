@@ -35,6 +35,7 @@ from actors.recorder import Recorder
 from actors.watchdog import Watchdog
 from positions import logs, sent_log
 from positions.beginning import Left, prepare, sign
+from positions.core_dumps import forbid_core_dumps
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock, WalletLock
 from positions.memory import share_heaps
@@ -73,6 +74,7 @@ _FIND_AGAIN_SECONDS = 5.0
 
 def run(settings: Settings, *, fresh: bool = False) -> int:
     """Run a node until its data ends or it is told to stop; returns the exit code."""
+    forbid_core_dumps()
     if settings.mode == "backtest":
         print("polybracket: mode was backtest, is run by `polybracket backtest`", file=sys.stderr)
         return 2

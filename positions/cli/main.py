@@ -13,6 +13,7 @@ from positions import backup
 from positions.cli import apply, recording, requests, research, setup, views
 from positions.cli.options import DEFAULT_CONFIG, State, state_dir
 from positions.cli.output import fail
+from positions.core_dumps import forbid_core_dumps
 from positions.locks import AlreadyRunning
 from positions.schema import StoreError
 from positions.settings import SettingsError, load
@@ -87,6 +88,7 @@ def import_record(
 
 def main() -> None:
     """Run the program; no traceback reaches the terminal."""
+    forbid_core_dumps()
     try:
         app()
     except BrokenPipeError:
