@@ -53,7 +53,11 @@ def test_what_is_missing_is_named(kind: type, name: str, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(helpers, "_http_client"), (gamma_markets, "DEFAULT_GAMMA_BASE_URL")],
+    [
+        (helpers, "_http_client"),
+        (helpers, "PolyApiException"),
+        (gamma_markets, "DEFAULT_GAMMA_BASE_URL"),
+    ],
 )
 def test_a_module_without_what_we_replace_in_it_is_refused(
     module: Any, name: str, monkeypatch: pytest.MonkeyPatch

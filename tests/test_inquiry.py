@@ -103,7 +103,7 @@ class World:
         self.posted = 0
         self.tasks: list[asyncio.Task[None]] = []
         self.post: Callable[[LiveOrder], Awaitable[None]] | None = None
-        known = LiveOrders()
+        self.orders = known = LiveOrders()
         known.add(self.live)
         self.inquiry = Inquiry(
             venue,  # type: ignore[arg-type]

@@ -6,10 +6,13 @@ than found out in the middle of an exit.
 """
 
 import asyncio
+import contextlib
 import dis
 import logging
 import secrets
+from datetime import UTC, datetime
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -21,6 +24,7 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams
 from py_clob_client_v2.constants import POLYGON
+from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_builder.builder import OrderBuilder
 
@@ -31,6 +35,7 @@ from venues.polymarket.amounts import exact_amounts
 TIMEOUT_SECONDS = 5.0
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
+_DAY = 86_400.0
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, tuple[str, ...]] = {
@@ -98,8 +103,43 @@ class UnknownAdapter(RuntimeError):
     """The installed adapter or client library is not the one that this package was made for."""
 
 
+class VenueError(PolyApiException):
+    """A status of the venue, with what the library drops of it.
+
+    Parameters
+    ----------
+    resp
+        The answer, if there is one.
+    error_msg
+        The library's words where there is none.
+    """
+
+    def __init__(self, resp: httpx.Response | None = None, error_msg: str | None = None) -> None:
+        super().__init__(resp, error_msg)
+        self.retry_after = 0.0 if resp is None else _seconds(resp.headers.get("retry-after"))
+        """Seconds for which the venue wants to be asked no more; 0 where it does not say."""
+
+
 class Refused(RuntimeError):
     """The venue did not give what was asked for."""
+
+
+def retry_after(error: BaseException) -> float:
+    """Seconds for which the venue wants to be asked no more, as it said it; else 0."""
+    body = getattr(error, "error_msg", None)
+    told = body.get("retry_after_seconds") if isinstance(body, dict) else None
+    return max(getattr(error, "retry_after", 0.0), _seconds(told))
+
+
+def _seconds(value: object) -> float:
+    """A number of seconds, or the time until a date; 0 where it is neither."""
+    with contextlib.suppress(ValueError):
+        seconds = float(str(value))
+        return seconds if 0 < seconds < _DAY else 0.0
+    with contextlib.suppress(ValueError, TypeError):
+        until = parsedate_to_datetime(str(value)) - datetime.now(UTC)
+        return min(max(until.total_seconds(), 0.0), _DAY)
+    return 0.0
 
 
 def check_versions() -> None:
@@ -116,7 +156,11 @@ def check_versions() -> None:
         for name in names
         if name not in members(kind)
     ]
-    for module, name in ((helpers, "_http_client"), (gamma_markets, "DEFAULT_GAMMA_BASE_URL")):
+    replaced = ("_http_client", "PolyApiException")
+    for module, name in (
+        *((helpers, n) for n in replaced),
+        (gamma_markets, "DEFAULT_GAMMA_BASE_URL"),
+    ):
         if not hasattr(module, name):
             missing.append(f"{module.__name__.rpartition('.')[2]}.{name}")
     if missing:
@@ -143,6 +187,8 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     check_versions()
     # The library writes every refusal to stderr; whoever asked says what it means.
     logging.getLogger("py_clob_client_v2").addHandler(logging.NullHandler())
+    # Defect: the headers of a refusal are dropped. Can go when its exception has them.
+    helpers.PolyApiException = VenueError
     # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
     # threads that wait for a slow answer there keep others from reading theirs.
     # Defect: the library closes a connection that was idle for 5 s. Can go when that may be set.

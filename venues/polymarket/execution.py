@@ -22,13 +22,13 @@ from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.enums import OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
 from nautilus_trader.model.orders import Order
-from py_clob_client_v2.clob_types import OrderPayload
 
 from positions.adoption import Holding
 from positions.position import Order as RecordedOrder
 from positions.position import OrderState
 from venues.facts import WALLETS
 from venues.polymarket import posting, wire
+from venues.polymarket.cancelling import Canceller
 from venues.polymarket.channel import channel_of
 from venues.polymarket.clob import teach_tick
 from venues.polymarket.heartbeat import Heartbeat
@@ -80,6 +80,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             partial(now_ns, self._clock),
             self._log.warning,
         )
+        self._canceller = Canceller(self._http_client, self._orders, self._inquiry)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._holdings = HoldingReader(
             self._http_client, self._config.signature_type, self._orders, self._inquiry.ask
@@ -279,9 +280,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     # -- cancelling --------------------------------------------------------------------------------
 
     async def _cancel_order(self, command: CancelOrder) -> None:
-        """Defects: the reply that lists an order as cancelled is not taken as its cancel, and a
-        cancel asked for while the order is being signed is forgotten. Can go when the adapter does
-        both.
+        """Defects: the reply that lists an order as cancelled is not taken as its cancel, a refusal
+        is left at that, and a cancel asked for while the order is being signed is forgotten. Can go
+        when the adapter does all three.
         """
         order_id = command.client_order_id.value
         live = self._orders.by_id(order_id)
@@ -292,32 +293,12 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 return
             self._refuse_cancel(command, "the order was never posted")
             return
-        live.is_unwanted = True
-        await live.posted.wait()
-        if live.track.is_over:
-            return
-        live.cancelled_at = self._loop.time()
         try:
-            reply = await asyncio.to_thread(
-                self._http_client.cancel_order, OrderPayload(orderID=live.venue_order_id)
-            )
-            is_cancelled = live.venue_order_id in map(str.lower, reply.get("canceled") or [])
-            why = (reply.get("not_canceled") or {}).get(live.venue_order_id)
-        except Exception as e:
-            self._inquiry.ask(live)
-            self._refuse_cancel(command, said(e))
-            return
-        if is_cancelled:
-            await self._inquiry.cancelled(live)
-            return
-        known = await self._inquiry.look_up(live)
-        is_told_of = self._loop.time() >= live.gone_at  # one that is delayed is not, for seconds
-        if known is False and is_told_of and live.track.is_accepted and not live.is_unknown:
-            self._inquiry.give_up(live)  # neither to be cancelled nor to be found
-        elif known is False:
-            self._inquiry.ask(live)
-        if not live.track.is_over:
-            self._refuse_cancel(command, str(why or "not cancelled"))
+            why = await self._canceller.cancel(live)
+        except Exception as e:  # Nautilus sends no further cancel until one of them has an end
+            why = said(e)
+        if why:
+            self._refuse_cancel(command, why)
 
     def _refuse_cancel(self, command: CancelOrder, why: str) -> None:
         self.generate_order_cancel_rejected(

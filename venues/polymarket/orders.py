@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_condition_id
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
+    get_polymarket_token_id,
+)
 from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
@@ -133,6 +136,8 @@ class LiveOrders:
         self._by_id: dict[str, LiveOrder] = {}
         self._resting: dict[str, dict[str, LiveOrder]] = {}
         """By market: those that rest, or will."""
+        self.foreign: frozenset[str] | None = None
+        """Outcomes with orders that the owner placed elsewhere; None where that is not known."""
 
     def __iter__(self) -> Iterator[LiveOrder]:
         return iter(list(self._by_hash.values()))
@@ -172,6 +177,17 @@ class LiveOrders:
     def by_id(self, order_id: str) -> LiveOrder | None:
         """The order that we know by this id, if it was ever signed."""
         return self._by_id.get(order_id)
+
+    def are_all_unwanted(self, token: str) -> bool:
+        """Whether every order of an outcome that may rest is to be cancelled, the owner's own
+        among them."""
+        if self.foreign is None or token in self.foreign:
+            return False
+        return all(
+            o.is_unwanted or o.track.is_over
+            for o in self
+            if get_polymarket_token_id(o.order.instrument_id) == token
+        )
 
     def forget(self, now: float) -> None:
         """Drop the oldest of those that are over, beyond what is kept."""

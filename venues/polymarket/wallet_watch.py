@@ -96,6 +96,7 @@ class WalletWatch:
         orders = await asyncio.to_thread(self._client.get_open_orders)
         self._inquiry.compare({wire.hash_of(o): wire.number(o, "size_matched") for o in orders})
         foreign = [o for o in orders if self._orders.by_hash(wire.hash_of(o)) is None]
+        self._orders.foreign = frozenset(str(o.get("asset_id")) for o in foreign)
         cost = wire.cost_of_buys(foreign)
         self._seen(WalletView(len(foreign), cost, await self._read_balances()))
 
