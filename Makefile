@@ -15,12 +15,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@rm -rf .venv
 	@if command -v uv >/dev/null 2>&1; then \
 	    uv venv --quiet --python '>=3.12,<3.14' .venv && \
-	    uv pip install --quiet --python $(PYTHON) -r requirements.lock && \
-	    uv pip install --quiet --python $(PYTHON) --no-deps -e . ; \
+	    uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock && \
+	    uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation -e . ; \
 	else \
 	    python=$$(scripts/find-python) && "$$python" -m venv .venv && \
-	    $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements.lock && \
-	    $(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps -e . ; \
+	    $(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock && \
+	    $(PYTHON) -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	fi
 	@touch $@
 

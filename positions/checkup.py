@@ -104,7 +104,7 @@ def _locked(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     pins = (line.partition("==") for line in path.read_text(encoding="utf-8").splitlines())
-    return {name: version for name, equals, version in pins if equals}
+    return {name: rest.split()[0] for name, equals, rest in pins if equals}
 
 
 def check_folder(folder: Path) -> Check:
