@@ -94,6 +94,7 @@ class _Backtest:
             self._notebook.replies.values(),
             self._watch.points,
             self._never_due,
+            self._begin if any(r.command.at is None for r in requests) else None,
         )
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> None:

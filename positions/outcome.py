@@ -39,6 +39,8 @@ class Outcome(Struct, frozen=True):
         The account over time.
     never_due
         The ids of commands that were due after the end.
+    undated_since
+        From when on commands without a time of their own were acted on; None = there were none.
     """
 
     rows: list[dict[str, Any]]
@@ -47,6 +49,7 @@ class Outcome(Struct, frozen=True):
     refused: list[Reply]
     equity: list[Point]
     never_due: tuple[str, ...] = ()
+    undated_since: int | None = None
 
     def told(self) -> Iterable[dict[str, Any]]:
         """Each position with its fills and events."""
@@ -60,6 +63,7 @@ def outcome(
     replies: Iterable[Reply],
     equity: list[Point],
     never_due: Iterable[str] = (),
+    undated_since: int | None = None,
 ) -> Outcome:
     """What the steps of a run tell, with the markets as they were at its end."""
     last: dict[str, Position] = {}
@@ -75,7 +79,7 @@ def outcome(
     rows = [_row(p, markets[p.outcome_id]) for p in last.values()]
     rows.sort(key=lambda r: (r["created_at"], r["id"]))
     refused = [r for r in replies if r.code]
-    return Outcome(rows, fills, events, refused, equity, tuple(never_due))
+    return Outcome(rows, fills, events, refused, equity, tuple(never_due), undated_since)
 
 
 def _row(p: Position, m: Market) -> dict[str, Any]:

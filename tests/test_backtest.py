@@ -97,6 +97,67 @@ def test_an_order_that_is_under_way_arrives_later(sample: Path) -> None:
     assert 2 * 10**9 <= second["filled_at"] - first["filled_at"] < 3 * 10**9
 
 
+UNDATED = {name: value for name, value in LAUNCH.items() if name != "at"} | {"max_bid": "0.90"}
+
+
+@pytest.mark.parametrize("begin", [None, "2026-03-02T12:03:20.5Z"])
+@pytest.mark.parametrize("fields", [{}, {"post_only": True}, {"expires": "5m"}, {"size": "500"}])
+def test_an_entry_without_a_time_takes_at_the_first_book(
+    sample: Path, begin: str | None, fields: dict[str, Any]
+) -> None:
+    """Nobody had seen a price when it was sent: not its max bid is paid, but the ask."""
+    options = {} if begin is None else {"begin": begin}
+    o = stories.backtest_of(CONFIG, sample, [UNDATED | fields], **options)
+    (p,) = o.rows
+    assert o.undated_since == p["created_at"]
+    if fields.get("post_only"):
+        assert p["volume"] == 0, "it is refused as long as it crosses"
+        return
+    first = o.fills[p["id"]][0]
+    asks = Recording(sample).prices(
+        _instrument(sample, p), p["created_at"] - 10**9, p["created_at"]
+    )
+    assert (first["liquidity"], float(first["price"])) == ("taker", asks[-1].ask)
+    assert first["fee"] > 0
+    assert first["time"] >= p["created_at"]
+
+
+def _instrument(catalog: Path, p: dict[str, Any]) -> str:
+    (found,) = (i for i in Recording(catalog).instruments if p["outcome_id"] in i.id.value)
+    return found.id.value
+
+
+def test_a_replay_without_times_tells_the_same(sample: Path, tmp_path: Path) -> None:
+    requests = [
+        {"id": request_files.numbered(n + 1)} | UNDATED | fields
+        for n, fields in enumerate(
+            [{}, {"post_only": True}, {"expires": "5m"}, {"size": "500"}, {"max_bid": "0.20"}]
+            + [{"market": RED["market"], "size": size, "stop": "0.5"} for size in ("80", "300")]
+        )
+    ]
+    tested = stories.backtested(CONFIG, sample, requests)
+    assert stories.differences(replayed(tmp_path, sample, requests), tested) == []
+    filled = [e for events in tested.events.values() for e in events if e["kind"] == "order_filled"]
+    assert {e["liquidity"] for e in filled} >= {"taker"}
+
+
+@pytest.mark.parametrize("command", ["backtest", "sweep"])
+def test_it_is_said_from_when_on_a_request_without_a_time_acts(
+    sample: Path, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "p.jsonl"
+    options = [command, "--catalog", str(sample), "--positions", str(file)]
+    if command == "sweep":
+        options += ["--vary", "size=10,20", "--cores", "1"]
+    for fields, is_said in ((UNDATED, True), (LAUNCH, False)):
+        file.write_text(json.dumps(fields))
+        results = ["--results", str(tmp_path / f"{is_said}.parquet")] * (command == "sweep")
+        done = CliRunner().invoke(app, [*options, *results])
+        assert done.exit_code == 0, done.output
+        said = "a request without a time (at) acts from 2026-03-02T12:00:00.093Z" in done.stderr
+        assert said is is_said
+
+
 def test_the_outcome_of_a_market_does_not_leak(sample: Path, tmp_path: Path) -> None:
     """With the other outcome, everything before the resolution is the same."""
     described = json.loads(sample.with_name("sample.markets.json").read_text())

@@ -108,7 +108,52 @@ def test_displayed_size_is_taken_once() -> None:
     assert v.quote("T", D("0.50"), D(30), D("0.52"), D(40), 1) == [], "the same display again"
     (second,) = v.quote("T", D("0.50"), D(30), D("0.52"), D(41), 2)
     assert isinstance(second, Filled)
-    assert (second.shares, second.price, second.fee) == (D(41), D("0.55"), D(0)), "as maker"
+    assert (second.shares, second.price, second.fee) == (D(1), D("0.55"), D(0)), "as maker"
+
+
+GONE = (None, "0")
+# fmt: off
+DISPLAYS: dict[str, tuple[list[tuple[Any, str]], str]] = {
+    # what the ask's touch showed, and what a buy of 1000 at 0.90 got of it then
+    "a level that shrinks shows nothing new": ([(("0.52", "50"), "50"), (("0.52", "49"), "0"), (("0.52", "46"), "0")], "50"),
+    "growth is new": ([(("0.52", "50"), "50"), (("0.52", "40"), "0"), (("0.52", "45"), "5"), (("0.52", "45"), "0")], "55"),
+    "a shrink below what is left leaves what is shown": ([(("0.52", "50"), "20"), (("0.52", "10"), "10")], "30"),
+    "a shrink to what is left takes nothing from it": ([(("0.52", "50"), "20"), (("0.52", "30"), "30")], "50"),
+    "a level that a better one hid is remembered": (
+        [(("0.52", "50"), "50"), (("0.51", "7"), "7"), (("0.52", "50"), "0"), (("0.52", "53"), "3")], "60"),
+    "a level shrunk while it was hidden is remembered": (
+        [(("0.52", "50"), "30"), (("0.51", "7"), "7"), (("0.52", "25"), "20")], "57"),
+    "a better level that is gone and comes again is new": (
+        [(("0.51", "7"), "7"), (("0.52", "50"), "50"), (("0.51", "7"), "7"), (("0.52", "50"), "0")], "64"),
+    "a level that the touch has passed is over": (
+        [(("0.52", "50"), "50"), (("0.53", "5"), "5"), (("0.52", "50"), "50")], "105"),
+    "with its whole side a level is gone": ([(("0.52", "50"), "50"), (GONE, "0"), (("0.52", "50"), "50")], "100"),
+    "two hidden levels are both remembered": (
+        [(("0.53", "9"), "9"), (("0.52", "8"), "8"), (("0.51", "7"), "7"), (("0.52", "8"), "0"), (("0.53", "9"), "0")], "24"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+@pytest.mark.parametrize("side", [BUY, SELL])
+def test_only_growth_is_new(name: str, side: Side) -> None:
+    rows, in_all = DISPLAYS[name]
+    v = venue(cash="10000", held="1000")
+    got = D(0)
+    for number, ((touch, size), most) in enumerate(rows):
+        best = None if touch is None else D(touch) if side is BUY else 1 - D(touch)
+        other = D("0.01") if side is BUY else D("0.99")
+        asks, bids = ((best, D(size)), (other, D(1)))[:: 1 if side is BUY else -1]
+        v.quote("T", *bids, *asks, number)
+        shares = D(most) if D(most) else D(1000)
+        display = v.tokens["T"].opposite(side)
+        taken = min(display.left, shares)
+        if taken:
+            limit = "0.90" if side is BUY else "0.40"
+            wanted = Order(str(number), "T", side, D(limit), taken, IOC)
+            got += sum((e.shares for e in v.submit(wanted, number) if isinstance(e, Filled)), D(0))
+        assert taken == D(most)
+    assert got == D(in_all)
 
 
 def test_a_resting_sell_waits_for_its_price() -> None:
@@ -163,3 +208,113 @@ def test_settlement_pays_what_is_held_apart_from_cash(payout: str) -> None:
     assert [type(e) for e in v.settle("T", D(payout), 1)] == [Canceled]
     assert (v.cash, v.redeemable, v.shares("T")) == (before, D(10) * D(payout), D(0))
     assert isinstance(v.submit(order(BUY, "0.45", "10"), 2)[0], Rejected)
+
+
+# -- before the first book -------------------------------------------------------------------------
+
+
+def unseen(cash: str = "1000", held: str = "0") -> SimulatedPolymarket:
+    """A venue with a token of which no book is known."""
+    v = SimulatedPolymarket(D(cash))
+    v.list_token("T", D("0.01"), D(5), D("0.04"))
+    v.tokens["T"].held = D(held)
+    return v
+
+
+def fills(events: list[Any]) -> list[tuple[str, str, str, bool]]:
+    """Of each fill: the order, the price, the shares, and whether it was as maker."""
+    return [
+        (e.order_id, f"{e.price}", f"{e.shares}", e.is_maker)
+        for e in events
+        if isinstance(e, Filled)
+    ]
+
+
+def test_an_order_before_any_book_takes_at_the_first_one() -> None:
+    v = unseen()
+    assert [type(e) for e in v.submit(order(BUY, "0.90", "10"), 0)] == [Accepted]
+    (fill,) = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1)
+    assert fills([fill]) == [("O", "0.64", "10", False)]
+    assert fill.fee == D("0.09216")  # 10 x 0.04 x 0.64 x 0.36
+    assert v.cash == 1000 - D("6.4") - D("0.09216")
+
+
+def test_what_the_first_book_leaves_of_it_rests() -> None:
+    v = unseen()
+    v.submit(order(BUY, "0.90", "50"), 0)
+    first = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1)
+    later = v.quote("T", D("0.63"), D(30), D("0.65"), D(40), 2)
+    assert fills(first + later) == [("O", "0.64", "40", False), ("O", "0.90", "10", True)]
+
+
+def test_a_sale_before_any_book_takes_at_its_bid() -> None:
+    v = unseen(held="10")
+    v.submit(order(SELL, "0.10", "10"), 0)
+    assert fills(v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1)) == [
+        ("O", "0.63", "10", False)
+    ]
+
+
+def test_several_that_wait_are_served_as_they_came() -> None:
+    v = unseen()
+    for name, price in (("low", "0.70"), ("high", "0.90"), ("under", "0.50")):
+        v.submit(Order(name, "T", BUY, D(price), D(30)), 0)
+    got = fills(v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1))
+    assert got == [("low", "0.64", "30", False), ("high", "0.64", "10", False)]
+    assert [o.order_id for o in v.resting("T")] == ["high", "under"]
+
+
+def test_a_post_only_order_that_the_first_book_crosses_is_refused() -> None:
+    v = unseen()
+    v.submit(order(BUY, "0.64", "10", post_only=True), 0)
+    v.submit(Order("P", "T", BUY, D("0.63"), D(10), post_only=True), 0)
+    (refusal,) = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1)
+    assert isinstance(refusal, Rejected)
+    assert (refusal.order_id, [o.order_id for o in v.resting("T")]) == ("O", ["P"])
+    assert v.tokens["T"].bound == D("6.3")
+
+
+def test_an_order_that_expired_before_the_first_book_is_not_filled() -> None:
+    v = unseen()
+    v.submit(order(BUY, "0.90", "10", time_in_force=GTD, expires_at=2 * MINUTE), 0)
+    (end,) = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), MINUTE)
+    assert isinstance(end, Expired)
+
+
+def test_one_that_is_cancelled_before_the_first_book_is_off() -> None:
+    v = unseen()
+    v.submit(order(BUY, "0.90", "10"), 0)
+    assert isinstance(v.cancel("O", 1)[0], Canceled)
+    assert v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 2) == []
+
+
+def test_an_order_that_a_first_book_of_one_side_leaves_rests_in_it() -> None:
+    """It is the best bid of a book without asks: whoever sells then meets it."""
+    v = unseen()
+    v.submit(order(BUY, "0.90", "10"), 0)
+    assert v.quote("T", D("0.63"), D(30), None, D(0), 1) == []
+    assert fills(v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 2)) == [("O", "0.90", "10", True)]
+
+
+def test_each_token_has_a_first_book_of_its_own() -> None:
+    v = unseen()
+    v.list_token("U", D("0.01"), D(5), D("0.04"))
+    v.quote("U", D("0.35"), D(30), D("0.36"), D(40), 0)
+    v.submit(order(BUY, "0.90", "10"), 1)
+    assert v.quote("U", D("0.35"), D(30), D("0.37"), D(40), 2) == []
+    assert fills(v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 3)) == [
+        ("O", "0.64", "10", False)
+    ]
+
+
+def test_the_book_of_an_account_that_was_kept_is_not_known() -> None:
+    """It is that of another day: an order waits for what is shown now."""
+    before = venue()
+    v = SimulatedPolymarket(D(1000))
+    v.restore("T", before.tokens["T"])
+    v.restore_order(Order("R", "T", BUY, D("0.60"), D(5)))
+    assert [type(e) for e in v.submit(order(BUY, "0.90", "10"), 0)] == [Accepted]
+    assert fills(v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 1)) == [
+        ("O", "0.64", "10", False)
+    ]
+    assert fills(v.quote("T", D("0.55"), D(30), D("0.56"), D(40), 2)) == [("R", "0.60", "5", True)]

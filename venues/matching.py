@@ -2,15 +2,16 @@
 
 Pure: no Nautilus, no clock, no I/O; prices in USDC per share, sizes in shares, money in USDC, times
 in nanoseconds. It knows the best bid and ask and what is displayed there, nothing deeper, so:
-an order that takes does so at the touch; displayed size is consumed once, and a quote that repeats
-price and size displays nothing new; a resting order is filled at its own price, as maker, once the
-other side's touch meets it.
+an order that takes does so at the touch; displayed size is consumed once, see `Display`; a resting
+order is filled at its own price, as maker, once the other side's touch meets it. An order that
+comes before any book of its token is known waits for the first one and meets that as a taker.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from operator import gt, lt
 
 from positions.rules import (
     AMOUNT_DECIMALS,
@@ -23,6 +24,7 @@ from positions.rules import (
 
 ZERO = Decimal(0)
 _NEVER = 2**63
+_CROSSES = "invalid post-only order: order crosses book"
 GTD_MARGIN = 60_000_000_000
 """The venue expires a GTD order a minute before the time it states."""
 
@@ -58,6 +60,8 @@ class Order:
     reduce_only: bool = False
     filled: Decimal = ZERO
     venue_order_id: str = ""
+    is_early: bool = False
+    """Whether it came before any book of its token was known."""
 
     @property
     def leaves(self) -> Decimal:
@@ -122,19 +126,62 @@ class CancelRejected(Event):
 
 
 @dataclass(slots=True)
+class Level:
+    """A level of the book behind the touch, as it was when it was last the touch."""
+
+    price: Decimal
+    size: Decimal
+    taken: Decimal
+
+
+@dataclass(slots=True)
 class Display:
-    """One side's touch: what is displayed there, and how much of it we have taken."""
+    """One side's touch: what is displayed there, and how much of it we have taken.
+
+    A recording does not know what we took, so `left` at a level is what is displayed less that:
+    growth adds to it, and a level that shrinks below what is left leaves no more than it shows. A
+    level that a better one hides is remembered. One that the touch has passed, or that is gone with
+    its whole side, is over: what is displayed there later is new.
+    """
 
     price: Decimal | None = None
     size: Decimal = ZERO
     taken: Decimal = ZERO
+    hidden: list[Level] = field(default_factory=list)
+    """The levels behind the touch that we have taken from, in no order."""
 
-    def show(self, price: Decimal | None, size: Decimal) -> None:
-        if (price, size) != (self.price, self.size):
-            self.price, self.size, self.taken = price, size, ZERO
+    def show(
+        self,
+        price: Decimal | None,
+        size: Decimal,
+        is_behind: Callable[[Decimal, Decimal], bool],
+    ) -> None:
+        """Display a new touch; `is_behind` says whether one price is worse than another."""
+        if price != self.price:
+            if self.taken or self.hidden:
+                self._move(price, is_behind)
+            else:
+                self.price, self.size = price, size
+        # Of what has gone from a level, our share went first: we have taken it already.
+        if self.taken and size < self.size:
+            self.taken = max(self.taken - (self.size - size), ZERO)
+        self.size = size
+
+    def _move(self, price: Decimal | None, is_behind: Callable[[Decimal, Decimal], bool]) -> None:
+        known = [*self.hidden]
+        if self.price is not None and self.taken:
+            known.append(Level(self.price, self.size, self.taken))
+        if price is None:
+            known = []
+        at_touch = next((one for one in known if one.price == price), None)
+        self.hidden = [one for one in known if price is not None and is_behind(one.price, price)]
+        self.price = price
+        self.size = ZERO if at_touch is None else at_touch.size
+        self.taken = ZERO if at_touch is None else at_touch.taken
 
     @property
     def left(self) -> Decimal:
+        """Shares that may still be taken."""
         return ZERO if self.price is None else self.size - self.taken
 
 
@@ -150,6 +197,8 @@ class Token:
     payout: Decimal | None = None
     held: Decimal = ZERO
     resting: dict[str, Order] = field(default_factory=dict)
+    is_known: bool = False
+    """Whether any book was seen since the venue was opened, be it empty."""
     locked: Decimal = field(default=ZERO, init=False)
     """Shares that resting sells bind."""
     bound: Decimal = field(default=ZERO, init=False)
@@ -209,7 +258,7 @@ class Token:
     def meets(self, order: Order) -> bool:
         """Whether the other side's touch is at the order's price or better."""
         touch = self.opposite(order.side).price
-        if touch is None:
+        if touch is None or not self.is_known:
             return False
         if order.price is None:
             return True
@@ -260,16 +309,35 @@ class SimulatedPolymarket:
     ) -> list[Event]:
         """Show a new top of the book and fill what rests against it."""
         token = self.tokens[token_id]
-        token.bid.show(bid, bid_size)
-        token.ask.show(ask, ask_size)
+        token.bid.show(bid, bid_size, lt)
+        token.ask.show(ask, ask_size, gt)
+        early = [] if token.is_known else [o for o in token.resting.values() if o.is_early]
+        token.is_known = True
         if token.is_calm(time):
             return []
         events: list[Event] = [*self._expire(token, time)]
+        for order in early:
+            if order.order_id in token.resting:
+                events += self._arrive(token, order, time)
         for order in sorted(filter(token.meets, token.resting.values()), key=_priority):
             assert order.price is not None
             events += self._fill(token, order, order.price, time, is_maker=True)
             if order.leaves <= 0:
                 self._remove(token, order)
+        return events
+
+    def _arrive(self, token: Token, order: Order, time: int) -> list[Event]:
+        """Let an order that waited for the first book meet it as if it came now."""
+        if not token.meets(order):
+            return []
+        if order.post_only:
+            self._remove(token, order)
+            return [Rejected(order.order_id, order.venue_order_id, time, _CROSSES)]
+        price = token.opposite(order.side).price
+        assert price is not None
+        events = self._fill(token, order, price, time, is_maker=False)
+        if order.leaves <= 0:
+            self._remove(token, order)
         return events
 
     def settle(self, token_id: str, payout: Decimal, time: int) -> list[Event]:
@@ -288,7 +356,8 @@ class SimulatedPolymarket:
         return events
 
     def restore(self, token_id: str, token: Token) -> None:
-        """Take over a token with what is held of it."""
+        """Take over a token with what is held of it; its book is another one by now, or may be."""
+        token.is_known = False
         self.tokens[token_id] = token
 
     def restore_order(self, order: Order) -> None:
@@ -327,6 +396,7 @@ class SimulatedPolymarket:
             if order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
                 events.append(Canceled(order.order_id, order.venue_order_id, time))
             else:
+                order.is_early = not token.is_known
                 self.restore_order(order)
         return events
 
@@ -445,7 +515,7 @@ def _price_refusal(token: Token, order: Order) -> str | None:
     if not on_grid(order.price, token.tick):
         return f"order price {order.price} breaks minimum tick size rule: {token.tick}"
     if order.post_only and token.meets(order):
-        return "invalid post-only order: order crosses book"
+        return _CROSSES
     return None
 
 

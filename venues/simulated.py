@@ -134,7 +134,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def _on_quote(self, tick: QuoteTick) -> None:
         token_id = tick.instrument_id.value
-        events = self._venue.quote(token_id, *touch(tick), tick.ts_event)
+        events = self._venue.quote(token_id, *touch(tick), self._now())
         if events:
             self._publish(token_id, events)
 
@@ -147,13 +147,13 @@ class SimulatedExecutionClient(LiveExecutionClient):
                 Decimal(book.bid_size or 0),
                 Decimal(book.ask) if book.ask else None,
                 Decimal(book.ask_size or 0),
-                book.ts_event,
+                self._now(),
             ),
         )
 
     def _on_close(self, close: InstrumentClose) -> None:
         payout, token_id = close.close_price.as_decimal(), close.instrument_id.value
-        events = self._venue.settle(token_id, payout, close.ts_event)
+        events = self._venue.settle(token_id, payout, self._now())
         self._kept.changed(token_id, events)
         self._tell(events)
 

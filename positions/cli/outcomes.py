@@ -8,6 +8,7 @@ import typer
 
 from positions.cli.output import money, number, positions_table, print_json, show, table
 from positions.outcome import Outcome, Totals, totals
+from positions.record import iso
 
 
 def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
@@ -20,15 +21,23 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
         typer.echo(f"refused {reply.id}: {reply.message}", err=True)
     for command_id in o.never_due:
         typer.echo(f"never due {command_id}: its time is after the end of the data", err=True)
+    _tell_undated(o.undated_since)
     for line in _lines(totals(o)):
         typer.echo(line, err=as_json)
+
+
+def _tell_undated(since: int | None) -> None:
+    if since is not None:
+        begins = f"{iso(since)}, where the data begins"
+        typer.echo(f"a request without a time (at) acts from {begins}", err=True)
 
 
 _BEST = 20
 
 
-def show_sweep(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The combinations that made most."""
+def show_sweep(rows: Sequence[Mapping[str, Any]], undated_since: int | None = None) -> None:
+    """The combinations that made most, and from when on requests without a time were acted on."""
+    _tell_undated(undated_since)
     best = sorted(rows, key=lambda r: -Decimal(r["totals"]["net_profit"]))
     if len(rows) > _BEST:
         typer.echo(f"the best {_BEST} of {len(rows)} combinations", err=True)

@@ -104,7 +104,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Try every combination of some fields on recorded data, over all cores."""
-    settings, _ = given(config, catalog, positions, begin, end, latency)
+    settings, asked = given(config, catalog, positions, begin, end, latency)
     requests = list(request_files.read_numbered(Path(settings.backtest.positions)))
     combinations = _combinations(vary, requests)
     from recordings import sweep as program
@@ -112,7 +112,7 @@ def sweep(
     from recordings.tables import RecordingError
 
     try:
-        Recording(Path(settings.backtest.catalog))
+        recording = Recording(Path(settings.backtest.catalog))
         with (
             _executor(ray, cores) as executor,
             Progress(console=Console(stderr=True)) as bar,
@@ -130,7 +130,7 @@ def sweep(
             program.write_heat_map(report, rows)
     except (RecordingError, OSError) as e:
         fail(str(e))
-    show_sweep(rows)
+    show_sweep(rows, _undated_since(asked, settings, recording.start_ns))
     typer.echo(f"results: {results}", err=True)
 
 
@@ -143,6 +143,11 @@ def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combi
         return grid.combinations(axes)
     except (BadGrid, UnreadableRequests) as e:
         fail(str(e).splitlines()[0], 2)
+
+
+def _undated_since(asked: list[Request], settings: Settings, start: int) -> int | None:
+    begin = max(start, settings.backtest.begin_ns or 0)
+    return begin if any(r.command.at is None for r in asked) else None
 
 
 def _executor(ray: str | None, count: int | None) -> Executor:
