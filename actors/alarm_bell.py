@@ -15,6 +15,7 @@ from collections.abc import Callable
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
+from actors.boundary import bounded
 from actors.messages import ALARMS
 from positions.effects import Alarm
 from positions.wallet import SECRETS
@@ -52,7 +53,7 @@ class AlarmBell(Actor):
 
     def on_start(self) -> None:
         """Listen to the alarms."""
-        self.msgbus.subscribe(topic=ALARMS, handler=self._on_alarm)
+        self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_alarm(self, alarm: Alarm) -> None:
         now, key = self._now(), (alarm.position_id, alarm.kind)

@@ -15,6 +15,7 @@ from pathlib import Path
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
+from actors.boundary import bounded
 from actors.clocked import ClockedActor
 from actors.messages import REPLIES, CommandMessage
 from actors.timers import on_this_thread
@@ -80,7 +81,7 @@ class CommandReader(ClockedActor):
         """Listen for replies, and for what is due."""
         # One callback for all: a clock of Nautilus keeps that of each alert for ever.
         self._ring = on_this_thread(self._on_due)
-        self.msgbus.subscribe(topic=REPLIES, handler=self._on_reply)
+        self.msgbus.subscribe(topic=REPLIES, handler=bounded(self._on_reply))
 
     def begin(self) -> None:
         """Take up everything that waits, now that the strategy has what an earlier run left."""

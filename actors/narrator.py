@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
+from actors.boundary import bounded
 from actors.messages import ALARMS, STORY
 from positions.effects import Alarm, Step
 from positions.record import iso, story
@@ -26,8 +27,8 @@ class Narrator(Actor):
 
     def on_start(self) -> None:
         """Listen to the story and to the alarms."""
-        self.msgbus.subscribe(topic=STORY, handler=self._on_step)
-        self.msgbus.subscribe(topic=ALARMS, handler=self._on_alarm)
+        self.msgbus.subscribe(topic=STORY, handler=bounded(self._on_step))
+        self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_step(self, step: Step) -> None:
         p, event = step.position, story(step.position, step.fact)

@@ -11,6 +11,7 @@ from nautilus_trader.common.component import Clock
 from nautilus_trader.model.data import DataType, QuoteTick
 from nautilus_trader.model.identifiers import Venue
 
+from actors.boundary import bounded
 from actors.clocked import ClockedActor
 from actors.messages import CommandMessage
 from positions.markets import market_name
@@ -48,6 +49,7 @@ class PriceCrossActor(ClockedActor):
                 return
         self.log.error(f"{signal.name}: {signal.market} {signal.outcome} is no market known here")
 
+    @bounded
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """Show the watcher a view of the book and send what is due."""
         now = self.clock.timestamp_ns()

@@ -18,6 +18,7 @@ from nautilus_trader.model.data import (
 from nautilus_trader.model.identifiers import InstrumentId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 
+from actors.boundary import bounded
 from positions.locks import AlreadyRunning
 from recordings.importer import described
 from recordings.journal import Journal
@@ -59,12 +60,12 @@ class Recorder(Actor):
             self._tell(f"{self._catalog} is being recorded by another process; nothing is recorded")
             return
         listen = self.msgbus.subscribe
-        listen(topic=f"data.instrument.{VENUE}.*", handler=self._on_instrument)
-        listen(topic=f"data.quotes.{VENUE}.*", handler=self._on_quote)
-        listen(topic=f"data.{DataType(OneSidedBook).topic}", handler=self._on_one_sided)
-        listen(topic=f"data.trades.{VENUE}.*", handler=self._on_trade)
-        listen(topic=f"data.book.deltas.{VENUE}.*", handler=self._on_deltas)
-        listen(topic="data.venue.close_price.*", handler=self._on_close)
+        listen(topic=f"data.instrument.{VENUE}.*", handler=bounded(self._on_instrument))
+        listen(topic=f"data.quotes.{VENUE}.*", handler=bounded(self._on_quote))
+        listen(topic=f"data.{DataType(OneSidedBook).topic}", handler=bounded(self._on_one_sided))
+        listen(topic=f"data.trades.{VENUE}.*", handler=bounded(self._on_trade))
+        listen(topic=f"data.book.deltas.{VENUE}.*", handler=bounded(self._on_deltas))
+        listen(topic="data.venue.close_price.*", handler=bounded(self._on_close))
         for instrument in self.cache.instruments(venue=VENUE):
             self._on_instrument(instrument)
         self._beat()

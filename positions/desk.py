@@ -4,20 +4,23 @@ The desk is the whole decision-making of the node without Nautilus, the disk or 
 commands are queued; a `turn` books them, asks `plan` what follows for every position concerned, and
 returns what must be done, in order: steps to record, intents to carry out, replies to give, alarms
 to raise. Nothing here is re-entrant: what comes back while effects are carried out waits for the
-next turn. One position's trouble is its own: an error in its handling makes it disputed.
+next turn. One position's trouble is its own: what an error leaves half done is taken back, and the
+position is disputed; where not even that can be booked, the last resort protects it.
 """
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
 
+from positions import last_resort
 from positions.adoption import Holding
 from positions.alarms import open_alarms
 from positions.balances import compare, may_lag
 from positions.checks import Funds, Limits
-from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit
-from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
+from positions.commands import Adopt, Amend, Command, Refusal, Sell, Submit, refused
+from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.exposure import Exposure
 from positions.facts import (
     AnyFact,
@@ -30,18 +33,22 @@ from positions.facts import (
     StopMoved,
 )
 from positions.judge import judge
+from positions.last_resort import Trouble
 from positions.levels import Levels
 from positions.life import apply
 from positions.listing import Listing
 from positions.market import Market
 from positions.obey import obey, sale_over
+from positions.orders import find
 from positions.plan import Intent, MoveStop, Send, plan
-from positions.position import EXITS, ZERO, Position
+from positions.position import EXITS, ZERO, Order, Position
+from positions.soundness import check
 from positions.terms import Trigger
 
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
 _JUDGEMENTS_MAX = 20
+_REASON_CHARACTERS = 200
 
 
 class Desk:
@@ -79,6 +86,9 @@ class Desk:
         self._short: dict[str, Decimal] = {}
         self._moved_at: dict[str, int] = {}
         self._holdings: dict[str, Holding] = {}
+        self._before: dict[str, Position | None] = {}
+        """What the positions were that are being changed now."""
+        self._troubles: dict[str, Trouble] = {}
 
     # -- what comes in -----------------------------------------------------------------------------
 
@@ -93,16 +103,31 @@ class Desk:
         """Take over what an earlier run left."""
         self.halt(halted)
         for p in positions:
-            self._keep(p)
+            self.positions[p.id] = p
+            self._woken[p.id] = None
+            try:
+                self._keep(p)
+            except Exception as e:  # the boundary: the others are taken over all the same
+                self._fail(p.id, p.updated_at, e)
+                continue
             before = self._moved_at.get(p.outcome_id, 0)
             self._moved_at[p.outcome_id] = max(before, p.updated_at)
-            self._woken[p.id] = None
 
     def viewed(self, outcome_id: str) -> None:
         """A newer view of this outcome's book stands in its `Market`."""
-        m, levels = self.markets[outcome_id], self._levels[outcome_id]
-        for position_id in levels.crossed(m):
-            self._woken[position_id] = None
+        self._woken |= dict.fromkeys(self._crossed(outcome_id))
+
+    def _crossed(self, outcome_id: str) -> Iterable[str]:
+        """The positions that the market as it is seen now concerns: all, where that is unclear."""
+        try:
+            return list(self._levels[outcome_id].crossed(self.markets[outcome_id]))
+        except Exception as e:
+            self._unforeseen(e)
+            return self._about(outcome_id)
+
+    def _about(self, outcome_id: str) -> list[str]:
+        """The open positions of an outcome."""
+        return [i for i in self._open if self.positions[i].outcome_id == outcome_id]
 
     def watched(self, outcome_id: str, trigger: Trigger) -> None:
         """What stops may watch has changed, the best bid apart: the last trade, or the depth."""
@@ -111,11 +136,14 @@ class Desk:
 
     def market_changed(self, outcome_id: str) -> None:
         """Something other than the book changed: the tick, or the market is resolved."""
-        for position_id in self._open:
-            p = self.positions[position_id]
-            if p.outcome_id == outcome_id:
-                self._levels[outcome_id].place(p, self.markets[outcome_id])
-                self._woken[position_id] = None
+        for position_id in self._about(outcome_id):
+            self._woken[position_id] = None
+            try:
+                self._levels[outcome_id].place(
+                    self.positions[position_id], self.markets[outcome_id]
+                )
+            except Exception as e:
+                self._fail(position_id, self.positions[position_id].updated_at, e)
 
     def feed_changed(self, outcome_id: str, problem: str, now: int) -> None:
         """The outcome's prices cannot be trusted because of `problem`, or can again ("")."""
@@ -198,8 +226,8 @@ class Desk:
             self._woken[position_id] = None
         for outcome_id, levels in self._levels.items():
             m = self.markets[outcome_id]
-            for position_id in levels.restless if m.bid is None else levels.crossed(m):
-                self._woken[position_id] = None
+            concerned = levels.restless if m.bid is None else self._crossed(outcome_id)
+            self._woken |= dict.fromkeys(concerned)
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
 
@@ -226,24 +254,154 @@ class Desk:
         return effects
 
     def _guarded(self, position_id: str, now: int, fact: AnyFact | None = None) -> None:
-        """Handle one position; its errors stay its own."""
+        """Handle one position; its errors stay its own, and leave nothing half done."""
+        trouble = self._troubles.get(position_id)
+        if fact is not None and trouble is not None and trouble.unbooked:
+            trouble.add(fact)  # what happened before it comes first
+            self._woken[position_id] = None
+            return
+        self._before, done = {}, len(self._effects)
         try:
             if fact is None:
-                self._decide(position_id, now)
+                self._look(position_id, now)
             else:
-                after = self._note(position_id, fact)
-                if isinstance(fact, OrderFilled | FillReversed):
-                    self._moved_at[after.outcome_id] = now
+                self._book(position_id, fact, now)
                 self._woken[position_id] = None
         except Exception as e:  # the boundary: see the module's docstring
             if self.strict:
                 raise
-            reason = f"{type(e).__name__}: {e}"
+            self._take_back(done)
             if position_id in self.positions:
-                self._note(position_id, Disputed(time=now, reason=reason))
+                self._fail(position_id, now, e, fact)
+                self._resort(position_id, now)
             else:
-                text = f"a fact came for a position that is not known: {reason}"
+                text = f"a fact came for a position that is not known: {_reason(e)}"
                 self._effects.append(Alarm(now, position_id, "stray", text, is_open=True))
+
+    def _look(self, position_id: str, now: int) -> None:
+        """Decide about a position; what could not be booked before is booked first."""
+        if position_id not in self.positions:
+            return  # forgotten since it was woken
+        trouble = self._troubles.get(position_id)
+        if trouble is None:
+            self._decide(position_id, now)
+            return
+        for fact in trouble.unbooked:
+            self._book(position_id, fact, now)
+        if trouble.unbooked:  # that stands, whatever is decided next
+            trouble.unbooked = []
+            self._woken[position_id] = None
+            return
+        self._decide(position_id, now)
+        del self._troubles[position_id]
+        self._keep(self.positions[position_id])
+        self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=False))
+
+    def _book(self, position_id: str, fact: AnyFact, now: int) -> None:
+        after = self._note(position_id, fact)
+        if isinstance(fact, OrderFilled | FillReversed):
+            self._moved_at[after.outcome_id] = now
+
+    # -- when something raises ---------------------------------------------------------------------
+
+    def _take_back(self, done: int) -> None:
+        """Undo what was noted since, and the effects after the first `done`; a halt stands."""
+        kept = [e for e in self._effects[done:] if isinstance(e, HaltChanged)]
+        self._effects[done:] = kept
+        for position_id, before in self._before.items():
+            if before is None:
+                self._drop(position_id)
+            else:
+                self.positions[position_id] = before
+                with suppress(Exception):  # what it was before could be kept, or is in trouble
+                    self._keep(before)
+        self._before = {}
+
+    def _drop(self, position_id: str) -> None:
+        p = self.positions.pop(position_id, None)
+        self._open.pop(position_id, None)
+        self._timed.pop(position_id, None)
+        self._woken.pop(position_id, None)
+        if p is not None:
+            self._levels[p.outcome_id].drop(position_id)
+            self.exposure.drop(position_id, p.outcome_id)
+
+    def _fail(self, position_id: str, now: int, e: Exception, fact: AnyFact | None = None) -> None:
+        """See to a position whose handling raised: disputed, or left to the last resort."""
+        trouble, reason = self._troubles.get(position_id), _reason(e)
+        if trouble is None and fact is not None and self._dispute(position_id, now, reason):
+            self._unforeseen(e)
+            return
+        if trouble is None:
+            trouble = self._troubles[position_id] = Trouble(reason)
+            self._unforeseen(e)
+            self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=True))
+            self._dispute(position_id, now, reason)
+        if fact is not None:
+            trouble.add(fact)
+        self._watch(self.positions[position_id])
+
+    def _dispute(self, position_id: str, now: int, reason: str) -> bool:
+        """Book that a position is disputed; whether that could be."""
+        p = self.positions[position_id]
+        self._before, done = {}, len(self._effects)
+        try:
+            if p.dispute != reason:
+                self._note(position_id, Disputed(time=now, reason=reason, missing=p.missing))
+        except Exception:
+            self._take_back(done)
+            return False
+        self._woken[position_id] = None
+        return True
+
+    def _watch(self, p: Position) -> None:
+        """Look at a position in trouble with each view of its book, and each second."""
+        self._open[p.id] = self._timed[p.id] = None
+        levels = self._levels.get(p.outcome_id)
+        if levels is not None:
+            levels.restless[p.id] = None
+
+    def _resort(self, position_id: str, now: int) -> None:
+        p, trouble = self.positions[position_id], self._troubles.get(position_id)
+        m = self.markets.get(p.outcome_id)
+        if m is None or trouble is None:
+            return
+        try:
+            intents = last_resort.intents(p, m, trouble, now, self.limits.slip_ticks)
+        except Exception as e:
+            if not trouble.is_helpless:
+                trouble.is_helpless = True
+                self._unforeseen(e)
+            return
+        for intent in intents:
+            fact = _booking(intent, now)
+            self._before, done = {}, len(self._effects)
+            try:
+                self._note(position_id, fact)
+            except Exception:
+                self._take_back(done)
+                trouble.add(fact)
+            self._effects.append(Act(self.positions[position_id], intent))
+
+    def _unforeseen(self, e: Exception) -> None:
+        if self.strict:
+            raise e
+        self._effects.append(Unforeseen(e))
+
+    def look_anew(self, outcome_id: str) -> None:
+        """Decide anew about all open positions of an outcome; "" = of all of them."""
+        ids = self._about(outcome_id) if outcome_id else self._open
+        self._woken |= dict.fromkeys(ids)
+
+    def find_order(self, position_id: str, order_id: str) -> Order | None:
+        """A live order of a position; also one that could not be booked."""
+        p, trouble = self.positions.get(position_id), self._troubles.get(position_id)
+        found = None if p is None else find(p, order_id)
+        if found is None and p is not None and trouble is not None:
+            found, _ = last_resort.orders(p, trouble.unbooked).get(order_id, (None, ZERO))
+        return found
+
+    # -- one position ------------------------------------------------------------------------------
 
     def _decide(self, position_id: str, now: int) -> None:
         p = self.positions[position_id]
@@ -266,14 +424,16 @@ class Desk:
         after = apply(before, fact)
         if after is before:
             return after
+        self._before.setdefault(position_id, before)
         self._keep(after)
         self._effects.append(Step(after, fact))
         self._alarm(before, after, fact.time)
         return after
 
     def _keep(self, p: Position) -> None:
+        check(p)
+        m = self.markets[p.outcome_id]
         self.positions[p.id] = p
-        self._levels[p.outcome_id].place(p, self.markets[p.outcome_id])
         if p.is_over and p.held <= 0:
             self._open.pop(p.id, None)
         else:
@@ -282,8 +442,10 @@ class Desk:
             self._timed[p.id] = None
         else:
             self._timed.pop(p.id, None)
-        fee_rate = self.markets[p.outcome_id].fee_rate
-        self.exposure.count(p, fee_rate, is_open=p.id in self._open)
+        self.exposure.count(p, m.fee_rate, is_open=p.id in self._open)
+        self._levels[p.outcome_id].place(p, m)
+        if p.id in self._troubles:
+            self._watch(p)
 
     def _alarm(self, before: Position | None, after: Position, now: int) -> None:
         was = {} if before is None else open_alarms(before)
@@ -298,7 +460,16 @@ class Desk:
     # -- commands ----------------------------------------------------------------------------------
 
     def _obey(self, c: Command, now: int) -> None:
-        reply = obey(self, c, self._holdings.pop(c.id, Holding()), now)
+        self._before, done = {}, len(self._effects)
+        try:
+            reply = obey(self, c, self._holdings.pop(c.id, Holding()), now)
+        except Exception as e:  # the boundary: it is refused, and nothing of it is done
+            if self.strict:
+                raise
+            self._take_back(done)
+            self._unforeseen(e)
+            text = f"{type(c).__name__.lower()} could not be carried out: {_reason(e)}"
+            reply = refused(c.id, Refusal("INTERNAL", text), now)
         self._effects.append(Answer(c, reply))
 
     def note(self, position_id: str, fact: AnyFact) -> Position:
@@ -350,9 +521,16 @@ class Desk:
             + [
                 (position_id, kind, text)
                 for position_id in self._open
-                for kind, text in open_alarms(self.positions[position_id]).items()
+                for kind, text in self._alarms_of(position_id).items()
             ]
         )
+
+    def _alarms_of(self, position_id: str) -> dict[str, str]:
+        p, trouble = self.positions[position_id], self._troubles.get(position_id)
+        found = {} if trouble is None else {"failing": _failing_text(p, trouble)}
+        with suppress(Exception):  # what cannot be told is in trouble, which is
+            found |= open_alarms(p)
+        return found
 
     def market_named_by(self, c: Command) -> str:
         """The market whose prices the command is checked against; "" = those of none."""
@@ -381,6 +559,20 @@ def _has_deadline(p: Position) -> bool:
     )
     ends = p.terms.exit_at is not None or p.terms.exit_before_end is not None
     return bool(cancelling or expires or ends or p.touch or p.sale or p.backoffs)
+
+
+def _reason(e: Exception) -> str:
+    """What an error says, in one short line."""
+    return " ".join(f"{type(e).__name__}: {e}".split())[:_REASON_CHARACTERS]
+
+
+def _failing(p: Position, trouble: Trouble, now: int, *, is_open: bool) -> Alarm:
+    return Alarm(now, p.id, "failing", _failing_text(p, trouble), is_open=is_open)
+
+
+def _failing_text(p: Position, trouble: Trouble) -> str:
+    what = "its stop sells at the bid, nothing else is done"
+    return f"{p.market} {p.outcome}: cannot be handled: {trouble.reason}; {what}"
 
 
 def _feed_text(m: Market, problem: str) -> str:

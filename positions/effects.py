@@ -45,4 +45,10 @@ class HaltChanged(Struct, frozen=True):
     halted: bool
 
 
-Effect = Step | Act | Answer | Alarm | HaltChanged
+class Unforeseen(Struct, frozen=True):
+    """An error that was caught at a boundary: to be written down."""
+
+    error: Exception
+
+
+Effect = Step | Act | Answer | Alarm | HaltChanged | Unforeseen

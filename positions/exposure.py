@@ -27,6 +27,13 @@ class Exposure:
         self.staked += after[1] - before[1]
         self.held[p.outcome_id] = self.held.get(p.outcome_id, ZERO) + held - before[2]
 
+    def drop(self, position_id: str, outcome_id: str) -> None:
+        """Take a position out of the sums, whatever it binds and holds."""
+        before = self._counted.pop(position_id, (ZERO, ZERO, ZERO))
+        self.reserved -= before[0]
+        self.staked -= before[1]
+        self.held[outcome_id] = self.held.get(outcome_id, ZERO) - before[2]
+
     def forget(self, p: Position) -> None:
         """Drop a position that binds and holds nothing any more."""
-        del self._counted[p.id]
+        self._counted.pop(p.id, None)

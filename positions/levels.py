@@ -50,6 +50,12 @@ class Levels:
             self._keep(p, *after)
         self._kept = tuple(t for t in Trigger if self._stops[t] or self._targets[t])
 
+    def drop(self, position_id: str) -> None:
+        """Keep nothing of a position."""
+        self.restless.pop(position_id, None)
+        if position_id in self._of:
+            self._forget(position_id, *self._of.pop(position_id))
+
     def _keep(
         self, p: Position, trigger: Trigger, stop: Decimal | None, target: Decimal | None
     ) -> None:

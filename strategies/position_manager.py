@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Concatenate
 
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick, TradeTick
@@ -22,16 +22,16 @@ from nautilus_trader.model.identifiers import (
 )
 from nautilus_trader.model.instruments import BinaryOption
 
+from actors.boundary import tell
 from actors.messages import CommandMessage
 from actors.timers import on_this_thread
 from positions import facts
 from positions.adoption import Holding
 from positions.commands import Adopt, Command, Refusal, decode, refused
 from positions.desk import Desk
-from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step
+from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.facts import AnyFact
 from positions.market import Market
-from positions.orders import find
 from positions.plan import Cancel, MoveStop, Send
 from positions.position import Order, OrderEnd, Position, Role
 from positions.terms import Trigger
@@ -57,8 +57,19 @@ def _next_pass(turn: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(turn)
 
 
-def _raise(error: Exception) -> None:
-    raise error
+type _Handler[**P] = Callable[Concatenate["PositionManagerStrategy", P], None]
+
+
+def _bounded[**P](handler: _Handler[P]) -> _Handler[P]:
+    """The handler, for Nautilus to call: what raises is told, and what it was about looked at."""
+
+    def call(self: "PositionManagerStrategy", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            handler(self, *args, **kwargs)
+        except Exception as e:
+            self.failed(e, *args)
+
+    return call
 
 
 class PositionManagerStrategy(SuccessorStrategy):
@@ -121,6 +132,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         # subscribe_data() without a client id logs an error although it works.
         self.msgbus.subscribe(topic=f"data.{DataType(data).topic}", handler=handler)
 
+    @_bounded
     def _list(self, instrument: BinaryOption) -> None:
         if instrument.id in self._markets:
             return
@@ -132,6 +144,15 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.subscribe_instrument(instrument.id)
         self.subscribe_instrument_close(instrument.id)
 
+    def failed(self, error: Exception, *about: object) -> None:
+        """Tell an error of a handler, and look anew at the positions of its outcome."""
+        tell(error)
+        instrument_ids = [getattr(what, "instrument_id", None) for what in about]
+        for market in (self._markets[i] for i in instrument_ids if i in self._markets):
+            self.desk.look_anew(market.outcome_id)
+            self._schedule()
+
+    @_bounded
     def on_instrument(self, instrument: BinaryOption) -> None:
         """Take over a new tick, or a market that was not known."""
         market = self._markets.get(instrument.id)
@@ -142,12 +163,14 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.desk.market_changed(market.outcome_id)
         self._schedule()
 
+    @_bounded
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """Take over a view of the book."""
         market = self._markets[tick.instrument_id]
         convert.show_quote(market, tick)
         self._viewed(market)
 
+    @_bounded
     def on_trade_tick(self, tick: TradeTick) -> None:
         """Take over the price of the last trade."""
         market = self._markets[tick.instrument_id]
@@ -159,6 +182,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         if self.desk.has_work:
             self._schedule()
 
+    @_bounded
     def _on_one_sided(self, book: OneSidedBook) -> None:
         market = self._markets.get(book.instrument_id)
         if market is not None:
@@ -170,6 +194,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         if self.desk.has_work:
             self._schedule()
 
+    @_bounded
     def on_instrument_close(self, close: InstrumentClose) -> None:
         """Take over what a resolved market pays."""
         market = self._markets.get(close.instrument_id)
@@ -178,6 +203,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.desk.market_changed(market.outcome_id)
             self._schedule()
 
+    @_bounded
     def on_order_event(self, event: OrderEvent) -> None:
         """Queue the fact that an order event states."""
         order_id = event.client_order_id.value
@@ -195,9 +221,11 @@ class PositionManagerStrategy(SuccessorStrategy):
         if fact is not None:
             self._fact(position_id, fact)
 
+    @_bounded
     def _on_venue_fact(self, message: VenueFact) -> None:
         self._fact(convert.position_id(ClientOrderId(message.client_order_id)), message.fact)
 
+    @_bounded
     def _on_feed(self, feed: FeedState) -> None:
         market = self._markets.get(feed.instrument_id)
         if market is not None:
@@ -205,6 +233,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.desk.feed_changed(market.outcome_id, feed.problem, now)
             self._schedule()
 
+    @_bounded
     def _on_wallet(self, wallet: WalletView) -> None:
         now = now_ns(self.clock)
         self.desk.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
@@ -213,12 +242,14 @@ class PositionManagerStrategy(SuccessorStrategy):
         if self.desk.has_work:
             self._schedule()
 
+    @_bounded
     def _on_depth(self, depth: Depth) -> None:
         market = self._markets.get(depth.instrument_id)
         if market is not None:
             market.bids = depth.bids
             self._watched(market, Trigger.SIZE)
 
+    @_bounded
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)
         if not self.search.holds(command, self.desk.market_named_by(command)):
@@ -245,11 +276,13 @@ class PositionManagerStrategy(SuccessorStrategy):
         reply = refused(command.id, refusal, now_ns(self.clock))
         self._journal.answer(Answer(command, reply))
 
+    @_bounded
     def _on_second(self, _: TimeEvent) -> None:
         self.desk.second_passed()
         if self.desk.has_work:
             self._schedule()
 
+    @_bounded
     def signed(self, order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:
         """An order is signed: `go` is called when it may be posted.
 
@@ -258,9 +291,12 @@ class PositionManagerStrategy(SuccessorStrategy):
         if convert.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
             self._unposted[order_id] = go
         else:
-            p = self.desk.positions.get(convert.position_id(ClientOrderId(order_id)))
-            order = None if p is None else find(p, order_id)
-            self._journal.signed(order_id, venue_order_id, order)
+            position_id = convert.position_id(ClientOrderId(order_id))
+            try:
+                order = self.desk.find_order(position_id, order_id)
+                self._journal.signed(order_id, venue_order_id, order)
+            except Exception as e:  # the sale goes out all the same
+                tell(e)
             go()
         now = now_ns(self.clock)
         fact = facts.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
@@ -280,20 +316,39 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _schedule(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._later(self._turn)
+            try:
+                self._later(self._turn)
+            except BaseException:
+                self._is_scheduled = False
+                raise
 
     def _turn(self) -> None:
+        self._is_scheduled = False  # whatever is raised from here on, the next turn comes
+        try:
+            self._count_cash()
+            effects = self.desk.turn(now_ns(self.clock))
+            with self._journal.together():
+                for effect in effects:
+                    try:
+                        self._carry_out(effect)
+                    except Exception as e:  # the others are carried out all the same
+                        self._not_carried_out(effect, e)
+        except Exception as e:
+            tell(e)
+
+    def _count_cash(self) -> None:
         account = self.cache.account_for_venue(convert.VENUE)
         if account is not None:
             self.desk.cash = convert.cash(account.balance_total(convert.CURRENCY))
-        effects = self.desk.turn(now_ns(self.clock))
-        self._is_scheduled = False
-        with self._journal.together():
-            for effect in effects:
-                try:
-                    self._carry_out(effect)
-                except Exception as e:  # the others are carried out all the same
-                    self._later(partial(_raise, e))
+
+    def _not_carried_out(self, effect: Effect, error: Exception) -> None:
+        """Tell it; what waits for a record that was not made does not wait for ever."""
+        self._later(partial(tell, error))
+        match effect:
+            case Step(p, facts.OrderSent(order=order)) if self._uncommitted.pop(order.id, None):
+                self._never_sent(p, order.id, OrderEnd.DENIED, "it could not be recorded")
+            case Step(p, facts.Adopted()):
+                self._recorded(p.id)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -324,6 +379,8 @@ class PositionManagerStrategy(SuccessorStrategy):
                 self._journal.alarm(effect)
             case HaltChanged(halted):
                 self._journal.halted(halted)
+            case Unforeseen(error):
+                raise error
 
     def _committed(self, position: Position, order: Order) -> None:
         if self._uncommitted.pop(order.id, None) is not None:

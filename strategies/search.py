@@ -1,11 +1,11 @@
 """Holds a command back until the market that it names is known and has shown its prices."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection
 
 from nautilus_trader.model.instruments import BinaryOption
 
+from actors.boundary import tell
 from positions.commands import Command, Refusal
 from positions.listing import Listing
 from positions.markets import market_name
@@ -50,8 +50,12 @@ class MarketSearch:
         """Make the markets of recorded positions tradable; those of them that are known now."""
         for name in names:
             if self.finder is not None:
-                with contextlib.suppress(RuntimeError):
+                try:
                     await self._find(self.finder, name)
+                except RuntimeError:
+                    pass  # the venue did not answer
+                except Exception as e:  # one market's answer must not keep the others waiting
+                    tell(e)
         return {name for name in names if self._listing.knows(name)}
 
     def holds(self, command: Command, market: str) -> bool:
@@ -78,6 +82,9 @@ class MarketSearch:
             await self._find(finder, name)
         except RuntimeError as e:
             problem = str(e)
+        except Exception as e:
+            problem = f"{type(e).__name__}: {e}"
+            tell(e)
         for _ in range(_FIRST_PRICES):
             if problem or not (self._listing.knows(name) and self._listing.awaits_prices(name)):
                 break

@@ -1,0 +1,43 @@
+"""The boundary between Nautilus and our handlers: what raises inside one never leaves it.
+
+An exception that a handler lets through ends the queue of a live engine, and the process with it;
+inside a publish it also keeps the subscribers after it from the message. What is caught is raised
+again in a turn of the event loop of its own, whose handler records and tells it. A backtest has no
+loop: there an error of ours ends it, as it should.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial, wraps
+
+
+def tell(error: Exception) -> None:
+    """Hand an error to the event loop's handler.
+
+    Raises
+    ------
+    Exception
+        The error itself, where no loop runs.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise error from None
+    loop.call_soon(partial(_raise, error))
+
+
+def bounded[**P](handler: Callable[P, object]) -> Callable[P, None]:
+    """The handler, for Nautilus to call; its errors are told and end nothing."""
+
+    @wraps(handler)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            handler(*args, **kwargs)
+        except Exception as e:
+            tell(e)
+
+    return call
+
+
+def _raise(error: Exception) -> None:
+    raise error

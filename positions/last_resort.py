@@ -1,0 +1,133 @@
+"""What protects a position whose own book-keeping raises.
+
+Pure functions that need nothing but the position as it last was, the facts that could not be booked
+since, and the bid. While a position is in trouble its entry is taken back; once the bid is at the
+stop, or everything was being sold already, what rests is cancelled and what is free is sold by one
+FAK at a time. More than is held, less what is out, is never offered.
+"""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+from msgspec import Struct
+
+from positions.facts import AnyFact, OrderClosed, OrderFilled, OrderSent
+from positions.market import Market
+from positions.plan import Cancel, Intent, Send
+from positions.position import SECOND, SELLS, ZERO, Order, Position, Role
+from positions.rules import SIZE_STEP, Offer, exit_offer
+
+PAUSE = 2 * SECOND
+"""No sale follows the one before sooner."""
+CANCEL_PAUSE = 5 * SECOND
+_TICKS = frozenset(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
+"""The price grids that the venue has."""
+_FACTS_MAX = 1000
+
+
+class Trouble(Struct):
+    """Why a position cannot be handled, and what happened to it since.
+
+    Parameters
+    ----------
+    reason
+        What its handling raised.
+    unbooked
+        The facts that could not be booked, in order; our own orders among them.
+    sent_at
+        When a sale was last sent for it.
+    cancelled_at
+        When each of its orders was last asked to be cancelled.
+    next_order
+        The number of its next order, where that is higher than the position's.
+    is_helpless
+        Whether not even that can protect it.
+    """
+
+    reason: str
+    unbooked: list[AnyFact] = []
+    sent_at: int | None = None
+    cancelled_at: dict[str, int] = {}
+    next_order: int = 1
+    is_helpless: bool = False
+
+    def add(self, fact: AnyFact) -> None:
+        """Keep a fact that could not be booked."""
+        if fact not in self.unbooked and len(self.unbooked) < _FACTS_MAX:
+            self.unbooked.append(fact)
+
+
+def intents(p: Position, m: Market, trouble: Trouble, now: int, slip_ticks: int) -> list[Intent]:
+    """What to send for a position in trouble, cancels first; noted in `trouble`."""
+    live = orders(p, trouble.unbooked)
+    free = p.sellable - sum((shares for _, shares in live.values()), ZERO)
+    free -= _sold(p, trouble.unbooked)
+    is_selling = must_sell(p, m)
+    found: list[Intent] = [
+        Cancel(o.id) for o in _unwanted([o for o, _ in live.values()], p, trouble, now, is_selling)
+    ]
+    paused = trouble.sent_at is not None and 0 <= now - trouble.sent_at < PAUSE
+    if is_selling and free >= SIZE_STEP and not paused:
+        tick = m.tick if m.tick in _TICKS else Decimal("0.01")
+        offer = exit_offer(free, m.bid, tick, tick * slip_ticks, p.floor_price)
+        if isinstance(offer, Offer):
+            number = max(p.next_order, trouble.next_order)
+            trouble.next_order, trouble.sent_at = number + 1, now
+            found.append(Send(_sale(f"{p.id}-{number}", offer, m.seq, now)))
+    return found
+
+
+def must_sell(p: Position, m: Market) -> bool:
+    """Whether everything is to be sold: the bid is at the stop, or a sale of all had begun."""
+    if m.payout is not None or m.bid is None or not 0 < m.bid < 1:
+        return False
+    return p.cause is not None or m.through(p.stop_in_force) or m.through(p.terms.stop_hard)
+
+
+def orders(p: Position, unbooked: Iterable[AnyFact]) -> dict[str, tuple[Order, Decimal]]:
+    """The sells that may still be filled, each with so many shares."""
+    live = {o.id: (o, o.leaves) for o in p.orders if o.role in SELLS}
+    for fact in unbooked:
+        match fact:
+            case OrderSent(order=order) if order.role in SELLS:
+                live[order.id] = (order, order.leaves)
+            case OrderFilled(order_id=order_id, shares=shares) if order_id in live:
+                order, leaves = live[order_id]
+                live[order_id] = (order, leaves - min(shares, leaves))
+            case OrderClosed(order_id=order_id):
+                live.pop(order_id, None)
+    return live
+
+
+def _sold(p: Position, unbooked: list[AnyFact]) -> Decimal:
+    """The shares that unbooked fills sold; no order sells more than it offered."""
+    sold, so_far = ZERO, list[AnyFact]()
+    for fact in unbooked:
+        if isinstance(fact, OrderFilled) and fact.role in SELLS:
+            _, leaves = orders(p, so_far).get(fact.order_id, (None, ZERO))
+            sold += min(fact.shares, leaves)
+        so_far.append(fact)
+    return sold
+
+
+def _unwanted(
+    sells: list[Order], p: Position, trouble: Trouble, now: int, is_selling: bool
+) -> Iterator[Order]:
+    resting = [o for o in sells if not o.immediate] if is_selling else []
+    for order in (*p.live(Role.ENTRY), *resting):
+        before = trouble.cancelled_at.get(order.id)
+        if before is None or not 0 <= now - before < CANCEL_PAUSE:
+            trouble.cancelled_at[order.id] = now
+            yield order
+
+
+def _sale(order_id: str, offer: Offer, quote_seq: int, now: int) -> Order:
+    return Order(
+        id=order_id,
+        role=Role.EXIT,
+        price=offer.price,
+        shares=offer.shares,
+        sent_at=now,
+        quote_seq=quote_seq,
+        immediate=True,
+    )

@@ -1,0 +1,85 @@
+"""Whether a position's values are what the record and the venue can hold.
+
+An amount that is not finite spreads through every sum without a word and raises where nobody
+expects it; one that is too large, or a time that no clock shows, cannot be written down. Amounts
+are shares or USDC, times nanoseconds since 1970.
+"""
+
+from decimal import Decimal
+
+from positions.position import Position
+from positions.terms import Percent
+
+AMOUNT_MAX = Decimal(10**12)
+"""The record's columns hold amounts below this."""
+PRICE_MAX = Decimal(1000)
+"""And prices below this; those of an average may be above 1 for what is bought and undone."""
+TIME_MAX = 4_102_444_800_000_000_000
+"""The year 2100: the clocks, the record and the tables of the recordings end a little later."""
+
+
+class Unsound(ValueError):
+    """A value that cannot be: the event or the row that states it must not be booked."""
+
+
+def check(p: Position) -> None:
+    """Refuse a position that has a value which cannot be.
+
+    Raises
+    ------
+    Unsound
+        With the field, the value and the rule.
+    """
+    for name in _AMOUNTS:
+        _within(name, getattr(p, name), AMOUNT_MAX)
+    for name in _PRICES:
+        _within(name, getattr(p, name), PRICE_MAX)
+    for name in _TIMES:
+        _instant(name, getattr(p, name))
+    for order in p.orders:
+        _within("price of an order", order.price, PRICE_MAX)
+        _within("shares of an order", order.shares, AMOUNT_MAX)
+        _within("filled shares of an order", order.filled, AMOUNT_MAX)
+        _instant("sent_at of an order", order.sent_at)
+    if p.sale is not None:
+        _within("shares of a sale", p.sale.shares, AMOUNT_MAX)
+        _within("sold shares of a sale", p.sale.sold, AMOUNT_MAX)
+        _within("limit_price of a sale", p.sale.limit_price, PRICE_MAX)
+    terms = p.terms
+    if terms.targets or terms.trail is not None or terms.stop_hard is not None:
+        levels = [*(t.price for t in terms.targets), *(t.part for t in terms.targets)]
+        for level in (*levels, terms.trail, terms.trail_from, terms.stop_hard):
+            _within("terms", level.value if isinstance(level, Percent) else level, PRICE_MAX)
+
+
+def _within(name: str, value: Decimal | None, bound: Decimal) -> None:
+    if value is not None and not (value.is_finite() and -bound < value < bound):
+        raise Unsound(f"{name} was {str(value)[:40]}, must be between -{bound} and {bound}")
+
+
+def _instant(name: str, value: int | None) -> None:
+    if value is not None and not 0 <= value < TIME_MAX:
+        raise Unsound(f"{name} was {str(value)[:40]}, must be between 1970 and 2100")
+
+
+_AMOUNTS = (
+    "size",
+    "bought",
+    "cost",
+    "buy_fees",
+    "sold",
+    "proceeds",
+    "sell_fees",
+    "missing",
+    "settled",
+    "target_sold",
+)
+_PRICES = (
+    "max_bid_price",
+    "sell_price",
+    "stop_loss_price",
+    "raised_stop",
+    "floor_price",
+    "payout",
+)
+_TIMES = ("created_at", "updated_at", "filled_at", "exit_time", "entry_expires_at")
