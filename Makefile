@@ -14,7 +14,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "making .venv with every package pinned; this takes about a minute, once" >&2
 	@rm -rf .venv
 	@if command -v uv >/dev/null 2>&1; then \
-	    uv venv --quiet --python '>=3.12,<3.14' .venv && \
+	    python=$$(scripts/find-python 2>/dev/null || echo '>=3.12,<3.14') && \
+	    uv venv --quiet --python "$$python" .venv && \
 	    uv pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock && \
 	    uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation -e . ; \
 	else \

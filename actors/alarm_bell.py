@@ -18,6 +18,7 @@ from nautilus_trader.config import ActorConfig
 from actors.boundary import bounded
 from actors.messages import ALARMS
 from positions.effects import Alarm
+from positions.foreign import REASON_LENGTH, clean
 from positions.wallet import SECRETS
 
 FOLD_SECONDS = 60.0
@@ -60,7 +61,7 @@ class AlarmBell(Actor):
         if not alarm.is_open or now - self._rung_at.get(key, -FOLD_SECONDS) < FOLD_SECONDS:
             return
         self._rung_at[key] = now
-        self._untold.append(alarm.text)
+        self._untold.append(clean(alarm.text, REASON_LENGTH))
         if self._ringing is None or self._ringing.done():
             self._ringing = asyncio.get_running_loop().create_task(self._ring())
 

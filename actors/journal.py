@@ -9,6 +9,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 from actors.messages import ALARMS, REPLIES, STORY
 from positions.commands import Command, Reply
 from positions.effects import Alarm, Answer, Step
+from positions.foreign import REASON_LENGTH, clean
 from positions.position import Order
 from positions.sent_log import SentLog
 from positions.store import Store
@@ -102,10 +103,11 @@ class NodeJournal:
 
     def unforeseen(self, error: BaseException, log: Path) -> None:
         """Record and tell that something failed which nobody expected to; the node goes on."""
-        text = f"unexpected {type(error).__name__}: {error}; details in {log}"
+        text = f"unexpected {type(error).__name__}: {clean(error)}; details in {log}"
         self.alarm(self._own_alarm("unexpected", text, is_open=True))
 
     def _own_alarm(self, kind: str, text: str, *, is_open: bool) -> Alarm:
+        text = clean(text, REASON_LENGTH)
         if is_open:
             self._own[kind] = text
         else:

@@ -8,6 +8,7 @@ from nautilus_trader.config import ActorConfig
 from actors.boundary import bounded
 from actors.messages import ALARMS, STORY
 from positions.effects import Alarm, Step
+from positions.foreign import LINE_LENGTH, clean
 from positions.record import iso, story
 from positions.story import ROUTINE, tell
 
@@ -34,8 +35,11 @@ class Narrator(Actor):
         p, event = step.position, story(step.position, step.fact)
         if event["kind"] not in ROUTINE:
             when = iso(step.fact.time)[11:23].rstrip("Z")
-            self._say(f"{when}  {p.market} {p.outcome} {p.id[-8:]}  {tell(event)}")
+            self._tell(f"{when}  {p.market} {p.outcome} {p.id[-8:]}  {tell(event)}")
 
     def _on_alarm(self, alarm: Alarm) -> None:
         word = "ALARM" if alarm.is_open else "over"
-        self._say(f"{iso(alarm.time)[11:23].rstrip('Z')}  {word}: {alarm.text}")
+        self._tell(f"{iso(alarm.time)[11:23].rstrip('Z')}  {word}: {alarm.text}")
+
+    def _tell(self, line: str) -> None:
+        self._say(clean(line, LINE_LENGTH))

@@ -41,6 +41,7 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 
 from positions import facts
 from positions.facts import AnyFact
+from positions.foreign import REASON_LENGTH, clean
 from positions.market import Market
 from positions.position import Order, OrderEnd, Position, Role
 from venues.one_sided import OneSidedBook
@@ -104,10 +105,10 @@ def market(instrument: BinaryOption) -> Market:
     ends = instrument.expiration_ns
     return Market(
         market_id=condition_id,
-        slug=str(info.get("slug") or info.get("market_slug") or condition_id),
-        question=str(info.get("question") or instrument.description or ""),
+        slug=clean(info.get("slug") or info.get("market_slug") or condition_id),
+        question=clean(info.get("question") or instrument.description or ""),
         outcome_id=token_id,
-        outcome=instrument.outcome or token_id,
+        outcome=clean(instrument.outcome or token_id),
         tick=plain(instrument.price_increment.as_decimal()),
         minimum_size=Decimal(str(minimum)),
         fee_rate=plain(instrument.taker_fee),
@@ -185,7 +186,7 @@ def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
             time=now,
             order_id=event.client_order_id.value,
             end=end,
-            reason=str(getattr(event, "reason", "") or ""),
+            reason=clean(getattr(event, "reason", "") or "", REASON_LENGTH),
         )
 
     return convert
@@ -195,7 +196,7 @@ def _cancel_refused(event: Any, _: Role, now: int) -> AnyFact:
     return facts.CancelRefused(
         time=now,
         order_id=event.client_order_id.value,
-        reason=str(event.reason),
+        reason=clean(event.reason, REASON_LENGTH),
     )
 
 

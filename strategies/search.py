@@ -7,6 +7,7 @@ from nautilus_trader.model.instruments import BinaryOption
 
 from actors.boundary import tell
 from positions.commands import Command, Refusal
+from positions.foreign import REASON_LENGTH, clean
 from positions.listing import Listing
 from positions.markets import market_name
 from strategies.ports import Finder
@@ -81,9 +82,9 @@ class MarketSearch:
         try:
             await self._find(finder, name)
         except RuntimeError as e:
-            problem = str(e)
+            problem = clean(e, REASON_LENGTH)
         except Exception as e:
-            problem = f"{type(e).__name__}: {e}"
+            problem = clean(f"{type(e).__name__}: {e}", REASON_LENGTH)
             tell(e)
         for _ in range(_FIRST_PRICES):
             if problem or not (self._listing.knows(name) and self._listing.awaits_prices(name)):

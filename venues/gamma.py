@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
+from positions.foreign import REASON_LENGTH, clean
 from positions.markets import market_name
 
 _TIMEOUT = 10.0
@@ -57,10 +58,10 @@ def parse(values: Mapping[str, Any]) -> GammaMarket | None:
     payouts = _payouts(values, len(tokens))
     return GammaMarket(
         condition_id=condition_id,
-        slug=str(values.get("slug") or ""),
-        question=str(values.get("question") or ""),
+        slug=clean(values.get("slug") or ""),
+        question=clean(values.get("question") or ""),
         outcomes=tuple(
-            Outcome(token, name, payout)
+            Outcome(token, clean(name), payout)
             for token, name, payout in zip(tokens, names, payouts, strict=True)
         ),
         is_open=bool(values.get("acceptingOrders")) and not values.get("closed"),
@@ -171,7 +172,7 @@ class Gamma:
             reply.raise_for_status()
             return reply.json()
         except (httpx.HTTPError, ValueError) as e:
-            why = (str(e) or type(e).__name__).splitlines()[0]
+            why = clean(str(e) or type(e).__name__, REASON_LENGTH)
             raise GammaError(f"Gamma does not answer: {why}") from None
 
 

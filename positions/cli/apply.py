@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from positions.cli.options import Json, State, Wait, state_dir
-from positions.cli.output import fail
+from positions.cli.output import fail, say
 from positions.cli.sending import send
 from positions.commands import ACCEPTED, decode_reply
 from positions.declared import checked, difference, id_of, request
@@ -43,7 +43,7 @@ def apply(
     for name, fields in declared.items():
         asked, line, is_done = _compare(folder, name, fields)
         fits = fits and is_done
-        typer.echo(f"{name}: {'would ' if asked and dry_run else ''}{line}", err=as_json)
+        say(f"{name}: {'would ' if asked and dry_run else ''}{line}", err=as_json)
         requests += [asked] if asked else []
     if requests and not dry_run:
         send(requests, wait, state, as_json=as_json, file=file)

@@ -12,7 +12,7 @@ import typer
 from positions import backup
 from positions.cli import apply, recording, requests, research, setup, views
 from positions.cli.options import DEFAULT_CONFIG, State, state_dir
-from positions.cli.output import fail
+from positions.cli.output import fail, say
 from positions.core_dumps import forbid_core_dumps
 from positions.locks import AlreadyRunning
 from positions.schema import StoreError
@@ -70,7 +70,7 @@ def export_record(
         backup.export(folder, file)
     except (StoreError, OSError) as e:
         fail(str(e))
-    typer.echo(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
+    say(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
 
 
 @app.command("import", epilog="Example: polybracket import backup.duckdb --state state/mine")
@@ -83,7 +83,7 @@ def import_record(
         backup.restore(file, folder)
     except (AlreadyRunning, StoreError, OSError) as e:
         fail(str(e))
-    typer.echo(f"{folder}: goes on from {file}")
+    say(f"{folder}: goes on from {file}")
 
 
 def main() -> None:

@@ -4,9 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-import typer
-
-from positions.cli.output import money, number, positions_table, print_json, show, table
+from positions.cli.output import money, number, positions_table, print_json, say, show, table
 from positions.outcome import Outcome, Totals, totals
 from positions.record import iso
 
@@ -18,18 +16,18 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
     else:
         show(positions_table(o.rows))
     for reply in o.refused:
-        typer.echo(f"refused {reply.id}: {reply.message}", err=True)
+        say(f"refused {reply.id}: {reply.message}", err=True)
     for command_id in o.never_due:
-        typer.echo(f"never due {command_id}: its time is after the end of the data", err=True)
+        say(f"never due {command_id}: its time is after the end of the data", err=True)
     _tell_undated(o.undated_since)
     for line in _lines(totals(o)):
-        typer.echo(line, err=as_json)
+        say(line, err=as_json)
 
 
 def _tell_undated(since: int | None) -> None:
     if since is not None:
         begins = f"{iso(since)}, where the data begins"
-        typer.echo(f"a request without a time (at) acts from {begins}", err=True)
+        say(f"a request without a time (at) acts from {begins}", err=True)
 
 
 _BEST = 20
@@ -40,7 +38,7 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], undated_since: int | None = No
     _tell_undated(undated_since)
     best = sorted(rows, key=lambda r: -Decimal(r["totals"]["net_profit"]))
     if len(rows) > _BEST:
-        typer.echo(f"the best {_BEST} of {len(rows)} combinations", err=True)
+        say(f"the best {_BEST} of {len(rows)} combinations", err=True)
     names = list(rows[0]["varied"])
     columns = ("net_profit", "drawdown", "bought", "targets", "stops", "hit_rate", "refused")
     shown = (

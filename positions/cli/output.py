@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from positions.foreign import LINE_LENGTH, clean, json_safe
 from positions.locks import holder
 from positions.record import iso, plain, to_json
 
@@ -19,15 +21,21 @@ WIDTH = 150
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """End with one line on stderr."""
-    print(f"polybracket: {message}", file=sys.stderr)
+    """End with a line on stderr for each line of the message."""
+    for line in message.split("\n"):
+        print(f"polybracket: {clean(line, LINE_LENGTH)}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line for people, on stderr if asked: nothing in it can do more than be read."""
+    typer.echo(clean(line, LINE_LENGTH), err=err)
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line."""
     for row in rows:
-        print(json.dumps(to_json(row), ensure_ascii=False))
+        print(json_safe(json.dumps(to_json(row), ensure_ascii=False)))
 
 
 def short(position_id: str) -> str:
@@ -52,7 +60,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
         numeric = name in _NUMERIC
         made.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(Text(clean(cell)) for cell in row))  # never markup
     return made
 
 

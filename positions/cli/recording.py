@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from positions.cli.output import fail
+from positions.cli.output import fail, say
 from positions.fields import Malformed, duration, time
 from positions.settings import SettingsError, load
 
@@ -67,10 +67,10 @@ def fetch(
         made = program.fetch(venue, market, first, last, catalog)
     except (RecordingError, OSError) as e:
         fail(str(e))
-    typer.echo(f"{catalog}: {made.trades} trades")
+    say(f"{catalog}: {made.trades} trades")
     if made.is_partial:
-        typer.echo("there are older trades, which the venue does not give out", err=True)
-    typer.echo(program.LIMITS, err=True)
+        say("there are older trades, which the venue does not give out", err=True)
+    say(program.LIMITS, err=True)
 
 
 def catalog_import(
@@ -90,7 +90,7 @@ def catalog_import(
         fail(str(e))
     _tell(rejected)
     left_out = f"; {len(rejected)} rows left out" if rejected else ""
-    typer.echo(
+    say(
         f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
         f" outcomes in {made.markets} markets, {made.settled} resolved{left_out}"
     )
@@ -98,4 +98,4 @@ def catalog_import(
 
 def _tell(rejected: list[str]) -> None:
     for line in rejected:
-        typer.echo(line, err=True)
+        say(line, err=True)

@@ -11,9 +11,10 @@ import msgspec
 import typer
 
 from positions.cli.options import state_dir
-from positions.cli.output import fail, short
+from positions.cli.output import fail, say, short
 from positions.commands import ACCEPTED, Adopt, Command, Reply, Submit, decode_reply, from_fields
 from positions.fields import Malformed, duration
+from positions.foreign import json_safe
 from positions.locks import holder
 from positions.spool import Spool, uuid7
 from positions.terms import Percent
@@ -45,7 +46,7 @@ def send(
         except Malformed as e:
             errors.append(f"{file}: entry {number}: {e}" if file else str(e))
     if errors:
-        fail("\npolybracket: ".join(errors), 2)
+        fail("\n".join(errors), 2)
     if not checked:
         fail(f"{file}: holds no request", 2)
     try:
@@ -61,7 +62,7 @@ def send(
         line = f"queued {command.id}  {_words(command)}"
         if not running:
             line += f"; no node is running in {folder}: it is acted on at the next start"
-        typer.echo(line, err=as_json)
+        say(line, err=as_json)
     if seconds:
         _await([command for _, command in checked], spool, seconds, as_json=as_json)
     elif as_json:
@@ -101,13 +102,13 @@ def _await(commands: list[Command], spool: Spool, seconds: float, *, as_json: bo
         reply = _reply(command.id, spool, until)
         if reply is None:
             unanswered += 1
-            typer.echo(f"{command.id}: no answer yet; it stays queued", err=True)
+            say(f"{command.id}: no answer yet; it stays queued", err=True)
             continue
         refused += reply.status != ACCEPTED
         if as_json:
-            print(msgspec.json.encode(reply).decode())
+            print(json_safe(msgspec.json.encode(reply).decode()))
         else:
-            typer.echo(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
+            say(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
     if refused or unanswered:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ import typer
 
 from positions.checkup import Check, Level, check_machine, failed
 from positions.cli.options import LIVE_CONFIG, PAPER_CONFIG, Json
-from positions.cli.output import fail, print_json
+from positions.cli.output import fail, print_json, say
 from positions.env_file import EnvFileError, as_lines, write_env
 from positions.service import ServiceError, unit
 from positions.settings import Settings, SettingsError, load
@@ -73,7 +73,7 @@ def _tell(check: Check, *, as_json: bool) -> None:
         print_json([row | {"to_do": check.to_do or None}])
         return
     advice = f"; {check.to_do}" if check.to_do else ""
-    typer.echo(f"{check.level.value:<7}  {check.name:<15}  {check.found}{advice}")
+    say(f"{check.level.value:<7}  {check.name:<15}  {check.found}{advice}")
 
 
 def credentials(

@@ -18,6 +18,7 @@ from positions.cli.output import (
     number,
     positions_table,
     print_json,
+    say,
     show,
     table,
 )
@@ -78,7 +79,7 @@ def positions(
         print_json(rows)
         return
     show(positions_table(rows))
-    typer.echo(line if rows else f"no {'' if everything else 'open '}positions; {line}", err=True)
+    say(line if rows else f"no {'' if everything else 'open '}positions; {line}", err=True)
 
 
 def _watch(folder: Path, *, everything: bool) -> None:
@@ -113,11 +114,11 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     terms = row.pop("terms")
     for name, value in to_json(row | terms).items():
         if value is not None:
-            typer.echo(f"{name:>16}  {value}")
-    typer.echo("")
+            say(f"{name:>16}  {value}")
+    say("")
     for event in story:
-        typer.echo(f"{event['time'][11:23].rstrip('Z'):<12}  {tell(event)}")
-    typer.echo(line, err=True)
+        say(f"{event['time'][11:23].rstrip('Z'):<12}  {tell(event)}")
+    say(line, err=True)
 
 
 def _told(folder: Path, position_id: str) -> Published:
@@ -165,7 +166,7 @@ def markets(
         ),
     )
     show(made)
-    typer.echo(line, err=True)
+    say(line, err=True)
 
 
 def _search(config: Path, text: str) -> list[dict[str, Any]]:
@@ -219,18 +220,18 @@ def status(as_json: Json = False, state: State = None) -> None:
 def _print_status(values: dict[str, Any]) -> None:
     word = "running" if values["running"] else "NOT RUNNING"
     kind = ", SYNTHETIC data" if values["synthetic"] else ""
-    typer.echo(f"node {word}, mode {values['mode']}{kind}, since {iso(values['started_at'])}")
-    typer.echo(f"last heartbeat {iso(values['heartbeat'])}")
+    say(f"node {word}, mode {values['mode']}{kind}, since {iso(values['started_at'])}")
+    say(f"last heartbeat {iso(values['heartbeat'])}")
     quoted = values["quoted_at"]
     fresh = "no price yet"
     if quoted is not None:
         behind = max(0, values["market_time"] - quoted) / 1e9
         fresh = f"newest price {behind:.1f} s old"
-    typer.echo(f"market time {iso(values['market_time'])}, {fresh}")
+    say(f"market time {iso(values['market_time'])}, {fresh}")
     halted = ", HALTED: no new entries" if values["halted"] else ""
     count = values["open_positions"]
-    typer.echo(f"{count} open position{'' if count == 1 else 's'}{halted}")
+    say(f"{count} open position{'' if count == 1 else 's'}{halted}")
     cash, owed = money(values["cash"]).lstrip("+"), money(values["redeemable"]).lstrip("+")
-    typer.echo(f"cash {cash} USDC, redeemable {owed} USDC")
+    say(f"cash {cash} USDC, redeemable {owed} USDC")
     for text in values["alarms"]:
-        typer.echo(f"ALARM: {text}")
+        say(f"ALARM: {text}")
