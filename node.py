@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from actors.recorder import Recorder
 from actors.watchdog import Watchdog
 from positions import logs, sent_log
 from positions.beginning import Left, prepare, sign
+from positions.bell import Bell
 from positions.core_dumps import forbid_core_dumps
 from positions.desk import Desk
 from positions.locks import AlreadyRunning, StateLock, WalletLock
@@ -161,6 +163,13 @@ class Node:
             lambda: not self.store.failure,
         )
         self._copier = self._make_copier(now.timestamp_ns)
+        command = settings.alarms.command
+        self._bell = Bell(command, partial(self._on_loop, journal.bell_failed)) if command else None
+
+    def _on_loop(self, call: Callable[..., None], *values: object) -> None:
+        """Have something done by the event loop, from any thread, unless it has ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *values)
 
     def _on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of a callback, or of a task that nobody awaits, and go on."""
@@ -208,6 +217,8 @@ class Node:
                 print(f"polybracket: {lost} records could not be written: {why}", file=sys.stderr)
             return 1 if lost else code
         finally:
+            if self._bell is not None:
+                self._bell.close()
             self.store.close()
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
@@ -220,8 +231,8 @@ class Node:
             trader.add_actor(actor)
         if self._settings.mode != "replay":  # which has a time of its own
             trader.add_actor(ClockWatch(self._journal.clock_jumped))
-        if self._settings.alarms.command:
-            trader.add_actor(AlarmBell(self._settings.alarms.command))
+        if self._bell is not None:
+            trader.add_actor(AlarmBell(self._bell))
         if self._settings.record.catalog:
             catalog = Path(self._settings.record.catalog)
             trader.add_actor(Recorder(catalog, Journal(catalog), self._journal.recording_failed))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nautilus_trader.common.component import Clock, MessageBus
 
-from actors.messages import ALARMS, REPLIES, STORY
+from actors.messages import ALARMS, BELL_ALARM, REPLIES, STORY
 from positions.commands import Command, Reply
 from positions.effects import Alarm, Answer, Step
 from positions.foreign import REASON_LENGTH, clean
@@ -117,6 +117,12 @@ class NodeJournal:
     def open_alarms(self) -> list[tuple[str, str, str]]:
         """The open alarms of the node itself, as the desk has those of positions."""
         return [("", kind, text) for kind, text in self._own.items()]
+
+    def bell_failed(self, why: str) -> None:
+        """Record and tell that the alarm command fails, or that it works again."""
+        text = f"the alarm command {why or 'works again'}"
+        text += "; it is tried again" if why else ""
+        self.alarm(self._own_alarm(BELL_ALARM, text, is_open=bool(why)))
 
     def recording_failed(self, why: str) -> None:
         """Tell that market data cannot be recorded, or that it can again."""

@@ -9,6 +9,8 @@ STORY = "polybracket.story"
 """Topic of `positions.desk.Step`: every fact of every position."""
 ALARMS = "polybracket.alarms"
 """Topic of `positions.desk.Alarm`."""
+BELL_ALARM = "alarm_command"
+"""The kind of the alarm about the alarm command, which is not run for it."""
 
 
 @customdataclass
