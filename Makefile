@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup  ## the main job, live on a synthetic recording, in under 90 seconds
-	@$(PYTHON) -m positions.cli.demo
+	@$(PYTHON) -m cli.demo
 
 test: setup  ## every test
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadgroup
@@ -64,11 +64,11 @@ storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. mak
 soak: setup  ## a week of market time and 5,500 positions through one node; what each day costs
 	@PYTHONPATH=. $(PYTHON) tests/soak.py
 
-mutants: setup  ## negate each condition of the pure core, or of MODULES="stops gate", and list what no test notices
+mutants: setup  ## negate each condition of the pure core, or of MODULES="model/stops engine/plan", and list what no test notices
 	@$(PYTHON) tests/mutants.py $(MODULES)
 
 diagram: setup  ## print the life of a position into the README
-	@$(PYTHON) -m positions.lifecycle README.md
+	@$(PYTHON) -m positions.engine.lifecycle README.md
 
 defects: setup  ## print the table of the adapter's defects into docs/adapter-defects.md
 	@PYTHONPATH=.:tests $(PYTHON) -m defects docs/adapter-defects.md

@@ -13,21 +13,21 @@ from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 
 from actors.command_reader import lapsed
 from actors.equity import EquityWatch
-from actors.messages import CommandMessage
 from actors.notebook import Notebook
-from positions import request_files
-from positions.cli.outcomes import show_outcome
-from positions.desk import Desk
-from positions.outcome import Outcome, outcome
-from positions.request_files import Request, UnreadableRequests
-from positions.settings import Settings, SettingsError, load
+from bridge.event_loop import Passes, queue_as_live
+from bridge.messages import CommandMessage
+from cli.outcomes import show_outcome
+from positions.commands import files
+from positions.commands.files import Request, UnreadableRequests
+from positions.engine.engine import Desk
+from positions.operations.settings import Settings, SettingsError, load
+from positions.research.backtest_result import Outcome, outcome
 from recordings.catalog import Recording
 from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
-from venues.account import Account
 from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream
-from venues.passes import Passes, queue_as_live
+from venues.simulated.account import Account
 from venues.spare import leave_positions_alone
 
 _NANOS = 1_000_000_000
@@ -159,7 +159,7 @@ def main() -> int:
     named = {"catalog": given.catalog, "positions": given.positions}
     try:
         settings = load(given.config, backtest={k: v for k, v in named.items() if v is not None})
-        requests = request_files.commands(Path(settings.backtest.positions))
+        requests = files.commands(Path(settings.backtest.positions))
     except (SettingsError, UnreadableRequests) as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 2

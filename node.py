@@ -24,37 +24,16 @@ from nautilus_trader.config import (
 from nautilus_trader.live.node import TradingNode
 
 from actors.alarm_bell import AlarmBell
+from actors.cache_purge import Forgetter
 from actors.clock_watch import ClockWatch
 from actors.command_reader import CommandReader
-from actors.forgetter import Forgetter
+from actors.console import Narrator
 from actors.journal import NodeJournal
 from actors.log_keeper import LogKeeper
-from actors.narrator import Narrator
 from actors.price_cross import PriceCrossActor
 from actors.publisher import Publisher
-from actors.recorder import Recorder
 from actors.watchdog import Watchdog
-from positions import logs, sent_log
-from positions.beginning import Left, prepare, sign
-from positions.bell import Bell
-from positions.core_dumps import forbid_core_dumps
-from positions.desk import Desk
-from positions.locks import AlreadyRunning, StateLock, WalletLock
-from positions.memory import share_heaps
-from positions.position import Position
-from positions.published import Copier, NodeRow
-from positions.recovery import SignedOrder
-from positions.schema import StoreError
-from positions.sent_log import SentLog
-from positions.settings import Settings, SettingsError, load
-from positions.spool import Spool
-from positions.store import Store
-from positions.wallet import WalletError, environment, wallet
-from recordings.journal import Journal
-from recordings.tables import RecordingError
-from strategies.position_manager import PositionManagerStrategy
-from strategies.stop_holder import StopHolder
-from venues.grounds import (
+from modes import (
     VENUE,
     Ground,
     GroundError,
@@ -63,6 +42,28 @@ from venues.grounds import (
     Play,
     ReplayGround,
 )
+from positions.bell import Bell
+from positions.core_dumps import forbid_core_dumps
+from positions.engine.engine import Desk
+from positions.engine.recovery import SignedOrder
+from positions.model.position import Position
+from positions.operations import logs
+from positions.operations.malloc_arenas import share_heaps
+from positions.operations.settings import Settings, SettingsError, load
+from positions.operations.wallet import WalletError, environment, wallet
+from positions.storage import submit_log
+from positions.storage.locks import AlreadyRunning, StateLock, WalletLock
+from positions.storage.resume import Left, prepare, sign
+from positions.storage.schema import StoreError
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.spool import Spool
+from positions.storage.store import Store
+from positions.storage.submit_log import SentLog
+from recordings.journal import Journal
+from recordings.recorder import Recorder
+from recordings.tables import RecordingError
+from strategies.position_manager import PositionManagerStrategy
+from strategies.stop_holder import StopHolder
 from venues.polymarket.clob import UnknownAdapter
 from venues.spare import leave_positions_alone
 
@@ -143,7 +144,7 @@ class Node:
         journal.store = self.store
         log = self._state / "sent.log"
         self._logged = [
-            SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in sent_log.read(log)
+            SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in submit_log.read(log)
         ]
         self._recorded: set[str] = set()
         """The positions that an earlier process left."""

@@ -4,9 +4,9 @@ from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
 from actors.boundary import bounded
-from actors.messages import ALARMS, BELL_ALARM
+from bridge.messages import ALARMS, BELL_ALARM
 from positions.bell import Bell
-from positions.effects import Alarm
+from positions.engine.effects import Alarm
 
 
 class AlarmBell(Actor):

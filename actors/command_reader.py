@@ -16,10 +16,12 @@ from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
 from actors.boundary import bounded
-from actors.clocked import ClockedActor
-from actors.messages import REPLIES, CommandMessage
-from actors.timers import on_this_thread
-from positions.commands import (
+from bridge.clocked_actor import ClockedActor
+from bridge.clocks import now_ns
+from bridge.messages import REPLIES, CommandMessage
+from bridge.timers import on_this_thread
+from positions.commands.fields import Malformed
+from positions.commands.messages import (
     VALID_FOR,
     Cancel,
     Command,
@@ -31,10 +33,8 @@ from positions.commands import (
     encode_reply,
     refused,
 )
-from positions.fields import Malformed
-from positions.record import iso
-from positions.spool import Spool, SpoolError
-from venues.wall_clock import now_ns
+from positions.storage.rows import iso
+from positions.storage.spool import Spool, SpoolError
 
 POLL_SECONDS = 0.1
 ROTATE_EVERY = 600

@@ -7,8 +7,8 @@ from decimal import Decimal
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
-from positions.desk import Desk
-from positions.outcome import Point
+from positions.engine.engine import Desk
+from positions.research.backtest_result import Point
 
 
 class EquityWatch(Actor):

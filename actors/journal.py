@@ -6,13 +6,13 @@ from pathlib import Path
 
 from nautilus_trader.common.component import Clock, MessageBus
 
-from actors.messages import ALARMS, BELL_ALARM, REPLIES, STORY
-from positions.commands import Command, Reply
-from positions.effects import Alarm, Answer, Step
+from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
+from positions.commands.messages import Command, Reply
+from positions.engine.effects import Alarm, Answer, Step
 from positions.foreign import REASON_LENGTH, clean
-from positions.position import Order
-from positions.sent_log import SentLog
-from positions.store import Store
+from positions.model.position import Order
+from positions.storage.store import Store
+from positions.storage.submit_log import SentLog
 
 
 class NodeJournal:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from positions.commands import Reply
-from positions.effects import Alarm, Answer, Step
-from positions.position import Order
+from positions.commands.messages import Reply
+from positions.engine.effects import Alarm, Answer, Step
+from positions.model.position import Order
 
 
 class Notebook:

@@ -12,11 +12,11 @@ from nautilus_trader.model.data import DataType, QuoteTick
 from nautilus_trader.model.identifiers import Venue
 
 from actors.boundary import bounded
-from actors.clocked import ClockedActor
-from actors.messages import CommandMessage
-from positions.markets import market_name
-from positions.signals import PriceCross, Watcher
-from strategies import convert
+from bridge import conversion
+from bridge.clocked_actor import ClockedActor
+from bridge.messages import CommandMessage
+from positions.commands.market_names import market_name
+from positions.commands.signals import PriceCross, Watcher
 
 
 class PriceCrossActor(ClockedActor):
@@ -42,7 +42,7 @@ class PriceCrossActor(ClockedActor):
         """Watch the outcome that the signal names."""
         signal = self._watcher.signal
         for instrument in self.cache.instruments(venue=Venue("POLYMARKET")):
-            m = convert.market(instrument)
+            m = conversion.market(instrument)
             named = market_name(signal.market) in (m.market_id, m.slug)
             if named and signal.outcome in (m.outcome_id, m.outcome):
                 self.subscribe_quote_ticks(instrument.id)

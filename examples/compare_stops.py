@@ -21,9 +21,9 @@ from msgspec.structs import replace
 from nautilus_trader.model.data import QuoteTick
 
 import backtest
-from positions.outcome import Outcome, Totals, totals
-from positions.request_files import checked
-from positions.settings import Settings, SettingsError, load
+from positions.commands.files import checked
+from positions.operations.settings import Settings, SettingsError, load
+from positions.research.backtest_result import Outcome, Totals, totals
 from recordings.catalog import Recording
 from recordings.sweep import cores
 from recordings.tables import RecordingError

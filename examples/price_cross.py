@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from positions.markets import market_name
-from positions.published import NotPublished, Published
-from positions.signals import PriceCross, Watcher
-from positions.spool import Spool
+from positions.commands.market_names import market_name
+from positions.commands.signals import PriceCross, Watcher
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
 
 POLL_SECONDS = 0.5
 

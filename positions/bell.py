@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from positions.foreign import REASON_LENGTH, clean
-from positions.wallet import SECRETS
+from positions.operations.wallet import SECRETS
 
 FOLD_SECONDS = 60.0
 PATIENCE = 30.0

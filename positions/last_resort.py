@@ -11,11 +11,11 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from positions.facts import AnyFact, OrderClosed, OrderFilled, OrderSent
-from positions.market import Market
-from positions.plan import Cancel, Intent, Send
-from positions.position import SECOND, SELLS, ZERO, Order, Position, Role
-from positions.rules import SIZE_STEP, Offer, exit_offer
+from positions.engine.plan import Cancel, Intent, Send
+from positions.model.events import AnyFact, OrderClosed, OrderFilled, OrderSent
+from positions.model.instrument_book import Market
+from positions.model.position import SECOND, SELLS, ZERO, Order, Position, Role
+from positions.model.venue_rules import SIZE_STEP, Offer, exit_offer
 
 PAUSE = 2 * SECOND
 """No sale follows the one before sooner."""

@@ -7,8 +7,8 @@ are shares or USDC, times nanoseconds since 1970.
 
 from decimal import Decimal
 
-from positions.position import Position
-from positions.terms import Percent
+from positions.model.position import Position
+from positions.model.terms import Percent
 
 AMOUNT_MAX = Decimal(10**12)
 """The record's columns hold amounts below this."""

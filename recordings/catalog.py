@@ -12,10 +12,10 @@ from nautilus_trader.model.data import InstrumentClose, QuoteTick
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from bridge.one_sided_book import OneSidedBook
 from recordings.fold import complete
 from recordings.importer import ABOUT
 from recordings.tables import PRICE_DECIMALS, RecordingError
-from venues.one_sided import OneSidedBook
 
 _STRETCH = 15 * 60 * 1_000_000_000
 _TIME = attrgetter("ts_init")

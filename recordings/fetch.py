@@ -15,8 +15,8 @@ from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from positions.markets import market_name
-from positions.settings import VenueSettings
+from positions.commands.market_names import market_name
+from positions.operations.settings import VenueSettings
 from recordings.importer import Token, described, instrument
 from recordings.tables import RecordingError
 

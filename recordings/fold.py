@@ -27,7 +27,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
-from positions.locks import AlreadyRunning, StateLock
+from positions.storage.locks import AlreadyRunning, StateLock
 from recordings import importer, journal
 from recordings.importer import ABOUT, Row, Token
 from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError

@@ -22,9 +22,9 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import FIXED_PRECISION, Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from bridge.one_sided_book import OneSidedBook
 from recordings import tables
 from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Seen
-from venues.one_sided import OneSidedBook
 
 ABOUT = "recording.json"
 """The file beside a catalog's data that says where it comes from."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from positions.locks import StateLock
+from positions.storage.locks import StateLock
 
 LINES_MAX = 200_000
 """Lines of a segment: what folding it takes in memory is bounded."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from nautilus_trader.config import LiveDataEngineConfig, LoggingConfig, TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 
-from actors.recorder import Recorder
-from positions.locks import AlreadyRunning
-from positions.settings import Settings
+from positions.operations.settings import Settings
+from positions.storage.locks import AlreadyRunning
 from recordings import journal
 from recordings.fold import fold
 from recordings.journal import Journal
+from recordings.recorder import Recorder
 from recordings.tables import RecordingError
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.markets import VenueUnreachable

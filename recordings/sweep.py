@@ -18,10 +18,10 @@ import plotly.graph_objects as go
 import pyarrow
 import pyarrow.parquet
 
-from positions import request_files
-from positions.grid import Combination, vary
-from positions.outcome import Totals, totals
-from positions.settings import Settings
+from positions.commands import files
+from positions.operations.settings import Settings
+from positions.research.backtest_result import Totals, totals
+from positions.research.grid import Combination, vary
 from recordings.report import write_page
 
 _COUNTS = frozenset({"positions", "bought", "refused", "targets", "stops"})
@@ -88,8 +88,8 @@ def try_one(settings: Settings, requests: Requests, combination: Combination) ->
     varied, malformed = [], 0
     for fields in vary(requests, combination):
         try:
-            varied += request_files.checked([fields], "request")
-        except request_files.UnreadableRequests:
+            varied += files.checked([fields], "request")
+        except files.UnreadableRequests:
             malformed += 1
     t = totals(backtest.run(settings, varied))
     t = msgspec.structs.replace(t, refused=t.refused + malformed)

@@ -23,23 +23,13 @@ from nautilus_trader.model.identifiers import (
 from nautilus_trader.model.instruments import BinaryOption
 
 from actors.boundary import tell
-from actors.messages import CommandMessage
-from actors.timers import on_this_thread
-from positions import facts
-from positions.adoption import Holding
-from positions.commands import Adopt, Command, Refusal, decode, refused
-from positions.desk import Desk
-from positions.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
-from positions.facts import AnyFact
-from positions.market import Market
-from positions.plan import Cancel, MoveStop, Send
-from positions.position import Order, OrderEnd, Position, Role
-from positions.terms import Trigger
-from strategies import convert
-from strategies.ports import Holdings, Journal
-from strategies.search import MarketSearch
-from strategies.successor import SuccessorStrategy
-from venues.facts import (
+from bridge import conversion
+from bridge.clocks import now_ns
+from bridge.messages import CommandMessage
+from bridge.one_sided_book import OneSidedBook
+from bridge.ports import Holdings, Journal
+from bridge.timers import on_this_thread
+from bridge.venue_messages import (
     DEPTHS,
     FEEDS,
     VENUE_FACTS,
@@ -49,8 +39,18 @@ from venues.facts import (
     VenueFact,
     WalletView,
 )
-from venues.one_sided import OneSidedBook
-from venues.wall_clock import now_ns
+from positions.commands.messages import Adopt, Command, Refusal, decode, refused
+from positions.engine.adoption import Holding
+from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
+from positions.engine.engine import Desk
+from positions.engine.plan import Cancel, MoveStop, Send
+from positions.model import events
+from positions.model.events import AnyFact
+from positions.model.instrument_book import Market
+from positions.model.position import Order, OrderEnd, Position, Role
+from positions.model.terms import Trigger
+from strategies.market_search import MarketSearch
+from strategies.successor import SuccessorStrategy
 
 
 def _next_pass(turn: Callable[[], None]) -> None:
@@ -116,7 +116,7 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def on_start(self) -> None:
         """Make every known outcome tradable and begin the rounds."""
-        for instrument in self.cache.instruments(venue=convert.VENUE):
+        for instrument in self.cache.instruments(venue=conversion.VENUE):
             self._list(instrument)
         self._listen(OneSidedBook, self._on_one_sided)
         self._listen(CommandMessage, self._on_command)
@@ -136,7 +136,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _list(self, instrument: BinaryOption) -> None:
         if instrument.id in self._markets:
             return
-        market = convert.market(instrument)
+        market = conversion.market(instrument)
         self._markets[instrument.id] = market
         self.desk.list_market(market)
         self.subscribe_quote_ticks(instrument.id)
@@ -159,7 +159,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         if market is None:
             self._list(instrument)
             return
-        market.tick = convert.market(instrument).tick
+        market.tick = conversion.market(instrument).tick
         self.desk.market_changed(market.outcome_id)
         self._schedule()
 
@@ -167,14 +167,14 @@ class PositionManagerStrategy(SuccessorStrategy):
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """Take over a view of the book."""
         market = self._markets[tick.instrument_id]
-        convert.show_quote(market, tick)
+        conversion.show_quote(market, tick)
         self._viewed(market)
 
     @_bounded
     def on_trade_tick(self, tick: TradeTick) -> None:
         """Take over the price of the last trade."""
         market = self._markets[tick.instrument_id]
-        convert.show_trade(market, tick)
+        conversion.show_trade(market, tick)
         self._watched(market, Trigger.LAST)
 
     def _watched(self, market: Market, trigger: Trigger) -> None:
@@ -186,7 +186,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _on_one_sided(self, book: OneSidedBook) -> None:
         market = self._markets.get(book.instrument_id)
         if market is not None:
-            convert.show_one_sided(market, book)
+            conversion.show_one_sided(market, book)
             self._viewed(market)
 
     def _viewed(self, market: Market) -> None:
@@ -199,7 +199,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         """Take over what a resolved market pays."""
         market = self._markets.get(close.instrument_id)
         if market is not None:
-            market.payout = convert.plain(close.close_price.as_decimal())
+            market.payout = conversion.plain(close.close_price.as_decimal())
             self.desk.market_changed(market.outcome_id)
             self._schedule()
 
@@ -207,23 +207,23 @@ class PositionManagerStrategy(SuccessorStrategy):
     def on_order_event(self, event: OrderEvent) -> None:
         """Queue the fact that an order event states."""
         order_id = event.client_order_id.value
-        role = convert.role(self.cache.order(event.client_order_id))
+        role = conversion.role(self.cache.order(event.client_order_id))
         if role is None:
             return  # not one of the desk's
-        position_id = convert.position_id(event.client_order_id)
+        position_id = conversion.position_id(event.client_order_id)
         now = now_ns(self.clock)
         fact: AnyFact | None
         if isinstance(event, OrderReleased):
             seq = self._markets[event.instrument_id].seq
-            fact = facts.StopReleased(time=now, order_id=order_id, quote_seq=seq)
+            fact = events.StopReleased(time=now, order_id=order_id, quote_seq=seq)
         else:
-            fact = convert.fact(event, role, now)
+            fact = conversion.fact(event, role, now)
         if fact is not None:
             self._fact(position_id, fact)
 
     @_bounded
     def _on_venue_fact(self, message: VenueFact) -> None:
-        self._fact(convert.position_id(ClientOrderId(message.client_order_id)), message.fact)
+        self._fact(conversion.position_id(ClientOrderId(message.client_order_id)), message.fact)
 
     @_bounded
     def _on_feed(self, feed: FeedState) -> None:
@@ -266,7 +266,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self._admit_adoption(command, Holding())
         else:
             tell = partial(self._admit_adoption, command)
-            self.holdings.look(convert.instrument_id(market), tell)
+            self.holdings.look(conversion.instrument_id(market), tell)
 
     def _admit_adoption(self, command: Adopt, holding: Holding) -> None:
         self.desk.adopt(command, holding)
@@ -288,10 +288,10 @@ class PositionManagerStrategy(SuccessorStrategy):
 
         A buy waits for its hash to be on disk, so that a crash cannot forget it; a sale does not.
         """
-        if convert.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
+        if conversion.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
             self._unposted[order_id] = go
         else:
-            position_id = convert.position_id(ClientOrderId(order_id))
+            position_id = conversion.position_id(ClientOrderId(order_id))
             try:
                 order = self.desk.find_order(position_id, order_id)
                 self._journal.signed(order_id, venue_order_id, order)
@@ -299,8 +299,8 @@ class PositionManagerStrategy(SuccessorStrategy):
                 tell(e)
             go()
         now = now_ns(self.clock)
-        fact = facts.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
-        self._fact(convert.position_id(ClientOrderId(order_id)), fact)
+        fact = events.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
+        self._fact(conversion.position_id(ClientOrderId(order_id)), fact)
 
     # -- the turn ----------------------------------------------------------------------------------
 
@@ -337,31 +337,31 @@ class PositionManagerStrategy(SuccessorStrategy):
             tell(e)
 
     def _count_cash(self) -> None:
-        account = self.cache.account_for_venue(convert.VENUE)
+        account = self.cache.account_for_venue(conversion.VENUE)
         if account is not None:
-            self.desk.cash = convert.cash(account.balance_total(convert.CURRENCY))
+            self.desk.cash = conversion.cash(account.balance_total(conversion.CURRENCY))
 
     def _not_carried_out(self, effect: Effect, error: Exception) -> None:
         """Tell it; what waits for a record that was not made does not wait for ever."""
         self._later(partial(tell, error))
         match effect:
-            case Step(p, facts.OrderSent(order=order)) if self._uncommitted.pop(order.id, None):
+            case Step(p, events.OrderSent(order=order)) if self._uncommitted.pop(order.id, None):
                 self._never_sent(p, order.id, OrderEnd.DENIED, "it could not be recorded")
-            case Step(p, facts.Adopted()):
+            case Step(p, events.Adopted()):
                 self._recorded(p.id)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case Step(_, facts.OrderSent(order=order)) if order.role is Role.ENTRY:
+            case Step(_, events.OrderSent(order=order)) if order.role is Role.ENTRY:
                 # An entry waits for the disk: a crash must not forget what may be bought.
                 self._uncommitted[order.id] = order
                 position = effect.position
                 self._journal.step(effect, lambda: self._committed(position, order))
-            case Step(p, facts.Adopted()):
+            case Step(p, events.Adopted()):
                 # It sells without having bought: a crash must not forget whose the sales are.
                 self._unrecorded[p.id] = []
                 self._journal.step(effect, partial(self._recorded, p.id))
-            case Step(_, facts.OrderSigned(order_id=order_id)):
+            case Step(_, events.OrderSigned(order_id=order_id)):
                 go = self._unposted.pop(order_id, None)
                 if go is None:
                     self._journal.step_signed(effect)
@@ -401,12 +401,12 @@ class PositionManagerStrategy(SuccessorStrategy):
                 self._move_stop(act.position, act.intent)
 
     def _send(self, position: Position, order: Order) -> None:
-        instrument = self.cache.instrument(convert.instrument_id(position))
+        instrument = self.cache.instrument(conversion.instrument_id(position))
         try:
             self.submit_order(
-                convert.order(order, instrument, self.order_factory),
+                conversion.order(order, instrument, self.order_factory),
                 position_id=PositionId(position.id),
-                client_id=ClientId(convert.VENUE.value),
+                client_id=ClientId(conversion.VENUE.value),
             )
         except Exception as e:  # whatever is wrong with one order must not stop the others
             self._never_sent(position, order.id, OrderEnd.DENIED, f"{type(e).__name__}: {e}")
@@ -429,10 +429,12 @@ class PositionManagerStrategy(SuccessorStrategy):
         instrument = self.cache.instrument(order.instrument_id)
         self.modify_order(
             order,
-            quantity=convert.quantity(move.shares, instrument),
-            trigger_price=convert.price(move.price, instrument),
+            quantity=conversion.quantity(move.shares, instrument),
+            trigger_price=conversion.price(move.price, instrument),
         )
 
     def _never_sent(self, position: Position, order_id: str, end: OrderEnd, why: str) -> None:
         now = now_ns(self.clock)
-        self._fact(position.id, facts.OrderClosed(time=now, order_id=order_id, end=end, reason=why))
+        self._fact(
+            position.id, events.OrderClosed(time=now, order_id=order_id, end=end, reason=why)
+        )

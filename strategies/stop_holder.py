@@ -3,7 +3,7 @@
 The emulator turns a triggered stop into a market order and hands it to this algorithm, which keeps
 it from the venue: a market sell would be signed at the worst bid in the book. The strategy learns
 of the trigger from the `OrderReleased` event, checks it against its own view of the book, sells as
-`positions.plan` says, and cancels the held order in a later turn.
+`positions.engine.plan` says, and cancels the held order in a later turn.
 """
 
 from nautilus_trader.common.component import Clock, MessageBus
@@ -12,7 +12,7 @@ from nautilus_trader.execution.config import ExecAlgorithmConfig
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.orders import Order
 
-from strategies.convert import STOP_ALGORITHM
+from bridge.conversion import STOP_ALGORITHM
 
 
 class StopHolder(ExecAlgorithm):

@@ -14,13 +14,13 @@ from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId
 from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
-from positions.desk import Desk
-from positions.facts import AnyFact
-from positions.life import apply
-from positions.market import Market
-from positions.position import Order, Position
-from strategies import convert
-from venues.wall_clock import now_ns
+from bridge import conversion
+from bridge.clocks import now_ns
+from positions.engine.engine import Desk
+from positions.engine.transitions import apply
+from positions.model.events import AnyFact
+from positions.model.instrument_book import Market
+from positions.model.position import Order, Position
 
 
 class SuccessorStrategy(Strategy):
@@ -90,13 +90,13 @@ class SuccessorStrategy(Strategy):
 
     def _adopt(self, position: Position, order: Order) -> NautilusOrder:
         """Make an order that rests at the venue known to Nautilus, for what is left of it."""
-        instrument = self.cache.instrument(convert.instrument_id(position))
+        instrument = self.cache.instrument(conversion.instrument_id(position))
         rest = replace(order, shares=order.leaves)
-        native = convert.order(rest, instrument, self.order_factory)
-        client, owner = ClientId(convert.VENUE.value), PositionId(position.id)
+        native = conversion.order(rest, instrument, self.order_factory)
+        client, owner = ClientId(conversion.VENUE.value), PositionId(position.id)
         self.cache.add_order(native, owner, client)
-        account = self.cache.account_for_venue(convert.VENUE)
-        for event in convert.adoption(native, order, account.id, now_ns(self.clock)):
+        account = self.cache.account_for_venue(conversion.VENUE)
+        for event in conversion.adoption(native, order, account.id, now_ns(self.clock)):
             native.apply(event)
         self.cache.update_order(native)
         return native

@@ -141,7 +141,7 @@ def ours(venue: Any, samples: int) -> Figures:
     """Our node: positions with and without a resting target, alone and a hundred at once."""
     from trading import Session, trade
 
-    from positions.position import Role
+    from positions.model.position import Role
 
     figures: Figures = {}
 

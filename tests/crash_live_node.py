@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from py_clob_client_v2.client import ClobClient
 
 import node
-from positions.sent_log import SentLog
-from positions.settings import load
-from positions.store import Store
+from positions.operations.settings import load
+from positions.storage.store import Store
+from positions.storage.submit_log import SentLog
 
 BOUNDARIES: dict[str, tuple[type, str]] = {
     "commit": (Store, "_write"),

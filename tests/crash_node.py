@@ -15,8 +15,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import node
-from positions.settings import load
-from positions.store import Store
+from positions.operations.settings import load
+from positions.storage.store import Store
 from venues.replay import Replay
 
 

@@ -15,16 +15,16 @@ from functools import partial
 from stage import TOKEN, market
 from world import World
 
-from positions import facts
-from positions.commands import Command, Reply
-from positions.desk import Desk
-from positions.effects import Act, Answer, Effect, HaltChanged, Step
-from positions.life import apply
-from positions.plan import Cancel, Send
-from positions.position import SECOND, SELLS, Order, OrderEnd, Position, Role
-from positions.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
-from venues import matching
-from venues.matching import Side, TimeInForce
+from positions.commands.messages import Command, Reply
+from positions.engine.effects import Act, Answer, Effect, HaltChanged, Step
+from positions.engine.engine import Desk
+from positions.engine.plan import Cancel, Send
+from positions.engine.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
+from positions.engine.transitions import apply
+from positions.model import events
+from positions.model.position import SECOND, SELLS, Order, OrderEnd, Position, Role
+from venues.simulated import matching
+from venues.simulated.matching import Side, TimeInForce
 
 D = Decimal
 
@@ -69,12 +69,12 @@ class Record:
         roles: dict[str, Role] = {}
         found = dict(self.sent_log)
         for fact in (s.fact for s in self.steps):
-            if isinstance(fact, facts.OrderSent):
+            if isinstance(fact, events.OrderSent):
                 o = fact.order
                 roles[o.id] = o.role
                 if o.venue_order_id is not None:
                     found[o.id] = SignedOrder(o.id, o.venue_order_id, o.role)
-            elif isinstance(fact, facts.OrderSigned):
+            elif isinstance(fact, events.OrderSigned):
                 role = roles[fact.order_id]
                 found[fact.order_id] = SignedOrder(fact.order_id, fact.venue_order_id, role)
         return list(found.values())
@@ -110,7 +110,7 @@ class CrashingWorld(World):
         self.restart()
         self.end()
         assert set(self.files) == set(self.record.replies), "a command was lost"
-        asked = [s.fact for s in self.record.steps if isinstance(s.fact, facts.SaleAsked)]
+        asked = [s.fact for s in self.record.steps if isinstance(s.fact, events.SaleAsked)]
         assert len(asked) == len({f.sale.command_id for f in asked}), "acted on twice"
 
     def survive(self, do: Callable[[], None]) -> None:
@@ -142,13 +142,13 @@ class CrashingWorld(World):
         for effect in effects:
             self.maybe_die()
             match effect:
-                case Step(_, facts.OrderSent(order=o)) if o.role is Role.ENTRY:
+                case Step(_, events.OrderSent(order=o)) if o.role is Role.ENTRY:
                     self.unposted[o.id] = o
                     afterwards.append(partial(self.sign, o))
-                case Step(p, facts.Adopted()):
+                case Step(p, events.Adopted()):
                     self.unrecorded[p.id] = []
                     afterwards.append(partial(self.recorded, p.id))
-                case Step(_, facts.OrderSigned(order_id=order_id)):
+                case Step(_, events.OrderSigned(order_id=order_id)):
                     afterwards.append(partial(self.post_order, order_id))
             self.carry_out(effect)
 
@@ -164,7 +164,7 @@ class CrashingWorld(World):
             case Act(position, Cancel(order_id)) if order_id in self.unposted:
                 del self.unposted[order_id]
                 end = OrderEnd.CANCELED
-                closed = facts.OrderClosed(time=self.now, order_id=order_id, end=end)
+                closed = events.OrderClosed(time=self.now, order_id=order_id, end=end)
                 self.post(position.id, closed)
             case _:
                 super().carry_out(effect)
@@ -193,7 +193,7 @@ class CrashingWorld(World):
             return
         self.signatures += 1
         hash_ = self.hashes[o.id] = f"0x{self.signatures}"
-        signed = facts.OrderSigned(time=self.now, order_id=o.id, venue_order_id=hash_)
+        signed = events.OrderSigned(time=self.now, order_id=o.id, venue_order_id=hash_)
         self.desk.fact(o.id.rpartition("-")[0], signed)
         if o.role in SELLS:
             self.record.sent_log[o.id] = SignedOrder(o.id, hash_, order=o)
@@ -209,8 +209,8 @@ class CrashingWorld(World):
 
     # -- the venue ---------------------------------------------------------------------------------
 
-    def venue_says(self, events: list[matching.Event]) -> None:
-        for e in events:
+    def venue_says(self, answers: list[matching.Event]) -> None:
+        for e in answers:
             if isinstance(e, matching.Filled):
                 self.trades.append(
                     VenueTrade(
@@ -224,7 +224,7 @@ class CrashingWorld(World):
                     )
                 )
         if not self.is_down:  # the venue names an order by its hash
-            named = [replace(e, venue_order_id=self.hashes[e.order_id]) for e in events]
+            named = [replace(e, venue_order_id=self.hashes[e.order_id]) for e in answers]
             super().venue_says(named)
 
     def said(self, *, completely: bool) -> Said:

@@ -11,9 +11,9 @@ import pyarrow
 import pyarrow.parquet
 from engine_scenarios import RESOLVED, SCENARIOS, TICKS, Quote
 
-from positions.published import Published
-from positions.request_files import numbered
-from positions.spool import Spool
+from positions.commands.files import numbered
+from positions.storage.snapshot import Published
+from positions.storage.spool import Spool
 
 D = Decimal
 T0 = 1_776_000_000
@@ -134,7 +134,7 @@ class Stage:
         return Published(self.folder / "state")
 
     def _run(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "positions.cli.main", *arguments]
+        command = [sys.executable, "-m", "cli.main", *arguments]
         root = str(Path(__file__).parents[1])
         done = subprocess.run(
             command,

@@ -11,7 +11,7 @@ from typing import Any
 
 import stories
 
-from positions.record import plain
+from positions.storage.rows import plain
 
 D = Decimal
 _DECLARED = (

@@ -3,7 +3,7 @@
 import json
 import random
 
-from positions.spool import uuid7
+from positions.storage.spool import uuid7
 
 GOOD = {"command": "submit", "market": "m", "outcome": "Yes", "max_bid": "0.5", "size": "10"}
 

@@ -1,40 +1,40 @@
 """What must hold for a position whenever a fact is booked, and whenever nothing is left to do."""
 
-from positions import facts, stops, targets
-from positions.facts import AnyFact
-from positions.market import Market
-from positions.orders import find
-from positions.position import EXITS, PROTECTED, EntryEnd, ExitReason, Phase, Position, Role
-from positions.rules import is_dust
-from positions.terms import AfterFloor, TakenOff
+from positions.model import events, stops, targets
+from positions.model.events import AnyFact
+from positions.model.instrument_book import Market
+from positions.model.orders import find
+from positions.model.position import EXITS, PROTECTED, EntryEnd, ExitReason, Phase, Position, Role
+from positions.model.terms import AfterFloor, TakenOff
+from positions.model.venue_rules import is_dust
 
 
 def check_fact(p: Position, fact: AnyFact, m: Market, now: int) -> None:
     """What the terms of a position, as it was before the fact, allow to happen."""
     match fact:
-        case facts.StopRaised():
+        case events.StopRaised():
             _raised(p, fact)
-        case facts.Triggered(cause=ExitReason.STOP):
+        case events.Triggered(cause=ExitReason.STOP):
             _triggered(p, fact, m)
-        case facts.OrderSent(order=order) if order.quote_seq < 0:
+        case events.OrderSent(order=order) if order.quote_seq < 0:
             pass  # sent by an earlier process, and found at the venue
-        case facts.OrderSent(order=order) if order.role is Role.ENTRY:
+        case events.OrderSent(order=order) if order.role is Role.ENTRY:
             assert order.post_only == p.post_only
             assert not stops.is_time_up(p, m, now), "buys when its time is up"
             assert p.terms.if_taken_off is not TakenOff.END or not p.was_taken_off
-        case facts.OrderSent(order=order) if order.role is Role.TARGET:
+        case events.OrderSent(order=order) if order.role is Role.TARGET:
             wanted = [price for price, _ in targets.wanted(p, m)]
             assert order.price in wanted or (order.immediate and order.price > min(wanted))
-        case facts.OrderSent(order=order) if order.role is Role.EXIT and p.cause is not None:
+        case events.OrderSent(order=order) if order.role is Role.EXIT and p.cause is not None:
             anything = p.terms.after_floor is AfterFloor.ANYTHING
             assert anything or order.price >= p.floor_price, "an exit below its floor"
-        case facts.EntryEnded(reason=EntryEnd.STOP_REACHED):
+        case events.EntryEnded(reason=EntryEnd.STOP_REACHED):
             assert not p.terms.keep_if_stop_trades, "an entry that was to be kept has ended"
-        case facts.OrderFilled():
+        case events.OrderFilled():
             _filled(p, fact)
 
 
-def _raised(p: Position, fact: facts.StopRaised) -> None:
+def _raised(p: Position, fact: events.StopRaised) -> None:
     """A stop is raised below the price, and never falls by itself."""
     assert fact.price < fact.seen, "raised through the price"
     assert p.stop_in_force is None or fact.price > p.stop_in_force
@@ -42,7 +42,7 @@ def _raised(p: Position, fact: facts.StopRaised) -> None:
         assert fact.price * p.bought >= p.cost + p.buy_fees, "a stop at break-even loses"
 
 
-def _triggered(p: Position, fact: facts.Triggered, m: Market) -> None:
+def _triggered(p: Position, fact: events.Triggered, m: Market) -> None:
     """A stop that is to be confirmed sells once it is sure."""
     confirm, touch = p.terms.stop_confirm, p.touch
     if confirm is None or m.through(p.terms.stop_hard):
@@ -54,7 +54,7 @@ def _triggered(p: Position, fact: facts.Triggered, m: Market) -> None:
         assert m.seq - touch.quote_seq + 1 >= (confirm.quotes or 0)
 
 
-def _filled(p: Position, fact: facts.OrderFilled) -> None:
+def _filled(p: Position, fact: events.OrderFilled) -> None:
     """Nothing is sold below its limit, and what may not take does not."""
     order = find(p, fact.order_id)
     if order is None:

@@ -19,10 +19,10 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from msgspec import Struct
 from trading import Session, trade
 
-from positions.market import Market as Seen
-from positions.position import OrderState, Role
-from positions.record import iso
-from positions.spool import Spool
+from positions.model.instrument_book import Market as Seen
+from positions.model.position import OrderState, Role
+from positions.storage.rows import iso
+from positions.storage.spool import Spool
 from recordings.importer import import_recording
 
 D = Decimal

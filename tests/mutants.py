@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("positions", "venues", "tests", "actors", "strategies", "recordings", "examples")
+PARTS = ("positions", "bridge", "venues", "tests", "actors", "strategies", "recordings", "examples")
 CORE = (
     "test_scenarios.py",
     "test_bracket.py",
@@ -37,30 +37,30 @@ REQUESTS = (
     "test_told.py",
 )
 TESTS: dict[str, tuple[str, ...]] = {
-    "plan": CORE,
-    "judge": CORE,
-    "stops": CORE,
-    "targets": (*CORE, "test_wishes.py"),
-    "life": CORE,
-    "position": CORE,
-    "orders": CORE,
-    "rules": CORE,
-    "recovery": CORE,
-    "balances": ("test_balances.py", *CORE),
-    "levels": ("test_levels.py", *CORE),
-    "checks": REQUESTS,
-    "wishes": REQUESTS,
-    "gate": REQUESTS,
-    "what_if": REQUESTS,
-    "signals": ("test_signals.py",),
+    "engine/plan": CORE,
+    "engine/triggers": CORE,
+    "model/stops": CORE,
+    "model/targets": (*CORE, "test_wishes.py"),
+    "engine/transitions": CORE,
+    "model/position": CORE,
+    "model/orders": CORE,
+    "model/venue_rules": CORE,
+    "engine/recovery": CORE,
+    "engine/balances": ("test_balances.py", *CORE),
+    "engine/price_index": ("test_levels.py", *CORE),
+    "commands/checks": REQUESTS,
+    "commands/wishes": REQUESTS,
+    "commands/pre_trade_checks": REQUESTS,
+    "commands/preview": REQUESTS,
+    "commands/signals": ("test_signals.py",),
 }
 """Each module with the tests that concern it, the likeliest to notice first."""
 EXPLAINED: dict[str, str] = {
-    "stops: 1": "a confirmation without a span has a number of quotes",
-    "stops: follows": "of nothing and the price itself the price is the higher one",
-    "stops: level": "of nothing and the price itself the price is the higher one",
-    "levels: bid": "while there is a bid, there is an average",
-    "targets: ZERO": "a target before the last has a part",
+    "model/stops: 1": "a confirmation without a span has a number of quotes",
+    "model/stops: follows": "of nothing and the price itself the price is the higher one",
+    "model/stops: level": "of nothing and the price itself the price is the higher one",
+    "engine/price_index: bid": "while there is a bid, there is an average",
+    "model/targets: ZERO": "a target before the last has a part",
 }
 """Conditions whose negation changes nothing that can be seen: "MODULE: CONDITION" -> why."""
 

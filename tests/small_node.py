@@ -5,13 +5,13 @@ from pathlib import Path
 
 from stage import LIMITS, START, market
 
-from positions.adoption import Holding
-from positions.commands import Adopt, decode, encode_reply
-from positions.desk import Desk
-from positions.effects import Answer, Step
-from positions.published import Copier, NodeRow
-from positions.spool import Spool
-from positions.store import Store
+from positions.commands.messages import Adopt, decode, encode_reply
+from positions.engine.adoption import Holding
+from positions.engine.effects import Answer, Step
+from positions.engine.engine import Desk
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.spool import Spool
+from positions.storage.store import Store
 
 D = Decimal
 

@@ -30,10 +30,10 @@ from bench import material
 from nautilus_trader.model.identifiers import Venue
 
 from node import Node
-from positions.memory import share_heaps
-from positions.record import iso
-from positions.settings import load
-from positions.spool import Spool
+from positions.operations.malloc_arenas import share_heaps
+from positions.operations.settings import load
+from positions.storage.rows import iso
+from positions.storage.spool import Spool
 from recordings.importer import import_recording
 
 D = Decimal

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from positions import facts
-from positions.checks import Limits
-from positions.commands import Reply, from_fields
-from positions.desk import Desk
-from positions.effects import Act, Alarm, Answer, Step
-from positions.facts import AnyFact
-from positions.market import Market
-from positions.plan import MoveStop, Send
-from positions.position import SECOND, Order, OrderEnd, Position, Role
+from positions.commands.checks import Limits
+from positions.commands.messages import Reply, from_fields
+from positions.engine.effects import Act, Alarm, Answer, Step
+from positions.engine.engine import Desk
+from positions.engine.plan import MoveStop, Send
+from positions.model import events
+from positions.model.events import AnyFact
+from positions.model.instrument_book import Market
+from positions.model.position import SECOND, Order, OrderEnd, Position, Role
 
 ID = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
 TOKEN = "1001"
@@ -182,7 +182,7 @@ def filled(role: Role, shares: str, price: str, *, index: int = -1, fee: str = "
     def play(s: Stage) -> list[str]:
         s.trades += 1
         return s.fact(
-            facts.OrderFilled,
+            events.OrderFilled,
             order_id=s.live(role, index).id,
             trade_id=f"T-{s.trades}",
             role=role,
@@ -201,7 +201,7 @@ def late(role: Role, shares: str, price: str) -> Cue:
     def play(s: Stage) -> list[str]:
         s.trades += 1
         return s.fact(
-            facts.OrderFilled,
+            events.OrderFilled,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades}",
             role=role,
@@ -219,7 +219,7 @@ def reversed_(role: Role, shares: str, price: str, number: int = -1) -> Cue:
 
     def play(s: Stage) -> list[str]:
         return s.fact(
-            facts.FillReversed,
+            events.FillReversed,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades if number < 0 else number}",
             role=role,
@@ -245,7 +245,7 @@ def feed(problem: str) -> Cue:
 def ended(role: Role, end: OrderEnd = OrderEnd.CANCELED, *, index: int = -1) -> Cue:
     """A live order ends without being filled whole."""
     return lambda s: s.fact(
-        facts.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
+        events.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
     )
 
 
@@ -256,12 +256,12 @@ def rejected(role: Role) -> Cue:
 
 def accepted(role: Role) -> Cue:
     """The venue has the order."""
-    return lambda s: s.fact(facts.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
+    return lambda s: s.fact(events.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
 
 
 def cancel_refused(role: Role) -> Cue:
     """The venue does not cancel."""
-    return lambda s: s.fact(facts.CancelRefused, order_id=s.live(role).id, reason="matched")
+    return lambda s: s.fact(events.CancelRefused, order_id=s.live(role).id, reason="matched")
 
 
 def released() -> Cue:
@@ -269,7 +269,7 @@ def released() -> Cue:
 
     def play(s: Stage) -> list[str]:
         stop = s.live(Role.STOP)
-        s.desk.fact(ID, facts.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq))
+        s.desk.fact(ID, events.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq))
         return []
 
     return play
@@ -346,7 +346,7 @@ def restarted() -> Cue:
         s.desk.list_market(s.market)
         s.desk.load([p], halted=False)
         for stop in p.live(Role.STOP):
-            closed = facts.OrderClosed(time=s.now, order_id=stop.id, end=OrderEnd.CANCELED)
+            closed = events.OrderClosed(time=s.now, order_id=stop.id, end=OrderEnd.CANCELED)
             s.desk.fact(ID, closed)
         return s.run()
 
@@ -355,4 +355,4 @@ def restarted() -> Cue:
 
 def started() -> Cue:
     """The node has begun anew, and what rests at the venue was found there."""
-    return lambda s: s.fact(facts.Restarted)
+    return lambda s: s.fact(events.Restarted)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import duckdb
 
 import backtest
-from positions import request_files
-from positions.outcome import Outcome
-from positions.settings import load
+from positions.commands import files
+from positions.operations.settings import load
+from positions.research.backtest_result import Outcome
 
 VENUE_IDS = frozenset({"venue_order_id", "trade_id"})
 VIEWS = frozenset({"quote_seq"})
@@ -53,7 +53,7 @@ def backtest_of(
     file = catalog.with_name(f"{catalog.name}.backtest.toml")
     file.write_text(config)
     settings = load(file, backtest={"catalog": str(catalog)} | options)
-    return backtest.run(settings, request_files.checked(requests, "requests"))
+    return backtest.run(settings, files.checked(requests, "requests"))
 
 
 def of(o: Outcome) -> Stories:

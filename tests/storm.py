@@ -25,9 +25,9 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import Session, trade
 from weather import CENT, Prices, Weather
 
-from positions.facts import Amended, Opened, OrderFilled
-from positions.position import EXITS, OrderState, Phase, Position, Role
-from positions.rules import is_dust
+from positions.model.events import Amended, Opened, OrderFilled
+from positions.model.position import EXITS, OrderState, Phase, Position, Role
+from positions.model.venue_rules import is_dust
 
 D = Decimal
 LOOK_SECONDS = 0.05

@@ -9,12 +9,12 @@ import stories
 from stage import Cue, Stage, filled, order, quote, resolved, submit
 from test_backtest import replayed
 
-from positions.adoption import Deal, Holding
-from positions.commands import Adopt, from_fields
-from positions.fields import Malformed
-from positions.position import Phase, Role
-from positions.record import story
-from positions.story import tell
+from positions.commands.fields import Malformed
+from positions.commands.messages import Adopt, from_fields
+from positions.engine.adoption import Deal, Holding
+from positions.model.position import Phase, Role
+from positions.storage.rows import story
+from positions.storage.story import tell
 from recordings.catalog import Recording
 from recordings.sample import make_sample
 

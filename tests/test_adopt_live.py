@@ -12,8 +12,8 @@ from py_clob_client_v2.clob_types import ApiCreds, OrderArgsV2
 from test_faults import crash, opened, resting, stopped
 from trading import KEY, Scenarios, Session, trade
 
-from positions.commands import Reply
-from positions.position import Role
+from positions.commands.messages import Reply
+from positions.model.position import Role
 
 pytestmark = pytest.mark.xdist_group("adopt")
 

@@ -11,9 +11,9 @@ from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from actors.alarm_bell import AlarmBell
-from actors.messages import ALARMS, BELL_ALARM
+from bridge.messages import ALARMS, BELL_ALARM
 from positions import bell as bells
-from positions.effects import Alarm
+from positions.engine.effects import Alarm
 from positions.foreign import REASON_LENGTH, clean
 
 WRITE = 'printf "%s|" "$1" >> told'

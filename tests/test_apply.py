@@ -10,10 +10,10 @@ from small_node import Node
 from stage import START
 from typer.testing import CliRunner
 
-from positions.cli.main import app
-from positions.facts import OrderClosed
-from positions.position import OrderEnd
-from positions.published import Published
+from cli.main import app
+from positions.model.events import OrderClosed
+from positions.model.position import OrderEnd
+from positions.storage.snapshot import Published
 
 RUN = CliRunner()
 D = Decimal

@@ -14,9 +14,9 @@ import recorded
 import stories
 from typer.testing import CliRunner
 
-from positions import request_files
-from positions.cli.main import app
-from positions.outcome import totals
+from cli.main import app
+from positions.commands import files
+from positions.research.backtest_result import totals
 from recordings.catalog import Recording
 from recordings.importer import import_recording
 from recordings.report import write_report
@@ -129,7 +129,7 @@ def _instrument(catalog: Path, p: dict[str, Any]) -> str:
 
 def test_a_replay_without_times_tells_the_same(sample: Path, tmp_path: Path) -> None:
     requests = [
-        {"id": request_files.numbered(n + 1)} | UNDATED | fields
+        {"id": files.numbered(n + 1)} | UNDATED | fields
         for n, fields in enumerate(
             [{}, {"post_only": True}, {"expires": "5m"}, {"size": "500"}, {"max_bid": "0.20"}]
             + [{"market": RED["market"], "size": size, "stop": "0.5"} for size in ("80", "300")]
@@ -194,7 +194,7 @@ def test_a_stretch_ends_where_it_is_told_to(sample: Path) -> None:
     asked = [LAUNCH, RED | {"at": "2026-03-02T12:02:00Z"}]
     o = stories.backtest_of(CONFIG, sample, asked, end=end)
     assert [r["market"] for r in o.rows] == [LAUNCH["market"]]
-    assert o.never_due == (request_files.numbered(2),)
+    assert o.never_due == (files.numbered(2),)
     assert o.equity[-1].time <= START_NS + 60 * 10**9
 
 

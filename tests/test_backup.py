@@ -9,13 +9,13 @@ from test_store import lives
 from typer.testing import CliRunner
 from world import World
 
-from positions.backup import WANTED, export, restore
-from positions.beginning import Cursor, prepare, sign
-from positions.cli.main import app
-from positions.locks import StateLock
-from positions.published import Copier, NodeRow
-from positions.schema import StoreError
-from positions.store import Store
+from cli.main import app
+from positions.storage.backup import WANTED, export, restore
+from positions.storage.locks import StateLock
+from positions.storage.resume import Cursor, prepare, sign
+from positions.storage.schema import StoreError
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.store import Store
 
 RUN = CliRunner()
 

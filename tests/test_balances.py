@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from stage import START, TOKEN, Stage, filled, quote, rejected, submit
 
-from positions.balances import BALANCE_LAG
-from positions.position import Phase, Role
+from positions.engine.balances import BALANCE_LAG
+from positions.model.position import Phase, Role
 
 D = Decimal
 

@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 from stage import ID, TOKEN, Stage, feed, filled, later, market, quote, reversed_, submit
 
-from positions import facts
-from positions.commands import Flatten, Submit
-from positions.effects import Act, Alarm, Answer, Unforeseen
+from positions.commands.messages import Flatten, Submit
+from positions.engine.effects import Act, Alarm, Answer, Unforeseen
+from positions.engine.plan import Cancel, Send
 from positions.last_resort import PAUSE
-from positions.market import Market
-from positions.plan import Cancel, Send
-from positions.position import OrderEnd, Position, Role
-from positions.terms import Percent, Terms
+from positions.model import events
+from positions.model.instrument_book import Market
+from positions.model.position import OrderEnd, Position, Role
+from positions.model.terms import Percent, Terms
 
 D = Decimal
 NAN = D("NaN")
@@ -74,8 +74,8 @@ def test_an_event_that_cannot_be_booked(poison: dict[str, Any]) -> None:
     before = s.position
     order_id = s.live(Role.TARGET).id
     values = fill(order_id, "5", Role.TARGET) | poison
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **values))
-    s.desk.fact(SECOND_ID, facts.OrderAccepted(time=s.now, order_id="none"))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **values))
+    s.desk.fact(SECOND_ID, events.OrderAccepted(time=s.now, order_id="none"))
     effects = s.desk.turn(s.now)
     assert s.position.held == before.held
     assert s.position.dispute is not None
@@ -97,13 +97,13 @@ def test_a_market_that_cannot_be_decided_about() -> None:
     target = s.live(Role.TARGET).id
     assert Cancel(target) in [a.intent for a in found]
     assert not sent(found)  # the target offers all of it
-    s.desk.fact(ID, facts.OrderClosed(time=s.now, order_id=target, end=OrderEnd.CANCELED))
+    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=target, end=OrderEnd.CANCELED))
     (sale,) = sent(acts(s))
     assert (sale.shares, sale.price, sale.immediate) == (D(100), D("0.41"), True)
     assert not sent(falls(s.market, s, "0.43"))  # it is out
 
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill(sale.id, "60")))
-    s.desk.fact(ID, facts.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "60")))
+    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     assert not sent(acts(s))  # paced
     s.now += PAUSE
     (rest,) = sent(falls(s.market, s, "0.42"))
@@ -135,12 +135,12 @@ def test_a_recorded_position_that_cannot_even_be_kept() -> None:
     assert s.desk.find_order(ID, sale.id) == sale
     s.now += 10 * PAUSE
     assert not sent(falls(s.market, s, "0.43"))  # its fate is not known
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill(sale.id, "30")))
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill(sale.id, "30")))  # told twice
-    s.desk.fact(ID, facts.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))  # told twice
+    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     (rest,) = sent(falls(s.market, s, "0.42"))
     assert (rest.id, rest.shares) == (f"{ID}-8", 70)
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill(rest.id, "70")))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(rest.id, "70")))
     s.now += 10 * PAUSE
     assert not falls(s.market, s, "0.40")
 
@@ -157,9 +157,9 @@ def test_an_unbooked_fill_of_more_than_was_offered() -> None:
     s = stage()
     poisoned(s)
     (sale,) = sent(falls(s.market, s))
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill(sale.id, "40")))
-    s.desk.fact(ID, facts.OrderFilled(time=s.now, **fill("unknown-9", "1e30")))
-    s.desk.fact(ID, facts.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "40")))
+    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill("unknown-9", "1e30")))
+    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     s.now += PAUSE
     assert [o.shares for o in sent(falls(s.market, s, "0.43"))] == [60]
 
@@ -198,7 +198,7 @@ def test_the_books_balance_after_what_was_taken_back() -> None:
     sums = (s.desk.exposure.reserved, s.desk.exposure.staked, dict(s.desk.exposure.held))
     for _ in range(3):
         values = fill(s.live(Role.TARGET).id, "5", Role.TARGET) | {"shares": NAN}
-        s.desk.fact(ID, facts.OrderFilled(time=s.now, **values))
+        s.desk.fact(ID, events.OrderFilled(time=s.now, **values))
         s.desk.turn(s.now)
     assert (s.desk.exposure.reserved, s.desk.exposure.staked, s.desk.exposure.held) == sums
     for cue in (feed("stale"), feed(""), later(1), reversed_(Role.ENTRY, "5", "0.55")):

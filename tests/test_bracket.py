@@ -28,7 +28,7 @@ from stage import (
     traded,
 )
 
-from positions.position import SECOND, OrderEnd, Phase, Role
+from positions.model.position import SECOND, OrderEnd, Phase, Role
 
 ENTRY, TARGET, STOP, EXIT = Role.ENTRY, Role.TARGET, Role.STOP, Role.EXIT
 CALM = quote("0.53", "0.56")

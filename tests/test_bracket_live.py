@@ -7,7 +7,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenarios, Session
 
-from positions.position import EntryEnd, Phase, Position, Role
+from positions.model.position import EntryEnd, Phase, Position, Role
 
 D = Decimal
 SCENARIOS = Scenarios()

@@ -14,12 +14,12 @@ from test_faults import crash, opened, resting, stopped
 from test_inquiry import HASH, SOLD, TOKEN, Venue, World
 from trading import Scenarios, Session
 
-from positions.facts import CancelRefused, CancelSent
-from positions.position import Role
+from positions.model.events import CancelRefused, CancelSent
+from positions.model.position import Role
 from venues.polymarket import cancelling
 from venues.polymarket.cancelling import Canceller
 from venues.polymarket.clob import VenueError, retry_after
-from venues.polymarket.track import Canceled, Filled
+from venues.polymarket.order_fill_tracker import Canceled, Filled
 
 pytestmark = pytest.mark.xdist_group("cancelling")
 

@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 from stage import LIMITS, Cue, Stage, ended, filled, order, quote, submit
 
-from positions.checks import reserved_by, staked_by
-from positions.position import OrderEnd, Role
+from positions.commands.checks import reserved_by, staked_by
+from positions.model.position import OrderEnd, Role
 
 D = Decimal
 CALM = quote("0.53", "0.56")

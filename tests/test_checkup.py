@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from positions.checkup import (
+from positions.operations.doctor import (
     Check,
     Level,
     check_alarms,
@@ -14,8 +14,8 @@ from positions.checkup import (
     check_packages,
     check_python,
 )
-from positions.locks import StateLock
-from venues.polymarket.checkup import check_allowances, check_clock, check_signature_type
+from positions.storage.locks import StateLock
+from venues.polymarket.doctor import check_allowances, check_clock, check_signature_type
 
 OWN, OTHER = "0x" + "aB" * 20, "0x" + "cd" * 20
 EXCHANGE = "0xE111180000d2663C0091e4f400237545B87B996B"

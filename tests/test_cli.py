@@ -8,8 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from positions.cli.main import app
-from positions.spool import Spool
+from cli.main import app
+from positions.storage.spool import Spool
 
 RUN = CliRunner()
 GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100"]

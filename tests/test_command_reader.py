@@ -15,9 +15,9 @@ from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from actors.command_reader import CommandReader
-from actors.messages import REPLIES, CommandMessage
-from positions.commands import ACCEPTED, Command, Reply, decode_reply
-from positions.spool import Spool, uuid7
+from bridge.messages import REPLIES, CommandMessage
+from positions.commands.messages import ACCEPTED, Command, Reply, decode_reply
+from positions.storage.spool import Spool, uuid7
 
 START = datetime(2026, 4, 13, 12, tzinfo=UTC)
 GOOD = {"command": "submit", "market": "m", "outcome": "Yes", "max_bid": "0.5", "size": "10"}

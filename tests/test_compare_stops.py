@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from positions.settings import load
+from positions.operations.settings import load
 from recordings.catalog import Recording
 from recordings.sample import make_sample
 

@@ -18,13 +18,13 @@ sys.stdin.read()
 BEGINNINGS = {
     "by itself": "forbid_core_dumps()",
     "the command line": """
-import positions.cli.main as program
+import cli.main as program
 program.app = lambda: None
 program.main()
 """,
     "a node": """
 import node
-from positions.settings import Settings
+from positions.operations.settings import Settings
 node.run(Settings(mode="live", state="state"))  # refused: not told to trade really
 """,
 }

@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from positions.spool import Spool
-from positions.store import Store
+from positions.storage.spool import Spool
+from positions.storage.store import Store
 from recordings.sample import make_sample
-from venues.account import Account, outcome
+from venues.simulated.account import Account, outcome
 
 ROOT = Path(__file__).parents[1]
 REPLAY = ROOT / "config" / "replay.toml"

@@ -16,7 +16,7 @@ from engine_scenarios import SCENARIOS
 from engine_stage import SIGNALLED, Stage
 from test_crash import Instant, run
 
-from positions.store import Store
+from positions.storage.store import Store
 
 D = Decimal
 _FILLS = "SELECT role, shares, price FROM fills WHERE position_id = ? ORDER BY rowid"

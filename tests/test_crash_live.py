@@ -20,12 +20,12 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, PATIENCE
 
-from positions.facts import AnyFact, OrderFilled, OrderSent, Restarted, Triggered
-from positions.locks import holder
-from positions.position import Role
-from positions.published import NotPublished, Published
-from positions.spool import Spool
-from positions.store import Store
+from positions.model.events import AnyFact, OrderFilled, OrderSent, Restarted, Triggered
+from positions.model.position import Role
+from positions.storage.locks import holder
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
+from positions.storage.store import Store
 
 ROOT = Path(__file__).parents[1]
 D = Decimal

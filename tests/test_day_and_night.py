@@ -16,7 +16,7 @@ import pytest
 from loopback.server import LoopbackPolymarket
 
 PATIENCE = 60.0
-PROGRAM = [sys.executable, "-m", "positions.cli.main"]
+PROGRAM = [sys.executable, "-m", "cli.main"]
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

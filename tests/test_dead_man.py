@@ -9,7 +9,7 @@ from loopback.ledger import Kind, Order
 from loopback.server import LoopbackPolymarket
 from trading import KEY, Session, trade
 
-from venues.grounds import GroundError
+from modes import GroundError
 
 LONG = 3600
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import Session, trade
 
-from positions.cli.demo import REQUESTS, broken_promises
-from positions.position import OrderState, Role
+from cli.demo import REQUESTS, broken_promises
+from positions.model.position import OrderState, Role
 from recordings.sample import SCRIPTS, SECONDS, Script
 
 D = Decimal

@@ -17,10 +17,10 @@ from engine_scenarios import SCENARIOS, Quote, submit
 from engine_stage import SIGNALLED, Stage
 from typer.testing import CliRunner
 
-from positions.cli.main import app
-from positions.published import Published
-from positions.request_files import numbered
-from positions.spool import uuid7
+from cli.main import app
+from positions.commands.files import numbered
+from positions.storage.snapshot import Published
+from positions.storage.spool import uuid7
 
 pytestmark = pytest.mark.xdist_group("engine")
 D = Decimal

@@ -8,7 +8,7 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenarios, Session
 
-from positions.position import Role
+from positions.model.position import Role
 
 UPKEEP = frozenset(
     {"GET /time", "GET /balance-allowance", "GET /data/orders", "POST /v1/heartbeats"}

@@ -21,9 +21,9 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.live.node import TradingNode
 from trading import KEY, Scenario, Session, settings
 
+from modes import GroundError
 from node import Node
-from positions.position import EXITS, OVER, Phase, Position, Role
-from venues.grounds import GroundError
+from positions.model.position import EXITS, OVER, Phase, Position, Role
 
 SCENARIOS: dict[str, Scenario] = test_faults.SCENARIOS | test_rare_faults.SCENARIOS
 STARTS_MAX = 5

@@ -13,7 +13,7 @@ import pytest
 from loopback.server import MarketHandle
 from trading import Scenarios, Session
 
-from positions.position import Role
+from positions.model.position import Role
 
 pytestmark = pytest.mark.xdist_group("faults")
 

@@ -9,16 +9,16 @@ from nautilus_trader.model.instruments import BinaryOption
 from small_node import Node
 from typer.testing import CliRunner
 
-from actors.narrator import Narrator
-from positions.cli.main import app
-from positions.commands import from_fields
-from positions.effects import Alarm
+from actors.console import Narrator
+from bridge import conversion
+from cli.main import app
+from positions.commands.messages import from_fields
+from positions.engine.effects import Alarm
 from positions.foreign import LINE_LENGTH, NAME_LENGTH, clean, json_safe
-from positions.published import Published
-from positions.spool import uuid7
+from positions.storage.snapshot import Published
+from positions.storage.spool import uuid7
 from recordings.importer import Token, instrument
-from strategies import convert
-from venues import gamma
+from venues.polymarket import gamma
 
 RUN = CliRunner()
 
@@ -112,7 +112,7 @@ def test_a_view_of_hostile_names_shows_every_row(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", [*HOSTILE, "half a pair"])
 def test_a_market_is_known_by_names_that_can_be_shown(kind: str) -> None:
     hostile = HOSTILE.get(kind, "a\ud800b")
-    found = convert.market(_instrument(hostile))
+    found = conversion.market(_instrument(hostile))
     assert {found.slug, found.question, found.outcome} == {clean(hostile)}
 
 

@@ -10,13 +10,13 @@ from nautilus_trader.live.node import TradingNode
 from stage import ID, START, Cue, Stage, ended, filled, order, quote, resolved, submit
 from trading import record
 
-from actors import forgetter
+from actors import cache_purge
 from node import Node
-from positions.position import SECOND, Role
-from positions.settings import load
-from positions.spool import Spool
+from positions.model.position import SECOND, Role
+from positions.operations.settings import load
+from positions.storage.spool import Spool
 from recordings.sample import make_sample
-from venues.simulated import POLYMARKET
+from venues.simulated.execution import POLYMARKET
 
 CONFIG = """
 mode = "replay"
@@ -73,8 +73,8 @@ def test_what_is_over_is_kept_for_a_while_and_then_let_go() -> None:
 
 
 def test_nautilus_lets_go_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forgetter, "KEPT", timedelta(minutes=1))
-    monkeypatch.setattr(forgetter, "EVERY", timedelta(seconds=30))
+    monkeypatch.setattr(cache_purge, "KEPT", timedelta(minutes=1))
+    monkeypatch.setattr(cache_purge, "EVERY", timedelta(seconds=30))
     make_sample(tmp_path / "sample")
     (tmp_path / "node.toml").write_text(CONFIG.format(folder=tmp_path))
     spool = Spool(tmp_path / "state")

@@ -8,10 +8,10 @@ import pytest
 from stage import LIMITS
 from world import World
 
-from positions import published
-from positions.desk import Desk
-from positions.published import Copier, NodeRow, NotPublished, Published, history
-from positions.store import Store
+from positions.engine.engine import Desk
+from positions.storage import snapshot
+from positions.storage.snapshot import Copier, NodeRow, NotPublished, Published, history
+from positions.storage.store import Store
 
 ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
 
@@ -19,8 +19,8 @@ ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=Fa
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
     """A record of many positions that are over, of which only one is published with its story."""
-    narrow = published._COPY.format(positions=3, stories=1)
-    monkeypatch.setattr(published, "_RECENT", narrow)
+    narrow = snapshot._COPY.format(positions=3, stories=1)
+    monkeypatch.setattr(snapshot, "_RECENT", narrow)
     store = Store(tmp_path / "positions.duckdb", lambda f: f(), lambda _: None)
     for seed in range(8):
         world = World(seed)
@@ -75,7 +75,7 @@ def test_the_last_copy_holds_everything(tmp_path: Path, copied: Copier) -> None:
 def test_a_node_that_does_not_answer_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(snapshot, "_ANSWER_SECONDS", 0.1)
     with pytest.raises(NotPublished, match="did not copy its history in time"):
         history(tmp_path)
     assert list(tmp_path.iterdir()) == []

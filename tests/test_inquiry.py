@@ -12,10 +12,10 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket import inquiry, orders
-from venues.polymarket.inquiry import Inquiry
+from venues.polymarket import order_reconciliation, orders
+from venues.polymarket.order_fill_tracker import Canceled, Filled, News, Rejected
+from venues.polymarket.order_reconciliation import Inquiry
 from venues.polymarket.orders import LiveOrder, LiveOrders
-from venues.polymarket.track import Canceled, Filled, News, Rejected
 
 HASH = "0x" + "ab" * 32
 TOKEN = "7" * 10
@@ -127,9 +127,9 @@ class World:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inquiry, "_PAUSES", (0.001,))
-    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(inquiry, "POST_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(order_reconciliation, "_PAUSES", (0.001,))
+    monkeypatch.setattr(order_reconciliation, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(order_reconciliation, "POST_AGAIN_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_what_the_venue_tells_of_a_cancelled_order_as_it_was_before_is_no_answer
 def test_an_end_that_told_of_more_is_waited_for_where_others_hold_the_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inquiry, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(order_reconciliation, "ANSWER_SECONDS", 0.01)
 
     async def play() -> None:
         venue = Venue(trades=[])
@@ -344,7 +344,7 @@ def test_an_end_that_told_of_more_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, is_shared: bool
 ) -> None:
     for name in ("ANSWER_SECONDS", "GONE_SECONDS"):
-        monkeypatch.setattr(inquiry, name, 0.01)
+        monkeypatch.setattr(order_reconciliation, name, 0.01)
 
     async def play() -> None:
         venue = Venue(trades=[])

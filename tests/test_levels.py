@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from stage import Stage, filled, quote, submit
 
-from positions.levels import Levels
-from positions.position import Role
-from positions.terms import Trigger
+from positions.engine.price_index import Levels
+from positions.model.position import Role
+from positions.model.terms import Trigger
 
 # name: (what is asked for, the prices that are watched)
 WATCHED: dict[str, tuple[dict[str, Any], set[Trigger]]] = {

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from stage import START, TOKEN
 
-from positions import facts, life
-from positions.facts import AnyFact, Fact
-from positions.lifecycle import LIFE, UNDONE, refresh
-from positions.position import (
+from positions.engine import transitions
+from positions.engine.lifecycle import LIFE, UNDONE, refresh
+from positions.model import events
+from positions.model.events import AnyFact, Fact
+from positions.model.position import (
     OVER,
     Backoff,
     EntryEnd,
@@ -28,13 +29,13 @@ from positions.position import (
     exit_price,
     realized_pnl,
 )
-from positions.record import story
-from positions.rules import Obstacle
-from positions.story import tell
-from positions.terms import Terms
+from positions.model.terms import Terms
+from positions.model.venue_rules import Obstacle
+from positions.storage.rows import story
+from positions.storage.story import tell
 
 D = Decimal
-FACTS = [f for f in get_args(AnyFact) if not issubclass(f, facts.Opened)]
+FACTS = [f for f in get_args(AnyFact) if not issubclass(f, events.Opened)]
 
 
 def order(role: Role, number: int, **fields: Any) -> Order:
@@ -70,7 +71,7 @@ STOP, EXIT = order(Role.STOP, 3), order(Role.EXIT, 4, immediate=True)
 
 def made(**fields: Any) -> Position:
     p = msgspec.structs.replace(BASE, **fields)
-    return msgspec.structs.replace(p, phase=life.phase_of(p))
+    return msgspec.structs.replace(p, phase=transitions.phase_of(p))
 
 
 POSITIONS: dict[Phase, list[Position]] = {
@@ -169,7 +170,7 @@ def fills(t: dict[str, int], orders: list[str]) -> list[Any]:
     """Fills of live and unknown orders, small and whole."""
     rest = {"price": D("0.5"), "fee": D(0), "liquidity": "maker"}
     return [
-        facts.OrderFilled(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
+        events.OrderFilled(**t, order_id=o, trade_id="T", role=r, shares=D(s), **rest)
         for o in orders
         for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
         for s in ("1", "100")
@@ -180,7 +181,7 @@ def reversals(t: dict[str, int]) -> list[Any]:
     """Trades that failed to settle, told before and never told."""
     rest = {"price": D("0.5"), "fee": D(0), "liquidity": "taker", "order_id": "P-9"}
     return [
-        facts.FillReversed(**t, trade_id=n, role=r, shares=D(s), **rest)
+        events.FillReversed(**t, trade_id=n, role=r, shares=D(s), **rest)
         for n in ("BUY", "never seen")
         for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
         for s in ("5", "100")
@@ -193,59 +194,59 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> 
     for before in POSITIONS[phase]:
         assert before.phase is phase
         for fact in examples(kind):
-            if kind is facts.Settled and fact.shares != max(before.held, D(0)):
+            if kind is events.Settled and fact.shares != max(before.held, D(0)):
                 continue  # the venue pays what is held
-            if kind is facts.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
+            if kind is events.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
                 continue  # nothing is bought any more
             undone = before.bought if getattr(fact, "role", None) is Role.ENTRY else before.sold
-            if kind is facts.FillReversed and undone < fact.shares:
+            if kind is events.FillReversed and undone < fact.shares:
                 continue  # only what was traded can be undone
-            after = life.apply(before, fact)
+            after = transitions.apply(before, fact)
             assert after.seq == before.seq + (after is not before)
             if after.phase is not phase:
                 step = (phase, after.phase)
                 allowed = (
-                    step in UNDONE if kind is facts.FillReversed else kind in LIFE.get(step, ())
+                    step in UNDONE if kind is events.FillReversed else kind in LIFE.get(step, ())
                 )
                 assert allowed, f"{phase} -> {after.phase} by {kind.__name__}"
-            if isinstance(fact, facts.OrderFilled):
+            if isinstance(fact, events.OrderFilled):
                 sign = 1 if fact.role is Role.ENTRY else -1
                 assert after.held == before.held + sign * fact.shares
-                assert life.apply(after, fact) is after, "a trade counts once"
-            elif isinstance(fact, facts.FillReversed) and fact.trade_id in before.trades:
+                assert transitions.apply(after, fact) is after, "a trade counts once"
+            elif isinstance(fact, events.FillReversed) and fact.trade_id in before.trades:
                 sign = -1 if fact.role is Role.ENTRY else 1
                 assert after.held == before.held + sign * fact.shares
-                assert life.apply(after, fact) is after, "a trade is undone once"
+                assert transitions.apply(after, fact) is after, "a trade is undone once"
             else:
-                paid = fact.shares if isinstance(fact, facts.Settled) else 0
+                paid = fact.shares if isinstance(fact, events.Settled) else 0
                 assert after.held == before.held - paid
             assert len(tell(story(after, fact))) > 5
 
 
-def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> facts.OrderFilled:
+def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> events.OrderFilled:
     """A fill at 0.5 with a fee of 0.1, at time 7, told once."""
     told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
-    return facts.OrderFilled(
+    return events.OrderFilled(
         time=7, order_id=f"P-{number}", role=role, shares=D(shares), **told | fields
     )
 
 
-def undone(role: Role, shares: str, number: int = 9) -> facts.FillReversed:
+def undone(role: Role, shares: str, number: int = 9) -> events.FillReversed:
     """The end of such a fill whose settlement failed."""
     told = {"trade_id": f"T-{number}", "price": D("0.5"), "fee": D("0.1"), "liquidity": "taker"}
-    return facts.FillReversed(time=8, order_id=f"P-{number}", role=role, shares=D(shares), **told)
+    return events.FillReversed(time=8, order_id=f"P-{number}", role=role, shares=D(shares), **told)
 
 
-def triggered(cause: ExitReason) -> facts.Triggered:
-    return facts.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
+def triggered(cause: ExitReason) -> events.Triggered:
+    return events.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
 
 
 EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(55))
-ASKED = facts.SaleAsked(time=7, sale=SALE)
-SETTLED = facts.Settled(time=7, payout=D(1), shares=D(0))
-DISPUTED = facts.Disputed(time=7, reason="?")
+ASKED = events.SaleAsked(time=7, sale=SALE)
+SETTLED = events.Settled(time=7, payout=D(1), shares=D(0))
+DISPUTED = events.Disputed(time=7, reason="?")
 TERMS = Terms(keep_if_stop_trades=True)
-AMENDED = facts.Amended(
+AMENDED = events.Amended(
     time=7, max_bid_price=D("0.55"), sell_price=None, stop_loss_price=D("0.45"), terms=None
 )
 TWO = {r: Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
@@ -253,7 +254,7 @@ TWO = {r: Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
 # fmt: off
 BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
     "an entry ends for the reason told": (
-        HELD, [facts.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
+        HELD, [events.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
     "a cash-out ends the entry": (HELD, [ASKED], {"entry_ended": EntryEnd.CASH_OUT, "sale": SALE}),
     "a stop ends the entry": (
         HELD, [triggered(ExitReason.STOP)], {"entry_ended": EntryEnd.STOPPED, "cause": ExitReason.STOP}),
@@ -263,7 +264,7 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
     "a dispute ends the entry": (HELD, [DISPUTED], {"entry_ended": EntryEnd.CANCELLED, "dispute": "?"}),
     "an entry ends once, for its first reason": (
         EXPIRED,
-        [facts.EntryEnded(time=7, reason=EntryEnd.CANCELLED), ASKED, triggered(ExitReason.STOP), SETTLED, DISPUTED],
+        [events.EntryEnded(time=7, reason=EntryEnd.CANCELLED), ASKED, triggered(ExitReason.STOP), SETTLED, DISPUTED],
         {"entry_ended": EntryEnd.EXPIRED}),
     "the first buy tells when it was filled": (
         made(orders=(ENTRY,)), [fill(Role.ENTRY, "30", 1), fill(Role.ENTRY, "20", 2)],
@@ -309,12 +310,12 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
         made(orders=(ENTRY,), backoffs=TWO), [fill(Role.ENTRY, "30", 1)],
         {"backoffs": TWO, "orders": (msgspec.structs.replace(ENTRY, filled=D(30)),)}),
     "an accepted order ends its own back-off alone, and has the venue's id": (
-        made(orders=(ENTRY,), backoffs=TWO), [facts.OrderAccepted(time=7, order_id="P-1", venue_order_id="V")],
+        made(orders=(ENTRY,), backoffs=TWO), [events.OrderAccepted(time=7, order_id="P-1", venue_order_id="V")],
         {"backoffs": {Role.STOP: Backoff(2, 5)},
          "orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="V"),)}),
     "an acceptance without an id leaves the one that was signed": (
         made(orders=(ENTRY,)),
-        [facts.OrderSigned(time=7, order_id="P-1", venue_order_id="0xabc"), facts.OrderAccepted(time=7, order_id="P-1")],
+        [events.OrderSigned(time=7, order_id="P-1", venue_order_id="0xabc"), events.OrderAccepted(time=7, order_id="P-1")],
         {"orders": (msgspec.structs.replace(ENTRY, state=OrderState.WORKING, venue_order_id="0xabc"),)}),
 }
 # fmt: on
@@ -324,7 +325,7 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
 def test_what_is_booked(name: str) -> None:
     position, facts, expected = BOOKED[name]
     for fact in facts:
-        position = life.apply(position, fact)
+        position = transitions.apply(position, fact)
     assert {field: getattr(position, field) for field in expected} == expected
 
 
@@ -369,17 +370,17 @@ def test_a_position_is_over_when_no_order_is_left() -> None:
 
 def test_no_fact_comes_before_the_position() -> None:
     with pytest.raises(ValueError, match="before the position was opened"):
-        life.apply(None, facts.BidVanished(time=1))
+        transitions.apply(None, events.BidVanished(time=1))
 
 
 def test_a_position_is_opened_once() -> None:
     with pytest.raises(ValueError, match="open already"):
-        life.apply(BASE, facts.Opened(time=1, position=BASE))
+        transitions.apply(BASE, events.Opened(time=1, position=BASE))
 
 
 def test_a_settled_position_is_over() -> None:
     for before in (p for phase in POSITIONS for p in POSITIONS[phase] if p.held > 0):
-        after = life.apply(before, facts.Settled(time=1, payout=D(1), shares=before.held))
+        after = transitions.apply(before, events.Settled(time=1, payout=D(1), shares=before.held))
         assert after.held == 0
         assert after.phase in OVER or after.live(Role.ENTRY)
         assert after.exit_reason is ExitReason.SETTLEMENT
@@ -387,7 +388,7 @@ def test_a_settled_position_is_over() -> None:
 
 def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:
     p = made(orders=(msgspec.structs.replace(ENTRY, state=OrderState.CANCELLING),))
-    after = life.apply(p, facts.OrderAccepted(time=1, order_id="P-1"))
+    after = transitions.apply(p, events.OrderAccepted(time=1, order_id="P-1"))
     assert after.orders[0].state is OrderState.CANCELLING
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from positions import checkup
+from positions.operations import doctor
 
 ROOT = Path(__file__).parents[1]
 LINES = [
@@ -53,7 +53,7 @@ def test_both_ways_to_set_up_hold_to_the_lock(flag: str) -> None:
 
 
 def test_the_doctor_reads_the_versions() -> None:
-    locked = checkup._locked(ROOT / "requirements.lock")
+    locked = doctor._locked(ROOT / "requirements.lock")
     for text in PYPROJECT["project"]["dependencies"]:
         wanted = Requirement(text)
         version = locked[wanted.name.replace("_", "-").lower()]

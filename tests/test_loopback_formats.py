@@ -11,8 +11,8 @@ from loopback.scene import Listener, Scene
 from loopback.server import LoopbackPolymarket
 from recorded import FOLDER
 
-from positions.settings import VenueSettings
-from venues.gamma import Gamma
+from positions.operations.settings import VenueSettings
+from venues.polymarket.gamma import Gamma
 
 WIRE = FOLDER / "wire-messages.jsonl"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from loopback.server import LoopbackPolymarket
 
-from positions.published import NotPublished, Published
-from positions.spool import Spool
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
 
 PATIENCE = 120.0
 D = Decimal
@@ -32,7 +32,7 @@ class Paper:
         self.start()
 
     def start(self) -> None:
-        arguments = [sys.executable, "-m", "positions.cli.main", "run", "--config", "paper.toml"]
+        arguments = [sys.executable, "-m", "cli.main", "run", "--config", "paper.toml"]
         bare = {n: v for n, v in os.environ.items() if not n.startswith("POLY")}
         self.process = subprocess.Popen(
             arguments, cwd=self.folder, env=bare, stdout=subprocess.DEVNULL

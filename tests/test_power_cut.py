@@ -15,7 +15,7 @@ from test_fault_crashes import Mortal, _dead, _is_done, _is_safe, _of
 from test_faults import crash
 from trading import Session
 
-from positions.store import Store
+from positions.storage.store import Store
 
 pytestmark = pytest.mark.xdist_group("power-cuts")
 D = Decimal

@@ -12,9 +12,9 @@ from loopback.server import MarketHandle
 from test_faults import crash, opened, resting, stopped
 from trading import Scenarios, Session
 
-from positions import balances
-from positions.facts import CancelRefused, Disputed
-from positions.position import Role
+from positions.engine import balances
+from positions.model.events import CancelRefused, Disputed
+from positions.model.position import Role
 
 pytestmark = pytest.mark.xdist_group("rare-faults")
 

@@ -20,10 +20,10 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from trading import KEY
 from typer.testing import CliRunner
 
-from positions import session
-from positions.cli.main import app
-from positions.published import NotPublished, Published
-from positions.spool import Spool
+from cli.main import app
+from positions.research import session
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
 from recordings import journal
 from recordings.catalog import Recording
 from recordings.tables import RecordingError
@@ -68,7 +68,7 @@ class Recorder:
         config.write_text(f'mode = "paper"\nstate = "unused"\n[venue]\n{addresses}\n')
         options = ("--catalog", str(self.catalog), "--config", str(config))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "positions.cli.main", "record", *markets, *options],
+            [sys.executable, "-m", "cli.main", "record", *markets, *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -236,7 +236,7 @@ def test_one_catalog_has_one_recorder(tmp_path: Path) -> None:
     with_it.hold()
     config = tmp_path / "paper.toml"
     config.write_text('mode = "paper"\nstate = "unused"\n')
-    command = [sys.executable, "-m", "positions.cli.main", "record", "x"]
+    command = [sys.executable, "-m", "cli.main", "record", "x"]
     options = ["--catalog", str(tmp_path), "--config", str(config)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

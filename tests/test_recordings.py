@@ -41,7 +41,7 @@ pytestmark = [
 
 
 def _program(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "positions.cli.main", *arguments]
+    return [sys.executable, "-m", "cli.main", *arguments]
 
 
 class Session:

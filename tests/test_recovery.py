@@ -7,10 +7,18 @@ import pytest
 from msgspec.structs import replace
 from stage import START, TOKEN
 
-from positions import facts
-from positions.balances import BALANCE_LAG
-from positions.life import apply, phase_of
-from positions.position import (
+from positions.engine.balances import BALANCE_LAG
+from positions.engine.recovery import (
+    Recovery,
+    Said,
+    SignedOrder,
+    VenueOrder,
+    VenueTrade,
+    recover,
+)
+from positions.engine.transitions import apply, phase_of
+from positions.model import events
+from positions.model.position import (
     SECOND,
     EntryEnd,
     ExitReason,
@@ -19,14 +27,6 @@ from positions.position import (
     Phase,
     Position,
     Role,
-)
-from positions.recovery import (
-    Recovery,
-    Said,
-    SignedOrder,
-    VenueOrder,
-    VenueTrade,
-    recover,
 )
 
 D = Decimal
@@ -288,15 +288,15 @@ def told(recovery: Recovery) -> list[str]:
     words = []
     for _, fact in recovery.facts:
         match fact:
-            case facts.OrderFilled():
+            case events.OrderFilled():
                 words.append(f"filled {fact.shares} {fact.role}")
-            case facts.FillReversed():
+            case events.FillReversed():
                 words.append(f"reversed {fact.shares} {fact.role}")
-            case facts.OrderClosed():
+            case events.OrderClosed():
                 words.append(f"closed {fact.end}")
-            case facts.OrderSent():
+            case events.OrderSent():
                 words.append(f"sent {fact.order.role}")
-            case facts.Disputed():
+            case events.Disputed():
                 words.append(f"disputed {fact.missing}")
             case _:
                 name = type(fact).__name__
@@ -340,9 +340,9 @@ def test_the_oldest_position_is_served_first_when_shares_are_missing() -> None:
 
 
 def test_what_is_missing_is_not_sold() -> None:
-    p = apply(position(), facts.Disputed(time=NOW, reason="?", missing=D(40)))
+    p = apply(position(), events.Disputed(time=NOW, reason="?", missing=D(40)))
     assert (p.phase, p.held, p.sellable) == (Phase.DISPUTED, D(100), D(60))
-    p = apply(p, facts.Disputed(time=NOW, reason="?", missing=D(100)))
+    p = apply(p, events.Disputed(time=NOW, reason="?", missing=D(100)))
     assert (p.phase, p.sellable) == (Phase.DISPUTED, D(0))
 
 
@@ -357,10 +357,10 @@ def test_what_is_missing_is_not_sold() -> None:
     ],
 )
 def test_no_more_is_missing_than_is_held(missing: str, sold: str, left: str, phase: Phase) -> None:
-    p = apply(position(TARGET), facts.Disputed(time=NOW, reason="?", missing=D(missing)))
+    p = apply(position(TARGET), events.Disputed(time=NOW, reason="?", missing=D(missing)))
     p = apply(
         p,
-        facts.OrderFilled(
+        events.OrderFilled(
             time=NOW,
             order_id="P-1",
             trade_id="T-1",

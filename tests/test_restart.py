@@ -16,10 +16,10 @@ from loopback.ledger import Leg, Trade
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
-from positions import balances
-from positions.facts import OrderClosed, Restarted
-from positions.position import SECOND, Phase, Role
-from positions.spool import Spool
+from positions.engine import balances
+from positions.model.events import OrderClosed, Restarted
+from positions.model.position import SECOND, Phase, Role
+from positions.storage.spool import Spool
 
 D = Decimal
 Away = Callable[[LoopbackPolymarket, MarketHandle, str], None]

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from positions.rules import (
+from positions.model.venue_rules import (
     Obstacle,
     Offer,
     ceil_to,

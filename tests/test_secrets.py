@@ -15,19 +15,19 @@ import duckdb
 import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 
-from positions.published import Published
+from positions.storage.snapshot import Published
 
 KEY = "0x" + "4cA7" * 16
 PATIENCE = 60.0
 _RING = "import os, sys; open('rung', 'a').write(str([sys.argv, os.environ]))"
 _CRASH = """
 import sys
-import node, positions.cli.main
+import node, cli.main
 def crash(self):
     raise RuntimeError("the roof fell in")
 node.Node._build = crash
 sys.argv[0] = "polybracket"
-positions.cli.main.main()
+cli.main.main()
 """
 
 
@@ -73,7 +73,7 @@ class Live:
 
     def command(self, *arguments: str, code: int = 0) -> str:
         """Run a command to its end."""
-        return self.end(self.start("-m", "positions.cli.main", *arguments), code=code)
+        return self.end(self.start("-m", "cli.main", *arguments), code=code)
 
     def written(self) -> Iterator[tuple[str, bytes]]:
         """Everything that was said or stands in a file now: where, and what."""
@@ -124,7 +124,7 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
     market, venue = live.set_up(), live.venue
     token, funder = market.tokens[0], live.values["POLYMARKET_FUNDER"]
     live.command("doctor", "--config", "live.toml")
-    node = live.start("-m", "positions.cli.main", "run", "--config", "live.toml")
+    node = live.start("-m", "cli.main", "run", "--config", "live.toml")
     at = ("--state", "state")
     try:
         until((live.folder / "state" / "published.duckdb").exists, "the node's first copy")

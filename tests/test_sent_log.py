@@ -3,8 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
-from positions.position import Order, Role
-from positions.sent_log import SentLog, SentOrder, read
+from positions.model.position import Order, Role
+from positions.storage.submit_log import SentLog, SentOrder, read
 
 
 def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@ import pytest
 from stage import market
 from test_life import fill, made, undone
 
-from positions import facts, life
-from positions.facts import AnyFact
-from positions.judge import judge
-from positions.position import ExitReason, Phase, Role
+from positions.engine import transitions
+from positions.engine.triggers import judge
+from positions.model import events
+from positions.model.events import AnyFact
+from positions.model.position import ExitReason, Phase, Role
 
 D = Decimal
-SETTLED_ALL = facts.Settled(time=7, payout=D(1), shares=D(100))
+SETTLED_ALL = events.Settled(time=7, payout=D(1), shares=D(100))
 
 
 @pytest.mark.parametrize(
@@ -28,11 +29,11 @@ def test_what_is_heard_after_the_resolution_corrects_what_was_paid_out(
     late: AnyFact, phase: Phase, reason: ExitReason | None
 ) -> None:
     over = market(payout=D(1))
-    p = life.apply(made(trades=("T-1",), bought=D(100), cost=D(50)), SETTLED_ALL)
-    p = life.apply(p, late)
+    p = transitions.apply(made(trades=("T-1",), bought=D(100), cost=D(50)), SETTLED_ALL)
+    p = transitions.apply(p, late)
     correction = judge(p, over, 9, 3)
-    assert isinstance(correction, facts.Settled)
-    p = life.apply(p, correction)
+    assert isinstance(correction, events.Settled)
+    p = transitions.apply(p, correction)
     assert (p.held, p.phase, p.exit_reason) == (0, phase, reason)
     assert judge(p, over, 9, 3) is None
-    assert p.settled + sum(f.shares for f in [late] if isinstance(f, facts.OrderFilled)) == p.sold
+    assert p.settled + sum(f.shares for f in [late] if isinstance(f, events.OrderFilled)) == p.sold

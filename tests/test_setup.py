@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from positions import logs
-from positions.cli.main import app
-from positions.env_file import EnvFileError, write_env
-from positions.service import ServiceError, unit
-from positions.settings import load
+from cli.main import app
+from positions.operations import logs
+from positions.operations.env_file import EnvFileError, write_env
+from positions.operations.service import ServiceError, unit
+from positions.operations.settings import load
 
 RUN = CliRunner()
 CONFIG = Path(__file__).parents[1] / "config"

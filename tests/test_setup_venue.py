@@ -9,8 +9,8 @@ from loopback.server import LoopbackPolymarket
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from typer.testing import CliRunner, Result
 
-from positions.cli.main import app
-from positions.wallet import API, wallet
+from cli.main import app
+from positions.operations.wallet import API, wallet
 
 KEY = "0x" + "4c" * 32
 PROXY = "0x" + "dE" * 20

@@ -12,7 +12,7 @@ import pytest
 from small_node import Node
 from stage import START
 
-from positions.signals import PriceCross, Watcher
+from positions.commands.signals import PriceCross, Watcher
 
 D = Decimal
 EXAMPLES = Path(__file__).parents[1] / "examples"

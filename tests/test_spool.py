@@ -8,8 +8,8 @@ from pathlib import Path
 import hostile
 import pytest
 
-from positions.commands import Malformed, decode
-from positions.spool import SIZE_MAX, Spool, SpoolError, uuid7
+from positions.commands.messages import Malformed, decode
+from positions.storage.spool import SIZE_MAX, Spool, SpoolError, uuid7
 
 
 def test_ids_sort_in_the_order_in_which_they_were_made() -> None:

@@ -19,14 +19,14 @@ from test_store import lives
 from world import World
 
 import node
-from positions.beginning import KEPT, Cursor, prepare, sign
-from positions.locks import AlreadyRunning, StateLock, WalletLock, holder
-from positions.position import SECOND, Backoff, Role
-from positions.published import Copier, NodeRow
-from positions.schema import StoreError
-from positions.sent_log import SentLog, SentOrder, read
-from positions.settings import Settings
-from positions.store import Store
+from positions.model.position import SECOND, Backoff, Role
+from positions.operations.settings import Settings
+from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holder
+from positions.storage.resume import KEPT, Cursor, prepare, sign
+from positions.storage.schema import StoreError
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.store import Store
+from positions.storage.submit_log import SentLog, SentOrder, read
 
 
 def opened(folder: Path, failures: list[str] | None = None) -> Store:

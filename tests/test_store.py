@@ -10,12 +10,12 @@ import duckdb
 import pytest
 from world import World
 
-from positions.commands import Reply, from_fields
-from positions.effects import Alarm
-from positions.position import EntryEnd, Position
-from positions.schema import MIGRATIONS, StoreError
-from positions.store import Store
-from positions.terms import Terms
+from positions.commands.messages import Reply, from_fields
+from positions.engine.effects import Alarm
+from positions.model.position import EntryEnd, Position
+from positions.model.terms import Terms
+from positions.storage.schema import MIGRATIONS, StoreError
+from positions.storage.store import Store
 
 
 def opened(path: Path, failures: list[str] | None = None) -> Store:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from positions.story import tell
+from positions.storage.story import tell
 
 
 @pytest.mark.parametrize(

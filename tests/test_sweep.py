@@ -11,11 +11,11 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from positions import grid
-from positions.cli.main import app
-from positions.grid import BadGrid
-from positions.request_files import numbered
-from positions.settings import Settings, load
+from cli.main import app
+from positions.commands.files import numbered
+from positions.operations.settings import Settings, load
+from positions.research import grid
+from positions.research.grid import BadGrid
 from recordings import sweep
 from recordings.sample import make_sample
 

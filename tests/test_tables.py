@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
-from positions.cli.main import app
+from cli.main import app
 from recordings import tables
 from recordings.catalog import Recording
 from recordings.tables import RecordingError, Seen

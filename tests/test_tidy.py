@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("actors", "positions", "recordings", "strategies", "tests", "venues")
+FOLDERS = ("actors", "bridge", "cli", "positions", "recordings", "strategies", "tests", "venues")
 FILES = sorted(
     str(p.relative_to(ROOT))
     for p in (*ROOT.glob("*.py"), *(f for d in FOLDERS for f in (ROOT / d).rglob("*.py")))
@@ -20,20 +20,28 @@ TEXTS = sorted(
 )
 MONEY = tuple(
     f"positions/{name}.py"
-    for name in ("checks", "desk", "life", "market", "plan", "record", "rules")
+    for name in (
+        "commands/checks",
+        "engine/engine",
+        "engine/plan",
+        "engine/transitions",
+        "model/instrument_book",
+        "model/venue_rules",
+        "storage/rows",
+    )
 )
 """Where amounts and prices are computed: in decimals only."""
 
 LINES_WITHOUT_A_WORD = 350
 LONG_FILES = {
-    "positions/checks.py": "every check of a request against the market, the funds and the limits",
-    "positions/commands.py": "the messages that people and programs send, and their one decoder",
-    "positions/desk.py": "the turn: events in, effects out",
-    "positions/life.py": "what each event changes in a position",
-    "positions/published.py": "the copy that readers see, written and read",
-    "positions/recovery.py": "what a start makes of the orders and trades that the venue knows",
-    "positions/settings.py": "every setting, with its rule",
-    "positions/store.py": "the record's one writer, and what a start reads from it",
+    "positions/commands/checks.py": "every check of a request",
+    "positions/commands/messages.py": "what people and programs send, decoded",
+    "positions/engine/engine.py": "the turn: events in, effects out",
+    "positions/engine/transitions.py": "what each event changes in a position",
+    "positions/storage/snapshot.py": "the copy that readers see, written and read",
+    "positions/engine/recovery.py": "what a start makes of what the venue knows",
+    "positions/operations/settings.py": "every setting, with its rule",
+    "positions/storage/store.py": "the record's one writer, and what a start reads from it",
     "node.py": "the wiring of one node",
     "strategies/position_manager.py": "the translator between Nautilus and the desk",
     "tests/loopback/engine.py": "the loopback venue's order matching",
@@ -51,11 +59,11 @@ LONG_FILES = {
     "tests/test_storage_faults.py": "what a failing disk does",
     "tests/defects/lab.py": "one adapter client, stock or ours, on a scripted venue",
     "tests/world.py": "the simulated world of the money core",
-    "venues/grounds.py": "the run modes: where data comes from and orders go",
-    "venues/matching.py": "the simulated venue's rules",
+    "modes.py": "the run modes: where data comes from and orders go",
+    "venues/simulated/matching.py": "the simulated venue's rules",
     "venues/polymarket/data.py": "the market channel and what checks it",
     "venues/polymarket/execution.py": "the life of an order at the venue",
-    "venues/simulated.py": "the simulated venue's execution client",
+    "venues/simulated/execution.py": "the simulated venue's execution client",
 }
 """What is longer, with the one idea that holds each together."""
 FUNCTION_LINES_MAX = 50
@@ -84,21 +92,21 @@ def imported(name: str) -> set[str]:
 def test_the_positions_do_not_know_nautilus(name: str) -> None:
     found = imported(name)
     assert "nautilus_trader" not in found
-    if not name.startswith("positions/cli/"):
-        assert not found & {"node", "backtest", "actors", "recordings", "strategies", "venues"}
+    assert not found & {"node", "backtest", "modes", "cli", "bridge"}
+    assert not found & {"actors", "recordings", "strategies", "venues"}
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if not n.startswith("tests/")])
 def test_the_database_and_the_terminal_have_their_place(name: str) -> None:
     found = imported(name)
     if name.removeprefix("positions/") not in (
-        "store.py",
-        "schema.py",
-        "copies.py",
-        "published.py",
+        "storage/store.py",
+        "storage/schema.py",
+        "storage/record_copies.py",
+        "storage/snapshot.py",
     ):
         assert "duckdb" not in found
-    if not name.startswith("positions/cli/"):
+    if not name.startswith("cli/"):
         assert not found & {"typer", "rich"}
 
 

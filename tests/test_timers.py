@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from nautilus_trader.common.component import LiveClock, TestClock, TimeEvent
 
-from actors.timers import on_this_thread
+from bridge.timers import on_this_thread
 
 
 def test_a_live_clock_calls_back_on_the_loop() -> None:

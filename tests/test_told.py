@@ -7,9 +7,9 @@ import pytest
 from stage import Stage, ended, filled, later, order, quote, resolved, submit
 from test_scenarios import CALM, ENTRY, EXIT, STOP, held, stopped
 
-from positions.facts import BidReturned, BidVanished, Stuck, Unstuck
-from positions.position import Phase
-from positions.rules import Obstacle
+from positions.model.events import BidReturned, BidVanished, Stuck, Unstuck
+from positions.model.position import Phase
+from positions.model.venue_rules import Obstacle
 
 D = Decimal
 NO_TARGET: dict[str, Any] = {"sell_price": None}

@@ -7,9 +7,9 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
-from positions.trade_ids import is_told_otherwise, trade_name
-from venues.polymarket import wire
-from venues.polymarket.track import (
+from positions.model.trade_ids import is_told_otherwise, trade_name
+from venues.polymarket import parsing
+from venues.polymarket.order_fill_tracker import (
     Accepted,
     Canceled,
     Filled,
@@ -191,14 +191,14 @@ def test_only_trades_that_may_still_fail_are_unsettled() -> None:
     ],
 )
 def test_an_order_is_over_only_where_a_known_word_says_so(status: str, is_live: bool) -> None:
-    assert wire.is_live({"status": status}) is is_live
+    assert parsing.is_live({"status": status}) is is_live
 
 
 def test_an_order_is_known_by_its_hash_in_either_case() -> None:
     maker = {"order_id": "0xAB", "price": "0.5", "matched_amount": "5", "asset_id": "1"}
     told = {"id": "T", "status": "MINED", "match_time": "1", "taker_order_id": "0xCD"}
     trade = told | {"asset_id": "1", "size": "5", "price": "0.5", "maker_orders": [maker]}
-    assert list(wire.order_ids(trade)) == ["0xcd", "0xab"]
+    assert list(parsing.order_ids(trade)) == ["0xcd", "0xab"]
     for order_id, is_maker in (("0xab", True), ("0xcd", False)):
-        (part,) = wire.trades_of(order_id, trade)
+        (part,) = parsing.trades_of(order_id, trade)
         assert (part.shares, part.is_maker) == (5, is_maker)

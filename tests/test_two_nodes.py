@@ -12,7 +12,7 @@ from loopback.server import LoopbackPolymarket
 from test_crash_live import Person
 from trading import PATIENCE, Session, trade
 
-from positions.published import Published
+from positions.storage.snapshot import Published
 
 pytestmark = pytest.mark.xdist_group("two-nodes")
 D = Decimal

@@ -8,8 +8,8 @@ import pytest
 from loopback.server import LoopbackPolymarket
 from trading import Session, trade
 
-from positions.effects import Step
-from positions.facts import OrderFilled
+from positions.engine.effects import Step
+from positions.model.events import OrderFilled
 
 
 def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from venues.matching import (
+from venues.simulated.matching import (
     Accepted,
     Canceled,
     CancelRejected,

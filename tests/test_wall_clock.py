@@ -7,9 +7,9 @@ import pytest
 from nautilus_trader.common.component import LiveClock, TestClock
 from stage import ID, TOKEN, Stage, filled, later, quote, submit
 
-from positions.balances import BALANCE_LAG
-from positions.position import SECOND, Phase, Role
-from venues.wall_clock import now_ns
+from bridge.clocks import now_ns
+from positions.engine.balances import BALANCE_LAG
+from positions.model.position import SECOND, Phase, Role
 
 BACK = -3600
 

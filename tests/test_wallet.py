@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from positions.wallet import WalletError, environment, wallet
+from positions.operations.wallet import WalletError, environment, wallet
 
 GOOD = {
     "POLYMARKET_PK": "0x" + "1f" * 32,

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from stage import ID, LIMITS, START, Stage, depth, filled, order, quote, submit
 
-from positions.fields import Malformed
-from positions.gate import Action, Gate
-from positions.position import SECOND, Role
-from positions.record import told
+from positions.commands.fields import Malformed
+from positions.commands.pre_trade_checks import Action, Gate
+from positions.model.position import SECOND, Role
+from positions.storage.rows import told
 
 D = Decimal
 CLOSES = START + 3600 * SECOND

@@ -24,8 +24,8 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.live.node import TradingNode
 
 from node import Node
-from positions.commands import Reply, decode_reply
-from positions.facts import (
+from positions.commands.messages import Reply, decode_reply
+from positions.model.events import (
     Amended,
     AnyFact,
     FillReversed,
@@ -33,12 +33,12 @@ from positions.facts import (
     OrderFilled,
     OrderSigned,
 )
-from positions.position import Position, Role
-from positions.record import story
-from positions.settings import Settings
-from positions.spool import Spool, uuid7
-from positions.store import Store
-from positions.story import tell
+from positions.model.position import Position, Role
+from positions.operations.settings import Settings
+from positions.storage.rows import story
+from positions.storage.spool import Spool, uuid7
+from positions.storage.store import Store
+from positions.storage.story import tell
 
 KEY = "0x" + "11" * 32
 _BOOKED = """

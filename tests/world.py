@@ -13,15 +13,16 @@ from msgspec.structs import replace
 from stage import LIMITS, START, TOKEN, market
 from whims import some_command, some_depth, some_terms
 
-from positions import facts, life
-from positions.adoption import Holding
-from positions.commands import Adopt, Command, from_fields
-from positions.desk import Desk
-from positions.effects import Act, Answer, Effect, Step
-from positions.facts import AnyFact
-from positions.lifecycle import LIFE
-from positions.plan import Cancel, MoveStop, Send
-from positions.position import (
+from positions.commands.messages import Adopt, Command, from_fields
+from positions.engine import transitions
+from positions.engine.adoption import Holding
+from positions.engine.effects import Act, Answer, Effect, Step
+from positions.engine.engine import Desk
+from positions.engine.lifecycle import LIFE
+from positions.engine.plan import Cancel, MoveStop, Send
+from positions.model import events
+from positions.model.events import AnyFact
+from positions.model.position import (
     OVER,
     SECOND,
     EntryEnd,
@@ -31,9 +32,9 @@ from positions.position import (
     Role,
     realized_pnl,
 )
-from positions.rules import taker_fee
-from venues import matching
-from venues.matching import Side, SimulatedPolymarket, TimeInForce
+from positions.model.venue_rules import taker_fee
+from venues.simulated import matching
+from venues.simulated.matching import Side, SimulatedPolymarket, TimeInForce
 
 D = Decimal
 CENT = D("0.01")
@@ -63,7 +64,7 @@ class World:
         self.roles: dict[str, Role] = {}
         self.posted: dict[str, matching.Order] = {}
         self.steps: list[Step] = []
-        self.retold: dict[str, life.Position] = {}
+        self.retold: dict[str, transitions.Position] = {}
         """The positions that the story alone gives."""
         self.answered: set[str] = set()
         self.commands = 0
@@ -157,7 +158,7 @@ class World:
     def unheard(self) -> Decimal:
         """Shares of the fills that the desk was not told of yet."""
         told = {t for p in self.desk.positions.values() for t in p.trades}
-        fills = {f.trade_id: f for _, _, f in self.mail if isinstance(f, facts.OrderFilled)}
+        fills = {f.trade_id: f for _, _, f in self.mail if isinstance(f, events.OrderFilled)}
         new = [f for trade_id, f in fills.items() if trade_id not in told]
         return sum((f.shares if f.role is Role.ENTRY else -f.shares for f in new), D(0))
 
@@ -168,7 +169,7 @@ class World:
             case Step(p, fact):
                 self.steps.append(effect)
                 before = self.retold.get(p.id)
-                self.retold[p.id] = life.apply(before, fact)
+                self.retold[p.id] = transitions.apply(before, fact)
                 if before is not None:
                     check_fact(before, fact, self.market, self.now)
                 if before is not None and before.phase is not p.phase:
@@ -177,7 +178,7 @@ class World:
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
                 self.stops[o.id] = (position.id, o.price)
-                self.post(position.id, facts.OrderAccepted(time=self.now, order_id=o.id))
+                self.post(position.id, events.OrderAccepted(time=self.now, order_id=o.id))
             case Act(position, Send(o)):
                 self.send(position.id, o)
             case Act(position, MoveStop(order_id, price, _)):
@@ -188,7 +189,7 @@ class World:
     def send(self, position_id: str, o: Order) -> None:
         self.roles[o.id] = o.role
         if self.rng.random() < 0.03:
-            closed = facts.OrderClosed(
+            closed = events.OrderClosed(
                 time=self.now, order_id=o.id, end=OrderEnd.REJECTED, reason="503"
             )
             self.post(position_id, closed)
@@ -209,33 +210,33 @@ class World:
             p = self.desk.positions[position_id]
             assert o.price <= p.max_bid_price
             assert o.shares + p.bought <= p.size
-        events = self.venue.submit(order, self.now)
-        if isinstance(events[0], matching.Accepted):
+        answers = self.venue.submit(order, self.now)
+        if isinstance(answers[0], matching.Accepted):
             self.posted[o.id] = order
-        self.venue_says(events)
+        self.venue_says(answers)
 
     def cancel(self, position_id: str, order_id: str) -> None:
         if order_id in self.stops:
             del self.stops[order_id]
             end = OrderEnd.CANCELED
-            self.post(position_id, facts.OrderClosed(time=self.now, order_id=order_id, end=end))
+            self.post(position_id, events.OrderClosed(time=self.now, order_id=order_id, end=end))
         elif order_id not in self.roles:
             end = OrderEnd.CANCELED  # a stop that was released and is held by the algorithm
-            self.post(position_id, facts.OrderClosed(time=self.now, order_id=order_id, end=end))
+            self.post(position_id, events.OrderClosed(time=self.now, order_id=order_id, end=end))
         elif self.rng.random() > 0.1:  # else the cancel is lost on its way
             self.venue_says(self.venue.cancel(order_id, self.now))
 
-    def venue_says(self, events: list[matching.Event]) -> None:
-        for e in events:
+    def venue_says(self, answers: list[matching.Event]) -> None:
+        for e in answers:
             position_id = e.order_id.rpartition("-")[0]
             fact: AnyFact
             match e:
                 case matching.Accepted():
-                    fact = facts.OrderAccepted(
+                    fact = events.OrderAccepted(
                         time=self.now, order_id=e.order_id, venue_order_id=e.venue_order_id
                     )
                 case matching.Filled():
-                    fact = facts.OrderFilled(
+                    fact = events.OrderFilled(
                         time=self.now,
                         order_id=e.order_id,
                         trade_id=e.trade_id,
@@ -246,9 +247,9 @@ class World:
                         liquidity="maker" if e.is_maker else "taker",
                     )
                 case matching.CancelRejected():
-                    fact = facts.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
+                    fact = events.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
                 case _:
-                    fact = facts.OrderClosed(
+                    fact = events.OrderClosed(
                         time=self.now, order_id=e.order_id, end=_ENDS[type(e)], reason=""
                     )
             self.post(position_id, fact)
@@ -304,8 +305,8 @@ class World:
         """The venue takes an order off its book, unasked."""
         live = [o.id for p in self.desk.positions.values() for o in p.orders if o.id in self.roles]
         if live:
-            events = self.venue.cancel(self.rng.choice(live), self.now)
-            self.venue_says([e for e in events if isinstance(e, matching.Canceled)])
+            answers = self.venue.cancel(self.rng.choice(live), self.now)
+            self.venue_says([e for e in answers if isinstance(e, matching.Canceled)])
 
     def restart(self) -> None:
         """The node begins anew from its record; the emulator has forgotten its stops."""
@@ -318,7 +319,7 @@ class World:
         self.stops.clear()
         for p in known.positions.values():
             for o in p.live(Role.STOP):
-                end = facts.OrderClosed(time=self.now, order_id=o.id, end=OrderEnd.CANCELED)
+                end = events.OrderClosed(time=self.now, order_id=o.id, end=OrderEnd.CANCELED)
                 self.post(p.id, end)
 
     def quote(self) -> None:
@@ -341,7 +342,7 @@ class World:
                 if bid <= trigger:
                     del self.stops[order_id]
                     seq = self.market.seq - self.rng.randint(0, 1)
-                    released = facts.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
+                    released = events.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
                     self.desk.fact(position_id, released)
 
     def command(self) -> None:

@@ -17,10 +17,10 @@ from nautilus_trader.data.messages import RequestTradeTicks
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.data import CustomData, DataType
 
-from actors.messages import CommandMessage
-from venues.passes import Passes
+from bridge.event_loop import Passes
+from bridge.messages import CommandMessage
 from venues.replay import ReplayDataClient
-from venues.simulated import SimulatedExecutionClient
+from venues.simulated.execution import SimulatedExecutionClient
 
 _CHUNK = 1_000
 

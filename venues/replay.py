@@ -24,8 +24,8 @@ from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.system.kernel import NautilusKernel
 
-from positions.beginning import Cursor
-from venues.one_sided import OneSidedBook
+from bridge.one_sided_book import OneSidedBook
+from positions.storage.resume import Cursor
 
 POLYMARKET = Venue("POLYMARKET")
 _NANOS = 1_000_000_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.material import ROOT, configuration, recording
 
-from positions.spool import Spool
+from positions.storage.spool import Spool
 
 COUNT = 500
 
@@ -21,7 +21,7 @@ def answers(folder: Path) -> None:
     catalog = recording(folder, 1, 42_000)
     state = folder / "live"
     config = configuration(folder / "live.toml", "replay", str(state))
-    command = ["-m", "positions.cli.main", "run", "--config", str(config)]
+    command = ["-m", "cli.main", "run", "--config", str(config)]
     node = subprocess.Popen(
         [sys.executable, *command, "--catalog", str(catalog)],
         stdout=subprocess.PIPE,

@@ -9,11 +9,11 @@ from bench.material import D, configuration, figures, listed, recording, request
 from msgspec.structs import replace
 from stage import LIMITS, market
 
-from positions.commands import from_fields
-from positions.desk import Desk
-from positions.effects import Act
-from positions.facts import OrderFilled
-from positions.plan import Send
+from positions.commands.messages import from_fields
+from positions.engine.effects import Act
+from positions.engine.engine import Desk
+from positions.engine.plan import Send
+from positions.model.events import OrderFilled
 
 COUNT = 1_000
 KINDS: dict[str, dict[str, str]] = {

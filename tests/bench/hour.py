@@ -18,10 +18,10 @@ from nautilus_trader.model.identifiers import InstrumentId, TradeId, TraderId
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.portfolio.portfolio import Portfolio
 
-from actors.recorder import Recorder
 from recordings.fold import complete
 from recordings.importer import Token, instrument
 from recordings.journal import Journal
+from recordings.recorder import Recorder
 
 OUTCOMES = 100
 T0 = 1_776_000_000 * 10**9

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pyarrow
 import pyarrow.parquet
 
-from positions.spool import uuid7
+from positions.storage.spool import uuid7
 
 D = Decimal
 T0 = 1_776_000_000
@@ -82,7 +82,7 @@ def recording(folder: Path, instruments: int, count: int) -> Path:
     pyarrow.parquet.write_table(table, folder / "q.parquet")
     (folder / "m.json").write_text(json.dumps([market(n) for n in range(instruments)]))
     options = ["--markets", str(folder / "m.json"), "--catalog", str(catalog)]
-    run("-m", "positions.cli.main", "catalog", "import", str(folder / "q.parquet"), *options)
+    run("-m", "cli.main", "catalog", "import", str(folder / "q.parquet"), *options)
     return catalog
 
 

@@ -71,6 +71,6 @@ def sweeps(folder: Path) -> None:
     for cores in (1, 2):
         results = folder / f"sweep-{cores}.parquet"
         grid = ["--vary", "stop=0.20:0.35:0.01", "--results", str(results), "--cores", str(cores)]
-        seconds.append(run("-m", "positions.cli.main", "sweep", *options, *grid).wall)
+        seconds.append(run("-m", "cli.main", "sweep", *options, *grid).wall)
     one, two = seconds
     print(f"sweep of 16: {one:.1f} s on 1 core, {two:.1f} s on 2, speed-up x{one / two:.2f}")

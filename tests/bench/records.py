@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from stage import LIMITS, Stage, filled, quote, submit
 from world import World
 
-from positions.desk import Desk
-from positions.effects import Step
-from positions.position import EntryEnd, Phase, Role
-from positions.published import Copier, NodeRow
-from positions.store import Store
+from positions.engine.effects import Step
+from positions.engine.engine import Desk
+from positions.model.position import EntryEnd, Phase, Role
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.store import Store
 
 
 def copies(folder: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from bench.material import resident
 
 import node
-from positions.settings import load
+from positions.operations.settings import load
 from recordings.catalog import Recording
 
 SETTLED = 1_000
@@ -110,12 +110,12 @@ def bare(figures: Figures, catalog: str) -> None:
 def backtest(figures: Figures, config: str, catalog: str, positions: str) -> None:
     """A backtest of ours."""
     from backtest import run
-    from positions import request_files
+    from positions.commands import files
 
     measure_quotes(figures, catalog)
     asked = {"catalog": catalog, "positions": positions}
     settings = load(Path(config), backtest=asked)
-    outcome = run(settings, request_files.commands(Path(positions)))
+    outcome = run(settings, files.commands(Path(positions)))
     figures.write(held=sum(r["status"] == "open" and r["volume"] > 0 for r in outcome.rows))
 
 

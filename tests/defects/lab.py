@@ -41,11 +41,11 @@ from nautilus_trader.trading.strategy import Strategy
 from py_clob_client_v2.http_helpers import helpers
 from trading import settings
 
+from bridge.one_sided_book import OneSidedBook
+from bridge.venue_messages import FEEDS, VENUE_FACTS, FeedState, VenueFact
 from node import THREADS
-from positions import facts
-from positions.wallet import wallet
-from venues.facts import FEEDS, VENUE_FACTS, FeedState, VenueFact
-from venues.one_sided import OneSidedBook
+from positions.model import events
+from positions.operations.wallet import wallet
 from venues.polymarket.factories import Polymarket
 
 KEY = "0x" + "66" * 32
@@ -104,7 +104,7 @@ class Observer(Strategy):
         self.closes[close.instrument_id] = str(close.close_price)
 
     def _on_fact(self, told: VenueFact) -> None:
-        kinds = {facts.FillReversed: "reversed", facts.OrderFilled: "filled late"}
+        kinds = {events.FillReversed: "reversed", events.OrderFilled: "filled late"}
         text = f"{kinds[type(told.fact)]} {told.fact.shares.normalize():f} @ {told.fact.price}"
         self.said.setdefault(told.client_order_id, []).append(text)
 

@@ -120,7 +120,7 @@ async def _(spot: Spot) -> str:
     "A market sale reads the book first, and cannot be signed when there are no bids",
     stock="nothing; initialized; GET /book",
     ours="denied; denied; nothing asked",
-    mended_by=f"{SUBMIT} (limit orders only), positions.plan (prices of exits)",
+    mended_by=f"{SUBMIT} (limit orders only), positions.engine.plan (prices of exits)",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

@@ -21,7 +21,7 @@ from nautilus_trader.model.orders import Order
 from trading import Session, settings, trade
 
 import node
-from positions.position import Position, Role, entry_price
+from positions.model.position import Position, Role, entry_price
 
 _CONNECTION_SECONDS = 1.0
 _MORE_SECONDS = 2.0

@@ -21,7 +21,7 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderMarketCancelParams, OrderPayload
 
 from venues.polymarket.clob import retry_after
-from venues.polymarket.inquiry import Inquiry, said
+from venues.polymarket.order_reconciliation import Inquiry, said
 from venues.polymarket.orders import LiveOrder, LiveOrders
 
 _PAUSES = (0.0, 0.0, 0.05, 0.15, 0.4, 0.8, 1.2, 1.2, 1.2)

@@ -28,8 +28,8 @@ from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_builder.builder import OrderBuilder
 
-from positions.wallet import Wallet
-from venues.polymarket import wire
+from positions.operations.wallet import Wallet
+from venues.polymarket import parsing
 from venues.polymarket.amounts import exact_amounts
 
 TIMEOUT_SECONDS = 5.0
@@ -245,7 +245,7 @@ class BalanceReader:
     async def read(self, outcome_id: str) -> Decimal:
         """The shares of an outcome, as the venue has them for new orders."""
         reply = await asyncio.to_thread(self._client.get_balance_allowance, self._of(outcome_id))
-        return wire.number(reply, "balance") / 10**6
+        return parsing.number(reply, "balance") / 10**6
 
     async def refresh(self, outcome_id: str) -> None:
         """Have the venue read the shares of an outcome anew."""

@@ -32,13 +32,13 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
 
-from venues.facts import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
-from venues.polymarket import wire
+from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
+from venues.polymarket import parsing
 from venues.polymarket.channel import channel_of
 from venues.polymarket.local_book import LocalBook, Reading, as_data, fits
 from venues.polymarket.orders import LiveOrders
+from venues.polymarket.parsing import Unreadable
 from venues.polymarket.resolutions import Resolutions, ResolutionWatch
-from venues.polymarket.wire import Unreadable
 
 _BOOKS_MAX = 100
 """Books asked for at once."""
@@ -136,7 +136,7 @@ class HardenedDataClient(PolymarketDataClient):
 
     def _handle_other(self, raw: bytes) -> None:
         try:
-            for message in wire.messages(raw):
+            for message in parsing.messages(raw):
                 kind = message.get("event_type")
                 if kind == "market_resolved":
                     self._take_resolution(message)
@@ -375,7 +375,7 @@ class HardenedDataClient(PolymarketDataClient):
     # -- resolution --------------------------------------------------------------------------------
 
     def _take_resolution(self, message: dict[str, Any]) -> None:
-        market, winner = wire.text(message, "market"), wire.text(message, "winning_asset_id")
+        market, winner = parsing.text(message, "market"), parsing.text(message, "winning_asset_id")
         for instrument in self._cache.instruments():
             if get_polymarket_condition_id(instrument.id) == market:
                 won = get_polymarket_token_id(instrument.id) == winner

@@ -23,24 +23,24 @@ from nautilus_trader.model.enums import OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
 from nautilus_trader.model.orders import Order
 
-from positions.adoption import Holding
-from positions.position import Order as RecordedOrder
-from positions.position import OrderState
-from venues.facts import WALLETS
-from venues.polymarket import posting, wire
+from bridge.clocks import now_ns
+from bridge.venue_messages import WALLETS
+from positions.engine.adoption import Holding
+from positions.model.position import Order as RecordedOrder
+from positions.model.position import OrderState
+from venues.polymarket import parsing, submit_outcome
 from venues.polymarket.cancelling import Canceller
 from venues.polymarket.channel import channel_of
 from venues.polymarket.clob import teach_tick
+from venues.polymarket.event_emitter import Teller
 from venues.polymarket.heartbeat import Heartbeat
 from venues.polymarket.holdings import HoldingReader
-from venues.polymarket.inquiry import ANSWER_SECONDS, Inquiry, said
+from venues.polymarket.order_fill_tracker import Canceled, Trade
+from venues.polymarket.order_reconciliation import ANSWER_SECONDS, Inquiry, said
 from venues.polymarket.orders import LiveOrder, LiveOrders
-from venues.polymarket.posting import Answer
-from venues.polymarket.telling import Teller
-from venues.polymarket.track import Canceled, Trade
+from venues.polymarket.parsing import Unreadable
+from venues.polymarket.submit_outcome import Answer
 from venues.polymarket.wallet_watch import WalletWatch
-from venues.polymarket.wire import Unreadable
-from venues.wall_clock import now_ns
 
 _NANOS = 1_000_000_000
 WATCH_SECONDS = 1.0
@@ -235,9 +235,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             reply = await asyncio.to_thread(live.post)
         except Exception as e:
-            self._take_answer(live, *posting.failed(e))
+            self._take_answer(live, *submit_outcome.failed(e))
         else:
-            self._take_answer(live, *posting.answered(reply))
+            self._take_answer(live, *submit_outcome.answered(reply))
         finally:
             live.posted.set()
 
@@ -319,7 +319,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         the adapter reads leniently and keeps each order's fills and end together.
         """
         try:
-            for message in wire.messages(raw):
+            for message in parsing.messages(raw):
                 if message.get("event_type") == "order":
                     self._take_order(message)
                 elif message.get("event_type") == "trade":
@@ -329,24 +329,24 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self.create_task(self._inquiry.ask_about_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
-        live = self._orders.by_hash(wire.text(message, "id").lower())
+        live = self._orders.by_hash(parsing.text(message, "id").lower())
         if live is None:
             return
         kind = str(message.get("type", "")).upper()
-        status = wire.status(message)
+        status = parsing.status(message)
         if kind == "PLACEMENT":
             self._tell(live, live.track.placed())
         elif kind == "CANCELLATION" or status == "MATCHED":
-            matched = wire.number(message, "size_matched")
+            matched = parsing.number(message, "size_matched")
             self._tell(live, live.track.ended(matched, "" if kind == "UPDATE" else status.lower()))
-        if wire.number(message, "size_matched") > live.track.matched:
+        if parsing.number(message, "size_matched") > live.track.matched:
             self._inquiry.ask(live, ANSWER_SECONDS / 4)  # its trades should come by then
 
     def _take_trade(self, message: dict[str, Any]) -> None:
-        for order_id in wire.order_ids(message):
+        for order_id in parsing.order_ids(message):
             live = self._orders.by_hash(order_id)
             if live is not None:
-                for trade in wire.trades_of(order_id, message):
+                for trade in parsing.trades_of(order_id, message):
                     self._tell(live, live.track.traded(trade))
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = self.create_task(self._refresh_cash())

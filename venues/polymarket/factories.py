@@ -20,22 +20,22 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
 
-from positions.desk import Desk
-from positions.position import Order as RecordedOrder
-from positions.position import Position
-from positions.recovery import Said, SignedOrder
-from positions.settings import Settings
-from positions.wallet import Wallet
-from venues.gamma import Gamma
+from positions.engine.engine import Desk
+from positions.engine.recovery import Said, SignedOrder
+from positions.model.position import Order as RecordedOrder
+from positions.model.position import Position
+from positions.operations.settings import Settings
+from positions.operations.wallet import Wallet
 from venues.polymarket.clob import close_connections, make_client
 from venues.polymarket.data import HardenedDataClient
 from venues.polymarket.execution import HardenedExecutionClient, Signed
-from venues.polymarket.inquiry import said
+from venues.polymarket.gamma import Gamma
 from venues.polymarket.markets import MarketFinder
+from venues.polymarket.order_fill_tracker import Trade
+from venues.polymarket.order_reconciliation import said
 from venues.polymarket.orders import LiveOrders
 from venues.polymarket.provider import HardenedProvider
-from venues.polymarket.reading import Reading, WalletReader
-from venues.polymarket.track import Trade
+from venues.polymarket.wallet_reports import Reading, WalletReader
 
 _READ_AGAIN = (0.5, 1.0, 2.0)
 """Seconds after which the wallet is read again at a start, before the stops are armed without."""

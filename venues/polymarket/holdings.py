@@ -18,14 +18,14 @@ from nautilus_trader.model.instruments import BinaryOption
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 
-from positions.adoption import Deal, Holding
-from positions.position import ZERO
-from positions.rules import taker_fee
-from venues.polymarket import wire
+from positions.engine.adoption import Deal, Holding
+from positions.model.position import ZERO
+from positions.model.venue_rules import taker_fee
+from venues.polymarket import parsing
 from venues.polymarket.clob import BalanceReader
-from venues.polymarket.inquiry import said
+from venues.polymarket.order_fill_tracker import FINAL, Settlement, Trade
+from venues.polymarket.order_reconciliation import said
 from venues.polymarket.orders import LiveOrder, LiveOrders
-from venues.polymarket.track import FINAL, Settlement, Trade
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""
@@ -90,8 +90,8 @@ class HoldingReader:
         told = dict.fromkeys(before, ZERO)
         deals = []
         for trade in trades:
-            for hash_, asset, is_buy in wire.legs_of(self._funder, trade):
-                parts = wire.trades_of(hash_, trade)
+            for hash_, asset, is_buy in parsing.legs_of(self._funder, trade):
+                parts = parsing.trades_of(hash_, trade)
                 if hash_ in told:
                     told[hash_] += sum((t.shares for t in parts), ZERO)
                 if asset != token:
@@ -121,11 +121,11 @@ class HoldingReader:
         """What foreign sells of the outcome may still take."""
         return sum(
             (
-                wire.number(o, "original_size") - wire.number(o, "size_matched")
+                parsing.number(o, "original_size") - parsing.number(o, "size_matched")
                 for o in orders
                 if o.get("asset_id") == token
                 and str(o.get("side", "")).upper() == "SELL"
-                and self._orders.by_hash(wire.hash_of(o)) is None
+                and self._orders.by_hash(parsing.hash_of(o)) is None
             ),
             ZERO,
         )

@@ -26,7 +26,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 
-from venues.one_sided import OneSidedBook
+from bridge.one_sided_book import OneSidedBook
 from venues.polymarket.own_levels import Level, OwnLevels
 
 _LEVELS_MAX = 20

@@ -13,8 +13,8 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 
-from positions.position import Role
-from venues.polymarket.track import Track
+from positions.model.position import Role
+from venues.polymarket.order_fill_tracker import Track
 
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""

@@ -12,11 +12,11 @@ from decimal import Decimal
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from py_clob_client_v2.client import ClobClient
 
-from positions.desk import Desk
-from venues.facts import WalletView
-from venues.polymarket import wire
+from bridge.venue_messages import WalletView
+from positions.engine.engine import Desk
+from venues.polymarket import parsing
 from venues.polymarket.clob import BalanceReader, keep_warm
-from venues.polymarket.inquiry import Inquiry, said
+from venues.polymarket.order_reconciliation import Inquiry, said
 from venues.polymarket.orders import LiveOrders
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
@@ -94,10 +94,12 @@ class WalletWatch:
     async def _look(self) -> None:
         await self._refresh_money()
         orders = await asyncio.to_thread(self._client.get_open_orders)
-        self._inquiry.compare({wire.hash_of(o): wire.number(o, "size_matched") for o in orders})
-        foreign = [o for o in orders if self._orders.by_hash(wire.hash_of(o)) is None]
+        self._inquiry.compare(
+            {parsing.hash_of(o): parsing.number(o, "size_matched") for o in orders}
+        )
+        foreign = [o for o in orders if self._orders.by_hash(parsing.hash_of(o)) is None]
         self._orders.foreign = frozenset(str(o.get("asset_id")) for o in foreign)
-        cost = wire.cost_of_buys(foreign)
+        cost = parsing.cost_of_buys(foreign)
         self._seen(WalletView(len(foreign), cost, await self._read_balances()))
 
     async def _read_balances(self) -> dict[str, Decimal]:

@@ -1,0 +1,48 @@
+"""Lets go of what is long over: Nautilus would keep every order, position and balance for ever."""
+
+from datetime import timedelta
+
+from nautilus_trader.common.component import Clock, TimeEvent
+from nautilus_trader.model.identifiers import ClientOrderId, PositionId
+
+from bridge.clocked_actor import ClockedActor
+from bridge.timers import on_this_thread
+from positions.engine.engine import Desk
+from positions.model.position import Position
+
+KEPT = timedelta(days=1)
+"""How long a position that is over stays in memory, for what may still be said of it."""
+EVERY = timedelta(minutes=10)
+
+
+class Forgetter(ClockedActor):
+    """Drops positions that are long over, with all that Nautilus keeps of them.
+
+    Parameters
+    ----------
+    desk
+        Where positions are.
+    clock
+        The clock to use in place of the node's own; a replay gives that of its data.
+    """
+
+    def __init__(self, desk: Desk, clock: Clock | None = None) -> None:
+        super().__init__("Forgetter", clock)
+        self._desk = desk
+
+    def on_start(self) -> None:
+        """Look every now and then."""
+        self.clock.set_timer("forget", EVERY, callback=on_this_thread(self._forget))
+
+    def _forget(self, _: TimeEvent) -> None:
+        now, kept = self.clock.timestamp_ns(), int(KEPT.total_seconds())
+        for p in self._desk.forget(now - kept * 1_000_000_000):
+            self._purge(p)
+        self.cache.purge_account_events(now, kept)
+
+    def _purge(self, p: Position) -> None:
+        for order_id in (ClientOrderId(name) for name in p.order_ids):
+            if self.cache.order_exists(order_id):
+                self.cache.purge_order(order_id)
+        if self.cache.position_exists(PositionId(p.id)):
+            self.cache.purge_position(PositionId(p.id))

@@ -1,0 +1,64 @@
+"""What the venue says that Nautilus has no event for. It goes over the message bus.
+
+A trade that failed to settle, or one of an order that was told to have been rejected: Nautilus'
+orders cannot take them any more, but the ledger must. And whether an outcome's prices can be
+trusted: Nautilus keeps the last quote however old it is. And what others do with the same wallet.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+from nautilus_trader.model.identifiers import InstrumentId
+
+from positions.model.events import AnyFact
+
+VENUE_FACTS = "venue.facts"
+"""The topic that `VenueFact`s are published on."""
+FEEDS = "venue.feeds"
+"""The topic that `FeedState`s are published on."""
+DEPTHS = "venue.depths"
+"""The topic that `Depth`s are published on."""
+OWN_ORDERS = "venue.own_orders"
+"""The topic that the instrument id of each order of ours is published on when its state changes."""
+WALLETS = "venue.wallet"
+"""The topic that `WalletView`s are published on."""
+
+
+class VenueFact(Struct, frozen=True):
+    """A fact about one of our orders."""
+
+    client_order_id: str
+    fact: AnyFact
+
+
+class FeedState(Struct, frozen=True):
+    """What is wrong with an outcome's prices; "" = nothing any more."""
+
+    instrument_id: InstrumentId
+    problem: str
+
+
+class Depth(Struct, frozen=True):
+    """An outcome's bids, best first: price and size."""
+
+    instrument_id: InstrumentId
+    bids: tuple[tuple[Decimal, Decimal], ...]
+
+
+class WalletView(Struct, frozen=True):
+    """What the wallet has beside our orders.
+
+    Parameters
+    ----------
+    foreign_orders
+        How many of its open orders are not ours.
+    foreign_cost
+        The USDC that their buys may still take.
+    balances
+        Shares by outcome id, of outcomes of which we hold some and no trade is under way.
+    """
+
+    foreign_orders: int
+    foreign_cost: Decimal
+    balances: Mapping[str, Decimal]

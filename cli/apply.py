@@ -1,0 +1,123 @@
+"""Positions declared in a file: shows what differs, and asks for it."""
+
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import Json, State, Wait, state_dir
+from cli.output import fail, say
+from cli.sending import send
+from positions.commands.declared_positions import checked, difference, id_of, request
+from positions.commands.fields import Malformed
+from positions.commands.messages import ACCEPTED, decode_reply
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
+
+_EXAMPLE = "Example: polybracket apply positions.toml --dry-run"
+_Row = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("apply", epilog=_EXAMPLE)(apply)
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="TOML with a [[position]] for each.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs.")] = False,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Make the positions as a file declares them: what is missing is opened, what differs amended.
+
+    Applying it again changes nothing. Positions that the file does not name are left alone.
+    """
+    declared = _declared(file)
+    folder = state_dir(state)
+    requests = []
+    fits = True
+    for name, fields in declared.items():
+        asked, line, is_done = _compare(folder, name, fields)
+        fits = fits and is_done
+        say(f"{name}: {'would ' if asked and dry_run else ''}{line}", err=as_json)
+        requests += [asked] if asked else []
+    if requests and not dry_run:
+        send(requests, wait, state, as_json=as_json, file=file)
+    if not fits:
+        raise typer.Exit(1)
+
+
+def _declared(file: Path) -> dict[str, _Row]:
+    """The declarations by name; each is understood, or the program ends with its line."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as e:
+        fail(f"{file}: cannot be read: {e.strerror}", 2)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        fail(f"{file}: is not TOML: {e}", 2)
+    entries = content.get("position")
+    if set(content) != {"position"} or not isinstance(entries, list):
+        fail(f"{file}: must hold nothing but [[position]] tables", 2)
+    declared: dict[str, _Row] = {}
+    for number, entry in enumerate(entries, start=1):
+        fields = dict(entry) if isinstance(entry, dict) else {}
+        name = fields.pop("name", None)
+        if not isinstance(name, str) or not name or name in declared:
+            fail(f"{file}: position {number}: name was {name!r}, must be given and be its own", 2)
+        try:
+            checked(request(name, fields))
+        except Malformed as e:
+            fail(f"{file}: position {name}: {e}", 2)
+        declared[name] = fields
+    return declared
+
+
+def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, bool]:
+    """The request that is due, what to say of it, and whether nothing else is left to be wished."""
+    attempt, known = _known(folder, name)
+    if known == "unknown":
+        return request(name, fields, attempt), "open it", True
+    if isinstance(known, str):
+        return None, known, True
+    row, tick = known
+    if row["status"] != "open":
+        return None, f"is {row['status']}", True
+    found = difference(request(name, fields), row, tick)
+    if found.fixed:
+        return None, f"cannot be changed: {'; '.join(found.fixed)}", False
+    if not found.changes:
+        return None, "is as declared", True
+    asked = {"command": "amend", "position_id": row["id"], **found.changes}
+    return asked, f"amend {', '.join(found.told)}", True
+
+
+def _known(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
+    """What is known of a declared position, and which attempt to open it that was."""
+    spool = Spool(folder)
+    waiting = {path.stem for path in spool.waiting()}
+    attempt = 0
+    while True:
+        position_id = id_of(name, attempt)
+        found = _published(folder, position_id)
+        if found is not None:
+            return attempt, found
+        reply = spool.read_reply(position_id)
+        if reply is None:
+            return attempt, "is queued already" if position_id in waiting else "unknown"
+        if decode_reply(reply).status == ACCEPTED:
+            return attempt, "was accepted and is not shown any more, or not yet"
+        attempt += 1
+
+
+def _published(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:
+    try:
+        with Published(folder) as copy:
+            row = copy.position(position_id)
+            (market,) = copy.markets(row["outcome_id"])
+            return row, market["tick"]
+    except NotPublished:
+        return None

@@ -1,0 +1,65 @@
+"""How the outcome of a backtest is shown: the positions' table, then the totals."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from cli.output import money, number, positions_table, print_json, say, show, table
+from positions.research.backtest_result import Outcome, Totals, totals
+from positions.storage.rows import iso
+
+
+def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
+    """Positions and totals; or one position with its story a line, and the totals on stderr."""
+    if as_json:
+        print_json(o.told())
+    else:
+        show(positions_table(o.rows))
+    for reply in o.refused:
+        say(f"refused {reply.id}: {reply.message}", err=True)
+    for command_id in o.never_due:
+        say(f"never due {command_id}: its time is after the end of the data", err=True)
+    _tell_undated(o.undated_since)
+    for line in _lines(totals(o)):
+        say(line, err=as_json)
+
+
+def _tell_undated(since: int | None) -> None:
+    if since is not None:
+        begins = f"{iso(since)}, where the data begins"
+        say(f"a request without a time (at) acts from {begins}", err=True)
+
+
+_BEST = 20
+
+
+def show_sweep(rows: Sequence[Mapping[str, Any]], undated_since: int | None = None) -> None:
+    """The combinations that made most, and from when on requests without a time were acted on."""
+    _tell_undated(undated_since)
+    best = sorted(rows, key=lambda r: -Decimal(r["totals"]["net_profit"]))
+    if len(rows) > _BEST:
+        say(f"the best {_BEST} of {len(rows)} combinations", err=True)
+    names = list(rows[0]["varied"])
+    columns = ("net_profit", "drawdown", "bought", "targets", "stops", "hit_rate", "refused")
+    shown = (
+        [
+            *r["varied"].values(),
+            *("-" if r["totals"][c] is None else str(r["totals"][c]) for c in columns),
+        ]
+        for r in best[:_BEST]
+    )
+    show(table([*names, *(c.replace("_", " ") for c in columns)], shown))
+
+
+def _lines(t: Totals) -> list[str]:
+    shown = "-" if t.hit_rate is None else f"{t.hit_rate * 100:.0f} %"
+    slip, most = number(t.stop_slippage) or "-", number(t.stop_slippage_max) or "-"
+    held = "-" if t.seconds_held is None else f"{t.seconds_held:.0f} s"
+    return [
+        "",
+        f"net profit {money(t.net_profit)} USDC after {t.fees:.2f} of fees;"
+        f" largest drawdown {t.drawdown:.2f}, at most {t.capital_max:.2f} in positions",
+        f"{t.positions} positions, {t.bought} bought, {t.refused} refused;"
+        f" {t.targets} ended at the target, {t.stops} at the stop: hit rate {shown}",
+        f"stops sold {slip} under their trigger on average, {most} at most; held {held} on average",
+    ]

@@ -1,0 +1,146 @@
+"""How the command line shows things: tables for people, JSON lines for programs, errors."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from positions.foreign import LINE_LENGTH, clean, json_safe
+from positions.storage.locks import holder
+from positions.storage.rows import iso, plain, to_json
+
+WIDTH = 150
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """End with a line on stderr for each line of the message."""
+    for line in message.split("\n"):
+        print(f"polybracket: {clean(line, LINE_LENGTH)}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line for people, on stderr if asked: nothing in it can do more than be read."""
+    typer.echo(clean(line, LINE_LENGTH), err=err)
+
+
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One JSON object a line."""
+    for row in rows:
+        print(json_safe(json.dumps(to_json(row), ensure_ascii=False)))
+
+
+def short(position_id: str) -> str:
+    """The end of an id, which is enough to name it."""
+    return position_id[-8:]
+
+
+def money(value: Decimal | None) -> str:
+    """An amount in USDC to the cent, with its sign."""
+    return "" if value is None else f"{value:+.2f}"
+
+
+def number(value: Decimal | None) -> str:
+    """A number as exact text."""
+    return "" if value is None else plain(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table without frames, readable when piped."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        numeric = name in _NUMERIC
+        made.add_column(name, justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*(Text(clean(cell)) for cell in row))  # never markup
+    return made
+
+
+_NUMERIC = frozenset(
+    [
+        "size",
+        "held",
+        "max",
+        "entry",
+        "bid",
+        "ask",
+        "exit",
+        "target",
+        "stop",
+        "profit",
+        "fees",
+        "tick",
+        "minimum",
+        "shares",
+        "price",
+    ]
+)
+
+
+def show(made: Table) -> None:
+    """Print a table on stdout, wide enough for its values whatever the terminal."""
+    console = Console()
+    if not console.is_terminal or console.width < 80:
+        console = Console(width=WIDTH)
+    console.print(made)
+
+
+def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """What people see of positions; profit is realized plus estimated, after fees."""
+    return table(
+        [
+            "id",
+            "market",
+            "outcome",
+            "status",
+            "phase",
+            "size",
+            "held",
+            "max",
+            "entry",
+            "bid",
+            "target",
+            "stop",
+            "exit",
+            "profit",
+        ],
+        (
+            (
+                short(r["id"]),
+                r["market"][:34],
+                r["outcome"][:10],
+                r["status"],
+                r["phase"],
+                number(r["size"]),
+                number(r["held"]),
+                number(r["max_bid_price"]),
+                number(r["entry_price"]),
+                number(r["current_price"]) if r["status"] == "open" else "",
+                number(r["sell_price"]),
+                number(r["stop_in_force"]),
+                number(r["exit_price"]),
+                money(r["realized_pnl"] + (r["unrealized_pnl"] or 0)),
+            )
+            for r in rows
+        ),
+    )
+
+
+def age_line(state: Path, node: Mapping[str, Any]) -> str:
+    """As of when a view is, and whether a node is running."""
+    running = holder(state) is not None
+    seen = iso(node["heartbeat"])[11:19]
+    market = iso(node["market_time"])[:19].replace("T", " ")
+    kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
+    word = "node running" if running else "node not running"
+    old = (time.time_ns() - node["heartbeat"]) // 1_000_000_000
+    age = f" ({old} s ago)" if old > 3 else ""
+    return f"as of {seen}{age}, market time {market}, {word}{kind}"

@@ -1,0 +1,101 @@
+"""Commands that fill catalogs with market data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import fail, say
+from positions.commands.fields import Malformed, duration, time
+from positions.operations.settings import SettingsError, load
+
+DEFAULT_CONFIG = Path("config/paper.toml")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    example = "Example: polybracket record will-it-rain --until 6h --catalog catalog/rain"
+    app.command(epilog=example)(record)
+    example = "Example: polybracket fetch will-it-rain --catalog catalog/trades"
+    app.command(epilog=example)(fetch)
+    catalogs = typer.Typer(no_args_is_help=True, help="Recorded market data.")
+    app.add_typer(catalogs, name="catalog")
+    example = "Example: polybracket catalog import quotes.csv --markets markets.json"
+    catalogs.command("import", epilog=f"{example} --catalog catalog/mine")(catalog_import)
+
+
+def record(
+    markets: Annotated[list[str], typer.Argument(help="Slugs, condition ids or addresses.")],
+    catalog: Annotated[Path, typer.Option(help="The folder of the recording.")],
+    until: Annotated[str | None, typer.Option(help="For so long, such as 6h.")] = None,
+    config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
+) -> None:
+    """Record markets of Polymarket, without a key; Ctrl-C ends it."""
+    try:
+        seconds = None if until is None else duration("until", until) / 1e9
+        settings = load(config)
+    except (Malformed, SettingsError) as e:
+        fail(str(e), 2)
+    from recordings.record import record as run
+    from recordings.tables import RecordingError
+
+    try:
+        code = run(settings, markets, catalog, seconds)
+    except (RecordingError, OSError) as e:
+        fail(str(e))
+    raise typer.Exit(code)
+
+
+def fetch(
+    market: Annotated[str, typer.Argument(help="A slug, or an address.")],
+    catalog: Annotated[Path, typer.Option(help="The folder to write to.")],
+    begin: Annotated[str | None, typer.Option("--from", help="From this time on.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Up to this time.")] = None,
+    config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
+) -> None:
+    """Load what changed hands in a market; it says what that cannot tell."""
+    try:
+        first = None if begin is None else time("from", begin)
+        last = None if end is None else time("to", end)
+        venue = load(config).venue
+    except (Malformed, SettingsError) as e:
+        fail(str(e), 2)
+    from recordings import fetch as program
+    from recordings.tables import RecordingError
+
+    try:
+        made = program.fetch(venue, market, first, last, catalog)
+    except (RecordingError, OSError) as e:
+        fail(str(e))
+    say(f"{catalog}: {made.trades} trades")
+    if made.is_partial:
+        say("there are older trades, which the venue does not give out", err=True)
+    say(program.LIMITS, err=True)
+
+
+def catalog_import(
+    quotes: Annotated[Path, typer.Argument(help="CSV or Parquet of best prices or of books.")],
+    markets: Annotated[Path, typer.Option(help="JSON of the markets.")],
+    catalog: Annotated[Path, typer.Option(help="The folder to make.")],
+) -> None:
+    """Make a catalog of a table of quotes or books, see docs/import.md; bad rows are left out."""
+    from recordings.importer import import_recording
+    from recordings.tables import RecordingError
+
+    rejected: list[str] = []
+    try:
+        made = import_recording(quotes, markets, catalog, rejected.append)
+    except RecordingError as e:
+        _tell(rejected)
+        fail(str(e))
+    _tell(rejected)
+    left_out = f"; {len(rejected)} rows left out" if rejected else ""
+    say(
+        f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
+        f" outcomes in {made.markets} markets, {made.settled} resolved{left_out}"
+    )
+
+
+def _tell(rejected: list[str]) -> None:
+    for line in rejected:
+        say(line, err=True)

@@ -1,0 +1,241 @@
+"""Commands that ask something of the node: they are checked here, queued, and answered by it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import Json, State, Wait, state_dir
+from cli.output import fail, short
+from cli.sending import send
+from cli.terms import with_terms, with_terms_of_what_is_held
+from positions.commands import files
+from positions.commands.files import UnreadableRequests
+from positions.storage.locks import holder
+from positions.storage.snapshot import NotPublished, Published
+
+_DRY_RUN_WAIT = "10s"
+Market = Annotated[
+    str | None, typer.Argument(help="A slug, a condition id or a polymarket.com address.")
+]
+Outcome = Annotated[str | None, typer.Argument(help="A name such as Yes, or a token id.")]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(help="Sell at this price, or +20%; several with parts: 0.60:50%."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what would be sent, won and lost.")
+]
+File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
+PositionId = Annotated[str, typer.Argument(metavar="ID", help="The position; its end is enough.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("submit", epilog=_SUBMIT)(submit)
+    app.command("adopt", epilog=_ADOPT)(adopt)
+    app.command("sell", epilog="Example: polybracket sell 9c3e0123 --fraction 0.5 --wait 70s")(sell)
+    app.command("cancel", epilog="Example: polybracket cancel 9c3e0123 --wait 10s")(cancel)
+    app.command("amend", epilog="Example: polybracket amend 9c3e0123 --stop 0.48 --target none")(
+        amend
+    )
+    app.command("halt", epilog="Example: polybracket halt")(halt)
+    app.command("resume", epilog="Example: polybracket resume")(resume)
+    app.command("flatten", epilog="Example: polybracket flatten --wait 10s")(flatten)
+
+
+_SUBMIT = (
+    "Example: polybracket submit rain-in-london Yes --max-bid 0.55 --size 100 --target 0.70"
+    " --stop 0.45 --wait 10s"
+)
+
+_ADOPT = "Example: polybracket adopt rain-in-london Yes --stop 0.45 --target 0.70 --wait 60s"
+
+
+@with_terms
+def submit(
+    terms: dict[str, Any],
+    market: Market = None,
+    outcome: Outcome = None,
+    max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
+    size: Annotated[str | None, typer.Option(help="Shares to buy.")] = None,
+    stake: Annotated[str | None, typer.Option(help="USDC to spend instead.")] = None,
+    risk: Annotated[str | None, typer.Option(help="Or USDC that the stop may lose.")] = None,
+    target: Targets = None,
+    stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
+    floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
+    post_only: Annotated[bool, typer.Option("--post-only", help="Never take liquidity.")] = False,
+    expires: Annotated[str | None, typer.Option(help="Take the unfilled entry back: 2h.")] = None,
+    dry_run: DryRun = False,
+    at: Annotated[str | None, typer.Option(help="Act at this market time (ISO 8601).")] = None,
+    file: File = None,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Queue a position. Buys at no more than the max bid, sells at the target or at the stop."""
+    asked = {
+        "market": market,
+        "outcome": outcome,
+        "max_bid_price": max_bid,
+        "size": size,
+        "stake": stake,
+        "risk": risk,
+        "stop_loss_price": stop,
+        "floor_price": floor,
+        "post_only": post_only or None,
+        "expires": expires,
+        "at": at,
+        "dry_run": dry_run or None,
+    }
+    given = _given(asked) | _target(target) | terms
+    wait = _dry_run_wait(state, wait) if dry_run else wait
+    if file is None:
+        send([{"command": "submit", **given}], wait, state, as_json=as_json)
+    elif given:
+        fail(f"{next(iter(given))} must not be given together with --file", 2)
+    else:
+        send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
+
+
+@with_terms_of_what_is_held
+def adopt(
+    terms: dict[str, Any],
+    market: Annotated[str, typer.Argument(help="A slug, a condition id or an address.")],
+    outcome: Annotated[str, typer.Argument(help="A name such as Yes, or a token id.")],
+    shares: Annotated[str | None, typer.Option(help="So many; else all that are free.")] = None,
+    entry_price: Annotated[
+        str | None, typer.Option(help="What a share cost; else as the venue's trades have it.")
+    ] = None,
+    target: Targets = None,
+    stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
+    floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
+    dry_run: DryRun = False,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Protect shares that the wallet holds already, bought on the website or left over."""
+    asked = {
+        "market": market,
+        "outcome": outcome,
+        "shares": shares,
+        "entry_price": entry_price,
+        "stop_loss_price": stop,
+        "floor_price": floor,
+        "dry_run": dry_run or None,
+    }
+    given = _given(asked) | _target(target) | terms
+    wait = _dry_run_wait(state, wait) if dry_run else wait
+    send([{"command": "adopt", **given}], wait, state, as_json=as_json)
+
+
+def _given(asked: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _dry_run_wait(state: Path | None, wait: str | None) -> str:
+    if holder(state_dir(state)) is None:
+        fail("no node is running; a dry run is answered by the node, with its limits and prices")
+    return wait or _DRY_RUN_WAIT
+
+
+def _target(asked: list[str] | None) -> dict[str, Any]:
+    """One price as such, several or parts as a list."""
+    if not asked:
+        return {}
+    one = len(asked) == 1 and ":" not in asked[0]
+    return {"sell_price": asked[0]} if one else {"targets": asked}
+
+
+def sell(
+    position: PositionId,
+    shares: Annotated[str | None, typer.Option(help="So many shares; without it, all.")] = None,
+    fraction: Annotated[str | None, typer.Option(help="This part of what is held: 0.5.")] = None,
+    min_price: Annotated[str | None, typer.Option(help="At this price or better.")] = None,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Cash out by hand, all or part. What cannot be sold in a minute is protected again."""
+    fields = {"shares": shares, "fraction": fraction, "min_price": min_price}
+    _about("sell", position, fields, wait, state, as_json=as_json)
+
+
+def cancel(
+    position: PositionId, wait: Wait = None, as_json: Json = False, state: State = None
+) -> None:
+    """Take the unfilled entry back. What was bought stays protected."""
+    _about("cancel", position, {}, wait, state, as_json=as_json)
+
+
+@with_terms
+def amend(
+    terms: dict[str, Any],
+    position: PositionId,
+    max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="A price, several with parts, or none.")
+    ] = None,
+    stop: Annotated[str | None, typer.Option(help="A price, or none.")] = None,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Change max bid, targets, stop or other terms. `none` removes what was asked."""
+    fields = {"max_bid_price": max_bid, "stop_loss_price": stop} | _target(target) | terms
+    _about("amend", position, fields, wait, state, as_json=as_json)
+
+
+def halt(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+    """Let no new entries in. Resting ones are taken off the book; targets and stops stay."""
+    send([{"command": "halt"}], wait, state, as_json=as_json)
+
+
+def resume(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+    """Let entries in again."""
+    send([{"command": "resume"}], wait, state, as_json=as_json)
+
+
+def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+    """Halt, take all entries back, and sell all that is held."""
+    send([{"command": "flatten"}], wait, state, as_json=as_json)
+
+
+def resolve(state: Path, part: str) -> str:
+    """The full id that a part names."""
+    if len(part) == 36:
+        return part
+    if len(part) < 4:
+        fail(f"ID was {part!r}, must be at least 4 characters", 2)
+    try:
+        with Published(state) as copy:
+            found = copy.find(part)
+    except NotPublished as e:
+        fail(str(e))
+    if len(found) != 1:
+        which = ", ".join(short(i) for i in found[:5]) or "none"
+        fail(f"ID was {part!r}, must name one position; found: {which}", 2)
+    return found[0]
+
+
+def _about(
+    kind: str,
+    position: str,
+    fields: dict[str, Any],
+    wait: str | None,
+    state: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    named = _given(fields)
+    position_id = resolve(state_dir(state), position)
+    send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
+
+
+def _from_file(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        yield from files.read(path)
+    except UnreadableRequests as e:
+        fail(str(e), 2)

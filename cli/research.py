@@ -1,0 +1,198 @@
+"""Commands that try positions on recorded data."""
+
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from cli.options import Json, State, state_dir
+from cli.outcomes import show_outcome, show_sweep
+from cli.output import fail, print_json
+from positions.commands import files
+from positions.commands.files import Request, UnreadableRequests
+from positions.operations.settings import Settings, SettingsError, load
+from positions.research import grid
+from positions.research import session as sessions
+from positions.research.backtest_result import Outcome
+from positions.research.grid import BadGrid, Combination
+from positions.research.session import NoSession
+
+DEFAULT_CONFIG = Path("config/backtest.toml")
+DEFAULT_RESULTS = Path("state/sweep.parquet")
+Config = Annotated[Path, typer.Option(help="The settings.")]
+Catalog = Annotated[str | None, typer.Option(help="The recorded data.")]
+PositionsFile = Annotated[
+    str | None, typer.Option(help="What to try: TOML, CSV or JSON lines of requests.")
+]
+From = Annotated[str | None, typer.Option("--from", help="Begin at this time (ISO 8601).")]
+To = Annotated[str | None, typer.Option("--to", help="End at this time (ISO 8601).")]
+Latency = Annotated[str | None, typer.Option(help="How long orders take: 250ms.")]
+Report = Annotated[
+    Path | None, typer.Option(help="Write a page with charts, viewable offline, to this file.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command(
+        epilog="Example: polybracket backtest --catalog catalog/sample"
+        " --positions config/positions.toml"
+    )(backtest)
+    app.command(
+        epilog="Example: polybracket sweep --catalog catalog/sample"
+        " --positions config/positions.toml --vary stop=0.30:0.50:0.05 --vary target=0.7,0.8"
+    )(sweep)
+    app.command(epilog="Example: polybracket session --state state/replay > session.jsonl")(session)
+
+
+def backtest(
+    config: Config = DEFAULT_CONFIG,
+    catalog: Catalog = None,
+    positions: PositionsFile = None,
+    begin: From = None,
+    end: To = None,
+    latency: Latency = None,
+    as_json: Json = False,
+    report: Report = None,
+) -> None:
+    """Try positions on recorded data: the strategy of the node, without waiting."""
+    settings, requests = given(config, catalog, positions, begin, end, latency)
+    import backtest as program  # Nautilus takes a second to load
+    from recordings.tables import RecordingError
+
+    try:
+        outcome = program.run(settings, requests)
+    except RecordingError as e:
+        fail(str(e))
+    show_outcome(outcome, as_json=as_json)
+    if report is not None:
+        _report(report, outcome, settings.backtest.catalog)
+
+
+def _report(path: Path, outcome: Outcome, catalog: str) -> None:
+    from recordings.catalog import Recording
+    from recordings.report import write_report
+
+    try:
+        write_report(path, outcome, Recording(Path(catalog)), catalog)
+    except OSError as e:
+        fail(f"{path}: cannot be written: {e.strerror}")
+    typer.echo(f"report: {path}", err=True)
+
+
+def sweep(
+    vary: Annotated[
+        list[str], typer.Option(help="FIELD=FROM:TO:STEP or FIELD=VALUE,VALUE; may be repeated.")
+    ],
+    config: Config = DEFAULT_CONFIG,
+    catalog: Catalog = None,
+    positions: PositionsFile = None,
+    begin: From = None,
+    end: To = None,
+    latency: Latency = None,
+    results: Annotated[
+        Path, typer.Option(help="The Parquet file to make; a sweep cut short goes on.")
+    ] = DEFAULT_RESULTS,
+    report: Report = None,
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="So many cores; without it, all.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help='On the Ray cluster at this address; "local" makes one.')
+    ] = None,
+) -> None:
+    """Try every combination of some fields on recorded data, over all cores."""
+    settings, asked = given(config, catalog, positions, begin, end, latency)
+    requests = list(files.read_numbered(Path(settings.backtest.positions)))
+    combinations = _combinations(vary, requests)
+    from recordings import sweep as program
+    from recordings.catalog import Recording
+    from recordings.tables import RecordingError
+
+    try:
+        recording = Recording(Path(settings.backtest.catalog))
+        with (
+            _executor(ray, cores) as executor,
+            Progress(console=Console(stderr=True)) as bar,
+        ):
+            task = bar.add_task("combinations")
+            rows = program.sweep(
+                settings,
+                requests,
+                combinations,
+                results,
+                executor,
+                lambda done, count: bar.update(task, completed=done, total=count),
+            )
+        if report is not None:
+            program.write_heat_map(report, rows)
+    except (RecordingError, OSError) as e:
+        fail(str(e))
+    show_sweep(rows, _undated_since(asked, settings, recording.start_ns))
+    typer.echo(f"results: {results}", err=True)
+
+
+def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combination]:
+    try:
+        axes = grid.axes_of(vary)
+        for name, values in axes.items():
+            for value in values:
+                files.checked(grid.vary(requests, {name: value}), f"{name}={value}")
+        return grid.combinations(axes)
+    except (BadGrid, UnreadableRequests) as e:
+        fail(str(e).splitlines()[0], 2)
+
+
+def _undated_since(asked: list[Request], settings: Settings, start: int) -> int | None:
+    begin = max(start, settings.backtest.begin_ns or 0)
+    return begin if any(r.command.at is None for r in asked) else None
+
+
+def _executor(ray: str | None, count: int | None) -> Executor:
+    from recordings import sweep as program
+
+    if ray is None:
+        return program.cores(count)
+    try:
+        return program.RayExecutor(ray)
+    except ImportError:
+        fail("ray is not installed: pip install 'polybracket[ray]'")
+    except Exception as e:  # whatever a cluster may say
+        fail(f"ray was {ray!r}, cannot be reached: {str(e).splitlines()[0]}")
+
+
+def session(state: State = None) -> None:
+    """Print the commands of a stopped node's session, as a file for `backtest`."""
+    try:
+        print_json(sessions.requests(state_dir(state)))
+    except NoSession as e:
+        fail(str(e))
+
+
+def given(
+    config: Path,
+    catalog: str | None,
+    positions: str | None,
+    begin: str | None,
+    end: str | None,
+    latency: str | None,
+) -> tuple[Settings, list[Request]]:
+    """The settings with what the command line overrides, and what is to be tried."""
+    options = {
+        "catalog": catalog,
+        "positions": positions,
+        "begin": begin,
+        "end": end,
+        "latency": latency,
+    }
+    named = {name: value for name, value in options.items() if value is not None}
+    try:
+        settings = load(config, backtest=named)
+        return settings, files.commands(Path(settings.backtest.positions))
+    except SettingsError as e:
+        fail(str(e), 2)
+    except UnreadableRequests as e:
+        fail(str(e).replace("\n", "\npolybracket: "), 2)

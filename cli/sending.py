@@ -1,0 +1,134 @@
+"""How the command line hands requests to the node: checked, queued, and their answers awaited."""
+
+import json
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from cli.options import state_dir
+from cli.output import fail, say, short
+from positions.commands.fields import Malformed, duration
+from positions.commands.messages import (
+    ACCEPTED,
+    Adopt,
+    Command,
+    Reply,
+    Submit,
+    decode_reply,
+    from_fields,
+)
+from positions.foreign import json_safe
+from positions.model.terms import Percent
+from positions.storage.locks import holder
+from positions.storage.spool import Spool, uuid7
+
+_POLL = 0.05
+
+
+def send(
+    requests: list[dict[str, Any]],
+    wait: str | None,
+    state: Path | None,
+    *,
+    as_json: bool,
+    file: Path | None = None,
+) -> None:
+    """Check all, then queue all: a file with one bad line queues nothing."""
+    folder = state_dir(state)
+    try:
+        seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
+    except Malformed as e:
+        fail(str(e), 2)
+    now = datetime.fromtimestamp(time.time(), UTC).isoformat()
+    checked: list[tuple[dict[str, Any], Command]] = []
+    errors = []
+    for number, request in enumerate(requests, start=1):
+        try:
+            fields = {"created_at": now, "id": uuid7(), **request}
+            checked.append((fields, from_fields(fields)))
+        except Malformed as e:
+            errors.append(f"{file}: entry {number}: {e}" if file else str(e))
+    if errors:
+        fail("\n".join(errors), 2)
+    if not checked:
+        fail(f"{file}: holds no request", 2)
+    try:
+        spool = Spool(folder)
+        for fields, command in checked:
+            spool.put(msgspec.json.encode(fields), command.id)
+    except FileExistsError as e:
+        fail(f"id was {Path(str(e.filename2)).stem}, is queued already", 1)
+    except OSError as e:
+        fail(f"{folder}: cannot be written: {e.strerror}")
+    running = holder(folder) is not None
+    for _, command in checked:
+        line = f"queued {command.id}  {_words(command)}"
+        if not running:
+            line += f"; no node is running in {folder}: it is acted on at the next start"
+        say(line, err=as_json)
+    if seconds:
+        _await([command for _, command in checked], spool, seconds, as_json=as_json)
+    elif as_json:
+        for _, command in checked:
+            print(json.dumps({"id": command.id, "status": "queued"}))
+
+
+def _words(c: Command) -> str:
+    if isinstance(c, Adopt):
+        much = "all free shares" if c.shares is None else f"{c.shares} shares"
+        return f"adopt {much} of {c.market} {c.outcome}, {_exits(c)}"
+    if not isinstance(c, Submit):
+        about = getattr(c, "position_id", "")
+        return f"{type(c).__name__.lower()} {short(about)}".rstrip()
+    much = "default stake of"
+    for value, unit in ((c.size, "shares"), (c.stake, "USDC"), (c.risk, "USDC at risk")):
+        much = f"{value} {unit} of" if value else much
+    return f"buy {much} {c.market} {c.outcome} at {c.max_bid_price} or less, {_exits(c)}"
+
+
+def _exits(c: Submit | Adopt) -> str:
+    slices = [f"{_level(t.price)}:{t.part:.0%}" for t in c.terms.targets]
+    target = " ".join([*slices, _level(c.sell_price)])
+    return f"target {target}, stop {_level(c.stop_loss_price)}"
+
+
+def _level(value: Decimal | Percent | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value.value}%" if isinstance(value, Percent) else str(value)
+
+
+def _await(commands: list[Command], spool: Spool, seconds: float, *, as_json: bool) -> None:
+    until = time.monotonic() + seconds
+    refused = unanswered = 0
+    for command in commands:
+        reply = _reply(command.id, spool, until)
+        if reply is None:
+            unanswered += 1
+            say(f"{command.id}: no answer yet; it stays queued", err=True)
+            continue
+        refused += reply.status != ACCEPTED
+        if as_json:
+            print(json_safe(msgspec.json.encode(reply).decode()))
+        else:
+            say(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
+    if refused or unanswered:
+        raise typer.Exit(1)
+
+
+def _reply(command_id: str, spool: Spool, until: float) -> Reply | None:
+    reply = None
+    while True:
+        content = spool.read_reply(command_id)
+        if content is not None:
+            reply = decode_reply(content)
+            if reply.done:
+                return reply
+        if time.monotonic() >= until:
+            return reply
+        time.sleep(_POLL)

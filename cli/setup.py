@@ -1,0 +1,141 @@
+"""Commands for setting up: what is missing, the wallet's credentials, the service."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import LIVE_CONFIG, PAPER_CONFIG, Json
+from cli.output import fail, print_json, say
+from positions.operations.doctor import Check, Level, check_machine, failed
+from positions.operations.env_file import EnvFileError, as_lines, write_env
+from positions.operations.service import ServiceError, unit
+from positions.operations.settings import Settings, SettingsError, load
+from positions.operations.wallet import API, KEY, WalletError, environment, wallet
+
+_ENV = Path(".env")
+
+Config = Annotated[
+    Path | None,
+    typer.Option(help="The settings; config/live.toml with a key in the environment, else paper."),
+]
+
+
+LiveConfig = Annotated[Path, typer.Option("--config", help="The settings.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("doctor", epilog="Example: polybracket doctor --config config/live.toml")(doctor)
+    app.command("credentials", epilog="Example: polybracket credentials --show")(credentials)
+    app.command("service", epilog="Example: polybracket service --config config/paper.toml")(
+        service
+    )
+
+
+def doctor(config: Config = None, as_json: Json = False) -> None:
+    """Check everything that a node needs, a line each, with what to do about it.
+
+    Exits with 1 when anything failed. No secret is shown.
+    """
+    values = _environment()
+    path = config or (LIVE_CONFIG if values.get(KEY) else PAPER_CONFIG)
+    settings = _load(path)
+    if not as_json:
+        why = "" if config else f" ({KEY} is {'' if values.get(KEY) else 'not '}set)"
+        typer.echo(f"what {path} needs{why}, mode {settings.mode}:")
+    broken = False
+    for check in _examine(settings, values):
+        broken = broken or check.level is Level.FAILED
+        _tell(check, as_json=as_json)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _examine(settings: Settings, values: Mapping[str, str]) -> Iterator[Check]:
+    yield from check_machine(settings)
+    if settings.mode == "replay":
+        return
+    try:
+        from venues.polymarket.doctor import check_venue  # the adapter takes a second to load
+    except ImportError as e:
+        yield failed("adapter", f"cannot be loaded: {e}", "rm -r .venv, then make setup")
+        return
+    yield from check_venue(settings, values)
+
+
+def _tell(check: Check, *, as_json: bool) -> None:
+    if as_json:
+        row = {"check": check.name, "level": check.level.value, "found": check.found}
+        print_json([row | {"to_do": check.to_do or None}])
+        return
+    advice = f"; {check.to_do}" if check.to_do else ""
+    say(f"{check.level.value:<7}  {check.name:<15}  {check.found}{advice}")
+
+
+def credentials(
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show/--write-env", help="Print the secrets, or write them to .env (the default)."
+        ),
+    ] = False,
+    config: LiveConfig = LIVE_CONFIG,
+) -> None:
+    """Derive the API's credentials from the wallet's key, or make them.
+
+    The key and the funder come from the environment or a .env. The lines are written into the .env
+    of this folder, of mode 0600, whose other lines stay as they are. The same key gets the same
+    credentials each time.
+    """
+    values = _environment()
+    settings = _load(config)
+    try:
+        own = wallet(values, needs_api=False)
+        from venues.polymarket.clob import Refused, UnknownAdapter, derive_credentials
+
+        try:
+            made = derive_credentials(settings.venue.clob, own, settings.wallet.signature_type)
+        except (Refused, UnknownAdapter) as e:
+            fail(str(e))
+        lines = dict(zip(API, made, strict=True))
+        if show:
+            typer.echo("\n".join(as_lines(lines)))
+            return
+        write_env(_ENV, lines)
+    except (WalletError, EnvFileError) as e:
+        fail(str(e))
+    except OSError as e:
+        fail(f"{_ENV} cannot be written: {e.strerror}")
+    typer.echo(f"written to {_ENV.absolute()}: {', '.join(API)}")
+    other = [name for name in API if os.environ.get(name, lines[name]) != lines[name]]
+    if other:
+        typer.echo(
+            f"but the environment sets {', '.join(other)} otherwise, and goes first", err=True
+        )
+
+
+def service(config: LiveConfig = LIVE_CONFIG) -> None:
+    """Print the systemd unit that keeps the node running; it says how to install it."""
+    program = Path(sys.executable).with_name("polybracket")
+    try:
+        typer.echo(unit(load(config), config, program), nl=False)
+    except (ServiceError, SettingsError) as e:
+        fail(str(e), 2)
+
+
+def _environment() -> Mapping[str, str]:
+    try:
+        return environment()
+    except WalletError as e:
+        fail(str(e))
+
+
+def _load(path: Path) -> Settings:
+    try:
+        return load(path, state=os.environ.get("POLYBRACKET_STATE"))
+    except SettingsError as e:
+        fail(str(e), 2)

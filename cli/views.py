@@ -1,0 +1,237 @@
+"""Commands that show what the node has published."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from cli.options import PAPER_CONFIG, Json, State, state_dir
+from cli.output import (
+    age_line,
+    fail,
+    money,
+    number,
+    positions_table,
+    print_json,
+    say,
+    show,
+    table,
+)
+from cli.requests import PositionId, resolve
+from positions.operations.settings import SettingsError, load
+from positions.storage.locks import holder
+from positions.storage.rows import iso, to_json
+from positions.storage.snapshot import RECENT_POSITIONS, NotPublished, Published, history
+from positions.storage.story import tell
+
+_AS_TOLD = (
+    "as Polymarket describes them, with prices of the first outcome only; --json tells whole ids"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command("positions", epilog="Example: polybracket positions --all")(positions)
+    app.command("show", epilog="Example: polybracket show 9c3e0123 --json")(show_position)
+    app.command("markets", epilog="Example: polybracket markets london")(markets)
+    app.command("status", epilog="Example: polybracket status")(status)
+
+
+def _open(state: Path) -> Published:
+    try:
+        return Published(state)
+    except NotPublished as e:
+        fail(str(e))
+
+
+def _whole(folder: Path) -> Published:
+    """Everything: a stopped node's copy has it; a running one is asked for it."""
+    if holder(folder) is None:
+        return _open(folder)
+    try:
+        return history(folder)
+    except NotPublished as e:
+        fail(str(e))
+
+
+def positions(
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="A live table; Ctrl-C ends it.")] = False,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """List positions, their prices and their profit after fees."""
+    folder = state_dir(state)
+    if watch:
+        _watch(folder, everything=everything)
+        return
+    with _open(folder) as copy:
+        rows, line = copy.positions(everything=everything), age_line(folder, copy.node())
+    if everything and len(rows) >= RECENT_POSITIONS:
+        with _whole(folder) as copy:
+            rows = copy.positions(everything=True)
+    if as_json:
+        print_json(rows)
+        return
+    show(positions_table(rows))
+    say(line if rows else f"no {'' if everything else 'open '}positions; {line}", err=True)
+
+
+def _watch(folder: Path, *, everything: bool) -> None:
+    def view() -> Group:
+        with _open(folder) as copy:
+            rows = copy.positions(everything=everything)
+            return Group(positions_table(rows), Text(age_line(folder, copy.node()), "dim"))
+
+    try:
+        with Live(view(), console=Console(), refresh_per_second=2) as live:
+            while True:
+                time.sleep(1)
+                live.update(view())
+    except KeyboardInterrupt:
+        return
+
+
+def show_position(position: PositionId, as_json: Json = False, state: State = None) -> None:
+    """Show one position and its story, event by event."""
+    folder = state_dir(state)
+    position_id = resolve(folder, position)
+    with _told(folder, position_id) as copy:
+        try:
+            row = copy.position(position_id)
+        except NotPublished as e:
+            fail(str(e))
+        fills, story = copy.fills(position_id), copy.story(position_id)
+        line = age_line(folder, copy.node())
+    if as_json:
+        print_json([row | {"fills": fills, "events": story}])
+        return
+    terms = row.pop("terms")
+    for name, value in to_json(row | terms).items():
+        if value is not None:
+            say(f"{name:>16}  {value}")
+    say("")
+    for event in story:
+        say(f"{event['time'][11:23].rstrip('Z'):<12}  {tell(event)}")
+    say(line, err=True)
+
+
+def _told(folder: Path, position_id: str) -> Published:
+    """The copy with the story of a position: an older one is asked of the running node."""
+    copy = _open(folder)
+    return copy if copy.is_told(position_id) else _whole(folder)
+
+
+def markets(
+    text: Annotated[str, typer.Argument(help="Part of a slug or question, or an id.")] = "",
+    live: Annotated[
+        bool, typer.Option("--live", help="Search Polymarket; no node needs to run.")
+    ] = False,
+    config: Annotated[
+        Path, typer.Option(help="With --live: the settings that say where Polymarket is.")
+    ] = PAPER_CONFIG,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """List the markets that the node knows, or with --live those that Polymarket finds."""
+    if live:
+        rows = _search(config, text)
+        line = _AS_TOLD if rows else f"Polymarket finds no open market for {text!r}"
+    else:
+        folder = state_dir(state)
+        with _open(folder) as copy:
+            rows, line = copy.markets(text), age_line(folder, copy.node())
+    if as_json:
+        print_json(rows)
+        return
+    made = table(
+        ("market", "outcome", "bid", "ask", "tick", "minimum", "condition id"),
+        (
+            (
+                r["slug"],
+                r["outcome"],
+                number(r["bid"])
+                or (f"paid {number(r['payout'])}" if r["payout"] is not None else "-"),
+                number(r["ask"]) or "-",
+                number(r["tick"]),
+                number(r["minimum_size"]),
+                r["market_id"][:14] + "…",
+            )
+            for r in rows
+        ),
+    )
+    show(made)
+    say(line, err=True)
+
+
+def _search(config: Path, text: str) -> list[dict[str, Any]]:
+    if not text.strip():
+        fail("text was empty, must say what to look for: polybracket markets --live TEXT", 2)
+    try:
+        venue = load(config).venue
+    except SettingsError as e:
+        fail(str(e), 2)
+    from venues.polymarket.gamma import GammaError, search_rows
+
+    try:
+        return asyncio.run(search_rows(venue.gamma, text))
+    except GammaError as e:
+        fail(str(e))
+
+
+def status(as_json: Json = False, state: State = None) -> None:
+    """Tell whether a node runs, its money, and what is wrong.
+
+    Exits with 1 while no node runs or an alarm is open.
+    """
+    folder = state_dir(state)
+    running = holder(folder)
+    with _open(folder) as copy:
+        node, alarms, known = copy.node(), copy.open_alarms(), copy.markets()
+    quoted = max((m["quoted_at"] for m in known if m["quoted_at"]), default=None)
+    values: dict[str, Any] = {
+        "running": running is not None,
+        "mode": node["mode"],
+        "started_at": node["started_at"],
+        "heartbeat": node["heartbeat"],
+        "market_time": node["market_time"],
+        "quoted_at": quoted,
+        "catalog": node["catalog"],
+        "synthetic": node["is_synthetic"],
+        "halted": node["is_halted"],
+        "cash": node["cash"],
+        "redeemable": node["redeemable"],
+        "open_positions": node["open_positions"],
+        "alarms": [a["text"] for a in alarms],
+    }
+    if as_json:
+        print_json([values])
+    else:
+        _print_status(values)
+    if alarms or running is None:
+        raise typer.Exit(1)
+
+
+def _print_status(values: dict[str, Any]) -> None:
+    word = "running" if values["running"] else "NOT RUNNING"
+    kind = ", SYNTHETIC data" if values["synthetic"] else ""
+    say(f"node {word}, mode {values['mode']}{kind}, since {iso(values['started_at'])}")
+    say(f"last heartbeat {iso(values['heartbeat'])}")
+    quoted = values["quoted_at"]
+    fresh = "no price yet"
+    if quoted is not None:
+        behind = max(0, values["market_time"] - quoted) / 1e9
+        fresh = f"newest price {behind:.1f} s old"
+    say(f"market time {iso(values['market_time'])}, {fresh}")
+    halted = ", HALTED: no new entries" if values["halted"] else ""
+    count = values["open_positions"]
+    say(f"{count} open position{'' if count == 1 else 's'}{halted}")
+    cash, owed = money(values["cash"]).lstrip("+"), money(values["redeemable"]).lstrip("+")
+    say(f"cash {cash} USDC, redeemable {owed} USDC")
+    for text in values["alarms"]:
+        say(f"ALARM: {text}")

@@ -1,0 +1,135 @@
+"""Positions as a file declares them, and what has to be asked so that they become so.
+
+Pure: a declaration and the position's row give the changes to ask for and what cannot be changed.
+The same name is the same position for as long as the file is applied; a request that was refused
+may be corrected and is then asked for anew.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from positions.commands.fields import TERMS, Malformed
+from positions.commands.messages import Adopt, Submit, from_fields, stop_price, target_price
+from positions.commands.wishes import priced
+from positions.model.stops import trailing
+from positions.storage.rows import told
+
+_NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
+_BUYING = frozenset({"entering", "filling"})
+
+
+class Difference(Struct, frozen=True):
+    """What separates a declaration from its position: the fields to amend, what cannot be."""
+
+    changes: dict[str, Any]
+    told: list[str]
+    fixed: list[str]
+
+
+def id_of(name: str, attempt: int = 0) -> str:
+    """The id of the position that a file calls `name`, the same every time."""
+    return str(uuid5(_NAMES, f"{name}\n{attempt}"))
+
+
+def request(name: str, fields: Mapping[str, Any], attempt: int = 0) -> dict[str, Any]:
+    """The request that makes the position: `submit`, or `adopt` where that is declared."""
+    return {"command": "submit", "id": id_of(name, attempt), **fields}
+
+
+def checked(fields: Mapping[str, Any]) -> Submit | Adopt:
+    """A declaration's request, understood.
+
+    Raises
+    ------
+    Malformed
+        If it cannot be, or makes no position.
+    """
+    c = from_fields(fields)
+    if not isinstance(c, Submit | Adopt):
+        raise Malformed("command", fields["command"], "must be submit or adopt in a declaration")
+    return c
+
+
+def difference(fields: Mapping[str, Any], row: Mapping[str, Any], tick: Decimal) -> Difference:
+    """What separates the declaration from the position's row.
+
+    Raises
+    ------
+    Malformed
+        If the declaration cannot be understood.
+    """
+    c = checked(fields)
+    wanted = _wanted(c, row, tick)
+    terms = told(msgspec.to_builtins(_terms(c, row, tick), builtin_types=(Decimal,)))
+    changes: dict[str, Any] = {}
+    said: list[str] = []
+    for name, value in wanted.items():
+        if row[name] != value and (name != "max_bid_price" or row["phase"] in _BUYING):
+            said.append(f"{name} {_text(row[name])} -> {_text(value)}")
+            changes[name] = "none" if value is None else str(value)
+    for name in TERMS:
+        if row["terms"].get(name) != terms.get(name):
+            said.append(f"{name} {_text(row['terms'].get(name))} -> {_text(terms.get(name))}")
+            changes[name] = fields[name] if name in terms and name in fields else "none"
+    before, after = row["terms"].get("targets"), terms.get("targets")
+    if before != after:
+        said.append(f"targets {_text(before)} -> {_text(after)}")
+    if before != after or (after and "sell_price" in changes):
+        changes.pop("sell_price", None)
+        changes |= _all_targets(after, wanted["sell_price"])
+    return Difference(changes, said, _fixed(c, row))
+
+
+def _all_targets(parts: str | None, last: Decimal | None) -> dict[str, Any]:
+    """The targets as one request: those for parts and the last one."""
+    if not parts:
+        return {"sell_price": _text(last)}
+    return {"targets": parts if last is None else f"{parts} {_text(last)}"}
+
+
+def _base(c: Submit | Adopt, row: Mapping[str, Any]) -> Decimal:
+    """What percentages are taken of."""
+    return c.max_bid_price if isinstance(c, Submit) else Decimal(row["max_bid_price"])
+
+
+def _wanted(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> dict[str, Decimal | None]:
+    base = _base(c, row)
+    stop = stop_price(c.stop_loss_price, base, tick)
+    if stop is None and c.terms.trail is not None:
+        terms = replace(c.terms, trail_from=None)
+        # An adopted position's began below the bid of then.
+        stop = trailing(terms, base, tick) if isinstance(c, Submit) else row["stop_loss_price"]
+    return {
+        "max_bid_price": base,
+        "sell_price": target_price(c.sell_price, base, tick),
+        "stop_loss_price": stop,
+    }
+
+
+def _terms(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> Any:
+    return replace(c.terms, targets=priced(c.terms.targets, _base(c, row), tick))
+
+
+def _fixed(c: Submit | Adopt, row: Mapping[str, Any]) -> list[str]:
+    """What is declared otherwise than it is and cannot be changed any more."""
+    fixed = []
+    size = c.size if isinstance(c, Submit) else c.shares
+    if size is not None and size != row["size"]:
+        fixed.append(f"size is {_text(row['size'])}, declared {size}")
+    if c.floor_price is not None and c.floor_price != row["floor_price"]:
+        fixed.append(f"floor_price is {_text(row['floor_price'])}, declared {c.floor_price}")
+    if c.outcome.casefold() not in (row["outcome"].casefold(), row["outcome_id"]):
+        fixed.append(f"outcome is {row['outcome']}, declared {c.outcome}")
+    return fixed
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return "none" if value is None else str(value)

@@ -1,0 +1,227 @@
+"""The values that a command may carry: text, numbers or flags as they come, checked one by one.
+
+Each parser takes the field's name and its raw value and gives the value, or raises `Malformed`,
+which names the field, the value and the rule.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from positions.model.terms import AfterFloor, Confirm, Level, Percent, Slice, TakenOff, Trigger
+from positions.model.venue_rules import CENT
+
+Parser = Callable[[str, object], Any]
+
+
+class Malformed(ValueError):
+    """The command cannot be understood: its sender must change it."""
+
+    def __init__(self, field: str, value: object, rule: str) -> None:
+        is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
+        shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
+        if value is None:
+            shown = "empty"
+        super().__init__(f"{field} was {shown if len(shown) <= 80 else shown[:77] + '...'}, {rule}")
+        self.field = field
+
+
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+_PERCENT = re.compile(r"[+-]?([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
+_DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NANOS = 1_000_000_000
+_QUOTES = re.compile(r"([1-9][0-9]{0,3})quotes?")
+_TARGETS_MAX = 9
+
+
+def number(field: str, value: object) -> Decimal:
+    """A plain non-negative decimal with at most six decimals."""
+    text = str(value) if isinstance(value, int | Decimal | str) else ""
+    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
+        raise Malformed(field, value, 'must be a plain decimal such as "0.55"')
+    return Decimal(text)
+
+
+def price(field: str, value: object) -> Decimal:
+    """A price strictly between 0 and 1 USDC per share."""
+    result = number(field, value)
+    if not 0 < result < 1:
+        raise Malformed(field, value, "must be above 0 and below 1 USDC per share")
+    return result
+
+
+def price_or_none(field: str, value: object) -> Decimal | None:
+    """A price, or None for `none`."""
+    return None if value is None or value == "none" else price(field, value)
+
+
+def level(field: str, value: object) -> Level:
+    """A price, or a percentage of the max bid."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    return Percent(Decimal(match[1])) if match else price(field, value)
+
+
+def amount(field: str, value: object) -> Decimal:
+    """A positive number of shares or USDC."""
+    result = number(field, value)
+    if result <= 0:
+        raise Malformed(field, value, "must be above 0")
+    return result
+
+
+def fraction(field: str, value: object) -> Decimal:
+    """A part of a whole: above 0 and at most 1."""
+    result = number(field, value)
+    if not 0 < result <= 1:
+        raise Malformed(field, value, "must be above 0 and at most 1")
+    return result
+
+
+def flag(field: str, value: object) -> bool:
+    """True or false."""
+    known = {"true": True, "false": False, True: True, False: False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise Malformed(field, value, "must be true or false")
+    return known[value]
+
+
+def text(field: str, value: object) -> str:
+    """A printable name of at most 300 characters."""
+    if not isinstance(value, str) or not 0 < len(value) <= 300 or not value.isprintable():
+        raise Malformed(field, value, "must be 1 to 300 printable characters")
+    return value
+
+
+def uuid(field: str, value: object) -> str:
+    """A UUID in its usual form, lower case."""
+    try:
+        result = str(UUID(value)) if isinstance(value, str) else ""
+    except ValueError:
+        result = ""
+    if not result or result != value:
+        raise Malformed(field, value, "must be a UUID in lower case with hyphens")
+    return result
+
+
+def time(field: str, value: object) -> int:
+    """A moment in ISO 8601 with its offset from UTC, as nanoseconds since 1970."""
+    rule = "must be a time with its offset, such as 2026-04-13T16:05:00Z"
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or moment.year < 1971:
+        raise Malformed(field, value, rule)
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * _NANOS + moment.microsecond * 1000
+
+
+def duration(field: str, value: object) -> int:
+    """A span such as 90s, 15m, 2h or 3d, in nanoseconds."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
+        raise Malformed(field, value, "must be a span such as 90s, 15m, 2h or 3d")
+    return int(match[1]) * _SECONDS[match[2]] * _NANOS
+
+
+def is_span(value: object) -> bool:
+    """Whether a value is a duration rather than a time."""
+    return isinstance(value, str) and _DURATION.fullmatch(value) is not None
+
+
+def expiry(field: str, value: object) -> int:
+    """A duration, or a time."""
+    return duration(field, value) if is_span(value) else time(field, value)
+
+
+def confirm(field: str, value: object) -> Confirm:
+    """A span such as 3s, or a number of views of the book such as 5quotes."""
+    match = _QUOTES.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return Confirm(quotes=int(match[1]))
+    if not is_span(value):
+        raise Malformed(field, value, "must be a span such as 3s, or 5quotes")
+    return Confirm(span=duration(field, value))
+
+
+def slices(field: str, value: object) -> tuple[Slice, ...]:
+    """Targets such as 0.60:50% 0.70:30% 0.85, in one text or a list; the last may take the rest."""
+    asked = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
+    if not isinstance(asked, list | tuple) or not 0 < len(asked) <= _TARGETS_MAX:
+        raise Malformed(field, value, f"must be 1 to {_TARGETS_MAX} targets such as 0.60:50%")
+    found = tuple(_slice(field, one) for one in asked)
+    if any(s.part is None for s in found[:-1]):
+        raise Malformed(field, value, "must state a part such as 0.60:50% for all but the last")
+    total = sum((s.part or Decimal(0) for s in found), Decimal(0))
+    if total > 1 or (total == 1 and found[-1].part is None):
+        rule = "must leave the last target something" if total == 1 else "must be at most 100%"
+        raise Malformed(field, value, f"{rule}: the parts are {(total * 100).normalize():f}%")
+    return found
+
+
+def _slice(field: str, value: object) -> Slice:
+    where, colon, part = str(value).partition(":")
+    if not colon:
+        return Slice(level(field, where))
+    match = _PERCENT.fullmatch(part)
+    if match is None or not 0 < Decimal(match[1]) <= 100:
+        raise Malformed(field, value, "must state a part such as 0.60:50%, at most 100%")
+    return Slice(level(field, where), Decimal(match[1]) * CENT)
+
+
+def count(field: str, value: object) -> int:
+    """A whole number from 1 to 9."""
+    result = number(field, value)
+    if result not in range(1, 10):
+        raise Malformed(field, value, "must be a whole number from 1 to 9")
+    return int(result)
+
+
+def offset(field: str, value: object) -> Decimal:
+    """A distance between prices: from 0 to below 1 USDC per share."""
+    result = number(field, value)
+    if result >= 1:
+        raise Malformed(field, value, "must be from 0 to below 1 USDC per share")
+    return result
+
+
+def distance(field: str, value: object) -> Level:
+    """How far below a price: USDC per share, or a percentage below 100."""
+    result = level(field, value)
+    if isinstance(result, Percent) and not 0 < result.value < 100:
+        raise Malformed(field, value, "must be above 0% and below 100%")
+    return result
+
+
+def one_of(choices: type[StrEnum]) -> Parser:
+    """A parser of one of some words."""
+
+    def parse(field: str, value: object) -> StrEnum:
+        if not isinstance(value, str) or value not in choices:
+            raise Malformed(field, value, f"must be one of {', '.join(choices)}")
+        return choices(value)
+
+    return parse
+
+
+TERMS: dict[str, Parser] = {
+    "trail": distance,
+    "trail_from": price,
+    "break_even_after": count,
+    "break_even_at": price,
+    "break_even_offset": offset,
+    "stop_confirm": confirm,
+    "stop_hard": price,
+    "trigger": one_of(Trigger),
+    "after_floor": one_of(AfterFloor),
+    "exit_at": time,
+    "exit_before_end": duration,
+    "keep_if_stop_trades": flag,
+    "if_taken_off": one_of(TakenOff),
+}
+"""The fields of `Terms` as they are asked for; its targets come with the last one's price."""

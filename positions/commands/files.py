@@ -1,0 +1,131 @@
+"""Files of many requests: TOML, CSV with a header, or JSON lines.
+
+A request has the fields of `submit`; one with a `command` may be any other command. TOML holds them
+as `[[positions]]`.
+"""
+
+import csv
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from positions.commands.fields import Malformed
+from positions.commands.messages import Command, from_fields
+
+
+class Request(NamedTuple):
+    """A command, and the JSON text in which it is queued."""
+
+    command: Command
+    content: str
+
+
+class UnreadableRequests(ValueError):
+    """The file, or one of its requests, cannot be understood: one line for each."""
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The requests of a file, as their fields.
+
+    Raises
+    ------
+    UnreadableRequests
+        With the file, the line and what is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as e:
+        why = getattr(e, "strerror", None) or e
+        raise UnreadableRequests(f"{path}: cannot be read: {why}") from None
+    kinds = {".csv": _csv, ".toml": _toml}
+    for fields in kinds.get(path.suffix.lower(), _json_lines)(path, text):
+        yield {"command": "submit", **fields}
+
+
+def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    lines = text.splitlines()
+    for row in csv.DictReader(lines):
+        if None in row:
+            which = f"line 2 to {len(lines)}"
+            raise UnreadableRequests(f"{path}: {which}: has more values than the header names")
+        yield {k: v for k, v in row.items() if v not in (None, "")}
+
+
+def _toml(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    try:
+        requests = tomllib.loads(text, parse_float=Decimal).get("positions")
+    except tomllib.TOMLDecodeError as e:
+        raise UnreadableRequests(f"{path}: is not TOML: {e}") from None
+    if not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests):
+        raise UnreadableRequests(f"{path}: must hold its requests as [[positions]]")
+    for request in requests:
+        yield {k: _plain_time(v) for k, v in request.items()}
+
+
+def _plain_time(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line, parse_float=Decimal)
+        except (ValueError, RecursionError) as e:
+            raise UnreadableRequests(f"{path}: line {number}: is not JSON: {e}") from None
+        if not isinstance(fields, dict):
+            raise UnreadableRequests(f"{path}: line {number}: must be a JSON object")
+        yield fields
+
+
+def commands(path: Path) -> list[Request]:
+    """The requests of a file, checked; those without an id are numbered.
+
+    Raises
+    ------
+    UnreadableRequests
+        With a line for each request that breaks a rule.
+    """
+    return checked(read(path), str(path))
+
+
+def read_numbered(path: Path) -> Iterator[dict[str, Any]]:
+    """The requests of a file as their fields, each with an id."""
+    for number, fields in enumerate(read(path), start=1):
+        yield {"id": numbered(number), **fields}
+
+
+def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Request]:
+    """Requests as commands; see `commands`."""
+    found: list[Request] = []
+    errors = []
+    for number, fields in enumerate(requests, start=1):
+        numbered_fields = {"id": numbered(number), **fields}
+        try:
+            command = from_fields(numbered_fields)
+        except Malformed as e:
+            errors.append(f"{source}: entry {number}: {e}")
+        else:
+            found.append(Request(command, msgspec.json.encode(numbered_fields).decode()))
+    for command_id, times in Counter(r.command.id for r in found).items():
+        if times > 1:
+            errors.append(f"{source}: id was {command_id}, stands there {times} times")
+    if errors:
+        raise UnreadableRequests("\n".join(errors))
+    if not found:
+        raise UnreadableRequests(f"{source}: holds no request")
+    return found
+
+
+def numbered(number: int) -> str:
+    """The id of a request that has none: its place in the file, in the form of a UUIDv7."""
+    return str(UUID(int=(7 << 76) | (2 << 62) | number))

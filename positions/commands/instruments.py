@@ -1,0 +1,44 @@
+"""The outcomes that a node knows, by what people call them."""
+
+from positions.commands.market_names import market_name
+from positions.commands.messages import Adopt, Refusal, Submit
+from positions.model.instrument_book import Market
+
+
+class Listing:
+    """Finds outcomes by their market's slug, condition id or URL, and their name or token id."""
+
+    def __init__(self) -> None:
+        self.markets: dict[str, Market] = {}
+        """By outcome id."""
+        self._names: dict[str, list[str]] = {}
+
+    def add(self, market: Market) -> None:
+        """Make an outcome known."""
+        self.markets[market.outcome_id] = market
+        for name in (market.market_id, market.slug):
+            outcomes = self._names.setdefault(name, [])
+            if market.outcome_id not in outcomes:
+                outcomes.append(market.outcome_id)
+
+    def knows(self, market: str) -> bool:
+        """Whether a request may name this market."""
+        return market_name(market) in self._names
+
+    def awaits_prices(self, market: str) -> bool:
+        """Whether this market is not known, or an outcome of it has not shown its book yet."""
+        tokens = self._names.get(market_name(market), ())
+        return not tokens or any(self.markets[token].seq == 0 for token in tokens)
+
+    def find(self, asked: Submit | Adopt) -> Market | Refusal:
+        """The outcome that a request names."""
+        found = [self.markets[token] for token in self._names.get(market_name(asked.market), ())]
+        if not found:
+            rule = "must be one the node knows"
+            return Refusal("UNKNOWN_MARKET", f"market was {asked.market!r}, {rule}")
+        for m in found:
+            if asked.outcome == m.outcome_id or asked.outcome.casefold() == m.outcome.casefold():
+                return m
+        known = ", ".join(sorted(m.outcome for m in found))
+        text = f"outcome was {asked.outcome!r}, must be one of {known}"
+        return Refusal("UNKNOWN_OUTCOME", text)

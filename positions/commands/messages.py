@@ -1,0 +1,363 @@
+"""What people and programs may ask of the node, and what it answers.
+
+A command is one JSON object in one file of the spool. `decode` turns its bytes into a frozen struct
+or raises `Malformed`, which names the field, the value and the rule; nothing is believed before.
+Field names are those of the stored position; the short names of the command line are accepted too.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from positions.commands.fields import (
+    TERMS,
+    Malformed,
+    Parser,
+    amount,
+    expiry,
+    flag,
+    fraction,
+    is_span,
+    level,
+    price,
+    price_or_none,
+    slices,
+    text,
+    time,
+    uuid,
+)
+from positions.model.terms import Level, Percent, Slice, Terms
+from positions.model.venue_rules import CENT, ceil_to, floor_to
+
+MINUTE = 60 * 1_000_000_000
+VALID_FOR = 15 * MINUTE
+"""How long after it was due a command is still acted on, unless it says otherwise."""
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """What all commands carry. Times are nanoseconds; `at` and `expires_at` are market time."""
+
+    id: str
+    at: int | None = None
+    expires_at: int | None = None
+    created_at: int | None = None
+    digest: str = ""
+    """SHA-256 of the content in which the command came: the same id with another is refused."""
+
+
+class Submit(Command, frozen=True, kw_only=True):
+    """Open a position: buy `size` shares, or for `stake` USDC, at no more than the max bid."""
+
+    market: str
+    outcome: str
+    max_bid_price: Decimal
+    size: Decimal | None = None
+    stake: Decimal | None = None
+    sell_price: Level | None = None
+    stop_loss_price: Level | None = None
+    floor_price: Decimal | None = None
+    post_only: bool = False
+    expires: int | None = None
+    """Nanoseconds after acceptance at which the unfilled entry is taken back."""
+    expires_on: int | None = None
+    """The same as a time."""
+    risk: Decimal | None = None
+    """The size is so large that the stop would lose this much, in USDC."""
+    terms: Terms = Terms()
+    dry_run: bool = False
+    """Only tell what would be sent and what it could win or lose."""
+
+
+class Adopt(Command, frozen=True, kw_only=True):
+    """Protect shares that the wallet holds and no position owns: so many, or all."""
+
+    market: str
+    outcome: str
+    shares: Decimal | None = None
+    entry_price: Decimal | None = None
+    """What a share cost; None = as the venue's trades have it."""
+    sell_price: Level | None = None
+    stop_loss_price: Level | None = None
+    floor_price: Decimal | None = None
+    terms: Terms = Terms()
+    dry_run: bool = False
+
+
+class Sell(Command, frozen=True, kw_only=True):
+    """Cash out by hand: `shares`, or `fraction` of what is held, or all."""
+
+    position_id: str
+    shares: Decimal | None = None
+    fraction: Decimal | None = None
+    min_price: Decimal | None = None
+
+
+class Cancel(Command, frozen=True, kw_only=True):
+    """Take the unfilled entry back."""
+
+    position_id: str
+
+
+class Amend(Command, frozen=True, kw_only=True):
+    """Change prices; what is unset stays, None removes."""
+
+    position_id: str
+    max_bid_price: Decimal | UnsetType = UNSET
+    sell_price: Decimal | None | UnsetType = UNSET
+    stop_loss_price: Decimal | None | UnsetType = UNSET
+    targets: tuple[Slice, ...] | UnsetType = UNSET
+    terms: dict[str, Any] = {}
+    """What changes of the position's terms; None = as if it had never been asked for."""
+
+
+class Halt(Command, frozen=True, kw_only=True):
+    """No new entries: resting ones are taken off the book."""
+
+
+class Resume(Command, frozen=True, kw_only=True):
+    """Entries again."""
+
+
+class Flatten(Command, frozen=True, kw_only=True):
+    """Halt, and sell everything that is held."""
+
+
+class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The node's answer to one command.
+
+    `done` is False while work that the command started goes on; the reply is then replaced once it
+    is over.
+    """
+
+    id: str
+    status: str
+    message: str
+    code: str = ""
+    position_id: str = ""
+    done: bool = True
+    time: int = 0
+
+
+class Refusal(Struct, frozen=True):
+    """Why a command is not acted on: a code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+ACCEPTED = "accepted"
+REFUSED = "refused"
+
+
+def refused(command_id: str, refusal: Refusal, now: int) -> Reply:
+    """The reply that a command is not acted on, its code before the sentence."""
+    text = f"{refusal.code}: {refusal.message}"
+    return Reply(id=command_id, status=REFUSED, code=refusal.code, message=text, time=now)
+
+
+OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
+"""Terms about what is still to be bought."""
+_COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}
+_FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
+    "submit": (
+        Submit,
+        {
+            "market": text,
+            "outcome": text,
+            "max_bid_price": price,
+            "size": amount,
+            "stake": amount,
+            "sell_price": level,
+            "stop_loss_price": level,
+            "floor_price": price,
+            "post_only": flag,
+            "expires": expiry,
+            "risk": amount,
+            "targets": slices,
+            "dry_run": flag,
+        }
+        | TERMS,
+    ),
+    "adopt": (
+        Adopt,
+        {
+            "market": text,
+            "outcome": text,
+            "shares": amount,
+            "entry_price": price,
+            "sell_price": level,
+            "stop_loss_price": level,
+            "floor_price": price,
+            "targets": slices,
+            "dry_run": flag,
+        }
+        | {name: parser for name, parser in TERMS.items() if name not in OF_ENTRIES},
+    ),
+    "sell": (
+        Sell,
+        {
+            "position_id": uuid,
+            "shares": amount,
+            "fraction": fraction,
+            "min_price": price,
+        },
+    ),
+    "cancel": (Cancel, {"position_id": uuid}),
+    "amend": (
+        Amend,
+        {
+            "position_id": uuid,
+            "max_bid_price": price,
+            "sell_price": price_or_none,
+            "stop_loss_price": price_or_none,
+            "targets": slices,
+        }
+        | TERMS,
+    ),
+    "halt": (Halt, {}),
+    "resume": (Resume, {}),
+    "flatten": (Flatten, {}),
+}
+SHORT_NAMES = {
+    "market_id": "market",
+    "outcome_id": "outcome",
+    "max_bid": "max_bid_price",
+    "target": "sell_price",
+    "stop": "stop_loss_price",
+    "floor": "floor_price",
+}
+_REQUIRED = {
+    "submit": ("market", "outcome", "max_bid_price"),
+    "adopt": ("market", "outcome"),
+    "sell": ("position_id",),
+    "cancel": ("position_id",),
+    "amend": ("position_id",),
+}
+_EITHER = (
+    ("size", "stake"),
+    ("size", "risk"),
+    ("stake", "risk"),
+    ("sell_price", "targets"),
+    ("shares", "fraction"),
+)
+
+
+def decode(content: bytes, command_id: str | None = None) -> Command:
+    """The command in one file.
+
+    Parameters
+    ----------
+    content
+        One JSON object.
+    command_id
+        The id that the file's name states; the content may repeat it, not contradict it.
+
+    Raises
+    ------
+    Malformed
+        With the field, the value and the rule.
+    """
+    try:
+        data = _DECODER.decode(content)
+    except (msgspec.DecodeError, ValueError, RecursionError) as e:
+        raise Malformed("command", content[:40], f"must be one JSON object: {e}") from None
+    if not isinstance(data, dict):
+        raise Malformed("command", data, "must be one JSON object")
+    return from_fields(data, command_id, sha256(content).hexdigest())
+
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def from_fields(
+    data: Mapping[str, object], command_id: str | None = None, digest: str = ""
+) -> Command:
+    """The command with these fields; see `decode`."""
+    fields = dict(data)
+    kind = fields.pop("command", None)
+    if not isinstance(kind, str) or kind not in _FIELDS:
+        raise Malformed("command", kind, f"must be one of {', '.join(_FIELDS)}")
+    own_id = uuid("id", fields.pop("id", command_id))
+    if command_id is not None and own_id != command_id:
+        raise Malformed("id", own_id, f"must be the file's name {command_id}")
+    struct, parsers = _FIELDS[kind]
+    parsed = _parse(_long_names(fields), _COMMON | parsers, keep_none=kind == "amend")
+    for name in _REQUIRED.get(kind, ()):
+        if name not in parsed:
+            raise Malformed(name, None, f"is required by {kind}")
+    for one, other in _EITHER:
+        if one in parsed and other in parsed:
+            raise Malformed(other, fields[other], f"must not be given together with {one}")
+    if kind == "submit" and "expires" in parsed and not is_span(fields["expires"]):
+        parsed["expires_on"] = parsed.pop("expires")
+    if kind == "amend" and not set(parsed) & set(parsers) - {"position_id"}:
+        raise Malformed("amend", None, "must change something")
+    return struct(id=own_id, digest=digest, **_grouped(kind, parsed))
+
+
+def _grouped(kind: str, parsed: dict[str, Any]) -> dict[str, Any]:
+    """The fields as the structs have them: the terms together, the last target on its own."""
+    terms = {name: parsed.pop(name) for name in TERMS if name in parsed}
+    if kind in ("submit", "adopt"):
+        found: tuple[Slice, ...] = parsed.pop("targets", ())
+        if found and found[-1].part is None:
+            parsed["sell_price"], found = found[-1].price, found[:-1]
+        parsed["terms"] = Terms(targets=found, **terms)
+    elif kind == "amend":
+        parsed["terms"] = terms
+    return parsed
+
+
+def _long_names(fields: Mapping[str, object]) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for name, value in fields.items():
+        full = SHORT_NAMES.get(name, name)
+        if full == "sell_price" and (isinstance(value, list) or ":" in str(value)):
+            full = "targets"
+        if full in result:
+            raise Malformed(name, value, f"must not be given twice (it is {full})")
+        result[full] = value
+    return result
+
+
+def _parse(
+    fields: Mapping[str, object], parsers: Mapping[str, Parser], *, keep_none: bool
+) -> dict[str, Any]:
+    parsed: dict[str, Any] = {}
+    for name, value in fields.items():
+        parser = parsers.get(name)
+        if parser is None:
+            raise Malformed(name, value, f"is not a field; known: {', '.join(parsers)}")
+        if keep_none and name in TERMS and value in (None, "none"):
+            parsed[name] = None
+        elif value is not None or (keep_none and parser is price_or_none):
+            parsed[name] = parser(name, value)
+    return parsed
+
+
+def target_price(asked: Level | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
+    """The sell price in USDC; a percentage is taken above the max bid and rounded up."""
+    if not isinstance(asked, Percent):
+        return asked
+    return ceil_to(max_bid * (100 + asked.value) * CENT, tick)
+
+
+def stop_price(asked: Level | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
+    """The stop in USDC; a percentage is taken below the max bid and rounded down."""
+    if not isinstance(asked, Percent):
+        return asked
+    return floor_to(max_bid * (100 - asked.value) * CENT, tick)
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """The reply as one JSON object."""
+    return msgspec.json.encode(reply)
+
+
+def decode_reply(content: bytes) -> Reply:
+    """The reply in one file."""
+    return msgspec.json.decode(content, type=Reply)

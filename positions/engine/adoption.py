@@ -1,0 +1,196 @@
+"""Shares that the wallet holds already become a position of their own.
+
+Pure: a request and what the wallet has of the outcome give the position, or a `Refusal` that names
+the field, the value and the rule. Nothing is bought, so neither a halt nor the caps on stakes hold
+it up. Prices are USDC per share, sizes shares, times nanoseconds.
+"""
+
+from collections.abc import Collection, Iterable, Set
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from positions.commands import wishes
+from positions.commands.checks import Limits, check_against_bid, check_prices
+from positions.commands.messages import Adopt, Refusal, stop_price, target_price
+from positions.commands.wishes import Frame, priced
+from positions.model.instrument_book import Market
+from positions.model.position import ZERO, EntryEnd, Position
+from positions.model.stops import trailing
+from positions.model.targets import lowest
+from positions.model.trade_ids import is_told_otherwise
+from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, micro, on_grid
+
+
+class Deal(Struct, frozen=True):
+    """The wallet's part of one trade of the outcome; the fee is in USDC."""
+
+    id: str
+    is_buy: bool
+    price: Decimal
+    shares: Decimal
+    fee: Decimal
+    time: int
+
+
+class Holding(Struct, frozen=True):
+    """What the wallet has of one outcome, at one moment.
+
+    Parameters
+    ----------
+    shares
+        All that it has, whoever bought them.
+    offered
+        Those of them that sells of others than this node may take.
+    deals
+        How it came by them, as far as the venue knows; the trades of our own orders, too.
+    problem
+        Why nothing is known of it; "" where that is not so.
+    """
+
+    shares: Decimal = ZERO
+    offered: Decimal = ZERO
+    deals: tuple[Deal, ...] = ()
+    problem: str = ""
+
+
+def open_position(
+    c: Adopt,
+    m: Market,
+    holding: Holding,
+    ours: Collection[Position],
+    limits: Limits,
+    now: int,
+) -> Position | Refusal:
+    """The position that holds the shares, or why it is refused; `ours` are those of the outcome."""
+    if m.payout is not None:
+        return Refusal("MARKET_CLOSED", f"market {m.slug} is resolved, must be open")
+    if holding.problem:
+        text = f"the shares of the wallet cannot be told: {holding.problem}; send it again later"
+        return Refusal("WALLET_UNKNOWN", text)
+    shares = _shares(c, holding, sum((max(p.held, ZERO) for p in ours), ZERO))
+    if isinstance(shares, Refusal):
+        return shares
+    paid = _paid(c, holding, {t for p in ours for t in p.trades}, shares)
+    if isinstance(paid, Refusal):
+        return paid
+    entry, fee = paid
+    stop = stop_price(c.stop_loss_price, entry, m.tick)
+    if stop is None:
+        stop = trailing(replace(c.terms, trail_from=None), m.bid or entry, m.tick)
+    p = Position(
+        id=c.id,
+        market_id=m.market_id,
+        market=m.slug,
+        outcome_id=m.outcome_id,
+        outcome=m.outcome,
+        size=shares,
+        max_bid_price=entry,
+        created_at=now,
+        sell_price=target_price(c.sell_price, entry, m.tick),
+        stop_loss_price=stop,
+        floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
+        terms=replace(c.terms, targets=priced(c.terms.targets, entry, m.tick)),
+        bought=shares,
+        cost=micro(shares * entry),
+        buy_fees=micro(shares * fee),
+        filled_at=now,
+        entry_ended=EntryEnd.ADOPTED,
+    )
+    return _check(p, m, now) or p
+
+
+def _shares(c: Adopt, holding: Holding, owned: Decimal) -> Decimal | Refusal:
+    """The shares asked for: as such, or all that nobody else counts on."""
+    free = floor_to(max(holding.shares - holding.offered - owned, ZERO), SIZE_STEP)
+    rule = (
+        f"must be at most {free:f}: the wallet has {holding.shares:f}, positions own {owned:f},"
+        f" other orders offer {holding.offered:f}"
+    )
+    if c.shares is None:
+        return free or Refusal("NOTHING_TO_ADOPT", f"shares was empty, {rule}")
+    if not on_grid(c.shares, SIZE_STEP):
+        return Refusal("SIZE_OFF_GRID", f"shares was {c.shares}, must be a multiple of 0.01")
+    return (
+        c.shares
+        if c.shares <= free
+        else Refusal("SIZE_ABOVE_FREE", f"shares was {c.shares}, {rule}")
+    )
+
+
+def _paid(
+    c: Adopt, holding: Holding, ours: Set[str], shares: Decimal
+) -> tuple[Decimal, Decimal] | Refusal:
+    """What a share cost, and its fee: as told, or as the wallet's own trades have it."""
+    if c.entry_price is not None:
+        return c.entry_price, ZERO
+    found = _average(holding.deals, ours, shares)
+    if found is not None:
+        return found
+    rule = (
+        f"must be given: the venue's trades do not say what all {shares:f} shares cost;"
+        " the bid of now counts profit from now on"
+    )
+    return Refusal("ENTRY_PRICE_UNKNOWN", f"entry_price was empty, {rule}")
+
+
+def _average(
+    deals: Iterable[Deal], ours: Set[str], wanted: Decimal
+) -> tuple[Decimal, Decimal] | None:
+    """The average price and fee of a share of what others than our positions traded.
+
+    A sale takes its part of the cost with it. None where that explains fewer than are wanted.
+    """
+    shares = cost = fees = ZERO
+    for deal in sorted(deals, key=lambda d: d.time):
+        if deal.id in ours or is_told_otherwise(deal.id, ours):
+            continue
+        if deal.is_buy:
+            shares += deal.shares
+            cost += deal.price * deal.shares
+            fees += deal.fee
+        elif shares > 0:
+            kept = max(shares - deal.shares, ZERO) / shares
+            shares, cost, fees = shares * kept, cost * kept, fees * kept
+    return (micro(cost / shares), fees / shares) if shares >= wanted else None
+
+
+def _check(p: Position, m: Market, now: int) -> Refusal | None:
+    frame = Frame(m, p.size, None, p.sell_price, p.stop_loss_price, p.floor_price, now)
+    return (
+        _check_purpose(p)
+        or check_prices(m, None, p.sell_price, p.stop_loss_price, p.floor_price)
+        or check_against_bid(m, p.stop_loss_price)
+        or _check_target(p, m)
+        or _check_size(p, m)
+        or wishes.check(p.terms, frame)
+    )
+
+
+def _check_purpose(p: Position) -> Refusal | None:
+    exits = (p.stop_loss_price, lowest(p), p.terms.exit_at, p.terms.exit_before_end)
+    if any(e is not None for e in exits):
+        return None
+    rule = "must be given, or a sell_price, an exit_at or an exit_before_end"
+    return Refusal("NO_EXIT", f"stop_loss_price was empty, {rule}")
+
+
+def _check_target(p: Position, m: Market) -> Refusal | None:
+    target = lowest(p)
+    if target is None or m.bid is None or target > m.bid:
+        return None
+    rule = f"must be above the current bid {m.bid}, at which it would be sold at once"
+    return Refusal("TARGET_AT_OR_BELOW_BID", f"sell_price was {target}, {rule}")
+
+
+def _check_size(p: Position, m: Market) -> Refusal | None:
+    """Refuse what its exit could not sell: a FAK needs $1, an offer that rests the minimum."""
+    stop = p.stop_in_force
+    if stop is not None and p.size * stop < MINIMUM_AMOUNT:
+        rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
+        return Refusal("STOP_UNSELLABLE", f"shares was {p.size}, {rule}")
+    if p.size < m.minimum_size and (stop is None or lowest(p) is not None):
+        rule = f"must be at least the market's minimum of {m.minimum_size} shares"
+        return Refusal("SIZE_BELOW_MINIMUM", f"shares was {p.size}, {rule}")
+    return None

@@ -1,0 +1,38 @@
+"""What a person must be told of a position: derived from its state, never kept beside it.
+
+An alarm is open for as long as its condition holds, so it can neither be forgotten nor stay behind.
+"""
+
+from positions.model.position import OVER, Phase, Position, Role
+from positions.model.venue_rules import Obstacle
+
+_OBSTACLE = {
+    Obstacle.NO_BID: "the book has no bid",
+    Obstacle.BELOW_FLOOR: "all bids are below the floor",
+    Obstacle.BELOW_MINIMUM: "at this bid the shares are worth less than $1",
+}
+_REFUSED = {
+    Role.ENTRY: "the entry was refused or taken off the book",
+    Role.TARGET: "the target was refused or taken off the book",
+    Role.STOP: "the stop could not be armed",
+    Role.EXIT: "the sale was refused",
+}
+
+
+def open_alarms(p: Position) -> dict[str, str]:
+    """The open alarms of a position: kind -> what to tell."""
+    if p.phase in OVER:
+        return {}
+    where = f"{p.market} {p.outcome}"
+    alarms = {}
+    if p.phase is Phase.DISPUTED or p.dispute is not None:
+        why = p.dispute or f"sold {p.sold} of {p.bought} bought"
+        alarms["disputed"] = f"{where}: the record and the venue disagree: {why}"
+    if p.stuck is not None and p.phase is Phase.WAITING:
+        alarms["waiting"] = f"{where}: {p.held} shares cannot be sold: {_OBSTACLE[p.stuck]}"
+    elif p.no_bid:
+        alarms["no_bid"] = f"{where}: the book has no bid; {p.held} shares stay protected"
+    for role, backoff in p.backoffs.items():
+        times = f"{backoff.failures} time{'s' if backoff.failures > 1 else ''} in a row"
+        alarms[f"{role}_refused"] = f"{where}: {_REFUSED[role]}, {times}; it is tried again"
+    return alarms

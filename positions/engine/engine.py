@@ -1,0 +1,587 @@
+"""All positions and markets of one node: facts and commands in, effects out.
+
+The desk is the whole decision-making of the node without Nautilus, the disk or a clock. Facts and
+commands are queued; a `turn` books them, asks `plan` what follows for every position concerned, and
+returns what must be done, in order: steps to record, intents to carry out, replies to give, alarms
+to raise. Nothing here is re-entrant: what comes back while effects are carried out waits for the
+next turn. One position's trouble is its own: what an error leaves half done is taken back, and the
+position is disputed; where not even that can be booked, the last resort protects it.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from decimal import Decimal
+from itertools import islice
+
+from positions import last_resort
+from positions.commands.checks import Funds, Limits
+from positions.commands.instruments import Listing
+from positions.commands.messages import Adopt, Amend, Command, Refusal, Sell, Submit, refused
+from positions.engine.adoption import Holding
+from positions.engine.alarms import open_alarms
+from positions.engine.balances import compare, may_lag
+from positions.engine.command_handlers import obey, sale_over
+from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
+from positions.engine.exposure import Exposure
+from positions.engine.plan import Intent, MoveStop, Send, plan
+from positions.engine.price_index import Levels
+from positions.engine.transitions import apply
+from positions.engine.triggers import judge
+from positions.last_resort import Trouble
+from positions.model.events import (
+    AnyFact,
+    CancelSent,
+    Disputed,
+    FillReversed,
+    OrderFilled,
+    OrderSent,
+    SaleEnded,
+    StopMoved,
+)
+from positions.model.instrument_book import Market
+from positions.model.orders import find
+from positions.model.position import EXITS, ZERO, Order, Position
+from positions.model.terms import Trigger
+from positions.soundness import check
+
+SWEEP_PARTS = 300
+"""Every position is looked at anew at least once in so many seconds, whatever happens."""
+_JUDGEMENTS_MAX = 20
+_REASON_CHARACTERS = 200
+
+
+class Desk:
+    """Every position of a node, and the decisions about them.
+
+    Parameters
+    ----------
+    limits
+        What the owner allows.
+    cash
+        The cash at the venue, in USDC; the caller keeps it up to date.
+    strict
+        Let an error in the handling of a position through, for tests.
+    """
+
+    def __init__(self, limits: Limits, cash: Decimal = ZERO, *, strict: bool = False) -> None:
+        self.limits = limits
+        self.strict = strict
+        self.cash = cash
+        self.halted = False
+        self._is_recorded = True
+        self.listing = Listing()
+        self.markets = self.listing.markets
+        self.positions: dict[str, Position] = {}
+        self._levels: dict[str, Levels] = {}
+        self._open: dict[str, None] = {}
+        self._timed: dict[str, None] = {}
+        self._woken: dict[str, None] = {}
+        self._queue: deque[tuple[str, AnyFact] | Command] = deque()
+        self._effects: list[Effect] = []
+        self._sweep = 0
+        self.exposure = Exposure()
+        self._foreign = ZERO
+        self._foreign_text = ""
+        self._short: dict[str, Decimal] = {}
+        self._moved_at: dict[str, int] = {}
+        self._holdings: dict[str, Holding] = {}
+        self._before: dict[str, Position | None] = {}
+        """What the positions were that are being changed now."""
+        self._troubles: dict[str, Trouble] = {}
+
+    # -- what comes in -----------------------------------------------------------------------------
+
+    def list_market(self, market: Market) -> None:
+        """Make an outcome known."""
+        market.halted = self.halted
+        market.is_recorded = self._is_recorded
+        self.listing.add(market)
+        self._levels.setdefault(market.outcome_id, Levels())
+
+    def load(self, positions: Iterable[Position], *, halted: bool) -> None:
+        """Take over what an earlier run left."""
+        self.halt(halted)
+        for p in positions:
+            self.positions[p.id] = p
+            self._woken[p.id] = None
+            try:
+                self._keep(p)
+            except Exception as e:  # the boundary: the others are taken over all the same
+                self._fail(p.id, p.updated_at, e)
+                continue
+            before = self._moved_at.get(p.outcome_id, 0)
+            self._moved_at[p.outcome_id] = max(before, p.updated_at)
+
+    def viewed(self, outcome_id: str) -> None:
+        """A newer view of this outcome's book stands in its `Market`."""
+        self._woken |= dict.fromkeys(self._crossed(outcome_id))
+
+    def _crossed(self, outcome_id: str) -> Iterable[str]:
+        """The positions that the market as it is seen now concerns: all, where that is unclear."""
+        try:
+            return list(self._levels[outcome_id].crossed(self.markets[outcome_id]))
+        except Exception as e:
+            self._unforeseen(e)
+            return self._about(outcome_id)
+
+    def _about(self, outcome_id: str) -> list[str]:
+        """The open positions of an outcome."""
+        return [i for i in self._open if self.positions[i].outcome_id == outcome_id]
+
+    def watched(self, outcome_id: str, trigger: Trigger) -> None:
+        """What stops may watch has changed, the best bid apart: the last trade, or the depth."""
+        if self._levels[outcome_id].watch(trigger):
+            self.viewed(outcome_id)
+
+    def market_changed(self, outcome_id: str) -> None:
+        """Something other than the book changed: the tick, or the market is resolved."""
+        for position_id in self._about(outcome_id):
+            self._woken[position_id] = None
+            try:
+                self._levels[outcome_id].place(
+                    self.positions[position_id], self.markets[outcome_id]
+                )
+            except Exception as e:
+                self._fail(position_id, self.positions[position_id].updated_at, e)
+
+    def feed_changed(self, outcome_id: str, problem: str, now: int) -> None:
+        """The outcome's prices cannot be trusted because of `problem`, or can again ("")."""
+        m = self.markets[outcome_id]
+        before, m.feed_problem = m.feed_problem, problem
+        if problem != before:
+            text = _feed_text(m, problem or before)
+            self._effects.append(Alarm(now, "", "feed", text, is_open=bool(problem)))
+            self.market_changed(outcome_id)
+
+    def foreign_orders_changed(self, count: int, cost: Decimal, now: int) -> None:
+        """The wallet has so many orders that are not ours; their buys may take `cost` USDC."""
+        self._foreign = cost
+        before, self._foreign_text = self._foreign_text, _foreign_text(count, cost)
+        text = self._foreign_text
+        if text != before:
+            alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
+            self._effects.append(alarm)
+
+    def held_shares(self) -> dict[str, Decimal]:
+        """The shares that are held of each outcome, where any are."""
+        return {outcome_id: n for outcome_id, n in self.exposure.held.items() if n > 0}
+
+    def is_shared(self, outcome_id: str) -> bool:
+        """Whether several open positions are about an outcome: one balance serves them all."""
+        return sum(p.outcome_id == outcome_id for p in self.open_positions()) > 1
+
+    def balance_seen(self, outcome_id: str, balance: Decimal, now: int) -> None:
+        """The wallet has so many shares of an outcome. Fewer than are recorded count once they
+        were seen twice: a sale's own message may be under way. Just bought ones may be missing."""
+        holders = [p for p in self.open_positions() if p.outcome_id == outcome_id]
+        is_short = sum((p.held for p in holders), ZERO) > balance
+        before = self._short.pop(outcome_id, None)
+        if is_short and may_lag(holders, balance, self._moved_at.get(outcome_id, 0), now):
+            return
+        if is_short:
+            self._short[outcome_id] = balance
+        if not is_short or before == balance:
+            for position_id, fact in compare(holders, balance, now):
+                self.fact(position_id, fact)
+
+    def forget(self, before: int) -> list[Position]:
+        """Drop the positions that were over before a time; the record has them. They are returned.
+
+        What could still be said of them would be of an outcome of long ago.
+        """
+        old = [
+            p
+            for p in self.positions.values()
+            if p.id not in self._open and not p.orders and p.updated_at < before
+        ]
+        for p in old:
+            del self.positions[p.id]
+            self.exposure.forget(p)
+        return old
+
+    def record_changed(self, can_be_written: bool) -> None:
+        """What happens can be written down, or cannot: then nothing is bought."""
+        self._is_recorded = can_be_written
+        for market in self.markets.values():
+            market.is_recorded = can_be_written
+        self._woken |= dict.fromkeys(self._open)
+
+    def fact(self, position_id: str, fact: AnyFact) -> None:
+        """Queue a fact for the next turn."""
+        self._queue.append((position_id, fact))
+
+    def command(self, command: Command) -> None:
+        """Queue a command for the next turn."""
+        self._queue.append(command)
+
+    def adopt(self, command: Adopt, holding: Holding) -> None:
+        """Queue an adoption, with what the wallet has of the outcome now."""
+        self._holdings[command.id] = holding
+        self.command(command)
+
+    def second_passed(self) -> None:
+        """Wake what time concerns, what the bids concern, and a part of all the rest."""
+        for position_id in self._timed:
+            self._woken[position_id] = None
+        for outcome_id, levels in self._levels.items():
+            m = self.markets[outcome_id]
+            concerned = levels.restless if m.bid is None else self._crossed(outcome_id)
+            self._woken |= dict.fromkeys(concerned)
+        self._sweep = (self._sweep + 1) % SWEEP_PARTS
+        self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn would do anything."""
+        return bool(self._queue or self._woken or self._effects)
+
+    # -- the turn ----------------------------------------------------------------------------------
+
+    def turn(self, now: int) -> list[Effect]:
+        """Book what is queued, decide what follows, and return what must be done, in order."""
+        while self._queue or self._woken:
+            while self._queue:
+                item = self._queue.popleft()
+                if isinstance(item, Command):
+                    self._obey(item, now)
+                else:
+                    self._guarded(item[0], now, item[1])
+            woken, self._woken = self._woken, {}
+            for position_id in woken:
+                self._guarded(position_id, now)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _guarded(self, position_id: str, now: int, fact: AnyFact | None = None) -> None:
+        """Handle one position; its errors stay its own, and leave nothing half done."""
+        trouble = self._troubles.get(position_id)
+        if fact is not None and trouble is not None and trouble.unbooked:
+            trouble.add(fact)  # what happened before it comes first
+            self._woken[position_id] = None
+            return
+        self._before, done = {}, len(self._effects)
+        try:
+            if fact is None:
+                self._look(position_id, now)
+            else:
+                self._book(position_id, fact, now)
+                self._woken[position_id] = None
+        except Exception as e:  # the boundary: see the module's docstring
+            if self.strict:
+                raise
+            self._take_back(done)
+            if position_id in self.positions:
+                self._fail(position_id, now, e, fact)
+                self._resort(position_id, now)
+            else:
+                text = f"a fact came for a position that is not known: {_reason(e)}"
+                self._effects.append(Alarm(now, position_id, "stray", text, is_open=True))
+
+    def _look(self, position_id: str, now: int) -> None:
+        """Decide about a position; what could not be booked before is booked first."""
+        if position_id not in self.positions:
+            return  # forgotten since it was woken
+        trouble = self._troubles.get(position_id)
+        if trouble is None:
+            self._decide(position_id, now)
+            return
+        for fact in trouble.unbooked:
+            self._book(position_id, fact, now)
+        if trouble.unbooked:  # that stands, whatever is decided next
+            trouble.unbooked = []
+            self._woken[position_id] = None
+            return
+        self._decide(position_id, now)
+        del self._troubles[position_id]
+        self._keep(self.positions[position_id])
+        self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=False))
+
+    def _book(self, position_id: str, fact: AnyFact, now: int) -> None:
+        after = self._note(position_id, fact)
+        if isinstance(fact, OrderFilled | FillReversed):
+            self._moved_at[after.outcome_id] = now
+
+    # -- when something raises ---------------------------------------------------------------------
+
+    def _take_back(self, done: int) -> None:
+        """Undo what was noted since, and the effects after the first `done`; a halt stands."""
+        kept = [e for e in self._effects[done:] if isinstance(e, HaltChanged)]
+        self._effects[done:] = kept
+        for position_id, before in self._before.items():
+            if before is None:
+                self._drop(position_id)
+            else:
+                self.positions[position_id] = before
+                with suppress(Exception):  # what it was before could be kept, or is in trouble
+                    self._keep(before)
+        self._before = {}
+
+    def _drop(self, position_id: str) -> None:
+        p = self.positions.pop(position_id, None)
+        self._open.pop(position_id, None)
+        self._timed.pop(position_id, None)
+        self._woken.pop(position_id, None)
+        if p is not None:
+            self._levels[p.outcome_id].drop(position_id)
+            self.exposure.drop(position_id, p.outcome_id)
+
+    def _fail(self, position_id: str, now: int, e: Exception, fact: AnyFact | None = None) -> None:
+        """See to a position whose handling raised: disputed, or left to the last resort."""
+        trouble, reason = self._troubles.get(position_id), _reason(e)
+        if trouble is None and fact is not None and self._dispute(position_id, now, reason):
+            self._unforeseen(e)
+            return
+        if trouble is None:
+            trouble = self._troubles[position_id] = Trouble(reason)
+            self._unforeseen(e)
+            self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=True))
+            self._dispute(position_id, now, reason)
+        if fact is not None:
+            trouble.add(fact)
+        self._watch(self.positions[position_id])
+
+    def _dispute(self, position_id: str, now: int, reason: str) -> bool:
+        """Book that a position is disputed; whether that could be."""
+        p = self.positions[position_id]
+        self._before, done = {}, len(self._effects)
+        try:
+            if p.dispute != reason:
+                self._note(position_id, Disputed(time=now, reason=reason, missing=p.missing))
+        except Exception:
+            self._take_back(done)
+            return False
+        self._woken[position_id] = None
+        return True
+
+    def _watch(self, p: Position) -> None:
+        """Look at a position in trouble with each view of its book, and each second."""
+        self._open[p.id] = self._timed[p.id] = None
+        levels = self._levels.get(p.outcome_id)
+        if levels is not None:
+            levels.restless[p.id] = None
+
+    def _resort(self, position_id: str, now: int) -> None:
+        p, trouble = self.positions[position_id], self._troubles.get(position_id)
+        m = self.markets.get(p.outcome_id)
+        if m is None or trouble is None:
+            return
+        try:
+            intents = last_resort.intents(p, m, trouble, now, self.limits.slip_ticks)
+        except Exception as e:
+            if not trouble.is_helpless:
+                trouble.is_helpless = True
+                self._unforeseen(e)
+            return
+        for intent in intents:
+            fact = _booking(intent, now)
+            self._before, done = {}, len(self._effects)
+            try:
+                self._note(position_id, fact)
+            except Exception:
+                self._take_back(done)
+                trouble.add(fact)
+            self._effects.append(Act(self.positions[position_id], intent))
+
+    def _unforeseen(self, e: Exception) -> None:
+        if self.strict:
+            raise e
+        self._effects.append(Unforeseen(e))
+
+    def look_anew(self, outcome_id: str) -> None:
+        """Decide anew about all open positions of an outcome; "" = of all of them."""
+        ids = self._about(outcome_id) if outcome_id else self._open
+        self._woken |= dict.fromkeys(ids)
+
+    def find_order(self, position_id: str, order_id: str) -> Order | None:
+        """A live order of a position; also one that could not be booked."""
+        p, trouble = self.positions.get(position_id), self._troubles.get(position_id)
+        found = None if p is None else find(p, order_id)
+        if found is None and p is not None and trouble is not None:
+            found, _ = last_resort.orders(p, trouble.unbooked).get(order_id, (None, ZERO))
+        return found
+
+    # -- one position ------------------------------------------------------------------------------
+
+    def _decide(self, position_id: str, now: int) -> None:
+        p = self.positions[position_id]
+        m = self.markets[p.outcome_id]
+        for _ in range(_JUDGEMENTS_MAX):
+            fact = judge(p, m, now, self.limits.slip_ticks)
+            if fact is None:
+                break
+            p = self._note(position_id, fact)
+            if isinstance(fact, SaleEnded):
+                self._effects.append(Answer(None, sale_over(p, fact)))
+        else:
+            raise RuntimeError(f"no end of judgements in phase {p.phase}")
+        for intent in plan(p, m, now, self.limits.slip_ticks, self.limits.entry_lasts):
+            p = self._note(position_id, _booking(intent, now))
+            self._effects.append(Act(p, intent))
+
+    def _note(self, position_id: str, fact: AnyFact) -> Position:
+        before = self.positions.get(position_id)
+        after = apply(before, fact)
+        if after is before:
+            return after
+        self._before.setdefault(position_id, before)
+        self._keep(after)
+        self._effects.append(Step(after, fact))
+        self._alarm(before, after, fact.time)
+        return after
+
+    def _keep(self, p: Position) -> None:
+        check(p)
+        m = self.markets[p.outcome_id]
+        self.positions[p.id] = p
+        if p.is_over and p.held <= 0:
+            self._open.pop(p.id, None)
+        else:
+            self._open[p.id] = None
+        if not p.is_over and (p.phase in EXITS or _has_deadline(p)):
+            self._timed[p.id] = None
+        else:
+            self._timed.pop(p.id, None)
+        self.exposure.count(p, m.fee_rate, is_open=p.id in self._open)
+        self._levels[p.outcome_id].place(p, m)
+        if p.id in self._troubles:
+            self._watch(p)
+
+    def _alarm(self, before: Position | None, after: Position, now: int) -> None:
+        was = {} if before is None else open_alarms(before)
+        now_open = open_alarms(after)
+        for kind, text in now_open.items():
+            if was.get(kind) != text:
+                self._effects.append(Alarm(now, after.id, kind, text, is_open=True))
+        for kind, text in was.items():
+            if kind not in now_open:
+                self._effects.append(Alarm(now, after.id, kind, text, is_open=False))
+
+    # -- commands ----------------------------------------------------------------------------------
+
+    def _obey(self, c: Command, now: int) -> None:
+        self._before, done = {}, len(self._effects)
+        try:
+            reply = obey(self, c, self._holdings.pop(c.id, Holding()), now)
+        except Exception as e:  # the boundary: it is refused, and nothing of it is done
+            if self.strict:
+                raise
+            self._take_back(done)
+            self._unforeseen(e)
+            text = f"{type(c).__name__.lower()} could not be carried out: {_reason(e)}"
+            reply = refused(c.id, Refusal("INTERNAL", text), now)
+        self._effects.append(Answer(c, reply))
+
+    def note(self, position_id: str, fact: AnyFact) -> Position:
+        """Book what a command changes, and see to what follows; the position afterwards."""
+        p = self._note(position_id, fact)
+        self._woken[position_id] = None
+        return p
+
+    def halt(self, halted: bool) -> None:
+        """Send no new entries, or send them again."""
+        changed, self.halted = halted is not self.halted, halted
+        for market in self.markets.values():
+            market.halted = halted
+        self._woken |= dict.fromkeys(self._open)
+        if changed:
+            self._effects.append(HaltChanged(halted))
+
+    def find(self, position_id: str) -> Position | Refusal:
+        """The position that a command names."""
+        p = self.positions.get(position_id)
+        if p is None:
+            rule = "is not known, or has been over for more than a day"
+            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
+        return p
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    def funds(self) -> Funds:
+        """The money as it stands, with what open entries may still take."""
+        return Funds(
+            self.cash, self.exposure.reserved + self._foreign, self.exposure.staked, self.halted
+        )
+
+    def open_positions(self) -> Iterable[Position]:
+        """The positions of which something may still come."""
+        return (self.positions[position_id] for position_id in self._open)
+
+    def open_alarms(self) -> list[tuple[str, str, str]]:
+        """Every open alarm: position id ("" for the node's own), kind, text."""
+        feeds = [
+            ("", "feed", _feed_text(m, m.feed_problem))
+            for m in self.markets.values()
+            if m.feed_problem
+        ]
+        foreign = [("", "foreign_orders", self._foreign_text)] if self._foreign_text else []
+        return (
+            feeds
+            + foreign
+            + [
+                (position_id, kind, text)
+                for position_id in self._open
+                for kind, text in self._alarms_of(position_id).items()
+            ]
+        )
+
+    def _alarms_of(self, position_id: str) -> dict[str, str]:
+        p, trouble = self.positions[position_id], self._troubles.get(position_id)
+        found = {} if trouble is None else {"failing": _failing_text(p, trouble)}
+        with suppress(Exception):  # what cannot be told is in trouble, which is
+            found |= open_alarms(p)
+        return found
+
+    def market_named_by(self, c: Command) -> str:
+        """The market whose prices the command is checked against; "" = those of none."""
+        if isinstance(c, Submit | Adopt):
+            return c.market
+        p = self.positions.get(c.position_id) if isinstance(c, Sell | Amend) else None
+        return "" if p is None else p.market_id
+
+
+def _booking(intent: Intent, now: int) -> AnyFact:
+    """The fact that an intent is being carried out."""
+    match intent:
+        case Send(order):
+            return OrderSent(time=now, order=order)
+        case MoveStop(order_id, price, shares):
+            return StopMoved(time=now, order_id=order_id, price=price, shares=shares)
+        case _:
+            return CancelSent(time=now, order_id=intent.order_id)
+
+
+def _has_deadline(p: Position) -> bool:
+    """Whether the mere passing of time can concern the position."""
+    cancelling = any(o.cancel_sent_at for o in p.orders)
+    expires = p.entry_ended is None and (
+        p.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
+    )
+    ends = p.terms.exit_at is not None or p.terms.exit_before_end is not None
+    return bool(cancelling or expires or ends or p.touch or p.sale or p.backoffs)
+
+
+def _reason(e: Exception) -> str:
+    """What an error says, in one short line."""
+    return " ".join(f"{type(e).__name__}: {e}".split())[:_REASON_CHARACTERS]
+
+
+def _failing(p: Position, trouble: Trouble, now: int, *, is_open: bool) -> Alarm:
+    return Alarm(now, p.id, "failing", _failing_text(p, trouble), is_open=is_open)
+
+
+def _failing_text(p: Position, trouble: Trouble) -> str:
+    what = "its stop sells at the bid, nothing else is done"
+    return f"{p.market} {p.outcome}: cannot be handled: {trouble.reason}; {what}"
+
+
+def _feed_text(m: Market, problem: str) -> str:
+    return f"{m.slug} {m.outcome}: {problem}; nothing is bought, exits go on"
+
+
+def _foreign_text(count: int, cost: Decimal) -> str:
+    if count == 0:
+        return ""
+    orders = "1 order" if count == 1 else f"{count} orders"
+    what = "it may" if count == 1 else "they may"
+    return f"{orders} in the wallet not placed by this node; {what} still spend {cost:.2f} USDC"

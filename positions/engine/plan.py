@@ -1,0 +1,312 @@
+"""What follows for one position: the orders that should exist now.
+
+A pure function. `plan` compares the orders that should exist with those that do and says what to
+send: cancels first. It is called after every fact that matters and once a second, once `judge` has
+no fact to add, so a rejected order, a restart or a fill that raced a cancel needs no case of its
+own: the next round sees what is missing.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from positions.model import stops, targets
+from positions.model.instrument_book import Market
+from positions.model.position import (
+    EXITS,
+    GTD_MARGIN,
+    OVER,
+    PROTECTED,
+    SECOND,
+    ZERO,
+    Order,
+    OrderState,
+    Phase,
+    Position,
+    Role,
+)
+from positions.model.terms import AfterFloor
+from positions.model.venue_rules import (
+    SIZE_STEP,
+    Obstacle,
+    Offer,
+    exit_offer,
+    floor_to,
+)
+
+CANCEL_AGAIN_AFTER = 5 * SECOND
+"""A cancel that nothing answered is sent again."""
+SELF_TRADE_WAIT = 5 * SECOND
+"""How long an exit waits for its own entry to be off the book before it sells all the same."""
+SLIP_WIDENED_MAX = 4
+"""An exit that met no bid widens its slip with each attempt, to so many times what is set."""
+
+
+class Send(Struct, frozen=True):
+    """Submit this order."""
+
+    order: Order
+
+
+class Cancel(Struct, frozen=True):
+    """Cancel this live order."""
+
+    order_id: str
+
+
+class MoveStop(Struct, frozen=True):
+    """Give the armed stop another trigger or size."""
+
+    order_id: str
+    price: Decimal
+    shares: Decimal
+
+
+Intent = Send | Cancel | MoveStop
+
+
+# -- the orders that should exist ------------------------------------------------------------------
+
+
+def plan(
+    p: Position, m: Market, now: int, slip_ticks: int, entry_lasts: int | None = None
+) -> list[Intent]:
+    """What to send so that the orders that exist become those that should.
+
+    An entry is sent to last `entry_lasts` nanoseconds and renewed when two thirds of that are over.
+    """
+    intents: list[Intent] = [
+        *_cancel_unwanted(p, m, now, entry_lasts),
+        *_entry(p, m, now, entry_lasts),
+        *_targets(p, m, now),
+        *_stop(p, m, now),
+        *_exit(p, m, now, slip_ticks),
+    ]
+    number = p.next_order
+    for index, intent in enumerate(intents):
+        if isinstance(intent, Send):
+            intents[index] = Send(replace(intent.order, id=f"{p.id}-{number}"))
+            number += 1
+    return intents
+
+
+def _cancel_unwanted(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Cancel]:
+    for order in p.orders:
+        asked = order.state is OrderState.CANCELLING
+        unanswered = _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
+        unwanted = not _is_wanted(order, p, m) or _is_to_be_renewed(order, p, m, now, entry_lasts)
+        if unwanted and (unanswered or not asked):
+            yield Cancel(order.id)
+
+
+def _is_to_be_renewed(
+    order: Order, p: Position, m: Market, now: int, entry_lasts: int | None
+) -> bool:
+    """Whether an entry is to be replaced by one that lasts longer.
+
+    Not where its remainder is too small to be sent again: that one is left to expire.
+    """
+    if order.role is not Role.ENTRY or order.expires_at is None or entry_lasts is None:
+        return False
+    if order.expires_at == _expiry(p, order.sent_at, None) or order.leaves < m.minimum_size:
+        return False
+    return now >= order.sent_at + entry_lasts * 2 // 3
+
+
+def _is_wanted(order: Order, p: Position, m: Market) -> bool:
+    if m.payout is not None or p.phase in OVER:
+        return False
+    if order.immediate:
+        return True  # it ends by itself
+    match order.role:
+        case Role.ENTRY:
+            return _wants_entry(p, m) and order.price == floor_to(p.max_bid_price, m.tick)
+        case Role.TARGET:
+            prices = [price for price, _ in targets.wanted(p, m)]
+            return order.price in prices and p.locked <= p.sellable
+        case Role.EXIT:
+            return p.phase in EXITS
+        case _:
+            return _wants_stop(p) and order.state is not OrderState.RELEASED
+
+
+def _wants_entry(p: Position, m: Market) -> bool:
+    return p.entry_ended is None and m.entries_allowed and m.payout is None
+
+
+def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
+    """The time that an entry states to the venue; None = it is good till cancelled."""
+    ends = [
+        *([] if p.entry_expires_at is None else [p.entry_expires_at]),
+        *([] if entry_lasts is None else [now + entry_lasts]),
+    ]
+    return min(ends) + GTD_MARGIN if ends else None
+
+
+def _entry(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Send]:
+    price = floor_to(p.max_bid_price, m.tick)
+    size = floor_to(p.remaining, SIZE_STEP)
+    if not _wants_entry(p, m) or _entries(p) or size < m.minimum_size or price <= 0:
+        return
+    if p.may_send(Role.ENTRY, now):
+        yield Send(
+            _order(
+                m,
+                now,
+                Role.ENTRY,
+                price,
+                size,
+                post_only=p.post_only,
+                expires_at=_expiry(p, now, entry_lasts),
+            )
+        )
+
+
+def _targets(p: Position, m: Market, now: int) -> Iterator[Intent]:
+    """The resting sells; where little is free the highest is served first."""
+    if m.payout is not None or not p.may_send(Role.TARGET, now):
+        return
+    uncovered = p.sellable - p.locked
+    for price, shares in reversed(targets.wanted(p, m)):
+        resting = [o for o in p.live(Role.TARGET) if o.price == price]
+        missing = min(uncovered, shares - sum((o.leaves for o in resting), ZERO))
+        missing = floor_to(missing, SIZE_STEP)
+        if missing > 0:
+            uncovered -= missing
+            intent = _target(p, m, now, price, missing, resting)
+            if intent is not None:
+                yield intent
+            if isinstance(intent, Send) and intent.order.immediate:
+                return  # one at a time
+
+
+def _target(
+    p: Position, m: Market, now: int, price: Decimal, shares: Decimal, resting: list[Order]
+) -> Intent | None:
+    if shares >= m.minimum_size:
+        return Send(_order(m, now, Role.TARGET, price, shares))
+    resting = [o for o in resting if o.state is not OrderState.CANCELLING]
+    smallest = min(resting, key=lambda o: o.leaves, default=None)
+    if smallest is not None and smallest.leaves + shares >= m.minimum_size:
+        return Cancel(smallest.id)
+    if m.bid is not None and m.bid >= price and _may_take(p, m, now):
+        # Too few shares to rest: taken at the target once the bid is there.
+        offer = exit_offer(shares, m.bid, m.tick, ZERO, price)
+        if isinstance(offer, Offer):
+            return Send(_order(m, now, Role.TARGET, *offer, immediate=True))
+    return None
+
+
+def _wants_stop(p: Position) -> bool:
+    return p.stop_in_force is not None and p.phase in PROTECTED and p.sellable > 0
+
+
+def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
+    price = stops.armed_price(p, m)
+    if not _wants_stop(p) or price is None or m.payout is not None:
+        return
+    live = p.live(Role.STOP)
+    if not live:
+        if p.released_seq is None and p.may_send(Role.STOP, now):
+            yield Send(_order(m, now, Role.STOP, price, p.sellable))
+        return
+    armed = live[0]
+    if armed.state in (OrderState.SENT, OrderState.WORKING) and (
+        armed.price != price or armed.shares != p.sellable
+    ):
+        yield MoveStop(armed.id, price, p.sellable)
+
+
+def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
+    if m.payout is not None or not _may_take(p, m, now):
+        return
+    free = p.sellable - p.locked
+    if p.phase in EXITS:
+        offer = offer_all(p, m, slip_ticks, free)
+    elif p.phase is Phase.SELLING and p.sale is not None:
+        offer = _sale_offer(p, m, free)
+    else:
+        return
+    if _entry_in_the_way(p, now):
+        return
+    if isinstance(offer, Offer):
+        yield Send(_order(m, now, Role.EXIT, *offer, immediate=True))
+    elif p.phase is Phase.WAITING and p.terms.after_floor is AfterFloor.REST:
+        yield from _rest(p, m, now, floor_to(free, SIZE_STEP))
+
+
+def _rest(p: Position, m: Market, now: int, shares: Decimal) -> Iterator[Send]:
+    """An offer at the floor, where the bids there are lie below it."""
+    if p.floor_price > 0 and shares >= m.minimum_size:
+        price = targets.on_tick(p.floor_price, m.tick)
+        yield Send(_order(m, now, Role.EXIT, price, shares))
+
+
+def offer_all(
+    p: Position, m: Market, slip_ticks: int, shares: Decimal | None = None
+) -> Offer | Obstacle:
+    """The sale of everything, or of so many shares, that an exit can make now, or why it cannot."""
+    slip = m.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
+    floor = p.floor_price
+    if p.terms.after_floor is AfterFloor.ANYTHING and m.bid is not None and m.bid < floor:
+        floor = ZERO
+    return exit_offer(p.sellable if shares is None else shares, m.bid, m.tick, slip, floor)
+
+
+def _sale_offer(p: Position, m: Market, free: Decimal) -> Offer | Obstacle:
+    assert p.sale is not None
+    return exit_offer(min(p.sale.left, free), m.bid, m.tick, Decimal(1), p.sale.limit_price)
+
+
+def _may_take(p: Position, m: Market, now: int) -> bool:
+    """Whether a further FAK may go out: one at a time, and each on a newer view of the book.
+
+    A view that does not change is tried again after a pause, since it may be stale.
+    """
+    if any(o.immediate for o in p.orders) or not p.may_send(Role.EXIT, now):
+        return False
+    pause = min(30, 2 ** min(p.attempts, 5)) * SECOND
+    return m.seq != p.exit_seq or _is_past(p.exit_at, pause, now)
+
+
+def _is_past(since: int, pause: int, now: int) -> bool:
+    """Whether a pause is over; also when the clock was set back to before it began."""
+    return not 0 <= now - since < pause
+
+
+def _entry_in_the_way(p: Position, now: int) -> bool:
+    """Whether a resting entry of ours could meet our own sale."""
+    return any(
+        o.cancel_sent_at == 0 or not _is_past(o.cancel_sent_at, SELF_TRADE_WAIT, now)
+        for o in _entries(p)
+    )
+
+
+def _entries(p: Position) -> tuple[Order, ...]:
+    return p.live(Role.ENTRY)
+
+
+def _order(
+    m: Market,
+    now: int,
+    role: Role,
+    price: Decimal,
+    shares: Decimal,
+    *,
+    immediate: bool = False,
+    post_only: bool = False,
+    expires_at: int | None = None,
+) -> Order:
+    return Order(
+        id="",  # numbered by `plan`
+        role=role,
+        price=price,
+        shares=shares,
+        sent_at=now,
+        quote_seq=m.seq,
+        immediate=immediate,
+        post_only=post_only,
+        expires_at=expires_at,
+    )

@@ -1,0 +1,387 @@
+"""A position's life: what each fact does to it.
+
+Book-keeping only. A fact is never refused: it happened. `apply` returns the position after the
+fact; what ought to be done about it is decided in `plan`. Applying the stored facts in order gives
+the stored position. No clock: each fact brings its time.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from positions.engine.backoff import calmed, pause_after
+from positions.model import events
+from positions.model.events import AnyFact, Fact
+from positions.model.orders import drop, find, swap
+from positions.model.position import (
+    ENDED_BY,
+    GTD_MARGIN,
+    ZERO,
+    EntryEnd,
+    ExitReason,
+    OrderEnd,
+    OrderState,
+    Phase,
+    Position,
+    Role,
+    Touch,
+)
+from positions.model.trade_ids import is_told_otherwise
+
+_REVERSED = " reversed"
+"""Follows the id of a trade that failed to settle."""
+
+
+def apply(position: Position | None, fact: AnyFact) -> Position:
+    """The position after the fact; the very same object where the fact changes nothing.
+
+    Raises
+    ------
+    ValueError
+        If the position does not exist and the fact is not `Opened`, or exists and it is.
+    """
+    if isinstance(fact, events.Opened):
+        if position is not None:
+            raise ValueError(f"position {position.id} is open already")
+        return replace(fact.position, phase=phase_of(fact.position), seq=1, updated_at=fact.time)
+    if position is None:
+        raise ValueError(f"{type(fact).__name__} came before the position was opened")
+    booked = _BOOK[type(fact)](position, fact)
+    if booked is position:
+        return position
+    return replace(
+        booked,
+        phase=phase_of(booked),
+        touch=booked.touch if booked.held > 0 else None,
+        seq=position.seq + 1,
+        updated_at=fact.time,
+    )
+
+
+def phase_of(p: Position) -> Phase:
+    """The phase that follows from the ledger and from what was decided."""
+    if p.held < -p.settled:
+        return Phase.DISPUTED
+    if p.held <= 0:
+        if p.entry_ended is None:
+            return Phase.ENTERING
+        if p.live(Role.ENTRY):
+            return Phase.LEAVING
+        return Phase.CLOSED if p.bought > 0 else Phase.CANCELLED
+    if p.dust:
+        return Phase.DUST
+    if p.missing > 0 and p.sellable <= 0:
+        return Phase.DISPUTED
+    if p.cause is not None:
+        return Phase.WAITING if p.stuck is not None else Phase.EXITING
+    if p.dispute is not None:
+        return Phase.DISPUTED
+    if p.sale is not None:
+        return Phase.SELLING
+    return Phase.FILLING if p.entry_ended is None else Phase.HOLDING
+
+
+def _amended(p: Position, f: events.Amended) -> Position:
+    return replace(
+        p,
+        max_bid_price=f.max_bid_price,
+        sell_price=f.sell_price,
+        stop_loss_price=f.stop_loss_price,
+        raised_stop=p.raised_stop if f.stop_loss_price == p.stop_loss_price else None,
+        terms=f.terms or p.terms,
+    )
+
+
+def _entry_ended(p: Position, f: events.EntryEnded) -> Position:
+    return replace(p, entry_ended=p.entry_ended or f.reason)
+
+
+def _sale_asked(p: Position, f: events.SaleAsked) -> Position:
+    ended = p.entry_ended or EntryEnd.CASH_OUT
+    return replace(p, sale=f.sale, entry_ended=ended, attempts=0, exit_seq=-1)
+
+
+def _sale_ended(p: Position, _: events.SaleEnded) -> Position:
+    return replace(p, sale=None, attempts=0)
+
+
+def _triggered(p: Position, f: events.Triggered) -> Position:
+    return replace(
+        p,
+        cause=f.cause,
+        entry_ended=p.entry_ended or ENDED_BY[f.cause],
+        touch=None,
+        released_seq=None,
+        no_bid=False,
+        attempts=0,
+        exit_seq=-1,
+    )
+
+
+def _stuck(p: Position, f: events.Stuck) -> Position:
+    return replace(p, stuck=f.obstacle)
+
+
+def _unstuck(p: Position, _: events.Unstuck) -> Position:
+    return replace(p, stuck=None)
+
+
+def _bid_changed(p: Position, f: events.BidVanished | events.BidReturned) -> Position:
+    return replace(p, no_bid=isinstance(f, events.BidVanished))
+
+
+def _order_sent(p: Position, f: events.OrderSent) -> Position:
+    number = int(f.order.id.rpartition("-")[2])
+    p = replace(p, orders=(*p.orders, f.order), next_order=max(p.next_order, number) + 1)
+    if f.order.immediate:
+        p = replace(p, exit_seq=f.order.quote_seq, exit_at=f.time)
+    return p
+
+
+def _order_signed(p: Position, f: events.OrderSigned) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    return replace(p, orders=swap(p, replace(order, venue_order_id=f.venue_order_id)))
+
+
+def _order_accepted(p: Position, f: events.OrderAccepted) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    working = order.state is OrderState.SENT
+    order = replace(
+        order,
+        state=OrderState.WORKING if working else order.state,
+        venue_order_id=f.venue_order_id or order.venue_order_id,
+    )
+    return replace(p, orders=swap(p, order), backoffs=calmed(p.backoffs, order.role))
+
+
+def _order_filled(p: Position, f: events.OrderFilled) -> Position:
+    if is_told(p, f.trade_id):
+        return p
+    p = replace(_filled(p, f), trades=(*p.trades, f.trade_id), dust=False)
+    order = find(p, f.order_id)
+    if order is not None:
+        order = replace(order, filled=order.filled + f.shares)
+        p = replace(p, orders=swap(p, order))
+        if order.leaves <= 0:
+            p = replace(p, orders=drop(p, order), backoffs=calmed(p.backoffs, order.role))
+    return _undone(p, f) if _is_reversed(p, f.trade_id) else p
+
+
+def _filled(p: Position, f: events.OrderFilled) -> Position:
+    amount = f.price * f.shares
+    if f.role is Role.ENTRY:
+        bought, cost = p.bought + f.shares, p.cost + amount
+        p = replace(p, bought=bought, cost=cost, buy_fees=p.buy_fees + f.fee)
+        return replace(p, filled_at=p.filled_at or f.time)
+    p = replace(
+        p,
+        sold=p.sold + f.shares,
+        proceeds=p.proceeds + amount,
+        sell_fees=p.sell_fees + f.fee,
+        exit_time=f.time,
+        exit_reason=_exit_reason(p, f.role),
+        attempts=0,
+    )
+    if f.role is Role.TARGET:
+        p = replace(p, target_sold=p.target_sold + f.shares)
+    if p.sale is not None and f.role is Role.EXIT:
+        p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
+    return _found(p)
+
+
+def _found(p: Position) -> Position:
+    """No more is missing than is held: what was thought to be gone was sold, and is told late."""
+    missing = min(p.missing, max(p.held, ZERO))
+    if missing == p.missing:
+        return p
+    return replace(p, missing=missing, dispute=p.dispute if missing else None)
+
+
+def _fill_reversed(p: Position, f: events.FillReversed) -> Position:
+    if _is_reversed(p, f.trade_id):
+        return p
+    p = replace(p, trades=(*p.trades, f.trade_id + _REVERSED))
+    # Its fill may come by another way, and later; it is undone then.
+    return _undone(p, f) if is_told(p, f.trade_id) else p
+
+
+def is_told(p: Position, trade_id: str) -> bool:
+    """Whether a trade is booked, be it whole or in parts."""
+    return trade_id in p.trades or is_told_otherwise(trade_id, p.trades)
+
+
+def _is_reversed(p: Position, trade_id: str) -> bool:
+    undone = [t.removesuffix(_REVERSED) for t in p.trades if t.endswith(_REVERSED)]
+    return trade_id in undone or is_told_otherwise(trade_id, undone)
+
+
+def _undone(p: Position, f: events.OrderFilled | events.FillReversed) -> Position:
+    amount = f.price * f.shares
+    p = replace(p, dust=False)
+    if f.role is Role.ENTRY:
+        # What was complete is not: it is bought again, unless the position has begun to close.
+        is_closing = p.cause is not None or p.sale is not None or p.payout is not None
+        goes_on = p.entry_ended is EntryEnd.COMPLETE and not is_closing
+        p = replace(
+            p,
+            bought=p.bought - f.shares,
+            cost=p.cost - amount,
+            buy_fees=p.buy_fees - f.fee,
+            entry_ended=None if goes_on else p.entry_ended,
+        )
+        return _failed(p, Role.ENTRY, f.time)
+    sold, proceeds = p.sold - f.shares, p.proceeds - amount
+    p = replace(p, sold=sold, proceeds=proceeds, sell_fees=p.sell_fees - f.fee)
+    if f.role is Role.TARGET:
+        p = replace(p, target_sold=p.target_sold - f.shares)
+    if p.sale is not None and f.role is Role.EXIT:
+        p = replace(p, sale=replace(p.sale, sold=p.sale.sold - f.shares))
+    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
+
+
+def _exit_reason(p: Position, role: Role) -> ExitReason:
+    if role is Role.TARGET:
+        return ExitReason.TARGET
+    return p.cause or ExitReason.MANUAL
+
+
+def _order_closed(p: Position, f: events.OrderClosed) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    p = replace(p, orders=drop(p, order))
+    if f.end is OrderEnd.GONE:
+        return p
+    if f.end in (OrderEnd.REJECTED, OrderEnd.DENIED):
+        return _failed(p, order.role, f.time)
+    if order.immediate:
+        return p if order.filled > 0 else replace(p, attempts=p.attempts + 1)
+    asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED) or (
+        order.expires_at is not None and f.time >= order.expires_at - GTD_MARGIN
+    )
+    if asked_for:
+        return p
+    if order.role is Role.ENTRY and f.end is OrderEnd.CANCELED:
+        p = replace(p, was_taken_off=True)
+    return _failed(p, order.role, f.time)
+
+
+def _failed(p: Position, role: Role, now: int) -> Position:
+    return replace(p, backoffs=p.backoffs | {role: pause_after(p.backoffs.get(role), role, now)})
+
+
+def _cancel_sent(p: Position, f: events.CancelSent) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    order = replace(order, state=OrderState.CANCELLING, cancel_sent_at=f.time)
+    return replace(p, orders=swap(p, order))
+
+
+def _noted(p: Position, _: Fact) -> Position:
+    return replace(p)
+
+
+def _stop_released(p: Position, f: events.StopReleased) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    order = replace(order, state=OrderState.RELEASED)
+    return replace(p, orders=swap(p, order), released_seq=f.quote_seq)
+
+
+def _stop_dismissed(p: Position, _: events.StopDismissed) -> Position:
+    return replace(p, released_seq=None)
+
+
+def _stop_moved(p: Position, f: events.StopMoved) -> Position:
+    order = find(p, f.order_id)
+    if order is None:
+        return p
+    return replace(p, orders=swap(p, replace(order, price=f.price, shares=f.shares)))
+
+
+def _stop_raised(p: Position, f: events.StopRaised) -> Position:
+    return replace(p, raised_stop=f.price)
+
+
+def _stop_touched(p: Position, f: events.StopTouched) -> Position:
+    return replace(p, touch=Touch(p.touch.time if p.touch else f.time, f.quote_seq))
+
+
+def _stop_recovered(p: Position, _: events.StopRecovered) -> Position:
+    return replace(p, touch=None)
+
+
+def _settled(p: Position, f: events.Settled) -> Position:
+    p = replace(
+        p,
+        payout=f.payout,
+        entry_ended=p.entry_ended or EntryEnd.MARKET_OVER,
+        dust=False,
+    )
+    p = replace(
+        p,
+        sold=p.sold + f.shares,
+        proceeds=p.proceeds + f.payout * f.shares,
+        settled=p.settled + f.shares,
+    )
+    if f.shares > 0:
+        return replace(p, exit_time=f.time, exit_reason=ExitReason.SETTLEMENT)
+    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
+
+
+def _left_as_dust(p: Position, _: events.LeftAsDust) -> Position:
+    return replace(p, dust=True)
+
+
+def _disputed(p: Position, f: events.Disputed) -> Position:
+    ended = p.entry_ended or EntryEnd.CANCELLED
+    return replace(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
+
+
+def _restarted(p: Position, _: events.Restarted) -> Position:
+    orders = tuple(replace(o, cancel_sent_at=0) for o in p.orders if o.role is not Role.STOP)
+    fresh = replace(p, orders=orders, released_seq=None, exit_seq=-1)
+    return p if fresh == p else fresh
+
+
+def _reconciled(p: Position, _: events.Reconciled) -> Position:
+    return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
+
+
+_BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
+    events.Amended: _amended,
+    events.EntryEnded: _entry_ended,
+    events.SaleAsked: _sale_asked,
+    events.SaleEnded: _sale_ended,
+    events.Triggered: _triggered,
+    events.Stuck: _stuck,
+    events.Unstuck: _unstuck,
+    events.BidVanished: _bid_changed,
+    events.BidReturned: _bid_changed,
+    events.OrderSent: _order_sent,
+    events.OrderSigned: _order_signed,
+    events.OrderAccepted: _order_accepted,
+    events.OrderFilled: _order_filled,
+    events.FillReversed: _fill_reversed,
+    events.OrderClosed: _order_closed,
+    events.CancelSent: _cancel_sent,
+    events.CancelRefused: _noted,
+    events.StopReleased: _stop_released,
+    events.StopDismissed: _stop_dismissed,
+    events.StopMoved: _stop_moved,
+    events.StopRaised: _stop_raised,
+    events.StopTouched: _stop_touched,
+    events.StopRecovered: _stop_recovered,
+    events.Settled: _settled,
+    events.LeftAsDust: _left_as_dust,
+    events.Disputed: _disputed,
+    events.Restarted: _restarted,
+    events.Reconciled: _reconciled,
+}

@@ -1,0 +1,72 @@
+"""How what is held is shared among a position's targets.
+
+Pure. The shares of each target follow from what was bought; what has been sold, by whatever way,
+is taken from the lowest target first. A part that would be too small to rest on the venue's book
+joins the target below it, and the lowest the one above. Prices are USDC per share, sizes shares.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from positions.model.instrument_book import Market
+from positions.model.position import ZERO, Phase, Position
+from positions.model.terms import Slice
+from positions.model.venue_rules import SIZE_STEP, ceil_to, floor_to
+
+
+def split(
+    bought: Decimal, targets: Sequence[Slice], minimum: Decimal, *, has_last: bool
+) -> list[Decimal]:
+    """The shares of each target, lowest first, and of the rest that has the last target or none."""
+    sizes = [floor_to(bought * (t.part or ZERO), SIZE_STEP) for t in targets]
+    sizes.append(bought - sum(sizes, ZERO))
+    last = len(sizes) - 1 if has_last else len(sizes) - 2
+    for index in range(last, 0, -1):
+        if sizes[index] < minimum:
+            sizes[index - 1] += sizes[index]
+            sizes[index] = ZERO
+    for index in range(1, last + 1):
+        if sizes[0] < minimum:
+            sizes[0] += sizes[index]
+            sizes[index] = ZERO
+    return sizes
+
+
+def left(p: Position, minimum: Decimal) -> list[Decimal]:
+    """What of each target's shares is still held, lowest first, and then of the rest."""
+    if not p.terms.targets:
+        return [min(p.bought, p.sellable)]
+    sizes = split(p.bought, p.terms.targets, minimum, has_last=p.sell_price is not None)
+    held = p.sellable
+    for index in range(len(sizes) - 1, -1, -1):
+        sizes[index] = min(sizes[index], held)
+        held -= sizes[index]
+    return sizes
+
+
+def wanted(p: Position, m: Market) -> list[tuple[Decimal, Decimal]]:
+    """Each target's price and the shares to be offered there, lowest first."""
+    if p.phase not in (Phase.FILLING, Phase.HOLDING):
+        return []
+    levels = [*(t.price for t in p.terms.targets), p.sell_price]
+    return [
+        (on_tick(price, m.tick), shares)
+        for price, shares in zip(levels, left(p, m.minimum_size), strict=True)
+        if isinstance(price, Decimal)
+    ]
+
+
+def on_tick(price: Decimal, tick: Decimal) -> Decimal:
+    """The price at which a target rests on the venue's grid."""
+    return min(ceil_to(price, tick), 1 - tick)
+
+
+def are_sold(p: Position, count: int, minimum: Decimal) -> bool:
+    """Whether the first `count` targets are done, at least one share by a target."""
+    return p.target_sold > 0 and not any(left(p, minimum)[:count])
+
+
+def lowest(p: Position) -> Decimal | None:
+    """The nearest price at which a target sells."""
+    prices = [t.price for t in p.terms.targets if isinstance(t.price, Decimal)]
+    return min(prices, default=p.sell_price)

@@ -1,0 +1,44 @@
+"""The commands of a node's session, as requests that a backtest can play again."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from positions.storage.record_copies import NO_RECORD, read_commands
+from positions.storage.rows import iso
+from positions.storage.schema import StoreError
+from positions.storage.spool import Spool
+
+
+class NoSession(RuntimeError):
+    """The state folder holds no session that can be read now."""
+
+
+def requests(state: Path) -> list[dict[str, Any]]:
+    """What was asked of a stopped node, each with the market's time at which it was acted on.
+
+    Raises
+    ------
+    NoSession
+        If there is no record, or its node is running.
+    """
+    path = state / "positions.duckdb"
+    if not path.exists():
+        raise NoSession(f"no record at {state}: {NO_RECORD}")
+    try:
+        commands = read_commands(path)
+    except StoreError as e:
+        raise NoSession(str(e)) from None
+    spool = Spool(state)
+    return [found for i, at in commands if (found := _request(spool, i, at)) is not None]
+
+
+def _request(spool: Spool, command_id: str, at: int) -> dict[str, Any] | None:
+    """The request as it came; None if its file has been rotated away."""
+    content = spool.read_old(command_id)
+    if content is None:
+        return None
+    fields: dict[str, Any] = msgspec.json.decode(content)
+    fields.pop("created_at", None)
+    return fields | {"id": command_id, "at": iso(at)}

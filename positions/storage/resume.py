@@ -1,0 +1,133 @@
+"""Whether a node goes on where the last one ended, or begins anew.
+
+A state folder belongs to one way to run: a simulation never goes on from a record of real money,
+nor the other way round, and real money stays with the wallet that it is in. What is put aside stays
+for a while, under `earlier/`; the queue is kept. A replay goes on when it had not come to its end
+and the recording is the same.
+"""
+
+import time
+from collections.abc import Container, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from positions.engine.recovery import SignedOrder
+from positions.model.position import Position
+from positions.storage.record_copies import has_positions, lacking, read_settings
+from positions.storage.schema import StoreError
+from positions.storage.store import Store
+
+OVER = "over"
+"""The cursor of a replay that came to its end."""
+KEPT = 20
+"""So many earlier records are kept, the newest; only simulations are ever put aside."""
+_PARTS = ("positions.duckdb", "positions.duckdb.wal", "published.duckdb", "history.duckdb")
+
+
+class Cursor(Struct, frozen=True):
+    """How far a replay is: the last moment that was fed, and the time; nanoseconds."""
+
+    moment: int
+    now: int
+
+    def __str__(self) -> str:
+        return f"{self.moment} {self.now}"
+
+
+class Left(Struct, frozen=True):
+    """Positions that an earlier process left, and what is known of the venue's orders.
+
+    Parameters
+    ----------
+    positions
+        Those to go on with together.
+    signed
+        The hashes that the record and `sent.log` know, of all positions.
+    others
+        Ids of the positions that are gone on with apart from these.
+    """
+
+    positions: Sequence[Position]
+    signed: Sequence[SignedOrder]
+    others: Container[str]
+
+
+def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | None:
+    """Put an earlier record aside if the node begins anew; otherwise say how far a replay is.
+
+    Parameters
+    ----------
+    state
+        The state folder, locked.
+    mode
+        The way to run.
+    source
+        What is replayed, or the wallet that is traded with; "" for paper.
+    fresh
+        Whether to begin anew in any case.
+
+    Raises
+    ------
+    StoreError
+        If the record is that of another way to run or of another wallet, or cannot be read.
+    """
+    path = state / "positions.duckdb"
+    if not path.exists():
+        _put_aside(state)  # what is left without its record belongs to nothing
+        return None
+    kept = read_settings(path)
+    before = kept.get("mode", mode)
+    if "live" in (before, mode) and before != mode:
+        rule = f"give the {mode} node another folder with --state"
+        raise StoreError(f"{state} holds the record of a {before} node: {rule}")
+    owner = kept.get("source")
+    if mode == "live" and owner and owner != source and has_positions(path):
+        rule = "give this one another folder with --state"
+        raise StoreError(f"{state} holds the record of the wallet {owner}: {rule}")
+    lost = 0 if fresh else lacking(path, state / "published.duckdb")
+    if lost:
+        rule = "put positions.duckdb.wal back, or import a backup"
+        raise StoreError(f"{path} is older than published.duckdb by {lost} positions: {rule}")
+    if mode == "live":
+        if fresh:
+            raise StoreError(f"{state} holds real positions: a live node cannot begin anew there")
+        return None
+    cursor = kept.get("cursor", OVER)
+    goes_on = mode == "paper" or (cursor != OVER and kept.get("source") == source)
+    if fresh or before != mode or not goes_on:
+        _put_aside(state)
+        return None
+    return Cursor(*map(int, cursor.split())) if mode == "replay" else None
+
+
+def sign(store: Store, mode: str, source: str) -> None:
+    """Write down whose record this is."""
+    store.set("mode", mode)
+    store.set("source", source)
+
+
+def _put_aside(state: Path) -> None:
+    parts = [p for name in _PARTS if (p := state / name).exists()]
+    if parts:
+        shelf = state / "earlier" / time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+        number = 1
+        while shelf.exists():
+            number += 1
+            shelf = shelf.with_name(f"{shelf.name.partition('.')[0]}.{number}")
+        shelf.mkdir(parents=True)
+        for part in parts:
+            part.rename(shelf / part.name)
+        _clear(shelf.parent)
+    (state / "sent.log").unlink(missing_ok=True)
+
+
+def _clear(earlier: Path) -> None:
+    """Remove the oldest records that were put aside; a folder with anything else in it stays."""
+    shelves = sorted((p for p in earlier.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    for shelf in shelves[:-KEPT]:
+        for name in _PARTS:
+            (shelf / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            shelf.rmdir()

@@ -1,0 +1,219 @@
+"""How a position looks to people and programs: the same names in every table, file and reply.
+
+Pure. Rows carry Decimals and nanoseconds; `to_json` writes them as exact plain text and ISO 8601.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from positions.model.events import Adopted, AnyFact, FillReversed, Opened, OrderFilled, Settled
+from positions.model.position import (
+    PROTECTED,
+    ZERO,
+    ExitReason,
+    Phase,
+    Position,
+    Role,
+    entry_price,
+    exit_price,
+    realized_pnl,
+)
+from positions.model.venue_rules import micro, taker_fee
+
+_NANOS = 1_000_000_000
+_STATUS = {Phase.CLOSED: "closed", Phase.DUST: "closed", Phase.CANCELLED: "cancelled"}
+_SPANS = frozenset({"stop_confirm", "exit_before_end"})
+_BY_HAND = frozenset({ExitReason.MANUAL, ExitReason.FLATTEN})
+TIMES = frozenset(
+    {
+        "filled_at",
+        "exit_time",
+        "created_at",
+        "updated_at",
+        "time",
+        "quoted_at",
+        "started_at",
+        "heartbeat",
+        "market_time",
+        "entry_expires_at",
+        "sent_at",
+        "until",
+    }
+)
+"""Names whose integers are nanoseconds since 1970."""
+
+
+def iso(time: int) -> str:
+    """A time in ISO 8601, UTC, to the millisecond or as finely as it needs."""
+    whole, rest = divmod(time, _NANOS)
+    fraction = f"{rest:09}"
+    if fraction.endswith("000000"):
+        fraction = fraction[:3]
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
+
+
+def plain(value: Decimal) -> str:
+    """A number as exact text without exponent or superfluous zeros."""
+    text = f"{value:f}"
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def status(p: Position) -> str:
+    """open, closed or cancelled."""
+    return _STATUS.get(p.phase, "open")
+
+
+def unrealized_pnl(p: Position, bid: Decimal | None, fee_rate: Decimal) -> Decimal | None:
+    """What selling all that is held at the bid would make, fees of both sides counted, in USDC."""
+    if bid is None or p.held <= 0:
+        return None
+    paid = micro((p.cost + p.buy_fees) * p.held / p.bought)
+    return micro(p.held * bid - taker_fee(p.held, bid, fee_rate) - paid)
+
+
+def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
+    """Everything a person is shown of a position; `bid` is the current one, or the payout."""
+    reason = p.exit_reason
+    return {
+        "id": p.id,
+        "market_id": p.market_id,
+        "market": p.market,
+        "outcome_id": p.outcome_id,
+        "outcome": p.outcome,
+        "status": status(p),
+        "phase": p.phase.value,
+        "size": p.size,
+        "max_bid_price": p.max_bid_price,
+        "sell_price": p.sell_price,
+        "stop_loss_price": p.stop_loss_price,
+        "stop_in_force": p.stop_in_force,
+        "floor_price": p.floor_price,
+        "entry_price": entry_price(p),
+        "filled_at": p.filled_at,
+        "volume": p.bought,
+        "held": p.held,
+        "exit_price": exit_price(p),
+        "exit_time": p.exit_time,
+        "exit_reason": None if reason is None else reason.value,
+        "was_auto": None if reason is None else reason not in _BY_HAND,
+        "current_price": bid,
+        "unrealized_pnl": unrealized_pnl(p, bid, fee_rate),
+        "realized_pnl": micro(realized_pnl(p)),
+        "fees": p.fees,
+        "waiting_for": _waiting_for(p),
+        "terms": told(msgspec.to_builtins(p.terms, builtin_types=(Decimal,))),
+        "created_at": p.created_at,
+        "updated_at": p.updated_at,
+    }
+
+
+def _waiting_for(p: Position) -> str | None:
+    if p.phase in PROTECTED and p.touch is not None:
+        return "confirmation"
+    return None if p.stuck is None else p.stuck.value
+
+
+def told(terms: Mapping[str, Any]) -> dict[str, str]:
+    """The terms of a position as a person would ask for them."""
+    return {name: _term(name, value) for name, value in terms.items() if value is not None}
+
+
+def _term(name: str, value: Any) -> str:
+    match value:
+        case {"span": int(span)} | int(span) if name in _SPANS:
+            return f"{span // _NANOS}s"
+        case {"quotes": int(quotes)}:
+            return f"{quotes}quotes"
+        case {"value": percent}:
+            return f"{plain(Decimal(percent))}%"
+        case list() | tuple():
+            return " ".join(
+                f"{plain(Decimal(t['price']))}:{plain(Decimal(t['part']) * 100)}%" for t in value
+            )
+        case bool():
+            return str(value).lower()
+        case int() if name == "exit_at":
+            return iso(value)
+        case Decimal():
+            return plain(value)
+    return str(value)
+
+
+def to_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with money as exact text and times in ISO 8601, ready to be one JSON object."""
+    return {name: _json_value(name, value) for name, value in values.items()}
+
+
+def _json_value(name: str, value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if name in TIMES and isinstance(value, int):
+        return iso(value)
+    if isinstance(value, dict):
+        return to_json(value)
+    if isinstance(value, list | tuple):
+        return [_json_value(name, item) for item in value]
+    return value
+
+
+def story(p: Position, fact: AnyFact) -> dict[str, Any]:
+    """One event of the story of `p`, as it is after the fact: kind, time, and details.
+
+    A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
+    """
+    told = replace(fact, position=p) if isinstance(fact, Opened) else fact
+    values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
+    inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
+    if values.get("terms") is None:
+        values.pop("terms", None)
+    if isinstance(inner, dict):
+        values |= {name: value for name, value in inner.items() if name not in values}
+    if isinstance(fact, OrderFilled) and fact.role is Role.EXIT and p.cause is ExitReason.STOP:
+        values["slippage"] = (p.stop_in_force or ZERO) - fact.price
+    return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time")} | values
+
+
+def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:
+    """The fill that a fact states, if it states one; one that is undone has negative shares."""
+    if isinstance(fact, OrderFilled | FillReversed):
+        sign = 1 if isinstance(fact, OrderFilled) else -1
+        return {
+            "position_id": p.id,
+            "order_id": fact.order_id,
+            "trade_id": fact.trade_id,
+            "time": fact.time,
+            "side": "buy" if fact.role is Role.ENTRY else "sell",
+            "shares": fact.shares * sign,
+            "price": fact.price,
+            "fee": fact.fee * sign,
+            "liquidity": fact.liquidity,
+            "role": fact.role.value,
+        }
+    if isinstance(fact, Settled) and fact.shares:
+        return _own_fill(p, fact.time, "settlement", "sell", fact.shares, fact.payout, ZERO)
+    if isinstance(fact, Adopted):
+        return _own_fill(p, fact.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)
+    return None
+
+
+def _own_fill(
+    p: Position, time: int, what: str, side: str, shares: Decimal, price: Decimal, fee: Decimal
+) -> dict[str, Any]:
+    """What changes the ledger like a fill, and is none of an order of ours."""
+    return {
+        "position_id": p.id,
+        "order_id": "",
+        "trade_id": f"{what}-{p.seq}",
+        "time": time,
+        "side": side,
+        "shares": shares,
+        "price": price,
+        "fee": fee,
+        "liquidity": what,
+        "role": what,
+    }

@@ -1,0 +1,366 @@
+"""The copy of the record that everyone but the node reads: `published.duckdb`.
+
+The node's own file cannot be opened by another process, so once a second, and when it stops, the
+node writes a small copy aside and renames it: what is open with its current price and estimated
+profit, what closed lately, the events and fills of those, the markets, and the node's heartbeat.
+The copy made when it stops holds the whole history; while it runs, the whole is copied to
+`history.duckdb` when a reader asks for it. Nothing outside can block the node.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import msgspec
+from msgspec import Struct
+
+from positions.engine.engine import Desk
+from positions.model.instrument_book import Market
+from positions.storage.backup import COPY, WANTED
+from positions.storage.record_copies import NO_RECORD, copy_whole
+from positions.storage.rows import unrealized_pnl
+
+RECENT_POSITIONS = 2_000
+"""Positions that are over and still listed."""
+RECENT_STORIES = 500
+"""Positions that are over and still published with their events and fills."""
+
+_WANTED = "history.wanted"
+_ANSWER_SECONDS = 15.0
+
+_TABLES = """
+CREATE TABLE pub.node (
+    mode TEXT, pid INTEGER, started_at TIMESTAMP_NS, heartbeat TIMESTAMP_NS,
+    market_time TIMESTAMP_NS, catalog TEXT, is_synthetic BOOLEAN, is_halted BOOLEAN,
+    cash DECIMAL(18, 6), redeemable DECIMAL(18, 6), open_positions INTEGER);
+CREATE TABLE pub.markets (
+    market_id TEXT, slug TEXT, question TEXT, outcome_id TEXT, outcome TEXT,
+    bid DECIMAL(9, 6), bid_size DECIMAL(18, 6), ask DECIMAL(9, 6), ask_size DECIMAL(18, 6),
+    tick DECIMAL(9, 6), minimum_size DECIMAL(18, 6), fee_rate DECIMAL(9, 6),
+    quoted_at TIMESTAMP_NS, payout DECIMAL(9, 6));
+CREATE TABLE pub.marks (
+    id TEXT, current_price DECIMAL(9, 6), unrealized_pnl DECIMAL(18, 6));
+CREATE TABLE pub.open_alarms (position_id TEXT, kind TEXT, text TEXT);
+"""
+_COPY = """
+CREATE TABLE pub.positions AS
+    SELECT p.* EXCLUDE (body), m.current_price, m.unrealized_pnl
+    FROM positions p LEFT JOIN pub.marks m USING (id)
+    WHERE status = 'open' OR id IN (
+        SELECT id FROM positions WHERE status <> 'open'
+        ORDER BY updated_at DESC LIMIT {positions});
+DROP TABLE pub.marks;
+CREATE TEMP TABLE told AS
+    SELECT id FROM positions WHERE status = 'open'
+    UNION SELECT id FROM (
+        SELECT id FROM positions WHERE status <> 'open'
+        ORDER BY updated_at DESC LIMIT {stories});
+CREATE TABLE pub.events AS
+    SELECT position_id, seq, time, kind, story FROM events
+    WHERE position_id IN (SELECT id FROM told);
+CREATE TABLE pub.fills AS
+    SELECT * FROM fills WHERE position_id IN (SELECT id FROM told);
+DROP TABLE told;
+"""
+_RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES)
+_WHOLE = _COPY.format(positions="ALL", stories="ALL")
+
+
+class NodeRow(Struct, frozen=True):
+    """What does not change of a running node."""
+
+    mode: str
+    pid: int
+    started_at: int
+    catalog: str
+    is_synthetic: bool
+
+
+class Copier:
+    """The node's side: makes the copies, on a thread of its own.
+
+    Parameters
+    ----------
+    state
+        The folder of the record.
+    cursor
+        Gives a connection to the store's database.
+    desk
+        Where open positions, markets and alarms are looked up, on the caller's thread.
+    redeemable
+        What resolved markets have paid, in USDC.
+    market_time
+        The node's notion of now, in nanoseconds.
+    about
+        The node.
+    own_alarms
+        The open alarms of the node itself, as the desk has those of positions.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        cursor: Callable[[], duckdb.DuckDBPyConnection],
+        desk: Desk,
+        redeemable: Callable[[], Decimal],
+        market_time: Callable[[], int],
+        about: NodeRow,
+        own_alarms: Callable[[], list[tuple[str, str, str]]],
+    ) -> None:
+        self._state = state
+        self._path = state / "published.duckdb"
+        self._history = state / "history.duckdb"
+        self._wanted = state / _WANTED
+        self._cursor = cursor
+        self._desk = desk
+        self._redeemable = redeemable
+        self._market_time = market_time
+        self._about = about
+        self._own_alarms = own_alarms
+        self._thread: threading.Thread | None = None
+
+    def publish(self, wall_time: int) -> None:
+        """Begin a copy, unless the last one is still being made."""
+        if self._thread is None or not self._thread.is_alive():
+            rows = self._rows(wall_time)
+            self._thread = threading.Thread(target=self._copies, args=(rows,), name="published")
+            self._thread.start()
+
+    def publish_last(self) -> None:
+        """Make the copy that stays when the node has stopped, with the whole history."""
+        if self._thread is not None:
+            self._thread.join()
+        self._copy(self._path, _WHOLE, self._rows(time.time_ns()))
+        self._history.unlink(missing_ok=True)
+
+    def _rows(self, wall_time: int) -> dict[str, list[tuple[Any, ...]]]:
+        desk, about = self._desk, self._about
+        marks = []
+        for p in desk.open_positions():
+            m = desk.markets[p.outcome_id]
+            price = m.bid if m.payout is None else m.payout
+            marks.append((p.id, price, unrealized_pnl(p, price, m.fee_rate)))
+        node = (
+            about.mode,
+            about.pid,
+            about.started_at,
+            wall_time,
+            self._market_time(),
+            about.catalog,
+            about.is_synthetic,
+            desk.halted,
+            desk.cash,
+            self._redeemable(),
+            sum(1 for _ in desk.open_positions()),
+        )
+        return {
+            "node": [node],
+            "markets": [_market_row(m) for m in desk.markets.values()],
+            "marks": marks,
+            "open_alarms": [*desk.open_alarms(), *self._own_alarms()],
+        }
+
+    def _copies(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        self._copy(self._path, _RECENT, rows)
+        if self._wanted.exists():
+            self._copy(self._history, _WHOLE, rows)
+            self._wanted.unlink(missing_ok=True)
+        if (self._state / WANTED).exists():
+            self._back_up()
+
+    def _back_up(self) -> None:
+        aside = self._state / "backup.tmp"
+        cursor = self._cursor()
+        try:
+            copy_whole(cursor, aside)
+            aside.replace(self._state / COPY)
+            (self._state / WANTED).unlink(missing_ok=True)
+        except (duckdb.Error, OSError):
+            aside.unlink(missing_ok=True)  # the next beat tries again
+        finally:
+            cursor.close()
+
+    def _copy(self, path: Path, selection: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        aside = path.with_suffix(".tmp")
+        aside.unlink(missing_ok=True)
+        cursor = self._cursor()
+        try:
+            cursor.execute(f"ATTACH '{_quoted(aside)}' AS pub")
+            try:
+                for statement in _TABLES.split(";"):
+                    cursor.execute(statement)
+                for table, values in rows.items():
+                    _insert(cursor, table, values)
+                for statement in selection.split(";"):
+                    cursor.execute(statement)
+            finally:
+                cursor.execute("DETACH pub")
+            aside.replace(path)
+        except (duckdb.Error, OSError):
+            # The next beat tries again; readers see the age of what they read.
+            aside.unlink(missing_ok=True)
+        finally:
+            cursor.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+_TIME_COLUMNS = {"node": {2, 3, 4}, "markets": {12}}
+
+
+def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    times = _TIME_COLUMNS.get(table, set())
+    for start in range(0, len(rows), 100):
+        part = rows[start : start + 100]
+        marks = ", ".join(
+            "make_timestamp_ns(?)" if i in times else "?" for i in range(len(part[0]))
+        )
+        values = ", ".join([f"({marks})"] * len(part))
+        cursor.execute(f"INSERT INTO pub.{table} VALUES {values}", [v for r in part for v in r])
+
+
+def _market_row(m: Market) -> tuple[Any, ...]:
+    return (
+        m.market_id,
+        m.slug,
+        m.question,
+        m.outcome_id,
+        m.outcome,
+        m.bid,
+        m.bid_size,
+        m.ask,
+        m.ask_size,
+        m.tick,
+        m.minimum_size,
+        m.fee_rate,
+        m.quoted_at,
+        m.payout,
+    )
+
+
+# -- the readers' side -----------------------------------------------------------------------------
+
+
+class NotPublished(RuntimeError):
+    """There is nothing to read yet, or not what was asked for."""
+
+
+class Published:
+    """The newest copy, open for reading; rows are dicts with times in nanoseconds.
+
+    Parameters
+    ----------
+    state
+        The node's state folder.
+    whole
+        Read the copy of the whole history that `history` asked the node for.
+
+    Raises
+    ------
+    NotPublished
+        If the state folder holds no copy.
+    """
+
+    def __init__(self, state: Path, *, whole: bool = False) -> None:
+        self._path = state / ("history.duckdb" if whole else "published.duckdb")
+        if not self._path.exists():
+            raise NotPublished(f"no record at {state}: {NO_RECORD}")
+        for attempt in range(20):
+            try:
+                self._connection = duckdb.connect(str(self._path), read_only=True)
+                return
+            except duckdb.Error as e:  # replaced while it was being opened
+                if attempt == 19:
+                    why = str(e).splitlines()[0]
+                    raise NotPublished(f"{self._path} cannot be read: {why}") from None
+                time.sleep(0.05)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def node(self) -> dict[str, Any]:
+        """The node as it was at its last heartbeat."""
+        return self._rows("SELECT * FROM node")[0]
+
+    def positions(self, *, everything: bool = False) -> list[dict[str, Any]]:
+        """The open positions, or all that are published, oldest first."""
+        where = "" if everything else "WHERE status = 'open'"
+        return self._rows(f"SELECT * FROM positions {where} ORDER BY created_at, id")
+
+    def find(self, part: str) -> list[str]:
+        """The ids of the positions whose id begins or ends with this."""
+        sql = "SELECT id FROM positions WHERE starts_with(id, ?) OR ends_with(id, ?) ORDER BY id"
+        return [r["id"] for r in self._rows(sql, part, part)]
+
+    def position(self, position_id: str) -> dict[str, Any]:
+        """One position. Raises NotPublished if it is not among those published."""
+        found = self._rows("SELECT * FROM positions WHERE id = ?", position_id)
+        if not found:
+            raise NotPublished(f"position {position_id} is not known here")
+        return found[0]
+
+    def is_told(self, position_id: str) -> bool:
+        """Whether the story of this position is here."""
+        return bool(self._rows("SELECT 1 FROM events WHERE position_id = ? LIMIT 1", position_id))
+
+    def fills(self, position_id: str) -> list[dict[str, Any]]:
+        """What changed hands, in the order of time."""
+        sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY time"
+        return self._rows(sql, position_id)
+
+    def story(self, position_id: str) -> list[dict[str, Any]]:
+        """The events of a position, JSON-ready, in their order."""
+        sql = "SELECT story FROM events WHERE position_id = ? ORDER BY seq"
+        return [msgspec.json.decode(r["story"]) for r in self._rows(sql, position_id)]
+
+    def markets(self, text: str = "") -> list[dict[str, Any]]:
+        """The markets whose slug, question or ids contain the text."""
+        sql = """SELECT * FROM markets WHERE contains(lower(slug), ?)
+            OR contains(lower(question), ?) OR market_id = ? OR outcome_id = ?
+            ORDER BY slug, outcome"""
+        return self._rows(sql, text.lower(), text.lower(), text, text)
+
+    def open_alarms(self) -> list[dict[str, Any]]:
+        """What is wrong now."""
+        return self._rows("SELECT * FROM open_alarms ORDER BY position_id, kind")
+
+    def _rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        relation = self._connection.execute(sql, list(values))
+        names = [column[0] for column in relation.description or ()]
+        kinds = [str(column[1]) for column in relation.description or ()]
+        times = {n for n, kind in zip(names, kinds, strict=True) if kind.startswith("TIMESTAMP")}
+        if times:
+            shown = ", ".join(f"epoch_ns({n}) AS {n}" if n in times else n for n in names)
+            relation = self._connection.execute(f"SELECT {shown} FROM ({sql})", list(values))
+        rows = [dict(zip(names, r, strict=True)) for r in relation.fetchall()]
+        for row in rows if "terms" in names else ():
+            row["terms"] = msgspec.json.decode(row["terms"])
+        return rows
+
+
+def history(state: Path) -> Published:
+    """Everything a running node ever recorded, copied anew.
+
+    Raises
+    ------
+    NotPublished
+        If the node does not answer.
+    """
+    wanted = state / _WANTED
+    wanted.touch()
+    given_up = time.monotonic() + _ANSWER_SECONDS
+    while wanted.exists():
+        if time.monotonic() > given_up:
+            wanted.unlink(missing_ok=True)
+            raise NotPublished("the node did not copy its history in time; is it busy or stopped?")
+        time.sleep(0.05)
+    return Published(state, whole=True)

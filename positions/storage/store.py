@@ -1,0 +1,365 @@
+"""The node's record: `positions.duckdb`, which the running node alone has open.
+
+Everything is written by one thread, which takes all that is queued, writes it in one transaction
+and only then calls back: the event loop never waits for the disk. Facts are kept as they came, so
+that applying a position's events again gives the position; its row is for people and for a quick
+start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from positions.commands.messages import Command, Reply, encode_reply
+from positions.engine.effects import Alarm, Step
+from positions.engine.recovery import SignedOrder
+from positions.engine.transitions import apply
+from positions.model.events import AnyFact, OrderSent, OrderSigned
+from positions.model.position import Position, Role
+from positions.storage.rows import fill, row, story, to_json
+from positions.storage.schema import (
+    CHANGES,
+    POSITION_COLUMNS,
+    REPLACED,
+    Row,
+    StoreError,
+    migrate,
+    writes,
+)
+
+_GATHER_SECONDS = 0.01
+"""So long what nobody waits for may wait for more."""
+_OPEN = """(status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]'))"""
+_LATELY = """
+    epoch_ns(updated_at) > (SELECT max(epoch_ns(updated_at)) FROM positions) - 3_600_000_000_000"""
+"""Within the record's last hour: a trade settles, or fails to, within minutes."""
+
+
+class Store:
+    """The record of one state folder.
+
+    Parameters
+    ----------
+    path
+        The database file; made if missing.
+    call
+        Runs a function on the caller's own thread, such as `loop.call_soon_threadsafe`.
+    on_failure
+        Told, on the caller's thread, why nothing can be written, and "" once it can again.
+
+    Raises
+    ------
+    StoreError
+        If the file is no record, is in use, or comes from a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        call: Callable[[Callable[[], None]], object],
+        on_failure: Callable[[str], None],
+    ) -> None:
+        try:
+            self._connection = duckdb.connect(str(path))
+            migrate(self._connection, path)
+            self._writes = writes(self._connection)
+        except duckdb.Error as e:
+            raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+        self._path = path
+        self._call = call
+        self._on_failure = on_failure
+        self._queue: list[tuple[str, Row]] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._together: tuple[list[tuple[str, Row]], list[Callable[[], None]]] | None = None
+        self._condition = threading.Condition()
+        self._writing = 0
+        self._is_closing = self._is_flushed = False
+        self.stamp: Callable[[], str] | None = None
+        """Tells how far a recording is played, which is kept with whatever is recorded."""
+        self.failure = ""
+        """Why nothing can be written now; empty while it can."""
+        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
+        self._thread.start()
+
+    # -- recording ---------------------------------------------------------------------------------
+
+    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
+        """Record a fact and the position after it."""
+        p, fact = step.position, step.fact
+        told = story(p, fact)
+        encoded = msgspec.json.encode(to_json(told)).decode()
+        rows: list[tuple[str, Row]] = [
+            ("positions", _position_row(p)),
+            ("events", (p.id, p.seq, fact.time, told["kind"], encoded, _encode(fact))),
+        ]
+        if isinstance(fact, OrderSent):
+            o = fact.order
+            sent = (o.price, o.shares, o.sent_at, o.venue_order_id)
+            rows.append(("orders", (o.id, p.id, o.role.value, *sent)))
+        elif isinstance(fact, OrderSigned):
+            rows.append(("hashes", (fact.venue_order_id, fact.order_id)))
+        filled = fill(p, fact)
+        if filled is not None:
+            rows.append(("fills", tuple(filled.values())))
+        self._put(rows, on_commit)
+
+    def command(
+        self,
+        command: Command,
+        reply: Reply,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """Record a command with its reply."""
+        kind, answer = type(command).__name__.lower(), encode_reply(reply).decode()
+        row = (command.id, kind, reply.time, command.digest, _encode(command), answer)
+        self._put([("commands", row)], on_commit)
+
+    def late_reply(self, reply: Reply, on_commit: Callable[[], None] | None = None) -> None:
+        """Record the last reply to a command whose work went on."""
+        self._put([("replies", (encode_reply(reply).decode(), reply.id))], on_commit)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Record an alarm that opened or is over."""
+        row = (alarm.time, alarm.position_id, alarm.kind, alarm.text, alarm.is_open)
+        self._put([("alarms", row)])
+
+    def set(self, name: str, value: str) -> None:
+        """Record a setting that must outlive the node."""
+        self._put([("settings", (name, value))])
+
+    def account(self, entries: Iterable[tuple[str, str, str]]) -> None:
+        """Record parts of a simulated account: kind, id and content; "" when it is gone."""
+        self._put([("account", entry) for entry in entries])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Commit all that is recorded inside at once: after a crash all of it is there, or none."""
+        self._together = ([], [])
+        try:
+            yield
+        finally:
+            (rows, callbacks), self._together = self._together, None
+            self._enqueue(rows, callbacks)
+
+    def _put(
+        self, rows: Iterable[tuple[str, Row]], on_commit: Callable[[], None] | None = None
+    ) -> None:
+        callbacks = [] if on_commit is None else [on_commit]
+        if self._together is None:
+            self._enqueue(rows, callbacks)
+        else:
+            self._together[0].extend(rows)
+            self._together[1].extend(callbacks)
+
+    def _enqueue(
+        self, rows: Iterable[tuple[str, Row]], callbacks: list[Callable[[], None]]
+    ) -> None:
+        with self._condition:
+            if self.stamp is not None:
+                self._queue.append(("settings", ("cursor", self.stamp())))
+            self._queue.extend(rows)
+            self._callbacks.extend(callbacks)
+            self._condition.notify()
+
+    @property
+    def pending(self) -> int:
+        """Rows that are not on disk yet."""
+        with self._condition:
+            return len(self._queue) + self._writing
+
+    def flush(self) -> None:
+        """Wait until everything recorded so far is on disk, or cannot be written."""
+        with self._condition:
+            self._is_flushed = True
+            self._condition.notify_all()
+            self._condition.wait_for(
+                lambda: not self._writing and (not self._queue or bool(self.failure))
+            )
+
+    def close(self) -> None:
+        """Write what is queued, if that can be, and give the file up."""
+        with self._condition:
+            self._is_closing = True
+            self._condition.notify()
+        self._thread.join()
+        with suppress(duckdb.Error):  # what could not be written cannot be checkpointed either
+            self._connection.close()
+
+    def _write_all(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._queue or self._is_closing)
+                if not self._queue:
+                    return
+                # What nobody waits for is written with what comes next: a commit costs more
+                # than its rows.
+                self._condition.wait_for(
+                    lambda: self._callbacks or self._is_flushed or self._is_closing, _GATHER_SECONDS
+                )
+                self._is_flushed = False
+                rows, self._queue = self._queue, []
+                callbacks, self._callbacks = self._callbacks, []
+                self._writing = len(rows)
+            try:
+                self._write(rows)
+            except duckdb.Error as e:
+                self._fail(str(e).splitlines()[0])
+                with self._condition:
+                    self._queue[:0], self._callbacks[:0] = _newest(rows), callbacks
+                    self._writing = 0
+                    self._condition.notify_all()
+                    if self._condition.wait_for(lambda: self._is_closing, timeout=1.0):
+                        return
+                self._reopen(e)
+                continue
+            if self.failure:
+                self.failure = ""
+                self._call(lambda: self._on_failure(""))
+            with self._condition:
+                self._writing = 0
+                self._condition.notify_all()
+            for callback in callbacks:
+                self._call(callback)
+
+    def _fail(self, why: str) -> None:
+        if why != self.failure:
+            self.failure = why
+            self._call(lambda: self._on_failure(why))
+
+    def _reopen(self, error: duckdb.Error) -> None:
+        """After a fatal error DuckDB refuses everything until the file is opened anew."""
+        if isinstance(error, duckdb.FatalException):
+            with suppress(duckdb.Error):
+                self._connection.close()
+                self._connection = duckdb.connect(str(self._path))
+
+    def _write(self, rows: list[tuple[str, Row]]) -> None:
+        by_table: dict[str, dict[Any, Row]] = {}
+        for table, values in rows:
+            kept = by_table.setdefault(table, {})
+            # Of a table that is replaced by key, only the last row of each key matters.
+            kept[values[: REPLACED[table]] if table in REPLACED else len(kept)] = values
+        cursor = self._connection
+        cursor.begin()
+        try:
+            # What changes a row of another table comes after that row.
+            for table, kept in sorted(by_table.items(), key=lambda item: item[0] in CHANGES):
+                if table in CHANGES:
+                    for values in kept.values():
+                        cursor.execute(CHANGES[table], values)
+                else:
+                    columns = zip(*kept.values(), strict=True)
+                    exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
+                    left = len(kept)
+                    for statement in self._writes[table]:
+                        if left:
+                            (written,) = cursor.execute(statement, exact).fetchall()[0]
+                            left -= written
+            cursor.commit()
+        except BaseException:
+            # A commit that failed has ended the transaction; why it failed is what must be told.
+            with suppress(duckdb.Error):
+                cursor.rollback()
+            raise
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Another connection to the same file, for another thread."""
+        return self._connection.cursor()
+
+    def open_positions(self) -> list[Position]:
+        """The positions that are not over."""
+        return self._positions(_OPEN)
+
+    def lately_over(self) -> list[Position]:
+        """Those that were over only just before the record ends: a trade of theirs may have failed
+        to settle since, and shares that were sold be there again."""
+        return self._positions(f"NOT ({_OPEN}) AND {_LATELY}")
+
+    def _positions(self, which: str) -> list[Position]:
+        sql = f"SELECT body FROM positions WHERE {which} ORDER BY id"
+        return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
+
+    def signed_orders(self) -> list[SignedOrder]:
+        """What the orders of these positions were signed as, live and past ones."""
+        found: list[SignedOrder] = []
+        ids = [p.id for p in self._positions(f"{_OPEN} OR {_LATELY}")]
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            sql = f"""
+                SELECT order_id, expected_hash, role FROM orders
+                WHERE expected_hash IS NOT NULL AND position_id IN ({", ".join("?" * len(part))})"""
+            rows = self.cursor().execute(sql, part).fetchall()
+            found += [SignedOrder(order_id, hash_, Role(role)) for order_id, hash_, role in rows]
+        return found
+
+    def account_entries(self) -> list[tuple[str, str, str]]:
+        """The simulated account: kind, id and content of each part; of trades those not booked."""
+        sql = """
+            SELECT kind, id, body FROM account WHERE body <> '' AND
+            (kind <> 'trade' OR id NOT IN (SELECT trade_id FROM fills)) ORDER BY kind, id"""
+        return self.cursor().execute(sql).fetchall()
+
+    def known_orders(self) -> frozenset[str]:
+        """What the venue may know our live orders by."""
+        orders = [order for p in self.open_positions() for order in p.orders]
+        return frozenset(o.venue_order_id for o in orders if o.venue_order_id is not None)
+
+    def events(self, position_id: str) -> list[tuple[int, AnyFact]]:
+        """The facts of a position in their order, each with its number."""
+        sql = "SELECT seq, fact FROM events WHERE position_id = ? ORDER BY seq"
+        found = self.cursor().execute(sql, [position_id]).fetchall()
+        return [(seq, msgspec.json.decode(fact, type=AnyFact)) for seq, fact in found]
+
+    def replay(self, position_id: str) -> Position:
+        """The position that its facts give; a gap in them is an error."""
+        position: Position | None = None
+        for number, (seq, fact) in enumerate(self.events(position_id), start=1):
+            if seq != number:
+                raise StoreError(f"event {number} of position {position_id} is missing")
+            position = apply(position, fact)
+        if position is None:
+            raise StoreError(f"position {position_id} has no events")
+        return position
+
+    def commands(self) -> dict[str, tuple[str, bytes]]:
+        """Every command acted on: id -> (digest of its content, reply)."""
+        found = self.cursor().execute("SELECT id, digest, reply FROM commands").fetchall()
+        return {command_id: (digest, reply.encode()) for command_id, digest, reply in found}
+
+    def setting(self, name: str) -> str | None:
+        """A setting that was recorded."""
+        found = self.cursor().execute("SELECT value FROM settings WHERE name = ?", [name])
+        value = found.fetchone()
+        return None if value is None else str(value[0])
+
+
+def _newest(rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
+    """The rows without those that later ones replace, so that what waits for a disk stays small."""
+    kept: dict[Any, tuple[str, Row]] = {}
+    for number, (table, values) in enumerate(rows):
+        key = (table, *values[: REPLACED[table]]) if table in REPLACED else number
+        kept.pop(key, None)
+        kept[key] = (table, values)
+    return list(kept.values())
+
+
+def _position_row(p: Position) -> Row:
+    values = row(p, None, p.floor_price) | {"body": _encode(p)}
+    values["terms"] = _encode(values["terms"])
+    return tuple(values[name] for name in POSITION_COLUMNS)
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode_position(body: str) -> Position:
+    return msgspec.json.decode(body, type=Position)

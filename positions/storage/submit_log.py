@@ -1,0 +1,73 @@
+"""What a sale's order is known by at the venue, written down the moment before it is posted.
+
+An exit does not wait for the database. One write to this file survives the process, and says after
+a crash what to ask the venue for; once the database has the same, the file is emptied.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from positions.model.position import Order
+
+
+class SentOrder(Struct, frozen=True):
+    """An order, what it is, and its hash."""
+
+    order_id: str
+    venue_order_id: str
+    order: Order | None = None
+
+
+class SentLog:
+    """The file of one state folder.
+
+    Parameters
+    ----------
+    path
+        The file; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._open = 0
+        self._is_torn = False
+
+    def write(self, order_id: str, venue_order_id: str, order: Order | None = None) -> str:
+        """Note an order that is about to be posted; says why that failed, "" where it did not."""
+        self._open += 1
+        line = msgspec.json.encode(SentOrder(order_id, venue_order_id, order)) + b"\n"
+        try:
+            # What a full disk cut short before must not spoil this line.
+            written = os.write(self._file, b"\n" * self._is_torn + line) - self._is_torn
+        except OSError as e:
+            return e.strerror or str(e)
+        self._is_torn = written < len(line)
+        return "the disk is full" if self._is_torn else ""
+
+    def recorded(self) -> None:
+        """One of the orders noted is in the database; with the last of them the file is emptied."""
+        self._open -= 1
+        if self._open == 0:
+            os.ftruncate(self._file, 0)
+            self._is_torn = False
+
+    def close(self) -> None:
+        """Give the file up; what is in it stays."""
+        os.close(self._file)
+
+
+def read(path: Path) -> list[SentOrder]:
+    """What the file holds; a last line that was cut short by a crash is left out."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_bytes().splitlines():
+        try:
+            found.append(msgspec.json.decode(line, type=SentOrder))
+        except msgspec.DecodeError:
+            continue
+    return found

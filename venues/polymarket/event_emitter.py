@@ -1,0 +1,121 @@
+"""Tells Nautilus, and the strategy, what the venue has said of an order."""
+
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.live.execution_client import LiveExecutionClient
+from nautilus_trader.model.currencies import pUSD
+from nautilus_trader.model.enums import LiquiditySide
+from nautilus_trader.model.identifiers import TradeId, VenueOrderId
+from nautilus_trader.model.objects import Money, Price, Quantity
+
+from bridge.clocks import now_ns
+from bridge.venue_messages import OWN_ORDERS, VENUE_FACTS, VenueFact
+from positions.model import events
+from positions.model.venue_rules import taker_fee
+from venues.polymarket.order_fill_tracker import (
+    Accepted,
+    Canceled,
+    Filled,
+    News,
+    Rejected,
+    Trade,
+    Undone,
+)
+from venues.polymarket.orders import LiveOrder
+
+
+class Teller:
+    """Makes events of news.
+
+    Parameters
+    ----------
+    client
+        Generates Nautilus' own.
+    cache
+        Has the instruments.
+    msgbus
+        Where what Nautilus has no event for is published.
+    clock
+        The node's.
+    """
+
+    def __init__(
+        self, client: LiveExecutionClient, cache: Cache, msgbus: MessageBus, clock: Clock
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._msgbus = msgbus
+        self._clock = clock
+
+    def tell(self, live: LiveOrder, news: list[News]) -> None:
+        """Tell what is new of an order."""
+        order, now = live.order, self._clock.timestamp_ns()
+        ids = (
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            VenueOrderId(live.venue_order_id),
+        )
+        for item in news:
+            match item:
+                case Accepted():
+                    self._client.generate_order_accepted(*ids, now)
+                case Filled(trade):
+                    self._tell_fill(live, trade, ids)
+                case Undone(trade):
+                    self._publish(events.FillReversed, live, trade)
+                case Canceled():
+                    self._client.generate_order_canceled(*ids, now)
+                case Rejected(reason):
+                    self._client.generate_order_rejected(*ids[:3], reason, now)
+        if news and not live.is_immediate:
+            self._msgbus.publish(OWN_ORDERS, order.instrument_id)
+
+    def _tell_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
+        if live.track.is_rejected or live.track.matched > live.track.shares:
+            # Nautilus takes no fill of a rejected order and none beyond an order's size, as when
+            # a trade failed to settle and the order was matched again.
+            self._publish(events.OrderFilled, live, trade)
+            return
+        order = live.order
+        instrument = self._cache.instrument(order.instrument_id)
+        self._client.generate_order_filled(
+            *ids,
+            None,
+            TradeId(trade.id),
+            order.side,
+            order.order_type,
+            Quantity.from_str(f"{trade.shares:.{instrument.size_precision}f}"),
+            Price.from_str(f"{trade.price:f}"),
+            pUSD,
+            Money.from_str(f"{self._fee(live, trade):.6f} pUSD"),
+            LiquiditySide.MAKER if trade.is_maker else LiquiditySide.TAKER,
+            trade.time,
+        )
+
+    def _fee(self, live: LiveOrder, trade: Trade) -> Decimal:
+        if trade.is_maker:
+            return Decimal(0)
+        instrument = self._cache.instrument(live.order.instrument_id)
+        return taker_fee(trade.shares, trade.price, instrument.taker_fee)
+
+    def _publish(
+        self,
+        kind: type[events.OrderFilled | events.FillReversed],
+        live: LiveOrder,
+        trade: Trade,
+    ) -> None:
+        fact = kind(
+            time=now_ns(self._clock),
+            order_id=live.id,
+            trade_id=trade.id,
+            role=live.role,
+            price=trade.price,
+            shares=trade.shares,
+            fee=self._fee(live, trade),
+            liquidity="maker" if trade.is_maker else "taker",
+        )
+        self._msgbus.publish(VENUE_FACTS, VenueFact(live.id, fact))

@@ -1,0 +1,218 @@
+"""Polymarket's own description of its markets: slugs, rules, and what resolved ones paid.
+
+Read from the Gamma interface, which is public. Foreign data: each field is checked, and a market
+that makes no sense is left out.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import httpx
+from msgspec import Struct
+
+from positions.commands.market_names import market_name
+from positions.foreign import REASON_LENGTH, clean
+
+_TIMEOUT = 10.0
+_BATCH = 50
+
+
+class GammaError(RuntimeError):
+    """The description of the markets cannot be read now."""
+
+
+class Outcome(Struct, frozen=True):
+    """One side of a market. `payout` in USDC per share, None before the resolution."""
+
+    token_id: str
+    name: str
+    payout: Decimal | None = None
+
+
+class GammaMarket(Struct, frozen=True):
+    """One market as Gamma describes it. Prices in USDC per share, sizes in shares."""
+
+    condition_id: str
+    slug: str
+    question: str
+    outcomes: tuple[Outcome, ...]
+    is_open: bool
+    best_bid: Decimal | None
+    best_ask: Decimal | None
+    tick: Decimal | None
+    minimum_size: Decimal | None
+    volume: Decimal | None
+    ends_at: str
+
+
+def parse(values: Mapping[str, Any]) -> GammaMarket | None:
+    """A market from Gamma's JSON; None where it makes no sense."""
+    names, tokens = _texts(values.get("outcomes")), _texts(values.get("clobTokenIds"))
+    condition_id = values.get("conditionId")
+    if not isinstance(condition_id, str) or not condition_id or not tokens:
+        return None
+    if len(names) != len(tokens) or not all(tokens):
+        return None
+    payouts = _payouts(values, len(tokens))
+    return GammaMarket(
+        condition_id=condition_id,
+        slug=clean(values.get("slug") or ""),
+        question=clean(values.get("question") or ""),
+        outcomes=tuple(
+            Outcome(token, clean(name), payout)
+            for token, name, payout in zip(tokens, names, payouts, strict=True)
+        ),
+        is_open=bool(values.get("acceptingOrders")) and not values.get("closed"),
+        best_bid=_number(values.get("bestBid")),
+        best_ask=_number(values.get("bestAsk")),
+        tick=_number(values.get("orderPriceMinTickSize")),
+        minimum_size=_number(values.get("orderMinSize")),
+        volume=_number(values.get("volume")),
+        ends_at=str(values.get("endDate") or ""),
+    )
+
+
+def _payouts(values: Mapping[str, Any], count: int) -> list[Decimal | None]:
+    """What each outcome pays. Only a closed market whose oracle has spoken is resolved: before that
+    its `outcomePrices` are the last prices, which may well be 0 or 1."""
+    is_resolved = values.get("closed") and values.get("umaResolutionStatus") == "resolved"
+    prices = [_number(p) for p in _texts(values.get("outcomePrices"))]
+    if not is_resolved or len(prices) != count or any(p is None or p > 1 for p in prices):
+        return [None] * count
+    return prices if sum(p for p in prices if p is not None) == 1 else [None] * count
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts, which Gamma writes as JSON inside of JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _number(value: Any) -> Decimal | None:
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and number >= 0 else None
+
+
+class Gamma:
+    """The public interface.
+
+    Parameters
+    ----------
+    address
+        Such as "https://gamma-api.polymarket.com".
+    """
+
+    def __init__(self, address: str) -> None:
+        self._client = httpx.AsyncClient(base_url=address, timeout=_TIMEOUT)
+
+    async def close(self) -> None:
+        """Give the connections up."""
+        await self._client.aclose()
+
+    async def find(self, name: str) -> GammaMarket | None:
+        """The market of a slug, a condition id or a polymarket.com address.
+
+        Raises
+        ------
+        GammaError
+            If Gamma does not answer.
+        """
+        wanted = market_name(name)
+        key = "condition_ids" if wanted.startswith("0x") else "slug"
+        for closed in ("false", "true"):  # closed ones are left out unless asked for
+            for values in await self._list({key: wanted, "closed": closed}):
+                market = parse(values)
+                if market is not None and wanted in (market.slug, market.condition_id):
+                    return market
+        return None
+
+    async def search(self, text: str, limit: int = 20) -> list[GammaMarket]:
+        """The open markets that Gamma finds for a text, in its order."""
+        reply = await self._get("/public-search", {"q": text, "limit_per_type": str(limit)})
+        events = reply.get("events") if isinstance(reply, dict) else None
+        found = [
+            parse(values)
+            for event in events or []
+            if isinstance(event, dict)
+            for values in event.get("markets") or []
+            if isinstance(values, dict)
+        ]
+        return [m for m in found if m is not None and m.is_open][:limit]
+
+    async def payouts(self, condition_ids: Iterable[str]) -> dict[str, Decimal]:
+        """What the outcomes of the resolved ones among these markets pay, by token id."""
+        wanted, paid = list(condition_ids), {}
+        for start in range(0, len(wanted), _BATCH):
+            batch = wanted[start : start + _BATCH]
+            for values in await self._list({"condition_ids": batch, "closed": "true"}):
+                market = parse(values)
+                for outcome in market.outcomes if market is not None else ():
+                    if outcome.payout is not None:
+                        paid[outcome.token_id] = outcome.payout
+        return paid
+
+    async def _list(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        reply = await self._get("/markets", query | {"limit": str(_BATCH)})
+        return [m for m in reply if isinstance(m, dict)] if isinstance(reply, list) else []
+
+    async def _get(self, path: str, query: dict[str, Any]) -> Any:
+        try:
+            reply = await self._client.get(path, params=query)
+            reply.raise_for_status()
+            return reply.json()
+        except (httpx.HTTPError, ValueError) as e:
+            why = clean(str(e) or type(e).__name__, REASON_LENGTH)
+            raise GammaError(f"Gamma does not answer: {why}") from None
+
+
+async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
+    """The outcomes of the open markets found for a text, in the form in which a node publishes its
+    own. Only the first outcome's prices are told: the other has a book of its own.
+
+    Raises
+    ------
+    GammaError
+        If Gamma does not answer.
+    """
+    gamma = Gamma(address)
+    try:
+        found = await gamma.search(text)
+    finally:
+        await gamma.close()
+    return [_row(m, number) for m in found for number in range(len(m.outcomes))]
+
+
+def _row(market: GammaMarket, number: int) -> dict[str, Any]:
+    is_first = number == 0
+    return {
+        "market_id": market.condition_id,
+        "slug": market.slug,
+        "question": market.question,
+        "outcome_id": market.outcomes[number].token_id,
+        "outcome": market.outcomes[number].name,
+        "bid": _offered(market.best_bid) if is_first else None,
+        "bid_size": None,
+        "ask": _offered(market.best_ask) if is_first else None,
+        "ask_size": None,
+        "tick": market.tick,
+        "minimum_size": market.minimum_size,
+        "fee_rate": None,
+        "quoted_at": None,
+        "payout": None,
+    }
+
+
+def _offered(price: Decimal | None) -> Decimal | None:
+    """A price somebody offers: of an empty side Gamma tells 0 or 1."""
+    return price if price is not None and 0 < price < 1 else None

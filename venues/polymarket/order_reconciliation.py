@@ -1,0 +1,301 @@
+"""Finds out at the venue what became of an order, when nobody said it.
+
+A request whose answer was lost, a message that never came, a channel that was down: the order is
+asked about until the venue's answer leaves nothing open. Before that no other order is sent in its
+place; the very same one is posted again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
+from decimal import Decimal
+from itertools import chain, repeat
+from typing import Any
+
+import msgspec
+from nautilus_trader.adapters.polymarket.common.symbol import (
+    get_polymarket_condition_id,
+    get_polymarket_token_id,
+)
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import TradeParams
+from py_clob_client_v2.exceptions import PolyApiException
+
+from venues.polymarket import parsing
+from venues.polymarket.order_fill_tracker import News
+from venues.polymarket.orders import (
+    CLOCK_MARGIN,
+    GONE_SECONDS,
+    POST_AGAIN_SECONDS,
+    LiveOrder,
+    LiveOrders,
+)
+from venues.polymarket.parsing import Unreadable
+
+_NANOS = 1_000_000_000
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+"""Seconds between two questions about an order whose fate is unknown."""
+ANSWER_SECONDS = 2.0
+"""How long an answer of the venue may take before it is asked for."""
+_UNKNOWN_PAUSE = 1.0
+"""The longest pause while an immediate order is unknown: an exit waits for it."""
+APPEARS_AFTER = 5.0
+"""Seconds after which an order that rests must be among the venue's open ones."""
+
+
+class Inquiry:
+    """Asks the venue about orders.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    orders
+        Our orders.
+    tell
+        Takes the news of an order.
+    post
+        Posts an order once more.
+    spawn
+        Starts a task that may not be lost.
+    now_ns
+        The time, for how far back trades are asked for.
+    warn
+        Takes a line for the log.
+    """
+
+    def __init__(
+        self,
+        client: ClobClient,
+        orders: LiveOrders,
+        tell: Callable[[LiveOrder, list[News]], None],
+        post: Callable[[LiveOrder], Coroutine[Any, Any, None]],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        now_ns: Callable[[], int],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._orders = orders
+        self._tell = tell
+        self._post_again = post
+        self._spawn = spawn
+        self._now_ns = now_ns
+        self._warn = warn
+        self.is_shared: Callable[[str], bool] = lambda _: False
+        """Tells whether several positions are about an outcome, by its token."""
+
+    # -- when to ask -------------------------------------------------------------------------------
+
+    def ask(self, live: LiveOrder, after: float = 0.0) -> None:
+        """Find out about an order, unless that is under way or all of it is known by then."""
+        if not live.is_asked_about:
+            live.is_asked_about = True
+            self._spawn(self._find_out(live, after))
+
+    def check(self, live: LiveOrder) -> None:
+        """Ask about an order although it is over: a fill of it may have been missed."""
+        live.is_asked_about = True
+        self._spawn(self._look_again(live))
+
+    async def ask_about_all(self) -> None:
+        """Find out about every order of which something may have been missed."""
+        for live in self._orders:
+            if live.posted.is_set() and not live.is_settled:
+                self.ask(live)
+
+    def ask_about_overdue(self) -> None:
+        """Find out about orders whose answer should have come by now."""
+        for live in self._orders:
+            if self._is_overdue(live):
+                self.ask(live)
+
+    def compare(self, matched: Mapping[str, Decimal]) -> None:
+        """Find out about orders of which the venue's open ones tell something else, and take those
+        back that are over for us.
+
+        Parameters
+        ----------
+        matched
+            Shares matched of each open order, by its hash.
+        """
+        found = (self._orders.by_hash(venue_order_id) for venue_order_id in matched)
+        strays = [o for o in found if o is not None and o.track.is_over]
+        if strays:
+            self._spawn(self._take_back(strays))
+        for live in self._orders:
+            if not live.posted.is_set() or live.is_settled or _is_young(live):
+                continue
+            if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
+                self.ask(live)
+
+    async def _take_back(self, strays: list[LiveOrder]) -> None:
+        hashes = [o.venue_order_id for o in strays]
+        self._warn(f"orders that are over rest at the venue, and are cancelled: {hashes}")
+        try:
+            await asyncio.to_thread(self._client.cancel_orders, hashes)
+        except Exception as e:  # they are found again at the next look
+            self._warn(f"they could not be cancelled: {said(e)}")
+        for live in strays:
+            if not live.is_asked_about:
+                self.check(live)  # it may have matched before
+
+    def may_move(self, live: LiveOrder) -> bool:
+        """Whether shares of an order may just have changed hands, or may not have after all."""
+        is_open = not live.track.is_over
+        under_way = live.track.has_unsettled or live.is_asked_about
+        return under_way or (is_open and (live.is_immediate or _is_young(live)))
+
+    def _is_overdue(self, live: LiveOrder) -> bool:
+        if not live.posted.is_set() or live.track.is_over:
+            return False
+        now, cancelled = _now(), live.cancelled_at
+        return (live.is_immediate and now - live.signed_at > ANSWER_SECONDS) or (
+            cancelled is not None and now - cancelled > ANSWER_SECONDS
+        )
+
+    async def _find_out(self, live: LiveOrder, after: float) -> None:
+        """Ask until the venue's answer leaves nothing open."""
+        try:
+            await asyncio.sleep(after)
+            attempt, begun = 0, _now()
+            while not live.is_settled:
+                asked_at = _now()
+                known = await self.look_up(live)
+                if known:
+                    live.is_unknown = False
+                    if not live.track.lacks_trades:
+                        return
+                elif known is False and _is_worth_posting_again(live):
+                    await self._post_again(live)
+                elif known is False and attempt >= 2 and asked_at >= _gone_at(live, begun):
+                    self.give_up(live)
+                    return
+                pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+                if live.is_unknown and live.is_immediate:
+                    pause = min(pause, _UNKNOWN_PAUSE)
+                until_gone = live.gone_at - _now()
+                await asyncio.sleep(min(pause, until_gone) if until_gone > 0 else pause)
+                attempt += 1
+        finally:
+            live.is_asked_about = False
+
+    async def cancelled(self, live: LiveOrder) -> None:
+        """The reply to a cancel says that an order is over, and not what it had matched.
+
+        What follows sells what is left at once. Where others have shares of that outcome, too, the
+        venue would take theirs, and where it has told of more than its trades, it would refuse: it
+        is asked first.
+        """
+        is_shared = self.is_shared(get_polymarket_token_id(live.order.instrument_id))
+        if is_shared or live.track.lacks_trades:
+            await self._await_end(live, ANSWER_SECONDS)  # an exit waits for it, and not for ever
+            if is_shared and live.track.lacks_trades:  # what was told to be sold is not there
+                await self._await_end(live, GONE_SECONDS)
+        self._tell(live, live.track.given_up(""))
+        self.check(live)
+
+    async def _await_end(self, live: LiveOrder, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not await self._is_end_known(live) or live.track.lacks_trades:
+                    await asyncio.sleep(_PAUSES[0])
+
+    async def _is_end_known(self, live: LiveOrder) -> bool:
+        """Whether the venue tells what became of a cancelled order; not, where it tells of it as
+        it was before."""
+        known = await self.look_up(live)
+        return known is False or (known is True and live.track.is_ended)
+
+    async def _look_again(self, live: LiveOrder) -> None:
+        try:
+            # The sale that follows is under way by then, and is refused if it asks for what was
+            # sold unheard; once more for a fill that the venue tells late.
+            for after in (ANSWER_SECONDS / 8, ANSWER_SECONDS):
+                await asyncio.sleep(after)
+                pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
+                while await self.look_up(live) is None:
+                    await asyncio.sleep(next(pauses))
+        finally:
+            live.is_asked_about = False
+
+    def give_up(self, live: LiveOrder) -> None:
+        """Take an order for over that the venue does not know any more, or never did."""
+        is_known = live.track.is_accepted or live.track.is_ended
+        if live.is_unknown and not live.killed and not is_known:
+            self._tell(live, live.track.rejected("the venue never took it"))
+        else:
+            self._tell(live, live.track.given_up(live.killed or "gone from the venue"))
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    async def look_up(self, live: LiveOrder) -> bool | None:
+        """Ask about an order once: whether the venue has or had it; None if it did not answer."""
+        try:
+            order = await asyncio.to_thread(self._client.get_order, live.venue_order_id)
+        except PolyApiException as e:
+            if e.status_code != 404:
+                return None
+            order = None
+        except Exception:
+            return None
+        try:
+            if not isinstance(order, dict) or not order.get("id"):
+                return await self._look_up_gone(live)
+            matched = parsing.number(order, "size_matched")
+            if matched > live.track.matched or live.track.has_unsettled:
+                await self._look_up_trades(live)
+            self._tell(live, live.track.placed())
+            if not parsing.is_live(order):
+                self._tell(live, live.track.ended(matched, parsing.status(order).lower()))
+        except Unreadable as e:
+            self._warn(f"{live.id} could not be looked up: {said(e)}")
+            return None
+        return True
+
+    async def _look_up_gone(self, live: LiveOrder) -> bool:
+        """The venue forgets orders that are over, and their trades stay; one that is new it may not
+        know yet, which alone says nothing."""
+        await self._look_up_trades(live)
+        if live.is_immediate and live.track.matched > Decimal(0):
+            self.give_up(live)
+        return live.track.is_over
+
+    async def _look_up_trades(self, live: LiveOrder) -> None:
+        age = int(_now() - live.signed_at) + CLOCK_MARGIN
+        market = get_polymarket_condition_id(live.order.instrument_id)
+        params = TradeParams(market=market, after=self._now_ns() // _NANOS - age)
+        try:
+            trades = await asyncio.to_thread(self._client.get_trades, params)
+        except Exception as e:  # the client library fails in many ways at what is no JSON
+            raise Unreadable(said(e)) from None
+        for trade in trades:
+            for told in parsing.trades_of(live.venue_order_id, trade):
+                self._tell(live, live.track.traded(told))
+
+
+def _is_worth_posting_again(live: LiveOrder) -> bool:
+    """Whether the venue shall have another copy of an order whose fate is unknown."""
+    is_new = _now() - live.signed_at < POST_AGAIN_SECONDS
+    return is_new and live.is_unknown and not live.is_unwanted and live.post is not None
+
+
+def _gone_at(live: LiveOrder, begun: float) -> float:
+    """When nothing more is to be expected of an order that has been asked about since `begun`."""
+    return begun + GONE_SECONDS if live.track.lacks_trades else live.gone_at
+
+
+def _is_young(live: LiveOrder) -> bool:
+    """Whether the venue may not tell of it yet."""
+    return _now() - live.signed_at < APPEARS_AFTER
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    detail = getattr(error, "error_msg", None)
+    if detail is None:
+        return f"{type(error).__name__}: {error}"
+    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()

@@ -1,0 +1,182 @@
+"""What the venue sends, read leniently: exact numbers, and only the fields that are needed.
+
+The adapter's own schemas refuse a whole message for an unknown word or a missing field, and lose
+what it said. Foreign data is never trusted to be well-formed: what cannot be read raises
+`Unreadable`, and the caller asks the venue instead.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from positions.model.trade_ids import trade_name
+from venues.polymarket.order_fill_tracker import Settlement, Trade
+
+_NANOS = 1_000_000_000
+_MILLIS = 1_000_000
+_ONE = Decimal(1)
+_OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
+"""How the status of an order that is over begins; a killed one's may be a whole sentence."""
+
+
+class Unreadable(ValueError):
+    """A message of the venue that makes no sense."""
+
+
+def messages(raw: bytes) -> list[dict[str, Any]]:
+    """The objects in one frame, which may be one, a list of them, or a bare word such as PONG."""
+    try:
+        data = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        if raw.strip().isalpha():
+            return []
+        # Not what they are: every message of the user channel holds the API's key.
+        raise Unreadable(f"{len(raw)} bytes are not JSON") from None
+    found = data if isinstance(data, list) else [data]
+    return [m for m in found if isinstance(m, dict)]
+
+
+def number(values: Mapping[str, Any], name: str) -> Decimal:
+    """A number that must be there, at or above zero."""
+    try:
+        value = Decimal(str(values[name]))
+    except (KeyError, InvalidOperation):
+        raise Unreadable(f"{name} was {values.get(name)!r}, must be a number") from None
+    if not value.is_finite() or value < 0:
+        raise Unreadable(f"{name} was {value}, must be a number at or above 0")
+    return value
+
+
+def text(values: Mapping[str, Any], name: str) -> str:
+    """A text that must be there."""
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise Unreadable(f"{name} was {value!r}, must be text")
+    return value
+
+
+def hash_of(values: Mapping[str, Any], name: str = "id") -> str:
+    """An order's hash, as we write it: in lower case."""
+    return str(values.get(name, "")).lower()
+
+
+def status(order: Mapping[str, Any]) -> str:
+    """An order's status, which the venue writes as "LIVE", "live" or "ORDER_STATUS_LIVE"."""
+    return str(order.get("status", "")).upper().removeprefix("ORDER_STATUS_")
+
+
+def is_live(order: Mapping[str, Any]) -> bool:
+    """Whether an order, as the venue describes it, may still be filled: unless it says otherwise
+    in a word that is known."""
+    return not status(order).startswith(_OVER)
+
+
+def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
+    """What buys, as the venue describes them, may still take, in USDC; fees apart."""
+    return sum(
+        (
+            number(o, "price") * (number(o, "original_size") - number(o, "size_matched"))
+            for o in orders
+            if str(o.get("side", "")).upper() == "BUY"
+        ),
+        Decimal(0),
+    )
+
+
+def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:
+    """The hashes of all orders that took part in a trade."""
+    yield hash_of(trade, "taker_order_id")
+    for maker in _makers(trade):
+        yield hash_of(maker, "order_id")
+
+
+def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
+    taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
+    if str(trade.get("trader_side", "")).upper() == "TAKER":
+        yield hash_of(trade, "taker_order_id"), taken, is_taker_buying
+    for maker in _makers(trade):
+        if str(maker.get("maker_address", "")).lower() == wallet.lower():
+            asset = str(maker.get("asset_id"))
+            yield hash_of(maker, "order_id"), asset, is_taker_buying is not (asset == taken)
+
+
+def _is_buy(trade: Mapping[str, Any]) -> bool:
+    return text(trade, "side").upper() == "BUY"
+
+
+def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
+    """An order's parts of a trade: one for each price at which it traded.
+
+    A taker that met several makers is told at one price; what each of them asked is what it paid. A
+    maker of the other outcome stands for its complement: buying No at 0.40 is selling Yes at 0.60.
+
+    Raises
+    ------
+    Unreadable
+        If the trade does not say what changed hands.
+    """
+    try:
+        status = Settlement(text(trade, "status").upper().removeprefix("TRADE_STATUS_"))
+    except ValueError:
+        raise Unreadable(f"status was {trade.get('status')!r}, is not known") from None
+    trade_id = text(trade, "id")
+    time = _time(trade, status)
+    parts = [
+        (number(maker, "price"), number(maker, "matched_amount"))
+        for maker in _makers(trade)
+        if hash_of(maker, "order_id") == order_id
+    ]
+    if parts:
+        return _trades(trade_id, order_id, parts, time, status, is_maker=True)
+    if hash_of(trade, "taker_order_id") != order_id:
+        return []
+    levels = _levels(trade)
+    return _trades(trade_id, order_id, levels, time, status, is_maker=False)
+
+
+def _time(trade: Mapping[str, Any], status: Settlement) -> int:
+    """When a trade was matched: to the millisecond in its first message, else to the second."""
+    second = int(number(trade, "match_time")) * _NANOS
+    if status is not Settlement.MATCHED or "timestamp" not in trade:
+        return second
+    told = int(number(trade, "timestamp")) * _MILLIS
+    return told if second <= told < second + 10 * _NANOS else second
+
+
+def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
+    size = number(trade, "size")
+    by_price: dict[Decimal, Decimal] = {}
+    for maker in _makers(trade):
+        price = number(maker, "price")
+        if maker.get("asset_id") != trade.get("asset_id"):
+            price = _ONE - price
+        by_price[price] = by_price.get(price, Decimal(0)) + number(maker, "matched_amount")
+    if sum(by_price.values()) == size:
+        return sorted(by_price.items())
+    return [(number(trade, "price"), size)]
+
+
+def _makers(trade: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    makers = trade.get("maker_orders") or []
+    return [m for m in makers if isinstance(m, dict)] if isinstance(makers, list) else []
+
+
+def _trades(
+    trade_id: str,
+    order_id: str,
+    parts: list[tuple[Decimal, Decimal]],
+    time: int,
+    status: Settlement,
+    *,
+    is_maker: bool,
+) -> list[Trade]:
+    made, whole = [], trade_name(trade_id, order_id)
+    for index, (price, shares) in enumerate(parts):
+        if not 0 < price < 1:
+            raise Unreadable(f"price was {price}, must be between 0 and 1")
+        part = trade_name(trade_id, order_id, index) if len(parts) > 1 else whole
+        made.append(Trade(part, price, shares, is_maker, time, status, whole))
+    return [t for t in made if t.shares > 0]

@@ -1,0 +1,206 @@
+"""Reads from the venue what became of a wallet's orders while nobody was listening."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import TradeParams
+from py_clob_client_v2.exceptions import PolyApiException
+
+from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.model.position import Order, OrderState, Position
+from positions.model.venue_rules import taker_fee
+from venues.polymarket import parsing
+from venues.polymarket.clob import BalanceReader
+from venues.polymarket.order_fill_tracker import FINAL, Settlement, Trade
+from venues.polymarket.orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
+
+_NANOS = 1_000_000_000
+
+
+class Reading(Struct, frozen=True):
+    """What the venue says, and the trades of each of our orders by its hash."""
+
+    said: Said
+    trades: Mapping[str, Sequence[Trade]]
+
+
+class WalletReader:
+    """Asks for one wallet's orders, trades and shares.
+
+    Parameters
+    ----------
+    client
+        The venue's REST interface.
+    signature_type
+        The kind of wallet.
+    fee_rate
+        The taker fee's rate of an outcome, by its id.
+    """
+
+    def __init__(
+        self, client: ClobClient, signature_type: int, fee_rate: Callable[[str], Decimal]
+    ) -> None:
+        self._client = client
+        self._funder = str(client.builder.funder)
+        self._signature_type = signature_type
+        self._fee_rate = fee_rate
+
+    async def read(
+        self, positions: Sequence[Position], signed: Iterable[SignedOrder], now: int
+    ) -> Reading:
+        """Everything that the venue says of these positions.
+
+        Raises
+        ------
+        Exception
+            Whatever keeps the venue from answering; nothing is known then.
+        """
+        signed = list(signed)
+        live = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
+        lost = {s.venue_order_id for s in signed if s.role is None}
+        hashes = live | {s.venue_order_id for s in signed}
+        orders = {
+            parsing.hash_of(o): _order(o)
+            for o in await asyncio.to_thread(self._client.get_open_orders)
+        }
+        trades = await self._read_trades(positions, hashes)
+        traded = {hash_ for parts in trades.values() for hash_ in parts}
+        sent = {s.venue_order_id: s.order for s in signed if s.order is not None}
+        sent |= {o.venue_order_id: o for p in positions for o in p.orders if o.venue_order_id}
+        absent = set()
+        for hash_ in sorted((live | lost) - orders.keys()):
+            found = await self._read_order(hash_)
+            if found is not None:
+                orders[hash_] = found
+            elif hash_ in traded or not _may_still_arrive(sent.get(hash_), now):
+                absent.add(hash_)  # of what has traded and is not found nothing more comes
+        balances = await self._read_balances(positions, trades)
+        by_hash: dict[str, list[Trade]] = defaultdict(list)
+        told = []
+        for outcome, parts in trades.items():
+            for hash_, made in parts.items():
+                if hash_ not in hashes and hash_ not in orders:
+                    sale = _sale(hash_, outcome, made)
+                    if sale is None:
+                        continue
+                    orders[hash_] = sale
+                by_hash[hash_] += made
+                told += [self._told(outcome, hash_, t) for t in made]
+        said = Said(orders=orders, absent=frozenset(absent), trades=tuple(told), balances=balances)
+        return Reading(said, by_hash)
+
+    async def _read_trades(
+        self, positions: Sequence[Position], hashes: set[str]
+    ) -> dict[str, dict[str, list[Trade]]]:
+        """The trades of our orders and of the wallet's other sales, by outcome and hash."""
+        begun: dict[str, int] = {}
+        outcomes = {p.market_id: set[str]() for p in positions}
+        for p in positions:
+            begun[p.market_id] = min(p.created_at, begun.get(p.market_id, p.created_at))
+            outcomes[p.market_id].add(p.outcome_id)
+        found: dict[str, dict[str, list[Trade]]] = {}
+        for market, since in begun.items():
+            params = TradeParams(market=market, after=since // _NANOS - CLOCK_MARGIN)
+            for trade in await asyncio.to_thread(self._client.get_trades, params):
+                legs = parsing.legs_of(self._funder, trade)
+                # Of others only sales matter: one may be ours, and its hash lost.
+                sales = {h for h, outcome, buys in legs if outcome in outcomes[market] and not buys}
+                for hash_ in set(parsing.order_ids(trade)) & hashes | sales:
+                    outcome = _outcome_of(trade, hash_)
+                    parts = found.setdefault(outcome, {}).setdefault(hash_, [])
+                    parts += parsing.trades_of(hash_, trade)
+        return found
+
+    async def _read_balances(
+        self, positions: Sequence[Position], trades: Mapping[str, Mapping[str, Iterable[Trade]]]
+    ) -> dict[str, Decimal]:
+        """Shares of the outcomes that may be held; not of those of which a trade is under way."""
+        unsettled = {
+            outcome
+            for outcome, parts in trades.items()
+            for made in parts.values()
+            if any(t.status not in FINAL for t in made)
+        }
+        held = {
+            p.outcome_id
+            for p in positions
+            if p.payout is None and (p.held > 0 or p.outcome_id in trades)
+        }
+        read = BalanceReader(self._client, self._signature_type).read
+        return {outcome: await read(outcome) for outcome in sorted(held - unsettled)}
+
+    async def _read_order(self, hash_: str) -> VenueOrder | None:
+        try:
+            order = await asyncio.to_thread(self._client.get_order, hash_)
+        except PolyApiException as e:
+            if e.status_code == 404:
+                return None
+            raise
+        return _order(order) if isinstance(order, dict) and order.get("id") else None
+
+    def _told(self, outcome_id: str, hash_: str, trade: Trade) -> VenueTrade:
+        fee = Decimal(0)
+        if not trade.is_maker:
+            fee = taker_fee(trade.shares, trade.price, self._fee_rate(outcome_id))
+        return VenueTrade(
+            id=trade.id,
+            venue_order_id=hash_,
+            price=trade.price,
+            shares=trade.shares,
+            fee=fee,
+            liquidity="maker" if trade.is_maker else "taker",
+            time=trade.time,
+            is_failed=trade.status is Settlement.FAILED,
+        )
+
+
+def _order(values: Mapping[str, Any]) -> VenueOrder:
+    return VenueOrder(
+        venue_order_id=parsing.text(values, "id").lower(),
+        outcome_id=parsing.text(values, "asset_id"),
+        is_buy=parsing.text(values, "side").upper() == "BUY",
+        price=parsing.number(values, "price"),
+        shares=parsing.number(values, "original_size"),
+        matched=parsing.number(values, "size_matched"),
+        is_open=parsing.is_live(values),
+        immediate=str(values.get("order_type", "")).upper() in ("FAK", "FOK"),
+    )
+
+
+def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:
+    """The outcome that an order of a trade is about: a maker may have met the other one."""
+    for maker in trade.get("maker_orders") or []:
+        if isinstance(maker, dict) and parsing.hash_of(maker, "order_id") == hash_:
+            return str(maker.get("asset_id"))
+    return str(trade.get("asset_id"))
+
+
+def _sale(hash_: str, outcome_id: str, trades: Iterable[Trade]) -> VenueOrder | None:
+    """A sale of which the venue tells the trades alone; None if none of them holds."""
+    made = [t for t in trades if t.status is not Settlement.FAILED]
+    shares = sum((t.shares for t in made), Decimal(0))
+    if not made:
+        return None
+    return VenueOrder(
+        venue_order_id=hash_,
+        outcome_id=outcome_id,
+        is_buy=False,
+        price=min(t.price for t in made),
+        shares=shares,
+        matched=shares,
+        is_open=False,
+        immediate=not any(t.is_maker for t in made),
+    )
+
+
+def _may_still_arrive(order: Order | None, now: int) -> bool:
+    """Whether a post that was under way when the node died could still be taken, or told of."""
+    if order is None or order.state is not OrderState.SENT:
+        return False
+    late = POST_AGAIN_SECONDS + gone_seconds(is_immediate=order.immediate)
+    return now < order.sent_at + int(late * _NANOS)

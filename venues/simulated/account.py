@@ -1,0 +1,168 @@
+"""What of a simulated account outlives the node: money, shares, resting orders, trades.
+
+The account is kept in the node's own record, part by part as it changes, in the one queue through
+which everything is written. So what is on disk after a crash is the state of a single moment that
+was: the venue may be ahead of the ledger, as a real one may, but the ledger is never ahead of the
+venue; `positions.engine.recovery` closes the gap. What had not been written has not happened, for
+the venue as for the ledger.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import msgspec
+
+from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.model.position import Position
+from venues.simulated.matching import (
+    Event,
+    Filled,
+    Order,
+    Side,
+    SimulatedPolymarket,
+    TimeInForce,
+    Token,
+)
+
+Entry = tuple[str, str, str]
+"""Kind, id and content of one part of an account; the content is "" when the part is gone."""
+
+
+@dataclass(slots=True)
+class _Money:
+    cash: Decimal
+    redeemable: Decimal
+    orders_made: int
+    trades_made: int
+
+
+class Account:
+    """A simulated venue with its memory.
+
+    Parameters
+    ----------
+    cash
+        The money of a new account, in USDC.
+    shares
+        Its shares, by outcome id.
+    """
+
+    def __init__(self, cash: Decimal, shares: Mapping[str, Decimal] | None = None) -> None:
+        self._gifts = dict(shares or {})
+        self.venue = SimulatedPolymarket(cash)
+        self.keep: Callable[[Iterable[Entry]], None] = _forget
+        """Records parts that changed."""
+        self._trades: list[Filled] = []
+
+    def listed(self, token_id: str) -> None:
+        """A token is tradable: what a new account has of it is there."""
+        gift = self._gifts.pop(outcome(token_id), None)
+        if gift is not None:
+            self.venue.tokens[token_id].held += gift
+            self.changed(token_id, ())
+
+    # -- what is written ---------------------------------------------------------------------------
+
+    def changed(self, token_id: str, events: Sequence[Event]) -> None:
+        """Record what these events changed, before anyone is told of them."""
+        venue, token = self.venue, self.venue.tokens.get(token_id)
+        money = _Money(venue.cash, venue.redeemable, venue.orders_made, venue.trades_made)
+        entries = [("money", "", _encode(money))]
+        if token is not None:
+            entries.append(("token", token_id, _encode(replace(token, resting={}))))
+            for order_id in dict.fromkeys(e.order_id for e in events):
+                order = token.resting.get(order_id)
+                entries.append(("order", order_id, "" if order is None else _encode(order)))
+        entries += [("trade", e.trade_id, _encode(e)) for e in events if isinstance(e, Filled)]
+        self.keep(entries)
+
+    # -- what is read at a start -------------------------------------------------------------------
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Take over what an earlier process kept; of trades, those that the ledger lacks."""
+        parts: dict[str, dict[str, str]] = {"money": {}, "token": {}, "order": {}, "trade": {}}
+        for kind, part_id, content in entries:
+            parts[kind][part_id] = content
+        if "" in parts["money"]:
+            money = msgspec.json.decode(parts["money"][""], type=_Money)
+            self.venue.cash, self.venue.redeemable = money.cash, money.redeemable
+            self.venue.orders_made = money.orders_made
+            self.venue.trades_made = money.trades_made
+        orders = [msgspec.json.decode(content, type=Order) for content in parts["order"].values()]
+        orders.sort(key=lambda o: o.venue_order_id.rjust(12))
+        for token_id, content in parts["token"].items():
+            token = msgspec.json.decode(content, type=Token)
+            self.venue.restore(token_id, token)
+            self._gifts.pop(outcome(token_id), None)
+        for order in orders:
+            self.venue.restore_order(order)
+        self._trades = [msgspec.json.decode(c, type=Filled) for c in parts["trade"].values()]
+
+    def signed(self, positions: Iterable[Position]) -> list[SignedOrder]:
+        """The orders that the venue has, or has trades of, by our ids."""
+        roles = {o.id: o.role for p in positions for o in p.orders}
+        orders = [o for token in self.venue.tokens.values() for o in token.resting.values()]
+        found = {o.order_id: o.venue_order_id for o in orders}
+        found |= {t.order_id: t.venue_order_id for t in self._trades}
+        return [SignedOrder(o, venue_id, roles.get(o)) for o, venue_id in found.items()]
+
+    def said(self, positions: Iterable[Position]) -> Said:
+        """All that the venue has to say of these positions."""
+        tokens = self.venue.tokens.items()
+        orders = {
+            o.venue_order_id: _venue_order(outcome(token_id), o)
+            for token_id, token in tokens
+            for o in token.resting.values()
+        }
+        known = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
+        known |= {t.venue_order_id for t in self._trades}
+        return Said(
+            orders=orders,
+            absent=frozenset(known - orders.keys()),
+            trades=tuple(_venue_trade(t) for t in self._trades),
+            balances={outcome(i): t.held for i, t in tokens if t.payout is None},
+        )
+
+    def payouts(self) -> dict[str, Decimal]:
+        """What the resolved outcomes pay, by outcome id."""
+        tokens = self.venue.tokens.items()
+        return {outcome(i): t.payout for i, t in tokens if t.payout is not None}
+
+
+def outcome(token_id: str) -> str:
+    """The outcome id in the name of an instrument, `condition-outcome.VENUE`."""
+    return token_id.rpartition(".")[0].rpartition("-")[2] or token_id
+
+
+def _venue_order(outcome_id: str, o: Order) -> VenueOrder:
+    return VenueOrder(
+        venue_order_id=o.venue_order_id,
+        outcome_id=outcome_id,
+        is_buy=o.side is Side.BUY,
+        price=o.price or Decimal(0),
+        shares=o.shares,
+        matched=o.filled,
+        is_open=True,
+        immediate=o.time_in_force in (TimeInForce.IOC, TimeInForce.FOK),
+    )
+
+
+def _venue_trade(t: Filled) -> VenueTrade:
+    return VenueTrade(
+        id=t.trade_id,
+        venue_order_id=t.venue_order_id,
+        price=t.price,
+        shares=t.shares,
+        fee=t.fee,
+        liquidity="maker" if t.is_maker else "taker",
+        time=t.time,
+    )
+
+
+def _encode(part: object) -> str:
+    return msgspec.json.encode(part).decode()
+
+
+def _forget(_: Iterable[Entry]) -> None:
+    """Keep nothing."""
