@@ -45,6 +45,9 @@ types: setup
 sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
 
+views: setup  ## N seeds of channel, REST and reconnects in every order, e.g. make views N=100000
+	@VIEWS=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_views.py
+
 recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
 	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
 
@@ -79,4 +82,4 @@ bench: setup  ## speed and memory, as ratios to a baseline; some of it: make ben
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim recordings parity crash faults storm soak mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm soak mutants diagram defects bench clean

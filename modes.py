@@ -255,6 +255,10 @@ class PaperGround(SimulatedGround):
         """Markets are looked for at the venue."""
         return self._venue.finder()
 
+    def watch(self, desk: Desk) -> None:
+        """Look now and then at the books of what is held."""
+        self._venue.watch(desk)
+
     async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """The venue shows what holds, and commands wait for it."""
 

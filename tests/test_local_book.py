@@ -1,37 +1,39 @@
 """A book is right whatever is told while it is being read."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
-from nautilus_trader.adapters.polymarket.common.enums import PolymarketOrderSide
-from nautilus_trader.adapters.polymarket.schemas.book import (
-    PolymarketBookLevel,
-    PolymarketBookSnapshot,
-    PolymarketQuote,
-)
 from nautilus_trader.model.book import OrderBook
 from nautilus_trader.model.data import OrderBookDeltas
 from nautilus_trader.model.enums import BookType
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.local_book import LocalBook, fits
+from venues.polymarket.local_book import LocalBook, Reading, Verdict, fits
+from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
 
+D = Decimal
 OUTCOME = TestInstrumentProvider.binary_option()
 NOTHING = ({}, {})
 
 
-def whole(bids: Mapping[str, str]) -> PolymarketBookSnapshot:
-    levels = [PolymarketBookLevel(price, size) for price, size in bids.items()]
-    return PolymarketBookSnapshot("m", "t", levels, [], "1")
+def whole(bids: Mapping[str, str], at: int | None = None) -> ToldBook:
+    return ToldBook("m", "t", at, {D(p): D(size) for p, size in bids.items()}, {})
 
 
 def bids(book: LocalBook) -> dict[str, str]:
     return {f"{price:f}": f"{size:.0f}" for price, size in book.look(OUTCOME, NOTHING)[1]}
 
 
-def change(book: LocalBook, price: str, size: str) -> OrderBookDeltas | None:
-    told = PolymarketQuote("t", price, PolymarketOrderSide.BUY, size, "")
-    return book.change(OUTCOME, [told], 2, 2)
+def change(
+    book: LocalBook, price: str, size: str, at: int | None = None, stated: Touch | None = None
+) -> OrderBookDeltas | None:
+    told = Changes("t", [Change(True, D(price), D(size))], stated)
+    return book.change(OUTCOME, told, at, 2)
+
+
+def take_read(book: LocalBook, reading: Reading, told: ToldBook) -> list[OrderBookDeltas]:
+    return book.take_read(reading, OUTCOME, told, 3)[1]
 
 
 @pytest.mark.parametrize(
@@ -52,12 +54,14 @@ def test_what_is_told_while_a_book_is_read_counts(
 ) -> None:
     book, copy = LocalBook(OUTCOME.id), OrderBook(OUTCOME.id, BookType.L2_MBP)
     if was_whole:
-        copy.apply_deltas(book.take(OUTCOME, whole({"0.5": "8", "0.3": "1"}), 1))
+        begun = book.take(OUTCOME, whole({"0.5": "8", "0.3": "1"}), 1)
+        assert begun is not None
+        copy.apply_deltas(begun)
     reading = book.begin_reading()
     for price, size in told:
         if (deltas := change(book, price, size)) is not None:
             copy.apply_deltas(deltas)
-    for deltas in book.take_read(reading, OUTCOME, whole(read), 3):
+    for deltas in take_read(book, reading, whole(read)):
         copy.apply_deltas(deltas)
     assert book.is_whole
     assert bids(book) == known
@@ -70,7 +74,7 @@ def test_a_reading_counts_no_more_once_the_channel_told_the_whole_book() -> None
     book = LocalBook(OUTCOME.id)
     reading = book.begin_reading()
     book.take(OUTCOME, whole({"0.4": "5"}), 1)
-    assert book.take_read(reading, OUTCOME, whole({"0.5": "9"}), 2) == []
+    assert take_read(book, reading, whole({"0.5": "9"})) == []
     assert bids(book) == {"0.4": "5"}
 
 
@@ -79,9 +83,9 @@ def test_only_the_last_of_two_readings_counts() -> None:
     first, last = book.begin_reading(), book.begin_reading()
     book.give_up(first)
     change(book, "0.5", "0")
-    assert book.take_read(first, OUTCOME, whole({"0.5": "9"}), 2) == []
+    assert take_read(book, first, whole({"0.5": "9"})) == []
     assert not book.is_whole
-    assert book.take_read(last, OUTCOME, whole({"0.5": "9", "0.3": "1"}), 2) != []
+    assert take_read(book, last, whole({"0.5": "9", "0.3": "1"})) != []
     assert bids(book) == {"0.3": "1"}
 
 
@@ -97,11 +101,81 @@ def test_what_is_told_before_the_whole_book_means_nothing() -> None:
 def test_a_book_that_is_told_to_be_empty_is_empty() -> None:
     book, copy = LocalBook(OUTCOME.id), OrderBook(OUTCOME.id, BookType.L2_MBP)
     for levels in ({"0.4": "5"}, {}):
-        copy.apply_deltas(book.take(OUTCOME, whole(levels), 1))
+        deltas = book.take(OUTCOME, whole(levels), 1)
+        assert deltas is not None
+        copy.apply_deltas(deltas)
     assert book.look(OUTCOME, NOTHING) == ((None,) * 4, [])
     assert not copy.bids()
 
 
 def test_prices_fit_when_they_are_whole_ticks() -> None:
-    assert fits(OUTCOME, ["0.501", "0.5", "0.999"])
-    assert not fits(OUTCOME, ["0.5", "0.5015"])
+    assert fits(OUTCOME, [D("0.501"), D("0.5"), D("0.999")])
+    assert not fits(OUTCOME, [D("0.5"), D("0.5015")])
+
+
+def test_what_is_older_than_the_newest_that_was_heard_changes_nothing() -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
+    assert change(book, "0.5", "0", at=9) is None
+    assert book.take(OUTCOME, whole({"0.1": "9"}, at=9), 1) is None
+    assert bids(book) == {"0.5": "9"}
+    assert change(book, "0.5", "8", at=10) is not None  # of one time the later is the newer
+    assert change(book, "0.5", "7") is not None  # without a time the order of arrival counts
+    assert bids(book) == {"0.5": "7"}
+    assert book.heard_at == 10
+
+
+@pytest.mark.parametrize(
+    ("at", "verdict", "known"),
+    [
+        (9, Verdict.OLDER, {"0.5": "9", "0.4": "5"}),
+        (10, Verdict.TAKEN, {"0.3": "1", "0.4": "5"}),
+        (11, Verdict.TAKEN, {"0.3": "1", "0.4": "5"}),
+        (12, Verdict.TAKEN, {"0.3": "1", "0.4": "5"}),  # may have the change of its time, or not
+        (13, Verdict.TAKEN, {"0.3": "1"}),  # has the change that was told meanwhile
+        (None, Verdict.TAKEN, {"0.3": "1", "0.4": "5"}),
+    ],
+)
+def test_a_book_that_is_read_is_as_old_as_it_says(
+    at: int | None, verdict: Verdict, known: dict[str, str]
+) -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
+    reading = book.begin_reading()
+    change(book, "0.4", "5", at=12)
+    assert book.take_read(reading, OUTCOME, whole({"0.3": "1"}, at=at), 3)[0] is verdict
+    assert bids(book) == known
+    assert book.heard_at == max(12, at or 0)
+
+
+@pytest.mark.parametrize(
+    ("stated", "read", "verdict"),
+    [
+        ("0.4", "0.4", Verdict.TAKEN),  # it has what the channel lost
+        ("0.4", "0.3", Verdict.OLDER),
+        ("0.5", "0.5", Verdict.OLDER),  # nothing was lost
+        (None, "0.4", Verdict.OLDER),
+    ],
+)
+def test_an_older_book_counts_if_it_alone_has_the_prices_that_are_stated(
+    stated: str | None, read: str, verdict: Verdict
+) -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
+    change(book, "0.1", "5", at=12, stated=None if stated is None else Touch(D(stated), None))
+    assert book.is_contradicted is (stated == "0.4")
+    reading = book.begin_reading()
+    assert book.take_read(reading, OUTCOME, whole({read: "1"}, at=11), 3)[0] is verdict
+    assert book.is_contradicted is (stated == "0.4" and verdict is Verdict.OLDER)
+
+
+def test_prices_may_be_stated_without_a_change() -> None:
+    book = LocalBook(OUTCOME.id)
+    book.state(Touch(D("0.4"), None), 9)
+    assert not book.is_contradicted  # nothing is known yet
+    book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
+    book.state(Touch(D("0.4"), None), 9)  # of before
+    assert not book.is_contradicted
+    book.state(Touch(D("0.4"), None), 11)
+    assert book.is_contradicted
+    assert book.heard_at == 10  # a book of that time is not known

@@ -11,8 +11,8 @@ from loopback import messages
 from venues.polymarket.markets import VenueUnreachable
 
 DATA = "HardenedDataClient"
-BOOKS = f"{DATA}._handle_book_snapshot"
-CHANGES = f"{DATA}._handle_quotes"
+BOOKS = f"{DATA}._take_book"
+CHANGES = f"{DATA}._take_changes"
 RAW = f"{DATA}._handle_raw_ws_message"
 SILENCE = f"{DATA}._watch_feed"
 
@@ -141,7 +141,7 @@ async def _(spot: Spot) -> str:
 async def _(spot: Spot) -> str:
     await spot.opened()
     change = {"asset_id": spot.token, "price": "0.51", "size": "5", "side": "BUY"}
-    told = {"market": spot.market.condition_id, "price_changes": [change], "timestamp": "1"}
+    told = {"market": spot.market.condition_id, "price_changes": [change]}
     spot.venue.faults.frozen.add(spot.token)
     _push(spot, told | {"event_type": "price_change"})
     await spot.lab.happens(lambda: ("0.51", "0.52") in spot.quotes, _patience(spot, 3))
@@ -152,7 +152,7 @@ async def _(spot: Spot) -> str:
     "Prices after a change of the tick, until the venue sends a book by itself",
     stock="0.50 / 0.52",
     ours="0.505 / 0.520",
-    mended_by=f"{DATA}._handle_instrument_update",
+    mended_by=f"{DATA}._change_tick",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -209,7 +209,7 @@ async def _(spot: Spot) -> str:
     "A market is resolved, and told so",
     stock="no close",
     ours="closed at 1",
-    mended_by=f"{RAW}, {DATA}._take_resolution",
+    mended_by=f"{DATA}._take_resolution, ResolutionWatch",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

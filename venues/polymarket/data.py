@@ -7,38 +7,46 @@ is read in the channel's place for as long as the two disagree.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
+from nautilus_trader.adapters.polymarket.common.enums import PolymarketOrderSide
+from nautilus_trader.adapters.polymarket.common.parsing import determine_trade_id
 from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_condition_id,
     get_polymarket_token_id,
 )
 from nautilus_trader.adapters.polymarket.data import PolymarketDataClient
-from nautilus_trader.adapters.polymarket.schemas.book import (
-    PolymarketBookSnapshot,
-    PolymarketQuotes,
-    PolymarketTickSizeChange,
-)
+from nautilus_trader.adapters.polymarket.schemas.book import PolymarketTickSizeChange
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.core.datetime import millis_to_nanos
 from nautilus_trader.data.messages import SubscribeInstrument, SubscribeInstrumentClose
-from nautilus_trader.model.data import InstrumentClose, OrderBookDeltas
-from nautilus_trader.model.enums import InstrumentCloseType
+from nautilus_trader.model.data import InstrumentClose, OrderBookDeltas, TradeTick
+from nautilus_trader.model.enums import AggressorSide, InstrumentCloseType
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
 
+from bridge.clocks import now_ns
 from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
-from venues.polymarket import parsing
+from venues.polymarket import market_messages, parsing
+from venues.polymarket.asking import Asking
 from venues.polymarket.channel import channel_of
-from venues.polymarket.local_book import LocalBook, Reading, as_data, fits
+from venues.polymarket.freshness import Newest, told_at
+from venues.polymarket.local_book import LocalBook, Reading, Verdict, View, as_data, fits
+from venues.polymarket.market_messages import Changes, ToldBook, mentioned
 from venues.polymarket.orders import LiveOrders
 from venues.polymarket.parsing import Unreadable
-from venues.polymarket.resolutions import Resolutions, ResolutionWatch
+from venues.polymarket.resolutions import (
+    ClobMarket,
+    Resolutions,
+    ResolutionWatch,
+    clob_market,
+)
+from venues.polymarket.ticks import ImpossibleTick, tick_of
 
 _BOOKS_MAX = 100
 """Books asked for at once."""
@@ -46,7 +54,16 @@ _RECONNECT_AFTER = 5
 """Seconds of frozen prices after which the channel is opened anew."""
 _TICK_PAUSE = 1.0
 """Seconds between two questions for the tick, while prices are between the ticks."""
-_IGNORED = frozenset({"best_bid_ask", "new_market"})
+_READ_SECONDS = 90.0
+"""How often the book of an outcome that is held is read, however much the channel tells of it."""
+_DOUBT_SECONDS = 5.0
+"""How long a book may be in doubt before that is told, and the channel opened anew."""
+_DOUBT_REOPEN = 60.0
+"""Seconds between two such openings."""
+_IGNORED = frozenset({"new_market"})
+_UNKNOWN_MAX = 100
+"""Kinds of messages that are not known and logged, once each."""
+_LEAST_SIZE = Decimal("0.000001")
 
 
 class HardenedDataClient(PolymarketDataClient):
@@ -82,8 +99,34 @@ class HardenedDataClient(PolymarketDataClient):
         self._seen: dict[InstrumentId, float] = {}
         self._frozen: dict[InstrumentId, float] = {}
         self._closed: set[InstrumentId] = set()
+        self._asking = Asking(self._read_books, self._loop.time)
+        self._doubted: dict[InstrumentId, float] = {}
+        self._problems: dict[InstrumentId, dict[str, str]] = {}
+        self._too_old: dict[InstrumentId, int] = {}
+        self._known_old: dict[InstrumentId, int] = {}
+        self._ticks: dict[InstrumentId, Newest] = {}
+        self._trades: dict[InstrumentId, Newest] = {}
+        self._last_trades: dict[InstrumentId, Decimal] = {}
+        self._trades_lost: set[InstrumentId] = set()
+        self._unknown: set[str] = set()
+        self._reopened_at = float("-inf")
+        self.held: Callable[[], Collection[str]] = tuple
+        """Tells the outcomes that are held: their books are read now and then."""
+        self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
+            "book": self._take_book,
+            "price_change": self._take_changes,
+            "best_bid_ask": self._take_touch,
+            "last_trade_price": self._take_trade,
+            "tick_size_change": self._take_tick,
+            "market_resolved": self._take_resolution,
+        }
         self._resolution_watch = ResolutionWatch(
-            resolutions, self._followed, self._close, self._log.warning
+            resolutions,
+            self._describe,
+            self._followed,
+            self._close,
+            self._tell_resolution,
+            self._log.warning,
         )
         self._watches: list[asyncio.Task[None]] = []
 
@@ -119,81 +162,207 @@ class HardenedDataClient(PolymarketDataClient):
     # -- the market channel ------------------------------------------------------------------------
 
     def _handle_raw_ws_message(self, raw: bytes) -> None:
-        """Defects: a resolution is an error and lost, and a price change without a hash loses its
-        whole frame. Can go when the adapter decodes `market_resolved` and reads leniently.
+        """Defects: one message that is not understood loses its whole frame; a resolution is an
+        error and lost, and so is a price change without a hash. Can go when the adapter reads
+        leniently, message by message.
         """
         try:
-            decoded = self._decoder_market_msg.decode(raw)
-        except msgspec.MsgspecError:
-            self._handle_other(raw)
+            found = parsing.messages(raw)
+        except (Unreadable, RecursionError) as e:
+            self._log.warning(f"a frame of the market channel was not understood: {e}")
+            self._ask_about(raw)
             return
-        for message in decoded if isinstance(decoded, list) else [decoded]:
+        for message in found:
             try:
-                self._handle_ws_message(message)
+                self._take(message)
             except Exception as e:
-                self._log.warning(f"a message of the market channel failed: {e!r}")
-                self._resync(raw)
+                self._log.warning(f"a message of the market channel was not understood: {e!r}")
+                self._ask_about(msgspec.json.encode(message))
 
-    def _handle_other(self, raw: bytes) -> None:
-        try:
-            for message in parsing.messages(raw):
-                kind = message.get("event_type")
-                if kind == "market_resolved":
-                    self._take_resolution(message)
-                elif kind == "price_change":
-                    for change in message.get("price_changes") or []:
-                        change.setdefault("hash", "")
-                    self._handle_quotes(msgspec.convert(message, PolymarketQuotes))
-                elif kind not in _IGNORED:
-                    self._log.warning(f"a message of the market channel is not known: {kind!r}")
-        except (Unreadable, msgspec.ValidationError, AttributeError, TypeError) as e:
-            self._log.warning(f"a message of the market channel was not understood: {e}")
-            self._resync(raw)
+    def _take(self, message: dict[str, Any]) -> None:
+        kind = str(message.get("event_type"))
+        take = self._kinds.get(kind)
+        if take is not None:
+            take(message)
+        elif kind not in _IGNORED:
+            if len(self._unknown) < _UNKNOWN_MAX and kind not in self._unknown:
+                self._unknown.add(kind)
+                self._log.warning(f"a message of the market channel is not known: {kind[:40]!r}")
+            self._ask_about(msgspec.json.encode(message))
 
-    def _handle_book_snapshot(
-        self, instrument: BinaryOption, ws_message: PolymarketBookSnapshot
-    ) -> None:
+    def _ask_about(self, raw: bytes) -> None:
+        """Ask anew for whatever a frame may have been about: books, ticks and last trades."""
+        followed = {get_polymarket_token_id(i): i for i in self._followed()}
+        ids = [followed[token] for token in mentioned(raw, followed)] or list(followed.values())
+        self._trades_lost.update(ids)
+        self._ask(ids)
+
+    def _ask(self, ids: Iterable[InstrumentId]) -> None:
+        if self._asking.want(ids):
+            self.create_task(self._asking.run())
+
+    def _take_book(self, message: dict[str, Any]) -> None:
         """Defects: the best prices are taken from the ends of the lists as they happen to be
         sorted, and an empty book is skipped, so that the last prices seem to stand. Can go when the
         quote is taken from the book.
         """
+        told = market_messages.book(message, self._now_ms())
+        instrument = self._instrument(told.market, told.asset_id)
+        if instrument is None:
+            return
         self._heard(instrument.id)
-        if self._fits(instrument, _prices(ws_message)):
+        if self._fits(instrument, (*told.bids, *told.asks)):
             now = self._clock.timestamp_ns()
-            self._tell_changes(self._book(instrument.id).take(instrument, ws_message, now))
-            self._show(instrument, millis_to_nanos(float(ws_message.timestamp)))
+            deltas = self._book(instrument.id).take(instrument, told, now)
+            if deltas is None:
+                self._ask([instrument.id])
+            else:
+                self._tell_changes(deltas)
+                self._show(instrument, told.at)
 
-    def _handle_quotes(self, ws_message: PolymarketQuotes) -> None:
+    def _take_changes(self, message: dict[str, Any]) -> None:
         """Defect: each change of a message is told on its own, so that quotes and deltas pass
         through prices that were never in force. Can go when a message is one update.
         """
-        changes: dict[str, list[Any]] = {}
-        for change in ws_message.price_changes:
-            changes.setdefault(change.asset_id, []).append(change)
-        ts_event = millis_to_nanos(float(ws_message.timestamp))
-        for asset_id, changed in changes.items():
-            instrument = self._instrument(ws_message.market, asset_id)
-            if instrument is None:
-                continue
-            self._heard(instrument.id)
-            if self._fits(instrument, [c.price for c in changed]):
-                now = self._clock.timestamp_ns()
-                deltas = self._book(instrument.id).change(instrument, changed, ts_event, now)
-                if deltas is not None:
-                    self._tell_changes(deltas)
-                    self._show(instrument, ts_event)
+        market, at = (
+            parsing.text(message, "market"),
+            told_at(message.get("timestamp"), self._now_ms()),
+        )
+        found, spoilt = market_messages.changes(message)
+        for changed in found:
+            instrument = self._instrument(market, changed.asset_id)
+            if instrument is not None:
+                self._heard(instrument.id)
+                if self._fits(instrument, [c.price for c in changed.levels]):
+                    self._change(instrument, changed, at)
+        unread = [self._instrument(market, asset_id) for asset_id in spoilt]
+        if unread:
+            self._log.warning(f"a price change made no sense: {spoilt}"[:200])
+            self._ask([i.id for i in unread if i is not None])
 
-    def _handle_instrument_update(
-        self, instrument: BinaryOption, ws_message: PolymarketTickSizeChange
+    def _change(self, instrument: BinaryOption, changed: Changes, at: int | None) -> None:
+        book = self._book(instrument.id)
+        if book.is_after(at):
+            self._ask([instrument.id])
+            return
+        deltas = book.change(instrument, changed, at, self._clock.timestamp_ns())
+        if deltas is not None:
+            self._tell_changes(deltas)
+            self._show(instrument, at)
+            self._check_touch(instrument.id)
+
+    def _take_touch(self, message: dict[str, Any]) -> None:
+        instrument = self._instrument_of(message)
+        if instrument is not None:
+            touch = market_messages.stated_touch(message)
+            at = told_at(message.get("timestamp"), self._now_ms())
+            book = self._book(instrument.id)
+            book.state(touch, at)
+            if book.is_whole:
+                self._show(instrument, at)
+            self._check_touch(instrument.id)
+
+    def _check_touch(self, instrument_id: InstrumentId) -> None:
+        """Defect: a message that is lost leaves a price that is gone, for as long as nothing
+        touches it. Can go when the adapter compares its book with the best prices that are stated.
+        """
+        if not self._book(instrument_id).is_contradicted:
+            if self._doubted.pop(instrument_id, None) is not None:
+                self._tell_feed(instrument_id, "touch", "")
+        else:
+            self._doubted.setdefault(instrument_id, self._loop.time())
+            self._ask([instrument_id])
+
+    def _take_trade(self, message: dict[str, Any]) -> None:
+        """Defect: an older trade passes for the last one. Can go when the adapter compares them."""
+        told = market_messages.trade(message, self._now_ms())
+        instrument = self._instrument(told.market, told.asset_id)
+        if instrument is None or not self._trades_of(instrument.id).hears(told.at):
+            return
+        if not fits(instrument, [told.price]):
+            self._trades_lost.add(instrument.id)
+            self._fits(instrument, [told.price])
+            return
+        side = PolymarketOrderSide.BUY if told.is_buy else PolymarketOrderSide.SELL
+        self._tell_trade(instrument, told.price, told.size, side, told.at)
+
+    def _trades_of(self, instrument_id: InstrumentId) -> Newest:
+        return self._trades.setdefault(instrument_id, Newest())
+
+    def _tell_trade(
+        self,
+        instrument: BinaryOption,
+        price: Decimal,
+        size: Decimal,
+        side: PolymarketOrderSide | None,
+        at: int | None,
     ) -> None:
+        self._last_trades[instrument.id] = price
+        now = self._clock.timestamp_ns()
+        name = (str(price), str(size), str(at or now))
+        aggressor = {
+            PolymarketOrderSide.BUY: AggressorSide.BUYER,
+            PolymarketOrderSide.SELL: AggressorSide.SELLER,
+        }
+        self._handle_data(
+            TradeTick(
+                instrument_id=instrument.id,
+                price=instrument.make_price(price),
+                size=instrument.make_qty(size),
+                aggressor_side=AggressorSide.NO_AGGRESSOR if side is None else aggressor[side],
+                trade_id=determine_trade_id(
+                    get_polymarket_token_id(instrument.id),
+                    side or PolymarketOrderSide.SELL,
+                    *name,
+                ),
+                ts_event=now if at is None else millis_to_nanos(at),
+                ts_init=now,
+            )
+        )
+
+    def _take_tick(self, message: dict[str, Any]) -> None:
+        instrument = self._instrument_of(message)
+        if instrument is None:
+            return
+        at = told_at(message.get("timestamp"), self._now_ms())
+        try:
+            tick = tick_of(message.get("new_tick_size"))
+        except ImpossibleTick as e:
+            self._log.warning(f"{instrument.id}: {e}; it is asked for")
+            self._tell_feed(instrument.id, "tick", f"its {e}; it is asked for")
+            self._ask_for_tick(instrument.id)
+            return
+        if self._ticks_of(instrument.id).hears(at):
+            self._change_tick(instrument, tick, at)
+        else:
+            self._ask_for_tick(instrument.id)
+
+    def _ticks_of(self, instrument_id: InstrumentId) -> Newest:
+        return self._ticks.setdefault(instrument_id, Newest())
+
+    def _change_tick(self, instrument: BinaryOption, tick: Decimal, at: int | None) -> None:
         """Defect: after a tick change no price is told until the venue sends a book of itself. Can
         go when the adapter asks for it.
         """
-        super()._handle_instrument_update(instrument=instrument, ws_message=ws_message)
+        self._tell_feed(instrument.id, "tick", "")
+        change = PolymarketTickSizeChange(
+            market=get_polymarket_condition_id(instrument.id),
+            asset_id=get_polymarket_token_id(instrument.id),
+            new_tick_size=f"{tick:f}",
+            old_tick_size=str(instrument.price_increment),
+            timestamp=str(at or self._now_ms()),
+        )
+        super()._handle_instrument_update(instrument=instrument, ws_message=change)
         if instrument.id in self._pending_snapshot_after_tick_change:
             self._pending_snapshot_after_tick_change.discard(instrument.id)
             self._book(instrument.id).forget()
-            self.create_task(self._read_books([instrument.id]))
+            self._ask([instrument.id])
+
+    def _now_ms(self) -> int:
+        return now_ns(self._clock) // 1_000_000
+
+    def _instrument_of(self, message: dict[str, Any]) -> BinaryOption | None:
+        return self._instrument(parsing.text(message, "market"), parsing.text(message, "asset_id"))
 
     def _followed(self) -> list[InstrumentId]:
         return [i for i in self.subscribed_quote_ticks() if i not in self._closed]
@@ -211,24 +380,28 @@ class HardenedDataClient(PolymarketDataClient):
         if self.is_subscribed_order_book_deltas(deltas.instrument_id):
             self._handle_data(deltas)
 
-    def _show(self, instrument: BinaryOption, ts_event: int) -> None:
+    def _show(self, instrument: BinaryOption, at: int | None) -> None:
         """Tell the book's best prices, if they changed."""
         book = self._book(instrument.id)
-        view, bids = book.look(instrument, self._orders.resting(instrument.id))
-        self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
-        if book.told == view:
+        look, bids = book.look(instrument, self._orders.resting(instrument.id))
+        view = book.believed(instrument, look)
+        if view == look:
+            self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
+        if view is None or view == book.told:
             return
         book.told = view
-        self._handle_data(as_data(instrument.id, view, ts_event, now=self._clock.timestamp_ns()))
+        now = self._clock.timestamp_ns()
+        ts_event = now if at is None else millis_to_nanos(at)
+        self._handle_data(as_data(instrument.id, view, ts_event, now=now))
 
     def _on_own_order(self, instrument_id: InstrumentId) -> None:
         """Tell both outcomes' books anew: what of them is ours has changed."""
         market = get_polymarket_condition_id(instrument_id)
         for known, book in self._books.items():
             if book.is_whole and get_polymarket_condition_id(known) == market:
-                self._show(self._cache.instrument(known), self._clock.timestamp_ns())
+                self._show(self._cache.instrument(known), None)
 
-    def _fits(self, instrument: BinaryOption, prices: Iterable[str]) -> bool:
+    def _fits(self, instrument: BinaryOption, prices: Iterable[Decimal]) -> bool:
         """A price between the ticks means that a tick change was missed: the market is read anew.
 
         Defect: the adapter rounds such prices without a word. Can go when it refuses them.
@@ -236,47 +409,57 @@ class HardenedDataClient(PolymarketDataClient):
         if fits(instrument, prices):
             return True
         self._book(instrument.id).forget()
-        if instrument.id not in self._misfits:
-            self._misfits.add(instrument.id)
-            self.create_task(self._read_tick(instrument.id))
+        self._log.warning(f"{instrument.id} has prices between its ticks: read anew")
+        self._ask_for_tick(instrument.id)
         return False
 
+    def _ask_for_tick(self, instrument_id: InstrumentId) -> None:
+        if instrument_id not in self._misfits:
+            self._misfits.add(instrument_id)
+            self.create_task(self._read_tick(instrument_id))
+
     async def _read_tick(self, instrument_id: InstrumentId) -> None:
-        self._log.warning(f"{instrument_id} has prices between its ticks: read anew")
         try:
-            await self._ask_tick(self._cache.instrument(instrument_id))
+            while not await self._has_read_tick(instrument_id):
+                await asyncio.sleep(_TICK_PAUSE)
             await self._read_books([instrument_id])
             if not self._book(instrument_id).is_whole:
                 await asyncio.sleep(_TICK_PAUSE)
         finally:
             self._misfits.discard(instrument_id)
 
-    async def _ask_tick(self, instrument: BinaryOption) -> None:
-        token_id = get_polymarket_token_id(instrument.id)
-        reply = await asyncio.to_thread(
-            self._http_client._get,
-            f"{self._http_client.host}/tick-size",
-            None,
-            {"token_id": token_id},
-        )
-        change = PolymarketTickSizeChange(
-            market=get_polymarket_condition_id(instrument.id),
-            asset_id=token_id,
-            new_tick_size=str(reply["minimum_tick_size"]),
-            old_tick_size=str(instrument.price_increment),
-            timestamp=str(self._clock.timestamp_ms()),
-        )
-        super()._handle_instrument_update(instrument=instrument, ws_message=change)
+    async def _has_read_tick(self, instrument_id: InstrumentId) -> bool:
+        before = self._ticks_of(instrument_id).at
+        try:
+            reply = await asyncio.to_thread(
+                self._http_client._get,
+                f"{self._http_client.host}/tick-size",
+                None,
+                {"token_id": get_polymarket_token_id(instrument_id)},
+            )
+            tick = tick_of(reply["minimum_tick_size"])
+        except Exception as e:
+            self._log.warning(f"the tick of {instrument_id} could not be read: {e!r}")
+            return instrument_id in self._closed
+        if self._ticks_of(instrument_id).at == before:  # none was told meanwhile
+            self._change_tick(self._cache.instrument(instrument_id), tick, None)
+        return True
 
     # -- silence -----------------------------------------------------------------------------------
 
     def _heard(self, instrument_id: InstrumentId) -> None:
         self._seen[instrument_id] = self._loop.time()
-        if self._frozen.pop(instrument_id, None) is not None:
-            self._tell_feed(instrument_id, "")
+        self._frozen.pop(instrument_id, None)
+        self._tell_feed(instrument_id, "silence", "")
 
-    def _tell_feed(self, instrument_id: InstrumentId, problem: str) -> None:
-        self._msgbus.publish(FEEDS, FeedState(instrument_id, problem))
+    def _tell_feed(self, instrument_id: InstrumentId, kind: str, problem: str) -> None:
+        """Tell what is wrong with an outcome's prices, of what kinds it may be; "" = not that."""
+        problems = self._problems.setdefault(instrument_id, {})
+        if problems.get(kind, "") == problem:
+            return
+        problems[kind] = problem
+        text = "; ".join(p for p in problems.values() if p)
+        self._msgbus.publish(FEEDS, FeedState(instrument_id, text))
 
     async def _watch_feed(self) -> None:
         """Defect: silence is not noticed. Can go when the adapter tells how old its prices are."""
@@ -294,20 +477,40 @@ class HardenedDataClient(PolymarketDataClient):
             return
         is_up = self._ws_client.is_connected()
         patience = self._stale_seconds if is_up else min(2.0, self._stale_seconds)
+        held = self.held()
         stale = [
             i
             for i in watched
             if i in self._frozen
             or now - self._seen.setdefault(i, now) >= patience
             or (i in self._books and not self._books[i].is_whole)
+            or (get_polymarket_token_id(i) in held and self._is_unread(i, now))
         ]
         for start in range(0, len(stale), _BOOKS_MAX):
             await self._read_books(stale[start : start + _BOOKS_MAX])
+        self._bear_doubts(now)
         if any(now - since > _RECONNECT_AFTER for since in self._frozen.values()):
             await self._reopen()
 
+    def _is_unread(self, instrument_id: InstrumentId, now: float) -> bool:
+        """Whether it is time to read a book, however much is told of it."""
+        read_at = self._asking.read_at(instrument_id)
+        if read_at is None:
+            self._asking.asks([instrument_id])  # from now on
+        return read_at is not None and now - read_at >= _READ_SECONDS
+
+    def _bear_doubts(self, now: float) -> None:
+        for instrument_id, since in self._doubted.items():
+            self._ask([instrument_id])
+            if now - since > _DOUBT_SECONDS:
+                problem = "its book is not as its best prices are stated, and cannot be read"
+                self._tell_feed(instrument_id, "touch", problem)
+                if now - self._reopened_at > _DOUBT_REOPEN:
+                    self._frozen.setdefault(instrument_id, since)
+
     async def _read_books(self, ids: list[InstrumentId]) -> None:
         """Compare the books known with the venue's own, and take those over where they differ."""
+        self._asking.asks(ids)
         readings = {i: self._book(i).begin_reading() for i in ids}
         try:
             books = await asyncio.to_thread(
@@ -325,61 +528,113 @@ class HardenedDataClient(PolymarketDataClient):
             found = {}
         for instrument_id, reading in readings.items():
             book = found.get(get_polymarket_token_id(instrument_id))
-            if book is None:
-                self._book(instrument_id).give_up(reading)
-                self._froze(instrument_id, "its prices are silent and its book cannot be read")
-            else:
-                self._compare(instrument_id, reading, book)
+            if book is not None and self._has_compared(instrument_id, reading, book):
+                continue
+            self._book(instrument_id).give_up(reading)
+            self._froze(instrument_id, "its prices are silent and its book cannot be read")
 
-    def _compare(self, instrument_id: InstrumentId, reading: Reading, read: dict[str, Any]) -> None:
-        fields = {name: read.get(name) for name in ("market", "asset_id", "bids", "asks")}
-        stamp = str(read.get("timestamp") or self._clock.timestamp_ms())
-        snapshot = msgspec.convert(
-            {"event_type": "book", **fields, "timestamp": stamp}, PolymarketBookSnapshot
-        )
+    def _has_compared(
+        self, instrument_id: InstrumentId, reading: Reading, read: dict[str, Any]
+    ) -> bool:
+        """Compare one book that was read; whether it makes sense."""
+        try:
+            told = market_messages.book(read, self._now_ms())
+        except Unreadable as e:
+            self._log.warning(f"the book of {instrument_id} was not understood: {e}")
+            return False
+        if told.at is None or told.at >= reading.since:
+            self._compare_tick(instrument_id, read, told.at)
         instrument, book = self._cache.instrument(instrument_id), self._book(instrument_id)
-        if not self._fits(instrument, _prices(snapshot)):
-            return
+        if not self._fits(instrument, (*told.bids, *told.asks)):
+            return True
         before = book.told
-        changes = book.take_read(reading, instrument, snapshot, self._clock.timestamp_ns())
-        if not changes:
-            return
-        for deltas in changes:
-            self._tell_changes(deltas)
-        self._show(instrument, changes[-1].ts_event)
+        verdict, deltas = book.take_read(reading, instrument, told, self._clock.timestamp_ns())
+        for changed in deltas:
+            self._tell_changes(changed)
+        if verdict is Verdict.TAKEN:
+            self._show(instrument, told.at)
+            self._compare_trade(instrument, read, told.at)
+        if verdict is not Verdict.OVERTAKEN:
+            self._asking.was_answered(instrument_id, is_news=book.told != before)
+            self._check_touch(instrument_id)
+            self._judge(instrument_id, verdict, before, told)
+        return True
+
+    def _judge(
+        self, instrument_id: InstrumentId, verdict: Verdict, before: View | None, told: ToldBook
+    ) -> None:
+        """What a book that was read means for the outcome's prices."""
+        book, now = self._book(instrument_id), self._loop.time()
         is_changed = before is not None and book.told != before
-        if not self._ws_client.is_connected():
+        is_silent = now - self._seen.get(instrument_id, now) >= self._stale_seconds
+        is_older = verdict is Verdict.OLDER and told.touch != book.touch
+        if is_older and told.at != self._known_old.get(instrument_id):
+            # It is not taken; once the channel is opened anew, it tells the book.
+            self._too_old[instrument_id] = told.at or 0
+            if is_silent or not self._ws_client.is_connected():
+                problem = "its prices are silent; what can be read is older than what was told"
+                self._froze(instrument_id, problem)
+        elif not self._ws_client.is_connected():
             self._froze(instrument_id, "its channel is down; its book is read instead")
-        elif is_changed or instrument_id in self._frozen:
+        elif instrument_id in self._frozen or (is_silent and is_changed):
             self._froze(instrument_id, "its prices are silent; its book is read instead")
-        else:
-            self._seen[instrument_id] = self._loop.time()
+        elif is_silent or instrument_id not in self._seen:
+            self._seen[instrument_id] = now
+
+    def _compare_tick(
+        self, instrument_id: InstrumentId, read: dict[str, Any], at: int | None
+    ) -> None:
+        """A book that is read tells its tick, too."""
+        instrument = self._cache.instrument(instrument_id)
+        try:
+            tick = tick_of(read["tick_size"])
+        except (KeyError, ImpossibleTick):
+            return
+        newest = self._ticks_of(instrument_id)
+        if tick != instrument.price_increment.as_decimal() and not newest.is_after(at):
+            self._change_tick(instrument, tick, at)
+
+    def _compare_trade(
+        self, instrument: BinaryOption, read: dict[str, Any], at: int | None
+    ) -> None:
+        """A book that is read tells the price of the last trade, too: the size is not known."""
+        if instrument.id not in self._trades_lost or self._trades_of(instrument.id).is_after(at):
+            return
+        self._trades_lost.discard(instrument.id)
+        try:
+            price = market_messages.price(read, "last_trade_price")
+        except Unreadable:
+            return  # none, so far
+        if price != self._last_trades.get(instrument.id) and fits(instrument, [price]):
+            self._tell_trade(instrument, price, _LEAST_SIZE, None, at)
 
     def _froze(self, instrument_id: InstrumentId, problem: str) -> None:
         if instrument_id not in self._closed:
             self._frozen.setdefault(instrument_id, self._loop.time())
-            self._tell_feed(instrument_id, problem)
+            self._tell_feed(instrument_id, "silence", problem)
 
     async def _reopen(self) -> None:
         """Open the channel anew."""
+        now = self._reopened_at = self._loop.time()
         self._log.warning("the market channel is opened anew")
-        since = self._loop.time()
-        self._frozen = dict.fromkeys(self._frozen, since)
+        self._frozen = dict.fromkeys(self._frozen, now)
+        self._known_old |= self._too_old
+        self._doubted = dict.fromkeys(self._doubted, now)
         await self._ws_client.reopen()
-
-    def _resync(self, raw: bytes) -> None:
-        ids = [i for i in self._followed() if get_polymarket_token_id(i).encode() in raw]
-        if ids:
-            self.create_task(self._read_books(ids))
 
     # -- resolution --------------------------------------------------------------------------------
 
     def _take_resolution(self, message: dict[str, Any]) -> None:
-        market, winner = parsing.text(message, "market"), parsing.text(message, "winning_asset_id")
-        for instrument in self._cache.instruments():
-            if get_polymarket_condition_id(instrument.id) == market:
-                won = get_polymarket_token_id(instrument.id) == winner
-                self._close(instrument.id, Decimal(won))
+        """It is believed once another source says the same: a stop that is dropped is gone."""
+        winner = parsing.text(message, "winning_asset_id")
+        self._resolution_watch.told(parsing.text(message, "market"), winner)
+
+    def _tell_resolution(self, instrument_id: InstrumentId, problem: str) -> None:
+        self._tell_feed(instrument_id, "resolution", problem)
+
+    async def _describe(self, market: str) -> ClobMarket:
+        reply = await asyncio.to_thread(self._http_client.get_market, market)
+        return clob_market(reply)
 
     def _close(self, instrument_id: InstrumentId, payout: Decimal) -> None:
         """Defect: the adapter never tells that a market is resolved. Can go when it emits
@@ -388,13 +643,11 @@ class HardenedDataClient(PolymarketDataClient):
         if instrument_id in self._closed:
             return
         self._closed.add(instrument_id)
-        if self._frozen.pop(instrument_id, None) is not None:
-            self._tell_feed(instrument_id, "")
+        self._frozen.pop(instrument_id, None)
+        self._doubted.pop(instrument_id, None)
+        for kind in list(self._problems.get(instrument_id, ())):
+            self._tell_feed(instrument_id, kind, "")
         now = self._clock.timestamp_ns()
         price = Price.from_str(f"{payout:f}")
         kind = InstrumentCloseType.CONTRACT_EXPIRED
         self._handle_data(InstrumentClose(instrument_id, price, kind, now, now))
-
-
-def _prices(snapshot: PolymarketBookSnapshot) -> list[str]:
-    return [level.price for level in (*snapshot.bids, *snapshot.asks)]

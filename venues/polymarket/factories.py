@@ -121,8 +121,11 @@ class Polymarket:
         self._hardened.wallet_watch.is_taken_over.set()
 
     def watch(self, desk: Desk) -> None:
-        """Look now and then at whether the wallet still has what is held."""
-        self._hardened.wallet_watch.watch(desk)
+        """Look now and then at the books of what is held, and whether the wallet still has it."""
+        if self.data is not None:
+            self.data.held = desk.held_shares
+        if self.execution is not None:
+            self.execution.wallet_watch.watch(desk)
 
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""

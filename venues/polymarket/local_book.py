@@ -1,16 +1,14 @@
 """One outcome's book, kept from what the venue tells of it.
 
 It is whole from a snapshot on: what a change means is only known on top of one. A snapshot comes on
-the market channel or is read; what has changed while it was being read is changed in it, too.
+the market channel or is read; what has changed while it was being read is changed in it, too. What
+is newer than what is said in `freshness`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from enum import StrEnum
 
-from nautilus_trader.adapters.polymarket.schemas.book import (
-    PolymarketBookSnapshot,
-    PolymarketQuote,
-)
 from nautilus_trader.core.datetime import millis_to_nanos
 from nautilus_trader.model.book import BookLevel, OrderBook
 from nautilus_trader.model.data import (
@@ -27,6 +25,8 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 
 from bridge.one_sided_book import OneSidedBook
+from venues.polymarket.freshness import Newest
+from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
 from venues.polymarket.own_levels import Level, OwnLevels
 
 _LEVELS_MAX = 20
@@ -36,8 +36,31 @@ View = tuple[Price | None, Quantity | None, Price | None, Quantity | None]
 """Best bid, its size, best ask, its size."""
 Resting = tuple[Mapping[Decimal, Decimal], Mapping[Decimal, Decimal]]
 """What of a book is ours, bids and asks: price -> shares."""
-Reading = list[OrderBookDeltas]
-"""What has changed since a snapshot was asked for."""
+
+
+class Verdict(StrEnum):
+    """What a book that was read is worth."""
+
+    TAKEN = "taken"
+    OLDER = "older"
+    """Something newer was known when it was asked for."""
+    OVERTAKEN = "overtaken"
+    """Another one was told, or asked for, since."""
+
+
+class Reading:
+    """A snapshot that is asked for.
+
+    Parameters
+    ----------
+    since
+        The newest time that was heard when it was.
+    """
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.changes: list[tuple[int | None, OrderBookDeltas]] = []
+        """What has changed since."""
 
 
 class LocalBook:
@@ -47,38 +70,74 @@ class LocalBook:
         self.is_whole = False
         self.told: View | None = None
         """What of it was last told."""
+        self._newest = Newest()
+        self._stated: Touch | None = None
         self._book = OrderBook(instrument_id, BookType.L2_MBP)
         self._reading: Reading | None = None
         self._own = OwnLevels(is_bid=True), OwnLevels(is_bid=False)
 
+    @property
+    def heard_at(self) -> int:
+        """The newest time of what was told of it, in milliseconds of the venue's clock."""
+        return self._newest.at
+
+    @property
+    def touch(self) -> Touch:
+        """Its best prices, our own orders included."""
+        return Touch(_plain(self._book.best_bid_price()), _plain(self._book.best_ask_price()))
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the best prices that were stated last are not its own: something was lost."""
+        return self.is_whole and self._stated is not None and self._stated != self.touch
+
     def forget(self) -> None:
         """Wait for the next snapshot."""
-        self.is_whole, self.told = False, None
+        self.is_whole, self.told, self._stated = False, None, None
 
-    def take(
-        self, instrument: BinaryOption, snapshot: PolymarketBookSnapshot, now: int
-    ) -> OrderBookDeltas:
-        """Take the whole book, as the channel tells it; what is being read is older, then."""
-        deltas = snapshot.parse_to_snapshot(instrument, now) or _cleared(instrument, snapshot, now)
+    def take(self, instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas | None:
+        """Take the whole book, as the channel tells it; None if something newer was heard.
+
+        What is being read is older, then.
+        """
+        if not self._newest.hears(told.at):
+            return None
+        self._reading = None
+        return self._replace(instrument, told, now)
+
+    def _replace(self, instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas:
+        deltas = _snapshot(instrument, told, now)
         self._book.apply_deltas(deltas)
-        self.is_whole, self._reading = True, None
+        self.is_whole, self._stated = True, None
         return deltas
 
     def change(
-        self, instrument: BinaryOption, changes: Sequence[PolymarketQuote], ts_event: int, now: int
+        self, instrument: BinaryOption, changes: Changes, at: int | None, now: int
     ) -> OrderBookDeltas | None:
-        """Change levels; None while the book is not whole."""
-        deltas = _deltas(instrument, changes, ts_event, now)
+        """Change levels; None while the book is not whole, or if something newer was heard."""
+        if not self._newest.hears(at):
+            return None
+        deltas = _deltas(instrument, changes.levels, at, now)
         if self._reading is not None:
-            self._reading.append(deltas)
+            self._reading.changes.append((at, deltas))
+        self._stated = changes.stated
         if not self.is_whole:
             return None
         self._book.apply_deltas(deltas)
         return deltas
 
+    def is_after(self, at: int | None) -> bool:
+        """Whether something newer than that was heard."""
+        return self._newest.is_after(at)
+
+    def state(self, touch: Touch | None, at: int | None) -> None:
+        """The channel states the best prices without telling a change: that is no newer book."""
+        if not self._newest.is_after(at):
+            self._stated = touch
+
     def begin_reading(self) -> Reading:
         """A snapshot is asked for. An earlier one, if it is still to come, counts no more."""
-        self._reading = []
+        self._reading = Reading(self._newest.at)
         return self._reading
 
     def give_up(self, reading: Reading) -> None:
@@ -87,12 +146,8 @@ class LocalBook:
             self._reading = None
 
     def take_read(
-        self,
-        reading: Reading,
-        instrument: BinaryOption,
-        snapshot: PolymarketBookSnapshot,
-        now: int,
-    ) -> list[OrderBookDeltas]:
+        self, reading: Reading, instrument: BinaryOption, told: ToldBook, now: int
+    ) -> tuple[Verdict, list[OrderBookDeltas]]:
         """Take the snapshot that was asked for, and change it as the channel has told since.
 
         Some of those changes may be in it. As each tells all of its level, the last counts, and the
@@ -100,14 +155,24 @@ class LocalBook:
 
         Returns
         -------
-        What the book is now, nothing if it counts no more.
+        What it is worth, and what the book is now if it was taken.
         """
         if self._reading is not reading:
-            return []
-        told = [self.take(instrument, snapshot, now), *reading]
-        for deltas in reading:
+            return Verdict.OVERTAKEN, []
+        self._reading = None
+        if told.at is not None and told.at < reading.since and not self._has_what_was_lost(told):
+            return Verdict.OLDER, []
+        self._newest.hears(told.at)
+        stated, later = self._stated, [d for at, d in reading.changes if not _is_before(at, told)]
+        changes = [self._replace(instrument, told, now), *later]
+        for deltas in later:
             self._book.apply_deltas(deltas)
-        return told
+        self._stated = stated if later else None
+        return Verdict.TAKEN, changes
+
+    def _has_what_was_lost(self, told: ToldBook) -> bool:
+        """Whether an older book has the best prices that were stated last, and ours has not."""
+        return self.is_contradicted and told.touch == self._stated
 
     def look(self, instrument: BinaryOption, resting: Resting) -> tuple[View, list[Level]]:
         """The best prices of others, and all their bids."""
@@ -119,6 +184,25 @@ class LocalBook:
         bids = self._own[0].without(bids, resting[0], _plain(told[0]))
         asks = self._own[1].without(best(book.asks()), resting[1], _plain(told[2]))
         return (*_touch(instrument, bids), *_touch(instrument, asks)), bids
+
+    def believed(self, instrument: BinaryOption, view: View) -> View | None:
+        """What of a view may be told; None = nothing, what was told last stands.
+
+        While the best prices are stated otherwise, a price is missing here or should not be here.
+        Then a bid is believed to have fallen as far as both say, and not to have risen.
+        """
+        if not self.is_contradicted or self._stated is None:
+            return view
+        told = None if self.told is None else _plain(self.told[0])
+        bid = max(_plain(view[0]) or _ZERO, self._stated.bid or _ZERO)
+        if self.told is None or told is None or bid >= told:
+            return None
+        if bid == (_plain(view[0]) or _ZERO):
+            return view
+        return instrument.make_price(bid), view[1] or self.told[1], *view[2:]
+
+
+_ZERO = Decimal(0)
 
 
 def as_data(
@@ -133,10 +217,10 @@ def as_data(
     return CustomData(DataType(OneSidedBook), one_sided)
 
 
-def fits(instrument: BinaryOption, prices: Iterable[str]) -> bool:
+def fits(instrument: BinaryOption, prices: Iterable[Decimal]) -> bool:
     """Whether all prices are whole ticks."""
     tick = instrument.price_increment.as_decimal()
-    return not any(Decimal(price) % tick for price in prices)
+    return not any(price % tick for price in prices)
 
 
 def best(levels: list[BookLevel]) -> list[Level]:
@@ -158,38 +242,59 @@ def _touch(instrument: BinaryOption, levels: list[Level]) -> tuple[Price | None,
     return instrument.make_price(price), instrument.make_qty(size)
 
 
-def _cleared(
-    instrument: BinaryOption, snapshot: PolymarketBookSnapshot, now: int
-) -> OrderBookDeltas:
-    """Defect: the adapter tells of an empty book nothing. Can go when it tells that it is empty."""
-    ts_event = millis_to_nanos(float(snapshot.timestamp))
-    flags = RecordFlag.F_SNAPSHOT | RecordFlag.F_LAST
-    clear = OrderBookDelta(instrument.id, BookAction.CLEAR, None, flags, 0, ts_event, now)
-    return OrderBookDeltas(instrument.id, [clear])
+def _is_before(at: int | None, told: ToldBook) -> bool:
+    """Whether a book has what was told at a time."""
+    return at is not None and told.at is not None and at < told.at
+
+
+def _ns(at: int | None, now: int) -> int:
+    return now if at is None else millis_to_nanos(at)
+
+
+def _snapshot(instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas:
+    """Defects: the adapter tells of an empty book nothing, and goes through floats. Can go when it
+    tells that it is empty.
+    """
+    ts_event = _ns(told.at, now)
+    flags = RecordFlag.F_SNAPSHOT
+    levels = [Change(True, *level) for level in told.bids.items()]
+    levels += [Change(False, *level) for level in told.asks.items()]
+    last = RecordFlag.F_LAST if not levels else 0
+    clear = OrderBookDelta(instrument.id, BookAction.CLEAR, None, flags | last, 0, ts_event, now)
+    if not levels:
+        return OrderBookDeltas(instrument.id, [clear])
+    added = _deltas(instrument, levels, told.at, now, flags).deltas
+    return OrderBookDeltas(instrument.id, [clear, *added])
 
 
 def _deltas(
-    instrument: BinaryOption, changes: Sequence[PolymarketQuote], ts_event: int, now: int
+    instrument: BinaryOption, levels: list[Change], at: int | None, now: int, flags: int = 0
 ) -> OrderBookDeltas:
     deltas = []
-    for index, change in enumerate(changes):
-        size = instrument.make_qty(Decimal(change.size))
+    for index, level in enumerate(levels):
+        size = instrument.make_qty(level.size)
         order = BookOrder(
-            side=OrderSide.BUY if change.side.value == "BUY" else OrderSide.SELL,
-            price=instrument.make_price(Decimal(change.price)),
+            side=OrderSide.BUY if level.is_bid else OrderSide.SELL,
+            price=instrument.make_price(level.price),
             size=size,
             order_id=0,
         )
-        is_last = index == len(changes) - 1
+        is_last = index == len(levels) - 1
         deltas.append(
             OrderBookDelta(
                 instrument_id=instrument.id,
-                action=BookAction.UPDATE if size > 0 else BookAction.DELETE,
+                action=_action(size, is_new=bool(flags)),
                 order=order,
-                flags=RecordFlag.F_LAST if is_last else 0,
+                flags=flags | RecordFlag.F_LAST if is_last else flags,
                 sequence=0,
-                ts_event=ts_event,
+                ts_event=_ns(at, now),
                 ts_init=now,
             )
         )
     return OrderBookDeltas(instrument.id, deltas)
+
+
+def _action(size: Quantity, *, is_new: bool) -> BookAction:
+    if is_new:
+        return BookAction.ADD
+    return BookAction.UPDATE if size > 0 else BookAction.DELETE

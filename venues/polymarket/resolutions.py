@@ -1,20 +1,107 @@
-"""Asks which of the markets that are followed are resolved, as their channel may not tell it."""
+"""Finds out which of the markets that are followed are resolved, and what they pay.
+
+Three sources tell it: the market channel, Gamma, and the order book's own description of the
+market. What is settled cannot be undone, and a stop that was dropped is gone, so a resolution is
+believed once two of them tell the same and none of them something else. Until then all goes on as
+before, and is alarmed where they contradict one another.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
+from msgspec import Struct
 from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_condition_id,
     get_polymarket_token_id,
 )
 from nautilus_trader.model.identifiers import InstrumentId
 
+from venues.polymarket.parsing import Unreadable
+
 RESOLUTION_SECONDS = 15.0
+_SOON_SECONDS = 2.0
+"""Seconds between two questions while the market channel told a resolution that is not believed."""
+_CLAIM_SECONDS = 600.0
+"""How long what the channel told counts, while the market trades on."""
 
 Resolutions = Callable[[list[str]], Awaitable[dict[str, Decimal]]]
 """Asks what the outcomes of markets (condition ids) pay: token id -> USDC per share, of those that
 are resolved."""
+Payouts = Mapping[str, Decimal]
+"""What all outcomes of one market pay: token id -> USDC per share."""
+
+
+class Contradiction(ValueError):
+    """The sources do not tell the same."""
+
+
+class ClobMarket(Struct, frozen=True):
+    """A market as the order book describes it."""
+
+    is_closed: bool
+    tokens: frozenset[str]
+    winners: frozenset[str]
+
+
+def clob_market(values: Any) -> ClobMarket:
+    """A market from the order book's JSON.
+
+    Raises
+    ------
+    Unreadable
+        If it makes no sense.
+    """
+    tokens = values.get("tokens") if isinstance(values, dict) else None
+    if not isinstance(tokens, list) or not all(isinstance(t, dict) for t in tokens):
+        raise Unreadable("tokens was no list of objects")
+    return ClobMarket(
+        is_closed=values.get("closed") is True,
+        tokens=frozenset(str(t.get("token_id")) for t in tokens),
+        winners=frozenset(str(t.get("token_id")) for t in tokens if t.get("winner") is True),
+    )
+
+
+def won(tokens: Iterable[str], winner: str) -> Payouts:
+    """What the outcomes pay if one of them has won; () if it is none of them."""
+    known = set(tokens)
+    return {t: Decimal(t == winner) for t in known} if winner in known else {}
+
+
+def believed(
+    told: Payouts | None, gamma: Payouts | None, clob: ClobMarket | None
+) -> Payouts | None:
+    """What a market pays; None while it is not known to be resolved.
+
+    Parameters
+    ----------
+    told
+        What the market channel told; {} if that was a winner that the market does not have.
+    gamma
+        What Gamma tells, None if nothing.
+    clob
+        What the order book tells, None if it does not answer.
+
+    Raises
+    ------
+    Contradiction
+        If they do not tell the same.
+    """
+    if told == {}:
+        raise Contradiction("the winner is told to be none of its outcomes")
+    if clob is not None and not clob.is_closed:
+        if told or gamma:
+            raise Contradiction("it is told to be resolved, and trades on")
+        return None
+    flagged = None
+    if clob is not None and clob.winners:
+        flagged = won(clob.tokens, next(iter(clob.winners))) if len(clob.winners) == 1 else {}
+    sources = [s for s in (told, gamma, flagged) if s is not None]
+    if any(s != sources[0] for s in sources):
+        raise Contradiction("its winner is told differently by the market channel and elsewhere")
+    is_confirmed = len(sources) > 1 or (gamma is not None and clob is not None)
+    return sources[0] if is_confirmed else None
 
 
 class ResolutionWatch:
@@ -23,11 +110,15 @@ class ResolutionWatch:
     Parameters
     ----------
     payouts
-        Tells what resolved markets pay.
+        Tells what Gamma says that resolved markets pay.
+    describe
+        Tells what the order book says of a market.
     followed
         The outcomes that are followed and not known to be resolved.
     close
         Takes an outcome that is, and what it pays.
+    doubt
+        Takes an outcome, and what is wrong with what is told of its resolution; "" = nothing.
     warn
         Takes a line for the log.
     """
@@ -35,29 +126,94 @@ class ResolutionWatch:
     def __init__(
         self,
         payouts: Resolutions,
+        describe: Callable[[str], Awaitable[ClobMarket]],
         followed: Callable[[], Iterable[InstrumentId]],
         close: Callable[[InstrumentId, Decimal], None],
+        doubt: Callable[[InstrumentId, str], None],
         warn: Callable[[str], None],
     ) -> None:
         self._payouts = payouts
+        self._describe = describe
         self._followed = followed
         self._close = close
+        self._doubt = doubt
         self._warn = warn
+        self._told: dict[str, tuple[str, float]] = {}
+        """Market -> the winner that the channel told, and when."""
+        self._wake = asyncio.Event()
+
+    def told(self, market: str, winner: str) -> None:
+        """The market channel says that an outcome has won."""
+        if any(get_polymarket_condition_id(i) == market for i in self._followed()):
+            self._told[market] = winner, asyncio.get_running_loop().time()
+            self._wake.set()
 
     async def run(self) -> None:
-        """Ask every now and then."""
+        """Ask every now and then, and once the channel told a resolution."""
         while True:
-            await asyncio.sleep(RESOLUTION_SECONDS)
+            try:
+                pause = _SOON_SECONDS if self._told else RESOLUTION_SECONDS
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
             try:
                 await self._ask()
             except Exception as e:
                 self._warn(f"the resolutions could not be read: {e!r}")
 
     async def _ask(self) -> None:
-        followed = list(self._followed())
-        markets = sorted({get_polymarket_condition_id(i) for i in followed})
-        payouts = await self._payouts(markets) if markets else {}
-        for instrument_id in followed:
-            payout = payouts.get(get_polymarket_token_id(instrument_id))
+        outcomes: dict[str, list[InstrumentId]] = {}
+        for instrument_id in self._followed():
+            outcomes.setdefault(get_polymarket_condition_id(instrument_id), []).append(
+                instrument_id
+            )
+        self._told = {m: told for m, told in self._told.items() if m in outcomes}
+        try:
+            paid = await self._payouts(sorted(outcomes)) if outcomes else {}
+        except Exception as e:
+            self._warn(f"the resolutions could not be read: {e!r}")
+            paid = {}
+        for market, ids in outcomes.items():
+            tokens = [get_polymarket_token_id(i) for i in ids]
+            if market in self._told or any(t in paid for t in tokens):
+                await self._settle(market, ids, paid)
+
+    async def _settle(
+        self, market: str, ids: Sequence[InstrumentId], paid: Mapping[str, Decimal]
+    ) -> None:
+        try:
+            clob = await self._describe(market)
+        except Exception as e:
+            self._warn(f"the description of market {market} could not be read: {e!r}")
+            clob = None
+        tokens = {get_polymarket_token_id(i) for i in ids}
+        tokens |= set() if clob is None else clob.tokens
+        gamma = {t: paid[t] for t in tokens if t in paid} or None
+        told = won(tokens, self._told[market][0]) if market in self._told else None
+        if told == {} and len(tokens) < 2:
+            told = None  # its other outcome is not known here
+        problem, payouts = "", None
+        try:
+            payouts = believed(told, gamma, clob)
+        except Contradiction as e:
+            problem = str(e)
+        for instrument_id in ids:
+            payout = (
+                None if payouts is None else payouts.get(get_polymarket_token_id(instrument_id))
+            )
             if payout is not None:
                 self._close(instrument_id, payout)
+            else:
+                self._doubt(instrument_id, problem)
+        self._forget(market, ids, clob)
+
+    def _forget(self, market: str, ids: Sequence[InstrumentId], clob: ClobMarket | None) -> None:
+        """What the channel told was false, if the market trades on for long."""
+        _, since = self._told.get(market, ("", float("inf")))
+        is_old = asyncio.get_running_loop().time() - since > _CLAIM_SECONDS
+        if is_old and clob is not None and not clob.is_closed:
+            del self._told[market]
+            for instrument_id in ids:
+                self._doubt(instrument_id, "")
