@@ -15,7 +15,7 @@ from pathlib import Path
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
-from actors.boundary import bounded
+from actors.boundary import bounded, tell
 from bridge.clocked_actor import ClockedActor
 from bridge.clocks import now_ns
 from bridge.messages import REPLIES, CommandMessage
@@ -102,8 +102,15 @@ class CommandReader(ClockedActor):
     def look(self) -> None:
         """Take up every file that came since."""
         for path in self._spool.waiting(besides=self._taken):
-            with contextlib.suppress(OSError):  # a full disk: it is taken up again
+            try:
                 self._take(path)
+            except OSError:
+                pass  # a full disk: it is taken up again
+            except Exception as e:  # the others are taken up all the same
+                tell(e)
+                self._taken.pop(path.stem, None)
+                with contextlib.suppress(OSError):
+                    self._set_aside(path, "INTERNAL", f"it cannot be acted on: {e}")
 
     def _take(self, path: Path) -> None:
         command_id = path.stem

@@ -196,7 +196,7 @@ def test_an_order_is_over_only_where_a_known_word_says_so(status: str, is_live: 
 
 def test_an_order_is_known_by_its_hash_in_either_case() -> None:
     maker = {"order_id": "0xAB", "price": "0.5", "matched_amount": "5", "asset_id": "1"}
-    told = {"id": "T", "status": "MINED", "match_time": "1", "taker_order_id": "0xCD"}
+    told = {"id": "T", "status": "MINED", "match_time": "1700000001", "taker_order_id": "0xCD"}
     trade = told | {"asset_id": "1", "size": "5", "price": "0.5", "maker_orders": [maker]}
     assert list(parsing.order_ids(trade)) == ["0xcd", "0xab"]
     for order_id, is_maker in (("0xab", True), ("0xcd", False)):

@@ -22,6 +22,8 @@ class Malformed(ValueError):
     """The command cannot be understood: its sender must change it."""
 
     def __init__(self, field: str, value: object, rule: str) -> None:
+        if isinstance(value, int) and abs(value) >= _INT_MAX:
+            value = hex(value)  # a very long one has no decimal form
         is_number = isinstance(value, str) and value.replace(".", "", 1).isdigit()
         shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
         if value is None:
@@ -37,11 +39,18 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NANOS = 1_000_000_000
 _QUOTES = re.compile(r"([1-9][0-9]{0,3})quotes?")
 _TARGETS_MAX = 9
+_INT_MAX = 10**18
+YEARS = (2020, 2100)
+"""The venue began in the first; clocks, tables and the record end some time after the second."""
+SPAN_DAYS_MAX = 366
+CONFIRM_HOURS_MAX = 24
+"""A stop that waits for longer is none."""
 
 
 def number(field: str, value: object) -> Decimal:
     """A plain non-negative decimal with at most six decimals."""
-    text = str(value) if isinstance(value, int | Decimal | str) else ""
+    is_long = isinstance(value, int) and abs(value) >= _INT_MAX
+    text = str(value) if isinstance(value, int | Decimal | str) and not is_long else ""
     if isinstance(value, bool) or not _NUMBER.fullmatch(text):
         raise Malformed(field, value, 'must be a plain decimal such as "0.55"')
     return Decimal(text)
@@ -115,8 +124,10 @@ def time(field: str, value: object) -> int:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or moment.year < 1971:
+    if moment is None or moment.tzinfo is None:
         raise Malformed(field, value, rule)
+    if not YEARS[0] <= moment.year < YEARS[1]:
+        raise Malformed(field, value, f"must be in the years {YEARS[0]} to {YEARS[1] - 1}")
     whole = int(moment.replace(microsecond=0).timestamp())
     return whole * _NANOS + moment.microsecond * 1000
 
@@ -126,7 +137,10 @@ def duration(field: str, value: object) -> int:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or int(match[1]) == 0:
         raise Malformed(field, value, "must be a span such as 90s, 15m, 2h or 3d")
-    return int(match[1]) * _SECONDS[match[2]] * _NANOS
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if seconds > SPAN_DAYS_MAX * _SECONDS["d"]:
+        raise Malformed(field, value, f"must be at most {SPAN_DAYS_MAX}d")
+    return seconds * _NANOS
 
 
 def is_span(value: object) -> bool:
@@ -146,7 +160,10 @@ def confirm(field: str, value: object) -> Confirm:
         return Confirm(quotes=int(match[1]))
     if not is_span(value):
         raise Malformed(field, value, "must be a span such as 3s, or 5quotes")
-    return Confirm(span=duration(field, value))
+    span = duration(field, value)
+    if span > CONFIRM_HOURS_MAX * _SECONDS["h"] * _NANOS:
+        raise Malformed(field, value, f"must be at most {CONFIRM_HOURS_MAX}h")
+    return Confirm(span=span)
 
 
 def slices(field: str, value: object) -> tuple[Slice, ...]:

@@ -277,6 +277,16 @@ def from_fields(
     data: Mapping[str, object], command_id: str | None = None, digest: str = ""
 ) -> Command:
     """The command with these fields; see `decode`."""
+    try:
+        return _from_fields(data, command_id, digest)
+    except Malformed:
+        raise
+    except Exception as e:  # whatever it holds is its sender's to change
+        rule = f"cannot be understood: {type(e).__name__}: {e}"
+        raise Malformed("command", data.get("command"), rule) from None
+
+
+def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str) -> Command:
     fields = dict(data)
     kind = fields.pop("command", None)
     if not isinstance(kind, str) or kind not in _FIELDS:

@@ -17,6 +17,13 @@ from venues.polymarket.order_fill_tracker import Settlement, Trade
 _NANOS = 1_000_000_000
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
+AMOUNT_MAX = Decimal(10**12)
+"""More shares or USDC than there are: such a number is a mistake, or an attack."""
+_SECONDS = (1_577_836_800, 4_102_444_800)
+"""From 2020 to 2100."""
+_POWERS = 40
+_TEXT_MAX = 200
+_SHOWN = 60
 _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
 """How the status of an order that is over begins; a killed one's may be a whole sentence."""
 
@@ -38,22 +45,40 @@ def messages(raw: bytes) -> list[dict[str, Any]]:
     return [m for m in found if isinstance(m, dict)]
 
 
-def number(values: Mapping[str, Any], name: str) -> Decimal:
-    """A number that must be there, at or above zero."""
+def number(values: Mapping[str, Any], name: str, below: Decimal | int = AMOUNT_MAX) -> Decimal:
+    """A number that must be there, at or above zero and below a bound."""
     try:
         value = Decimal(str(values[name]))
-    except (KeyError, InvalidOperation):
-        raise Unreadable(f"{name} was {values.get(name)!r}, must be a number") from None
-    if not value.is_finite() or value < 0:
-        raise Unreadable(f"{name} was {value}, must be a number at or above 0")
+    except (KeyError, InvalidOperation, ValueError):  # the last for an integer without end
+        raise Unreadable(f"{name} was {_shown(values.get(name))}, must be a number") from None
+    # A power of ten without end takes for ever as soon as it is computed with.
+    if not value.is_finite() or abs(value.adjusted()) > _POWERS or not 0 <= value < below:
+        rule = f"must be a number at or above 0 and below {below}"
+        raise Unreadable(f"{name} was {_shown(values[name])}, {rule}")
     return value
+
+
+def price(values: Mapping[str, Any], name: str) -> Decimal:
+    """A price that must be there, above 0 and below 1 USDC per share."""
+    value = number(values, name, below=1)
+    if value == 0:
+        raise Unreadable(f"{name} was {value}, must be above 0 and below 1")
+    return value
+
+
+def _shown(value: Any) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:
+        return "an integer without end"
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
 
 
 def text(values: Mapping[str, Any], name: str) -> str:
     """A text that must be there."""
     value = values.get(name)
-    if not isinstance(value, str) or not value:
-        raise Unreadable(f"{name} was {value!r}, must be text")
+    if not isinstance(value, str) or not 0 < len(value) <= _TEXT_MAX:
+        raise Unreadable(f"{name} was {_shown(value)}, must be 1 to {_TEXT_MAX} characters")
     return value
 
 
@@ -121,11 +146,11 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     try:
         status = Settlement(text(trade, "status").upper().removeprefix("TRADE_STATUS_"))
     except ValueError:
-        raise Unreadable(f"status was {trade.get('status')!r}, is not known") from None
+        raise Unreadable(f"status was {_shown(trade.get('status'))}, is not known") from None
     trade_id = text(trade, "id")
     time = _time(trade, status)
     parts = [
-        (number(maker, "price"), number(maker, "matched_amount"))
+        (price(maker, "price"), number(maker, "matched_amount"))
         for maker in _makers(trade)
         if hash_of(maker, "order_id") == order_id
     ]
@@ -139,10 +164,13 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
 
 def _time(trade: Mapping[str, Any], status: Settlement) -> int:
     """When a trade was matched: to the millisecond in its first message, else to the second."""
-    second = int(number(trade, "match_time")) * _NANOS
+    told_second = int(number(trade, "match_time", below=_SECONDS[1]))
+    if told_second < _SECONDS[0]:
+        raise Unreadable(f"match_time was {told_second}, must be from 2020 to 2100")
+    second = told_second * _NANOS
     if status is not Settlement.MATCHED or "timestamp" not in trade:
         return second
-    told = int(number(trade, "timestamp")) * _MILLIS
+    told = int(number(trade, "timestamp", below=_SECONDS[1] * 1000)) * _MILLIS
     return told if second <= told < second + 10 * _NANOS else second
 
 
@@ -150,13 +178,13 @@ def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
     size = number(trade, "size")
     by_price: dict[Decimal, Decimal] = {}
     for maker in _makers(trade):
-        price = number(maker, "price")
+        paid = price(maker, "price")
         if maker.get("asset_id") != trade.get("asset_id"):
-            price = _ONE - price
-        by_price[price] = by_price.get(price, Decimal(0)) + number(maker, "matched_amount")
+            paid = _ONE - paid
+        by_price[paid] = by_price.get(paid, Decimal(0)) + number(maker, "matched_amount")
     if sum(by_price.values()) == size:
         return sorted(by_price.items())
-    return [(number(trade, "price"), size)]
+    return [(price(trade, "price"), size)]
 
 
 def _makers(trade: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -174,9 +202,7 @@ def _trades(
     is_maker: bool,
 ) -> list[Trade]:
     made, whole = [], trade_name(trade_id, order_id)
-    for index, (price, shares) in enumerate(parts):
-        if not 0 < price < 1:
-            raise Unreadable(f"price was {price}, must be between 0 and 1")
+    for index, (paid, shares) in enumerate(parts):
         part = trade_name(trade_id, order_id, index) if len(parts) > 1 else whole
-        made.append(Trade(part, price, shares, is_maker, time, status, whole))
+        made.append(Trade(part, paid, shares, is_maker, time, status, whole))
     return [t for t in made if t.shares > 0]

@@ -1,0 +1,150 @@
+"""Numbers, times and texts are bounded where they come in; a refusal is one line."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from stage import ID, Stage, submit
+
+from positions.commands.fields import Malformed
+from positions.commands.messages import Submit, decode, from_fields
+from positions.soundness import TIME_MAX, Unsound, check
+from venues.polymarket import parsing
+from venues.polymarket.parsing import Unreadable
+
+ENDLESS = 10**5000
+"""Python refuses to write an integer of so many digits out."""
+ASKED = {"command": "submit", "id": ID, "market": "rain", "outcome": "Yes", "max_bid": "0.55"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("at", "9999-12-31T23:59:59Z", "at was .*, must be in the years 2020 to 2099"),
+        ("at", "2100-01-01T00:00:00Z", "must be in the years"),
+        ("at", "2019-12-31T23:59:59Z", "must be in the years"),
+        ("at", "0001-01-01T00:00:00+14:00", "must be in the years"),
+        ("expires_at", "2555-01-01T00:00:00Z", "expires_at was .*, must be in the years"),
+        ("created_at", "9999-12-31T23:59:59Z", "created_at was .*, must be in the years"),
+        ("exit_at", "2600-01-01T00:00:00Z", "exit_at was .*, must be in the years"),
+        ("expires", "2300-01-01T00:00:00Z", "expires was .*, must be in the years"),
+        ("expires", "999999d", "expires was .*, must be at most 366d"),
+        ("expires", "367d", "must be at most 366d"),
+        ("exit_before_end", "999999h", "exit_before_end was .*, must be at most 366d"),
+        ("stop_confirm", "999999d", "stop_confirm was .*, must be at most"),
+        ("stop_confirm", "25h", "stop_confirm was .*, must be at most 24h"),
+        pytest.param(
+            "size", ENDLESS, 'size was .*, must be a plain decimal such as "0.55"', id="endless"
+        ),
+        ("size", "1e30", "must be a plain decimal"),
+        ("size", Decimal("1e999999999"), "must be a plain decimal"),
+        ("size", "1000000000", "must be a plain decimal"),
+        ("market", "x" * 301, "market was .*, must be 1 to 300 printable characters"),
+        ("id", "x" * 10**6, "id was .*, must be a UUID"),
+    ],
+)
+def test_what_a_command_may_hold(field: str, value: object, rule: str) -> None:
+    with pytest.raises(Malformed, match=rule) as e:
+        from_fields(ASKED | {field: value})
+    assert len(str(e.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("at", "2099-12-31T00:00:00Z"), ("expires", "366d"), ("stop_confirm", "24h")],
+)
+def test_the_last_that_it_may_hold(field: str, value: object) -> None:
+    assert isinstance(from_fields(ASKED | {field: value}), Submit)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"command": "submit", "size": ' + b"9" * 10_000 + b"}",
+        b"[" * 100_000,
+        b'{"command": {"a": 1}}',
+        b'{"command": "submit", "targets": [[[]]]}',
+        b'{"command": "submit", "market": "\\ud800"}',
+        b"\xff\xfe",
+    ],
+)
+def test_every_file_is_a_command_or_malformed(content: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode(content, ID)
+
+
+HUGE: list[Any] = ["nan", "Infinity", "-1", "1e30", "1e20000000", "1e-20000000", "", None, True]
+HUGE += [pytest.param(ENDLESS, id="endless"), "1e12", float("nan"), [], {}]
+
+
+@pytest.mark.parametrize("value", HUGE)
+def test_numbers_of_the_venue(value: object) -> None:
+    for read in (parsing.number, parsing.price):
+        with pytest.raises(Unreadable) as e:
+            read({"size": value}, "size")
+        assert len(str(e.value)) < 200
+
+
+@pytest.mark.parametrize("value", ["0", "1", "1.5", "2"])
+def test_prices_of_the_venue(value: str) -> None:
+    with pytest.raises(Unreadable, match="price was"):
+        parsing.price({"price": value}, "price")
+
+
+def trade(**changes: Any) -> dict[str, Any]:
+    made = {"order_id": "0xcd", "matched_amount": "5", "price": "0.7", "asset_id": "1"}
+    return {
+        "id": "T",
+        "status": "MATCHED",
+        "match_time": "1776096000",
+        "timestamp": "1776096000123",
+        "taker_order_id": "0xab",
+        "asset_id": "1",
+        "side": "BUY",
+        "size": "5",
+        "price": "0.7",
+        "maker_orders": [made | changes.pop("maker", {})],
+    } | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"match_time": "1e20000000"},
+        {"match_time": "9999999999999"},
+        {"match_time": "-5"},
+        {"match_time": "5"},
+        {"match_time": "nan"},
+        {"timestamp": "1e30"},
+        {"maker": {"matched_amount": "1e30"}},
+        {"maker": {"matched_amount": "1000000000000"}},
+        {"maker": {"price": "1.0"}},
+        {"id": "x" * 100_000},
+        {"status": "x" * 100_000},
+    ],
+)
+def test_a_trade_with_a_number_out_of_bounds(changes: dict[str, Any]) -> None:
+    assert len(parsing.trades_of("0xcd", trade())) == 1
+    with pytest.raises(Unreadable) as e:
+        parsing.trades_of("0xcd", trade(**changes))
+    assert len(str(e.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bought": Decimal("NaN")},
+        {"cost": Decimal("1e12")},
+        {"sold": Decimal("Infinity")},
+        {"max_bid_price": Decimal(1000)},
+        {"created_at": TIME_MAX},
+        {"filled_at": -1},
+    ],
+)
+def test_a_position_with_a_value_that_cannot_be(changes: dict[str, Any]) -> None:
+    s = Stage()
+    submit()(s)
+    check(s.position)
+    with pytest.raises(Unsound):
+        check(replace(s.position, **changes))
