@@ -49,6 +49,7 @@ from positions.model.events import AnyFact
 from positions.model.instrument_book import Market
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
+from strategies.alert import Alert
 from strategies.market_search import MarketSearch
 from strategies.successor import SuccessorStrategy
 
@@ -126,6 +127,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
+        self._confirmation = Alert(self.clock, "confirmation", self._on_confirmation)
         self._schedule()
 
     def _listen(self, data: type, handler: Callable[[Any], None]) -> None:
@@ -283,6 +285,12 @@ class PositionManagerStrategy(SuccessorStrategy):
             self._schedule()
 
     @_bounded
+    def _on_confirmation(self, _: TimeEvent) -> None:
+        self.desk.confirmation_due(now_ns(self.clock))
+        if self.desk.has_work:
+            self._schedule()
+
+    @_bounded
     def signed(self, order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:
         """An order is signed: `go` is called when it may be posted.
 
@@ -333,6 +341,7 @@ class PositionManagerStrategy(SuccessorStrategy):
                         self._carry_out(effect)
                     except Exception as e:  # the others are carried out all the same
                         self._not_carried_out(effect, e)
+            self._confirmation.at(self.desk.next_confirmation(self._confirmation.rang_for))
         except Exception as e:
             tell(e)
 

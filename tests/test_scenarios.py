@@ -154,6 +154,14 @@ SCENARIOS: dict[str, list[Any]] = {
         (CALM, []), (submit(), [BUY]), (filled(ENTRY, "4", "0.55"), ["arm 4 @0.45"]),
         (order("cancel"), ["cancel entry"]), (ended(ENTRY), []),
         (quote("0.69", "0.71"), []), (quote("0.70", "0.72"), ["take 4 @0.70"]), Phase.HOLDING],
+    "too few shares to rest are offered at the target, not at a bid above it": [
+        (CALM, []), (submit(), [BUY]), (filled(ENTRY, "4", "0.55"), ["arm 4 @0.45"]),
+        (order("cancel"), ["cancel entry"]), (ended(ENTRY), []),
+        (quote("0.72", "0.74"), ["take 4 @0.70"]), (ended(TARGET), []), (quote("0.71", "0.74"), ["take 4 @0.70"]), Phase.HOLDING],
+    "too few shares to rest are offered at the price at which they are worth a dollar": [
+        (CALM, []), (submit(), [BUY]), (filled(ENTRY, "1.42", "0.55"), ["arm 1.42 @0.45"]),
+        (order("cancel"), ["cancel entry"]), (ended(ENTRY), []),
+        (quote("0.70", "0.74"), []), (quote("0.73", "0.74"), ["take 1.42 @0.71"]), Phase.HOLDING],
     "an amended target is replaced once the old one is off the book": [
         *held(), (order("amend", sell_price="0.80"), ["cancel target"]), (ended(TARGET), ["offer 100 @0.80"]), Phase.HOLDING],
     "a removed target is cancelled": [

@@ -7,6 +7,7 @@ story at every speed and on every machine.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from itertools import chain
@@ -206,11 +207,16 @@ class Replay:
 
     async def _advance(self, moment: int) -> None:
         """Move the clock on, running each timer that comes due at its own time."""
-        for handler in self._clock.advance_time(moment, set_time=False):
+        due = deque(self._clock.advance_time(moment, set_time=False))
+        while due:
+            handler = due.popleft()
             self._clock.set_time(handler.event.ts_event)
             handler.handle()
             if not self._is_idle():
                 await self._settle()
+            # What that set may ring before the next does.
+            until = due[0].event.ts_event if due else moment
+            due.extendleft(reversed(self._clock.advance_time(until, set_time=False)))
         self._clock.set_time(moment)
 
     async def _settle(self) -> None:

@@ -29,6 +29,7 @@ from positions.engine.price_index import Levels
 from positions.engine.transitions import apply
 from positions.engine.triggers import judge
 from positions.last_resort import Trouble
+from positions.model import stops
 from positions.model.events import (
     AnyFact,
     CancelSent,
@@ -76,6 +77,7 @@ class Desk:
         self._levels: dict[str, Levels] = {}
         self._open: dict[str, None] = {}
         self._timed: dict[str, None] = {}
+        self._confirming: dict[str, int] = {}
         self._woken: dict[str, None] = {}
         self._queue: deque[tuple[str, AnyFact] | Command] = deque()
         self._effects: list[Effect] = []
@@ -230,6 +232,14 @@ class Desk:
             self._woken |= dict.fromkeys(concerned)
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
+
+    def next_confirmation(self, after: int) -> int | None:
+        """The first time after another at which a stop that is touched may be certain."""
+        return min((due for due in self._confirming.values() if due > after), default=None)
+
+    def confirmation_due(self, now: int) -> None:
+        """Wake the positions whose stop may be certain by now."""
+        self._woken |= {i: None for i, due in self._confirming.items() if due <= now}
 
     @property
     def has_work(self) -> bool:
@@ -442,6 +452,11 @@ class Desk:
             self._timed[p.id] = None
         else:
             self._timed.pop(p.id, None)
+        due = None if p.is_over else stops.confirmed_at(p)
+        if due is None:
+            self._confirming.pop(p.id, None)
+        else:
+            self._confirming[p.id] = due
         self.exposure.count(p, m.fee_rate, is_open=p.id in self._open)
         self._levels[p.outcome_id].place(p, m)
         if p.id in self._troubles:

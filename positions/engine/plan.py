@@ -193,7 +193,8 @@ def _target(
         return Cancel(smallest.id)
     if m.bid is not None and m.bid >= price and _may_take(p, m, now):
         # Too few shares to rest: taken at the target once the bid is there.
-        offer = exit_offer(shares, m.bid, m.tick, ZERO, price)
+        # Its limit is the target, whatever the bid: in a falling book one at the bid misses.
+        offer = exit_offer(shares, m.bid, m.tick, m.bid - price, price)
         if isinstance(offer, Offer):
             return Send(_order(m, now, Role.TARGET, *offer, immediate=True))
     return None

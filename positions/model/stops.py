@@ -45,6 +45,14 @@ def is_certain(p: Position, m: Market, now: int) -> bool:
     return m.seq - touch.quote_seq + 1 >= (confirm.quotes or 1)
 
 
+def confirmed_at(p: Position) -> int | None:
+    """The time at which a stop that is touched sells if the price stays; None = at none."""
+    confirm = p.terms.stop_confirm
+    if p.touch is None or confirm is None or confirm.span is None:
+        return None
+    return p.touch.time + confirm.span
+
+
 def is_older_view(p: Position, m: Market) -> bool:
     """Whether the stop was touched on a view of the book that an earlier run counted."""
     return p.touch is not None and m.seq < p.touch.quote_seq

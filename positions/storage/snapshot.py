@@ -63,7 +63,7 @@ CREATE TABLE pub.events AS
     SELECT position_id, seq, time, kind, story FROM events
     WHERE position_id IN (SELECT id FROM told);
 CREATE TABLE pub.fills AS
-    SELECT * FROM fills WHERE position_id IN (SELECT id FROM told);
+    SELECT * FROM fills WHERE position_id IN (SELECT id FROM told) ORDER BY rowid;
 DROP TABLE told;
 """
 _RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES)
@@ -314,7 +314,7 @@ class Published:
 
     def fills(self, position_id: str) -> list[dict[str, Any]]:
         """What changed hands, in the order of time."""
-        sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY time"
+        sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY rowid"
         return self._rows(sql, position_id)
 
     def story(self, position_id: str) -> list[dict[str, Any]]:

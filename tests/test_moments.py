@@ -1,0 +1,164 @@
+"""Recordings of a few quotes: what happens is done at its very moment, in replay and backtest."""
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stories
+from test_backtest import CONFIG, replayed
+
+from positions.commands.files import numbered
+from recordings.importer import import_recording
+
+D = Decimal
+START_NS = 1_772_452_800_000_000_000
+MS = 1_000_000
+Quote = tuple[int, str, str, str]
+"""Milliseconds from the start, bid, ask, size of both."""
+
+
+def recording(folder: Path, markets: dict[str, list[Quote]]) -> Path:
+    """A catalog of markets with one outcome's quotes each."""
+    lines, described = ["ts_event_ns,token_id,bid,bid_size,ask,ask_size"], []
+    for number, (slug, quotes) in enumerate(markets.items()):
+        for at, bid, ask, size in quotes:
+            time = START_NS + at * MS
+            lines.append(f"{time},{number}1,{bid},{size},{ask},{size}")
+        tokens = [
+            {"token_id": f"{number}{n}", "outcome": outcome, "tick_size": "0.01"}
+            for n, outcome in ((1, "Yes"), (2, "No"))
+        ]
+        described.append(
+            {
+                "slug": slug,
+                "condition_id": f"0x{number:064x}",
+                "min_order_size": "5",
+                "fee_rate": "0.04",
+                "start_ts_ns": START_NS,
+                "tokens": tokens,
+            }
+        )
+    (folder / "quotes.csv").write_text("\n".join([lines[0], *sorted(lines[1:])]) + "\n")
+    (folder / "markets.json").write_text(json.dumps(described))
+    import_recording(folder / "quotes.csv", folder / "markets.json", folder / "catalog")
+    return folder / "catalog"
+
+
+def entry(slug: str, **fields: str) -> dict[str, Any]:
+    """A request for 10 shares at 0.56, without a time."""
+    asked = {"command": "submit", "market": slug, "outcome": "Yes", "max_bid": "0.56", "size": "10"}
+    return asked | fields
+
+
+def amended(number: int, at: int, **fields: str) -> dict[str, Any]:
+    """An amendment of the position that the request of this number made."""
+    time = f"2026-03-02T12:00:{at // 1000:02}.{at % 1000:03}Z"
+    return {"command": "amend", "position_id": numbered(number), "at": time} | fields
+
+
+def asked(requests: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Requests with ids by their number."""
+    return [{"id": numbered(n)} | r for n, r in enumerate(requests, 1)]
+
+
+CALM: list[Quote] = [(0, "0.53", "0.55", "500"), (500, "0.53", "0.56", "500")]
+FAR: Quote = (40_000, "0.50", "0.56", "500")
+CONFIRMED: dict[str, tuple[list[Quote], list[dict[str, str]], str | None]] = {
+    # quotes after CALM, what is asked for (amendments with their time), and when it is sold
+    "a bid at the stop for longer than the span": (
+        [(20_010, "0.45", "0.56", "500"), (21_810, "0.50", "0.56", "500"), FAR],
+        [{"stop": "0.45", "stop_confirm": "1s"}],
+        "21.010",
+    ),
+    "a bid that is back just before": (
+        [(20_010, "0.45", "0.56", "500"), (21_009, "0.50", "0.56", "500"), FAR],
+        [{"stop": "0.45", "stop_confirm": "1s"}],
+        None,
+    ),
+    "a bid that moves below it": (
+        [(20_010, "0.45", "0.56", "500"), (20_700, "0.44", "0.56", "500"), FAR],
+        [{"stop": "0.45", "stop_confirm": "2s"}],
+        "22.010",
+    ),
+    "a stop that a command puts above the bid": (
+        [FAR],
+        [{"stop": "0.45", "stop_confirm": "2s"}, {"at": "20400", "stop": "0.53"}],
+        "22.400",
+    ),
+    "a touch after a recovery": (
+        [
+            (20_010, "0.45", "0.56", "500"),
+            (20_900, "0.50", "0.56", "500"),
+            (20_950, "0.45", "0.56", "500"),
+            FAR,
+        ],
+        [{"stop": "0.45", "stop_confirm": "1s"}],
+        "21.950",
+    ),
+    "a bid that is away when its time comes": (
+        [
+            (20_010, "0.45", "0.56", "500"),
+            (20_500, "", "0.56", "500"),
+            (22_250, "0.44", "0.56", "500"),
+            FAR,
+        ],
+        [{"stop": "0.45", "stop_confirm": "1s"}],
+        "22.250",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def confirmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("confirmed")
+    markets = {f"m{n}": [*CALM, *row[0]] for n, row in enumerate(CONFIRMED.values())}
+    first, later = [], []
+    for number, (_, fields, _) in enumerate(CONFIRMED.values()):
+        first.append(entry(f"m{number}", **fields[0]))
+        later += [
+            amended(number + 1, int(f["at"]), **{k: v for k, v in f.items() if k != "at"})
+            for f in fields[1:]
+        ]
+    return recording(folder, markets), asked(first + later)
+
+
+def test_a_confirmed_stop_sells_when_its_time_is_over(
+    confirmed: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    catalog, requests = confirmed
+    tested = stories.backtested(CONFIG, catalog, requests)
+    assert tested.refused == {}
+    found = {
+        name: next(
+            (e["time"] for e in tested.events[numbered(n)] if e["kind"] == "triggered"), None
+        )
+        for n, name in enumerate(CONFIRMED, 1)
+    }
+    assert found == {
+        name: None if when is None else f"2026-03-02T12:00:{when}Z"
+        for name, (_, _, when) in CONFIRMED.items()
+    }
+    assert stories.differences(replayed(tmp_path, catalog, requests), tested) == []
+
+
+@pytest.mark.parametrize("latency", ["0ms", "250ms", "400ms"])
+def test_a_holding_too_small_to_rest_is_sold_in_a_falling_book(
+    tmp_path: Path, latency: str
+) -> None:
+    """Each order is late by more than a quote; the bid stays at the target for a second."""
+    falling = [
+        (20_000 + 300 * n, bid, "0.80", "50")
+        for n, bid in enumerate(("0.72", "0.71", "0.70", "0.69", "0.68"))
+    ]
+    quotes: list[Quote] = [(0, "0.53", "0.55", "4"), (9_000, "0.53", "0.58", "50"), *falling, FAR]
+    catalog = recording(tmp_path, {"m": quotes})
+    cancel = {"command": "cancel", "position_id": numbered(1), "at": "2026-03-02T12:00:08Z"}
+    requests = asked([entry("m", target="0.70", stop="0.30"), cancel])
+    o = stories.backtest_of(CONFIG, catalog, requests, latency=latency)
+    (fills,) = o.fills.values()
+    sold = [(f["role"], f["shares"]) for f in fills if f["side"] == "sell"]
+    assert sold == [("target", D(4))]
+    assert all(f["price"] >= D("0.70") for f in fills if f["side"] == "sell")
