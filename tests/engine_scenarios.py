@@ -29,7 +29,7 @@ TICKS = {
 # name: (quotes, commands, phase, exit reason, [(role, shares, price) of each fill])
 SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[str, str, str]]]] = {
     "bought in parts, sold at the target": (
-        [(0, "0.53", "0.55", 40), (2, "0.53", "0.55", 41), (3, "0.53", "0.55", 42), (4, "0.70", "0.72", 500)],
+        [(0, "0.53", "0.55", 40), (2, "0.53", "0.55", 81), (3, "0.53", "0.55", 122), (4, "0.70", "0.72", 500)],
         [submit(1)], "closed", "target",
         [("entry", "40", "0.55"), ("entry", "41", "0.55"), ("entry", "19", "0.55"),
          ("target", "40", "0.7"), ("target", "41", "0.7"), ("target", "19", "0.7")]),
