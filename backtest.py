@@ -1,8 +1,6 @@
 """Runs one backtest: settings in, a BacktestNode with its strategy and venue, the outcome out."""
 
-import argparse
 import asyncio
-import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -16,11 +14,9 @@ from actors.equity import EquityWatch
 from actors.notebook import Notebook
 from bridge.event_loop import Passes, queue_as_live
 from bridge.messages import CommandMessage
-from cli.outcomes import show_outcome
-from positions.commands import files
-from positions.commands.files import Request, UnreadableRequests
+from positions.commands.files import Request
 from positions.engine.engine import Desk
-from positions.operations.settings import Settings, SettingsError, load
+from positions.operations.settings import Settings
 from positions.research.backtest_result import Outcome, outcome
 from recordings.catalog import Recording
 from recordings.tables import RecordingError
@@ -147,29 +143,3 @@ def _config(catalog: str, begin: int, end: int) -> BacktestRunConfig:
         dispose_on_completion=False,
         raise_exception=True,
     )
-
-
-def main() -> int:
-    """Run the backtest that a configuration file describes."""
-    parser = argparse.ArgumentParser(description="Try positions on recorded market data.")
-    parser.add_argument("--config", type=Path, required=True, help="a TOML file, see config/")
-    parser.add_argument("--catalog", help="play this catalog")
-    parser.add_argument("--positions", help="try the positions of this file")
-    given = parser.parse_args()
-    named = {"catalog": given.catalog, "positions": given.positions}
-    try:
-        settings = load(given.config, backtest={k: v for k, v in named.items() if v is not None})
-        requests = files.commands(Path(settings.backtest.positions))
-    except (SettingsError, UnreadableRequests) as e:
-        print(f"polybracket: {e}", file=sys.stderr)
-        return 2
-    try:
-        show_outcome(run(settings, requests))
-    except RecordingError as e:
-        print(f"polybracket: {e}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,12 +20,12 @@ from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 from bridge.ports import Finder, Holdings
 from positions.engine.engine import Desk
 from positions.engine.recovery import Recovery, recover
+from positions.model.formatting import iso
 from positions.model.position import Order
 from positions.operations.doctor import Level
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
 from positions.storage.resume import OVER, Cursor, Left
-from positions.storage.rows import iso
 from positions.storage.store import Store
 from recordings.catalog import Recording
 from venues.polymarket.doctor import check_signature_type, why

@@ -3,7 +3,7 @@
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
-from actors.boundary import bounded
+from bridge.boundary import bounded
 from bridge.messages import ALARMS, BELL_ALARM
 from positions.bell import Bell
 from positions.engine.effects import Alarm

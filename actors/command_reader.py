@@ -15,7 +15,7 @@ from pathlib import Path
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
-from actors.boundary import bounded, tell
+from bridge.boundary import bounded, tell
 from bridge.clocked_actor import ClockedActor
 from bridge.clocks import now_ns
 from bridge.messages import REPLIES, CommandMessage
@@ -33,7 +33,7 @@ from positions.commands.messages import (
     encode_reply,
     refused,
 )
-from positions.storage.rows import iso
+from positions.model.formatting import iso
 from positions.storage.spool import Spool, SpoolError
 
 POLL_SECONDS = 0.1

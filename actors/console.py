@@ -5,11 +5,12 @@ from collections.abc import Callable
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
-from actors.boundary import bounded
+from bridge.boundary import bounded
 from bridge.messages import ALARMS, STORY
 from positions.engine.effects import Alarm, Step
 from positions.foreign import LINE_LENGTH, clean
-from positions.storage.rows import iso, story
+from positions.model.formatting import iso
+from positions.storage.rows import story
 from positions.storage.story import ROUTINE, tell
 
 

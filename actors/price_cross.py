@@ -11,8 +11,8 @@ from nautilus_trader.common.component import Clock
 from nautilus_trader.model.data import DataType, QuoteTick
 from nautilus_trader.model.identifiers import Venue
 
-from actors.boundary import bounded
 from bridge import conversion
+from bridge.boundary import bounded
 from bridge.clocked_actor import ClockedActor
 from bridge.messages import CommandMessage
 from positions.commands.market_names import market_name

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from cli.output import money, number, positions_table, print_json, say, show, table
+from positions.model.formatting import iso
 from positions.research.backtest_result import Outcome, Totals, totals
-from positions.storage.rows import iso
 
 
 def show_outcome(o: Outcome, *, as_json: bool = False) -> None:

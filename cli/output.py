@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from positions.foreign import LINE_LENGTH, clean, json_safe
+from positions.model.formatting import iso, plain, to_json
 from positions.storage.locks import holder
-from positions.storage.rows import iso, plain, to_json
 
 WIDTH = 150
 

@@ -108,7 +108,8 @@ def sweep(
     settings, asked = given(config, catalog, positions, begin, end, latency)
     requests = list(files.read_numbered(Path(settings.backtest.positions)))
     combinations = _combinations(vary, requests)
-    from recordings import sweep as program
+    import backtest as program
+    from recordings import sweep as sweeps
     from recordings.catalog import Recording
     from recordings.tables import RecordingError
 
@@ -119,7 +120,8 @@ def sweep(
             Progress(console=Console(stderr=True)) as bar,
         ):
             task = bar.add_task("combinations")
-            rows = program.sweep(
+            rows = sweeps.sweep(
+                program.run,
                 settings,
                 requests,
                 combinations,
@@ -128,7 +130,7 @@ def sweep(
                 lambda done, count: bar.update(task, completed=done, total=count),
             )
         if report is not None:
-            program.write_heat_map(report, rows)
+            sweeps.write_heat_map(report, rows)
     except (RecordingError, OSError) as e:
         fail(str(e))
     show_sweep(rows, _undated_since(asked, settings, recording.start_ns))
@@ -152,12 +154,12 @@ def _undated_since(asked: list[Request], settings: Settings, start: int) -> int 
 
 
 def _executor(ray: str | None, count: int | None) -> Executor:
-    from recordings import sweep as program
+    from recordings import sweep as sweeps
 
     if ray is None:
-        return program.cores(count)
+        return sweeps.cores(count)
     try:
-        return program.RayExecutor(ray)
+        return sweeps.RayExecutor(ray)
     except ImportError:
         fail("ray is not installed: pip install 'polybracket[ray]'")
     except Exception as e:  # whatever a cluster may say

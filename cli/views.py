@@ -23,9 +23,9 @@ from cli.output import (
     table,
 )
 from cli.requests import PositionId, resolve
+from positions.model.formatting import iso, to_json
 from positions.operations.settings import SettingsError, load
 from positions.storage.locks import holder
-from positions.storage.rows import iso, to_json
 from positions.storage.snapshot import RECENT_POSITIONS, NotPublished, Published, history
 from positions.storage.story import tell
 

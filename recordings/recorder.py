@@ -18,7 +18,7 @@ from nautilus_trader.model.data import (
 from nautilus_trader.model.identifiers import InstrumentId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 
-from actors.boundary import bounded
+from bridge.boundary import bounded
 from bridge.one_sided_book import OneSidedBook
 from positions.storage.locks import AlreadyRunning
 from recordings.importer import described

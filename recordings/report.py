@@ -13,8 +13,8 @@ from typing import Any
 import plotly.graph_objects as go
 import plotly.io
 
+from positions.model.formatting import iso, plain, to_json
 from positions.research.backtest_result import Outcome, totals
-from positions.storage.rows import iso, plain, to_json
 from recordings.catalog import Price, Recording
 
 _CHARTS = 24

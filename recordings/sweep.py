@@ -20,7 +20,7 @@ import pyarrow.parquet
 
 from positions.commands import files
 from positions.operations.settings import Settings
-from positions.research.backtest_result import Totals, totals
+from positions.research.backtest_result import Outcome, Totals, totals
 from positions.research.grid import Combination, vary
 from recordings.report import write_page
 
@@ -29,11 +29,13 @@ _EXACT = (Decimal,)
 _MONEY = pyarrow.decimal128(18, 6)
 
 Requests = list[dict[str, Any]]
+Run = Callable[[Settings, list[files.Request]], Outcome]
 Row = dict[str, Any]
 """The varied fields and the totals of one combination, as JSON has them."""
 
 
 def sweep(
+    run: Run,
     settings: Settings,
     requests: Requests,
     grid: list[Combination],
@@ -45,6 +47,8 @@ def sweep(
 
     Parameters
     ----------
+    run
+        Plays one backtest; it must be picklable.
     results
         The Parquet file to write at the end.
     executor
@@ -59,7 +63,7 @@ def sweep(
     todo = [c for c in grid if _key(c) not in done]
     progress(len(grid) - len(todo), len(grid))
     with log.open("a", encoding="utf-8") as file:
-        for row in _rows(executor, settings, requests, todo):
+        for row in _rows(executor, run, settings, requests, todo):
             done[_key(row["varied"])] = row
             file.write(json.dumps({"of": what} | row) + "\n")
             file.flush()
@@ -70,9 +74,13 @@ def sweep(
 
 
 def _rows(
-    executor: Executor, settings: Settings, requests: Requests, todo: Iterable[Combination]
+    executor: Executor,
+    run: Run,
+    settings: Settings,
+    requests: Requests,
+    todo: Iterable[Combination],
 ) -> Iterator[Row]:
-    futures = [executor.submit(try_one, settings, requests, c) for c in todo]
+    futures = [executor.submit(try_one, run, settings, requests, c) for c in todo]
     try:
         for future in as_completed(futures):
             yield future.result()
@@ -81,17 +89,16 @@ def _rows(
             future.cancel()
 
 
-def try_one(settings: Settings, requests: Requests, combination: Combination) -> Row:
+def try_one(run: Run, settings: Settings, requests: Requests, combination: Combination) -> Row:
     """One backtest; a request that the combination makes impossible counts as refused."""
-    import backtest
-
-    varied, malformed = [], 0
+    varied: list[files.Request] = []
+    malformed = 0
     for fields in vary(requests, combination):
         try:
             varied += files.checked([fields], "request")
         except files.UnreadableRequests:
             malformed += 1
-    t = totals(backtest.run(settings, varied))
+    t = totals(run(settings, varied))
     t = msgspec.structs.replace(t, refused=t.refused + malformed)
     return {"varied": combination, "totals": json.loads(msgspec.json.encode(t))}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 
 from nautilus_trader.model.instruments import BinaryOption
 
-from actors.boundary import tell
+from bridge.boundary import tell
 from bridge.ports import Finder
 from positions.commands.instruments import Listing
 from positions.commands.market_names import market_name

@@ -22,8 +22,8 @@ from nautilus_trader.model.identifiers import (
 )
 from nautilus_trader.model.instruments import BinaryOption
 
-from actors.boundary import tell
 from bridge import conversion
+from bridge.boundary import tell
 from bridge.clocks import now_ns
 from bridge.messages import CommandMessage
 from bridge.one_sided_book import OneSidedBook

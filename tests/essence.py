@@ -11,7 +11,7 @@ from typing import Any
 
 import stories
 
-from positions.storage.rows import plain
+from positions.model.formatting import plain
 
 D = Decimal
 _DECLARED = (

@@ -19,9 +19,9 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from msgspec import Struct
 from trading import Session, trade
 
+from positions.model.formatting import iso
 from positions.model.instrument_book import Market as Seen
 from positions.model.position import OrderState, Role
-from positions.storage.rows import iso
 from positions.storage.spool import Spool
 from recordings.importer import import_recording
 

@@ -22,7 +22,7 @@ from lockstep import Ask, Quote, Resolved, Step, told_by_backtest, told_live
 from loopback.server import LoopbackPolymarket
 from trading import Session, trade
 
-from positions.storage.rows import plain
+from positions.model.formatting import plain
 
 D = Decimal
 CENT = D("0.01")

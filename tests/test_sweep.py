@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+import backtest
 from cli.main import app
 from positions.commands.files import numbered
 from positions.operations.settings import Settings, load
@@ -99,7 +100,9 @@ def test_a_sweep_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path) 
             if told == [(0, 4), (1, 4)]:
                 raise KeyboardInterrupt
 
-        return sweep.sweep(settings, requests, combinations, results, executor, progress)
+        return sweep.sweep(
+            backtest.run, settings, requests, combinations, results, executor, progress
+        )
 
     with pytest.raises(KeyboardInterrupt):
         run(Inline(), [RED])
@@ -123,7 +126,7 @@ def test_a_sweep_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path) 
 
 
 def test_a_combination_that_cannot_be_asked_for_counts_as_refused(settings: Settings) -> None:
-    row = sweep.try_one(settings, [RED], {"stop": "0.70"})
+    row = sweep.try_one(backtest.run, settings, [RED], {"stop": "0.70"})
     assert (row["totals"]["refused"], row["totals"]["positions"]) == (1, 0)
 
 
@@ -161,7 +164,7 @@ def test_a_bad_grid_is_one_line(vary: list[str], said: str) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 def test_a_ray_cluster_does_the_same(settings: Settings, tmp_path: Path) -> None:
     combinations = grid.combinations(grid.axes_of(["stop=0.40,0.50"]))
-    arguments = (settings, [RED], combinations)
+    arguments = (backtest.run, settings, [RED], combinations)
     here = sweep.sweep(*arguments, tmp_path / "a.parquet", Inline(), lambda *_: None)
     with sweep.RayExecutor("local") as executor:
         there = sweep.sweep(*arguments, tmp_path / "b.parquet", executor, lambda *_: None)

@@ -10,8 +10,8 @@ from stage import ID, LIMITS, START, Stage, depth, filled, order, quote, submit
 
 from positions.commands.fields import Malformed
 from positions.commands.pre_trade_checks import Action, Gate
+from positions.model.formatting import told
 from positions.model.position import SECOND, Role
-from positions.storage.rows import told
 
 D = Decimal
 CLOSES = START + 3600 * SECOND

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from positions.commands.fields import TERMS, Malformed
 from positions.commands.messages import Adopt, Submit, from_fields, stop_price, target_price
 from positions.commands.wishes import priced
+from positions.model.formatting import told
 from positions.model.stops import trailing
-from positions.storage.rows import told
 
 _NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
 _BUYING = frozenset({"entering", "filling"})

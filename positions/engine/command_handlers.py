@@ -26,8 +26,8 @@ from positions.engine import adoption
 from positions.engine.adoption import Holding
 from positions.model import stops
 from positions.model.events import Adopted, Opened, SaleEnded, Triggered
+from positions.model.formatting import told
 from positions.model.position import OVER, ExitReason, Position, SaleEnd
-from positions.storage.rows import told
 
 if TYPE_CHECKING:
     from positions.engine.engine import Desk

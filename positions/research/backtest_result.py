@@ -11,9 +11,10 @@ from msgspec import Struct
 
 from positions.commands.messages import Reply
 from positions.engine.effects import Step
+from positions.model.formatting import to_json
 from positions.model.instrument_book import Market
 from positions.model.position import ZERO, Position
-from positions.storage.rows import fill, row, story, to_json
+from positions.storage.rows import fill, row, story
 
 
 class Point(Struct, frozen=True):

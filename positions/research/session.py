@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from positions.model.formatting import iso
 from positions.storage.record_copies import NO_RECORD, read_commands
-from positions.storage.rows import iso
 from positions.storage.schema import StoreError
 from positions.storage.spool import Spool
 

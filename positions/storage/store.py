@@ -21,8 +21,9 @@ from positions.engine.effects import Alarm, Step
 from positions.engine.recovery import SignedOrder
 from positions.engine.transitions import apply
 from positions.model.events import AnyFact, OrderSent, OrderSigned
+from positions.model.formatting import to_json
 from positions.model.position import Position, Role
-from positions.storage.rows import fill, row, story, to_json
+from positions.storage.rows import fill, row, story
 from positions.storage.schema import (
     CHANGES,
     POSITION_COLUMNS,

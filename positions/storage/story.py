@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from positions.storage.rows import plain, told
+from positions.model.formatting import plain, told
 
 _Event = Mapping[str, Any]
 
