@@ -115,19 +115,11 @@ def sweep(
 
     try:
         recording = Recording(Path(settings.backtest.catalog))
-        with (
-            _executor(ray, cores) as executor,
-            Progress(console=Console(stderr=True)) as bar,
-        ):
+        with _executor(ray, cores) as executor, Progress(console=Console(stderr=True)) as bar:
             task = bar.add_task("combinations")
+            work = (settings, requests, combinations, results, executor)
             rows = sweeps.sweep(
-                program.run,
-                settings,
-                requests,
-                combinations,
-                results,
-                executor,
-                lambda done, count: bar.update(task, completed=done, total=count),
+                program.run, *work, lambda n, of: bar.update(task, completed=n, total=of)
             )
         if report is not None:
             sweeps.write_heat_map(report, rows)
