@@ -51,6 +51,7 @@ from positions.operations import logs
 from positions.operations.malloc_arenas import share_heaps
 from positions.operations.settings import Settings, SettingsError, load
 from positions.operations.wallet import WalletError, environment, wallet
+from positions.private import NotPrivate
 from positions.storage import submit_log
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock
 from positions.storage.resume import Left, prepare, sign
@@ -88,10 +89,12 @@ def run(settings: Settings, *, fresh: bool = False) -> int:
         print(f"polybracket: mode was live, {rule}", file=sys.stderr)
         return 2
     share_heaps()
+    os.umask(0o077)  # whatever writes here, also Nautilus and DuckDB, writes for its owner
     try:
         with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
             return Node(settings, fresh=fresh).run()
-    except (UnknownAdapter, WalletError) as e:  # only its owner can mend that: see service.py
+    # Only its owner can mend these: see service.py.
+    except (NotPrivate, UnknownAdapter, WalletError) as e:
         print(f"polybracket: {e}", file=sys.stderr)
         return 2
     except (AlreadyRunning, GroundError, RecordingError, StoreError, OSError) as e:

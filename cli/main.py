@@ -14,6 +14,7 @@ from cli.options import DEFAULT_CONFIG, State, state_dir
 from cli.output import fail, say
 from positions.core_dumps import forbid_core_dumps
 from positions.operations.settings import SettingsError, load
+from positions.private import NotPrivate
 from positions.storage import backup
 from positions.storage.locks import AlreadyRunning
 from positions.storage.schema import StoreError
@@ -68,7 +69,7 @@ def export_record(
     folder = state_dir(state)
     try:
         backup.export(folder, file)
-    except (StoreError, OSError) as e:
+    except (AlreadyRunning, NotPrivate, StoreError, OSError) as e:
         fail(str(e))
     say(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
 
@@ -81,7 +82,7 @@ def import_record(
     folder = state_dir(state)
     try:
         backup.restore(file, folder)
-    except (AlreadyRunning, StoreError, OSError) as e:
+    except (AlreadyRunning, NotPrivate, StoreError, OSError) as e:
         fail(str(e))
     say(f"{folder}: goes on from {file}")
 

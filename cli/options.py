@@ -8,6 +8,7 @@ import typer
 
 from cli.output import fail
 from positions.operations.settings import SettingsError, load
+from positions.private import problem
 
 DEFAULT_CONFIG = Path("config/replay.toml")
 LIVE_CONFIG = Path("config/live.toml")
@@ -26,6 +27,14 @@ Wait = Annotated[
 
 def state_dir(given: Path | None) -> Path:
     """The state folder: as given, from the environment, or that of the default configuration."""
+    folder = _named(given)
+    wrong = problem(folder)
+    if wrong:
+        fail(wrong)
+    return folder
+
+
+def _named(given: Path | None) -> Path:
     if given is not None:
         return given
     named = os.environ.get("POLYBRACKET_STATE")

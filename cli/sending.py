@@ -24,6 +24,7 @@ from positions.commands.messages import (
 )
 from positions.foreign import json_safe
 from positions.model.terms import Percent
+from positions.private import NotPrivate
 from positions.storage.locks import holder
 from positions.storage.spool import Spool, uuid7
 
@@ -63,6 +64,8 @@ def send(
             spool.put(msgspec.json.encode(fields), command.id)
     except FileExistsError as e:
         fail(f"id was {Path(str(e.filename2)).stem}, is queued already", 1)
+    except NotPrivate as e:
+        fail(str(e))
     except OSError as e:
         fail(f"{folder}: cannot be written: {e.strerror}")
     running = holder(folder) is not None

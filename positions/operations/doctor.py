@@ -15,6 +15,7 @@ from msgspec import Struct
 from packaging.requirements import Requirement
 
 from positions.operations.settings import Settings
+from positions.private import problem
 from positions.storage.locks import holder
 
 _LOCK = Path(__file__).parents[2] / "requirements.lock"
@@ -120,6 +121,9 @@ def check_folder(folder: Path) -> Check:
         return failed("state folder", f"{folder} is no folder", to_do)
     if not folder.exists():
         return ok("state folder", f"{folder} will be made by the first run")
+    wrong = problem(folder)
+    if wrong:
+        return failed("state folder", *wrong.split(": ", 1))
     if folder.stat().st_mode & 0o077:
         return warning(
             "state folder", f"{folder} can be read by others", f"chmod 700 {folder.absolute()}"

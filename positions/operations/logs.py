@@ -3,8 +3,12 @@
 Nautilus begins a new file with each run, and bounds only the files of that run.
 """
 
+import os
 import traceback
+from contextlib import suppress
 from pathlib import Path
+
+from positions.private import NotPrivate, open_file
 
 FILE_BYTES = 10_000_000
 """A file of this size is put aside and a new one begun."""
@@ -27,6 +31,8 @@ def note_error(folder: Path, error: BaseException) -> Path:
     path = folder / "errors.log"
     if path.exists() and path.stat().st_size > FILE_BYTES:
         path.unlink()
-    with path.open("a", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
+    with suppress(NotPrivate):  # a link in its place is not followed
+        opened = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        with os.fdopen(opened, "a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
     return path

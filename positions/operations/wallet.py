@@ -60,8 +60,11 @@ def environment(folder: Path = Path()) -> Mapping[str, str]:
     path = folder / ".env"
     if not path.exists():
         return os.environ
-    if path.stat().st_mode & 0o077:
+    info = path.stat()
+    if info.st_mode & 0o077:
         raise WalletError(f"{path.absolute()} can be read by others: chmod 600 it")
+    if info.st_uid != os.geteuid():
+        raise WalletError(f"{path.absolute()} belongs to another user: chown {os.geteuid()} it")
     return _read(path) | os.environ
 
 

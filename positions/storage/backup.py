@@ -10,6 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
+from positions.private import FILE_MODE, open_file, owner_only
 from positions.storage.locks import StateLock, holder
 from positions.storage.record_copies import copy_record, note_sent_log, read_settings
 from positions.storage.schema import StoreError
@@ -31,14 +32,17 @@ def export(state: Path, target: Path) -> None:
     if not (state / "positions.duckdb").exists():
         raise StoreError(f"no record at {state}: there is nothing to export")
     aside = target.with_name(f".{target.name}.part")
+    aside.unlink(missing_ok=True)
     sent = _sent_log(state)  # before the copy: what it misses is in the copy
-    if holder(state) is None:
-        with StateLock(state, "export"):
-            copy_record(state / "positions.duckdb", aside)
-    else:
-        _ask(state)
-        shutil.move(state / COPY, aside)
-    note_sent_log(aside, sent)
+    with owner_only():
+        if holder(state) is None:
+            with StateLock(state, "export"):
+                copy_record(state / "positions.duckdb", aside)
+        else:
+            _ask(state)
+            shutil.move(state / COPY, aside)
+            aside.chmod(FILE_MODE)
+        note_sent_log(aside, sent)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
     aside.replace(target)
@@ -46,7 +50,10 @@ def export(state: Path, target: Path) -> None:
 
 def _sent_log(state: Path) -> str:
     path = state / "sent.log"
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    if not path.exists():
+        return ""
+    with os.fdopen(open_file(path, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def _ask(state: Path) -> None:
@@ -70,7 +77,7 @@ def restore(source: Path, state: Path) -> None:
     """
     if not source.is_file():
         raise StoreError(f"{source}: is no file")
-    with StateLock(state, "import"):
+    with owner_only(), StateLock(state, "import"):
         record = state / "positions.duckdb"
         if record.exists():
             rule = "name an empty folder with --state, or move it away"
@@ -83,5 +90,12 @@ def restore(source: Path, state: Path) -> None:
             aside.unlink()
             raise StoreError(str(e).replace(str(aside), str(source))) from None
         (state / "published.duckdb").unlink(missing_ok=True)
-        (state / "sent.log").write_text(settings.get(_SENT_LOG, ""), encoding="utf-8")
+        _write_sent_log(state / "sent.log", settings.get(_SENT_LOG, ""))
         aside.rename(record)
+
+
+def _write_sent_log(path: Path, content: str) -> None:
+    path.unlink(missing_ok=True)
+    file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with os.fdopen(file, "w", encoding="utf-8") as log:
+        log.write(content)

@@ -16,6 +16,8 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from positions.private import NotPrivate, open_file, require
+
 
 class Holder(Struct, frozen=True):
     """The node that holds a state folder; times are nanoseconds since 1970."""
@@ -37,6 +39,8 @@ class _Lock:
     ------
     AlreadyRunning
         On entering, if another process holds it.
+    NotPrivate
+        On entering, if others may write its folder, or it is a link.
     """
 
     def __init__(self, path: Path, what: str, mode: str) -> None:
@@ -46,8 +50,8 @@ class _Lock:
         self._file = -1
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        require(self._path.parent)
+        self._file = open_file(self._path, os.O_RDWR | os.O_CREAT)
         for _ in range(20):  # a reader's probe holds it for an instant
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,8 +105,8 @@ class WalletLock(_Lock):
 def holder(folder: Path) -> Holder | None:
     """The node that holds a state folder now; None when none does."""
     try:
-        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        file = open_file(folder / "lock", os.O_RDONLY)
+    except (OSError, NotPrivate):
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -19,6 +19,8 @@ from collections.abc import Container
 from pathlib import Path
 from uuid import UUID
 
+from positions.private import FILE_MODE, require, require_inner
+
 SIZE_MAX = 64 * 1024
 _NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.json")
 
@@ -44,14 +46,21 @@ def uuid7() -> str:
 
 
 class Spool:
-    """The queue in one state folder."""
+    """The queue in one state folder; folders that are missing are made.
+
+    Raises
+    ------
+    NotPrivate
+        If others may write one of them.
+    """
 
     def __init__(self, state: Path) -> None:
         self._root = state / "spool"
         self._replies = state / "replies"
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (*(self._root / n for n in ("tmp", "new", "done", "bad")), self._replies):
-            folder.mkdir(parents=True, exist_ok=True)
+        require(state)
+        inner = (self._root / name for name in ("tmp", "new", "done", "bad"))
+        for folder in (self._root, *inner, self._replies):
+            require_inner(folder)
 
     # -- the writer's side -------------------------------------------------------------------------
 
@@ -161,7 +170,8 @@ class Spool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as stream:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as stream:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

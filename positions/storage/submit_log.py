@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from positions.model.position import Order
+from positions.private import open_file
 
 
 class SentOrder(Struct, frozen=True):
@@ -32,7 +33,7 @@ class SentLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._open = 0
         self._is_torn = False
 
@@ -65,7 +66,9 @@ def read(path: Path) -> list[SentOrder]:
     if not path.exists():
         return []
     found = []
-    for line in path.read_bytes().splitlines():
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
+        lines = file.read().splitlines()
+    for line in lines:
         try:
             found.append(msgspec.json.decode(line, type=SentOrder))
         except msgspec.DecodeError:
