@@ -166,6 +166,15 @@ async def a_false_resolution_leaves_the_stop_armed(s: Session, m: MarketHandle) 
 
 
 @SCENARIOS.add
+async def no_end_is_invented(s: Session, m: MarketHandle) -> None:
+    s.venue.ledger.markets[m.condition_id].ends = None  # type: ignore[assignment]
+    asked = {"market": m.slug, "outcome": "Yes", "max_bid": "0.55", "size": "20"}
+    reply = await s.command("submit", **asked, exit_before_end="10m")
+    assert reply.code == "MARKET_END_UNKNOWN", reply.message
+    assert known(s, m).closes_at is None
+
+
+@SCENARIOS.add
 async def whatever_is_pushed_the_stop_still_sells(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     head = {"market": m.condition_id, "timestamp": now_ms()}

@@ -179,6 +179,8 @@ GATE: dict[str, tuple[Any, dict[str, Any], str, str]] = {
     "a book without a bid": (quote(None, "0.57"), {"stop_loss_price": None}, "ONE_SIDED_BOOK", "the book has no bid"),
     "an end as near as allowed": (CALM, {"closes_at": START + 600 * SECOND}, "", "the market ends in 10 minutes"),
     "an end a second nearer": (CALM, {"closes_at": START + 599 * SECOND}, "NEAR_END", "the market ends in 9 minutes"),
+    "an end that is past": (CALM, {"closes_at": START - 90_000 * SECOND}, "NEAR_END", "its stated end 2026-"),
+    "an end that is now": (CALM, {"closes_at": START}, "NEAR_END", "is past"),
     "an end far away": (CALM, {"closes_at": START + 90_000 * SECOND}, "", "the market ends in 1 days"),
     "no end": (CALM, {"closes_at": None}, "", "the market states no end"),
 }

@@ -5,6 +5,7 @@ is the owner's choice. Prices are USDC per share, sizes shares, spans nanosecond
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -93,8 +94,14 @@ def _end(m: Market, gate: Gate, now: int) -> Finding:
     if m.closes_at is None:
         return Finding("NEAR_END", "the market states no end")
     minutes = (m.closes_at - now) // (60 * SECOND)
+    if m.closes_at <= now:
+        return Finding("NEAR_END", f"its stated end {_day(m.closes_at)} is past", gate.end)
     if m.closes_at - now < gate.end_within:
         return Finding("NEAR_END", f"the market ends in {minutes} minutes", gate.end)
     days, hours = divmod(minutes // 60, 24)
     text = f"{days} days" if days else f"{hours} hours" if hours else f"{minutes} minutes"
     return Finding("NEAR_END", f"the market ends in {text}")
+
+
+def _day(time: int) -> str:
+    return f"{datetime.fromtimestamp(time // SECOND, UTC):%Y-%m-%d}"

@@ -211,6 +211,8 @@ class HardenedDataClient(PolymarketDataClient):
         if instrument is None:
             return
         self._heard(instrument.id)
+        if not self._book(instrument.id).is_after(told.at):
+            instrument = self._compare_tick(instrument, message, told.at)
         if self._fits(instrument, (*told.bids, *told.asks)):
             now = self._clock.timestamp_ns()
             deltas = self._book(instrument.id).take(instrument, told, now)
@@ -356,7 +358,7 @@ class HardenedDataClient(PolymarketDataClient):
         if instrument.id in self._pending_snapshot_after_tick_change:
             self._pending_snapshot_after_tick_change.discard(instrument.id)
             self._book(instrument.id).forget()
-            self._ask([instrument.id])
+            self.create_task(self._read_books([instrument.id]))
 
     def _now_ms(self) -> int:
         return now_ns(self._clock) // 1_000_000
@@ -542,9 +544,9 @@ class HardenedDataClient(PolymarketDataClient):
         except Unreadable as e:
             self._log.warning(f"the book of {instrument_id} was not understood: {e}")
             return False
-        if told.at is None or told.at >= reading.since:
-            self._compare_tick(instrument_id, read, told.at)
         instrument, book = self._cache.instrument(instrument_id), self._book(instrument_id)
+        if told.at is None or told.at >= reading.since:
+            instrument = self._compare_tick(instrument, read, told.at)
         if not self._fits(instrument, (*told.bids, *told.asks)):
             return True
         before = book.told
@@ -582,17 +584,17 @@ class HardenedDataClient(PolymarketDataClient):
             self._seen[instrument_id] = now
 
     def _compare_tick(
-        self, instrument_id: InstrumentId, read: dict[str, Any], at: int | None
-    ) -> None:
-        """A book that is read tells its tick, too."""
-        instrument = self._cache.instrument(instrument_id)
+        self, instrument: BinaryOption, values: dict[str, Any], at: int | None
+    ) -> BinaryOption:
+        """A whole book may tell its tick, too; the instrument as it is then."""
         try:
-            tick = tick_of(read["tick_size"])
+            tick = tick_of(values["tick_size"])
         except (KeyError, ImpossibleTick):
-            return
-        newest = self._ticks_of(instrument_id)
-        if tick != instrument.price_increment.as_decimal() and not newest.is_after(at):
+            return instrument
+        is_new = tick != instrument.price_increment.as_decimal()
+        if is_new and self._ticks_of(instrument.id).hears(at):
             self._change_tick(instrument, tick, at)
+        return self._cache.instrument(instrument.id)
 
     def _compare_trade(
         self, instrument: BinaryOption, read: dict[str, Any], at: int | None

@@ -62,7 +62,8 @@ class MarketFinder:
         except Exception as e:
             raise VenueUnreachable(f"the market could not be read: {e}") from None
         found = [i for i in map(self._provider.find, ids) if i is not None]
+        if not found:
+            raise VenueUnreachable(f"the description of market {name} makes no sense: not traded")
         self._add(found)
-        if found:
-            self._prepare(found[0].id)  # outcomes of one market share its channel
+        self._prepare(found[0].id)  # outcomes of one market share its channel
         return found

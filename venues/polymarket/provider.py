@@ -1,13 +1,54 @@
-"""Polymarket's instruments, none without its fee."""
+"""Polymarket's instruments: none without its fee, with an impossible tick or an invented end."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from nautilus_trader.adapters.polymarket.common.gamma_markets import fetch_fee_schedules
+from nautilus_trader.adapters.polymarket.common.parsing import parse_polymarket_instrument
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
+from nautilus_trader.model.instruments import BinaryOption
+
+from venues.polymarket.ticks import tick_of
+
+_NANOS = 1_000_000_000
+_ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
+"""An end that is stated to be outside of this is none: years 1 and 9999 stand for not known."""
+_UNKNOWN = 0
+
+
+def end_of(value: Any) -> int:
+    """When a market states to end, in nanoseconds; 0 where it states nothing that can be."""
+    try:
+        end = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return _UNKNOWN
+    end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
+    return int(end.timestamp()) * _NANOS if _ENDS_MIN <= end < _ENDS_MAX else _UNKNOWN
 
 
 class HardenedProvider(PolymarketInstrumentProvider):
     """Loads markets with what they cost, or not at all."""
+
+    def _load_instrument(
+        self, market_info: dict[str, Any], token_id: str, outcome: str
+    ) -> BinaryOption:
+        """Defects: a market that states no end is taken to end in ten years, one that ends in the
+        year 1 or 9999 is an error; any tick is believed. Can go when the adapter tells that no end
+        is known, and refuses such ticks.
+
+        Raises
+        ------
+        ImpossibleTick
+            If no market can have its tick.
+        """
+        tick = tick_of(market_info.get("minimum_tick_size"))
+        sound = market_info | {"end_date_iso": None, "minimum_tick_size": f"{tick:f}"}
+        now = self._clock.timestamp_ns()
+        values = BinaryOption.to_dict(parse_polymarket_instrument(sound, token_id, outcome, now))
+        end = end_of(market_info.get("end_date_iso"))
+        instrument = BinaryOption.from_dict(values | {"expiration_ns": end, "info": market_info})
+        self.add(instrument)
+        return instrument
 
     async def _enrich_with_gamma_fee_schedules(self, market_infos: list[dict[str, Any]]) -> None:
         """Defect: where Gamma does not answer, a market is taken to be free of fees, for as long as
