@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nautilus_trader.common.component import sync_logger_to_disk
+from nautilus_trader.common.component import Clock, sync_logger_to_disk
 from nautilus_trader.config import (
     CacheConfig,
     LiveDataEngineConfig,
@@ -48,6 +48,7 @@ from positions.engine.engine import Desk
 from positions.engine.recovery import SignedOrder
 from positions.model.position import Position
 from positions.operations import logs
+from positions.operations.console import Terminal, open_missing
 from positions.operations.malloc_arenas import share_heaps
 from positions.operations.settings import Settings, SettingsError, load
 from positions.operations.wallet import WalletError, environment, wallet
@@ -79,26 +80,31 @@ _FIND_AGAIN_SECONDS = 5.0
 def run(settings: Settings, *, fresh: bool = False) -> int:
     """Run a node until its data ends or it is told to stop; returns the exit code."""
     forbid_core_dumps()
+    with Terminal() as terminal:
+        return _run(settings, terminal, fresh=fresh)
+
+
+def _run(settings: Settings, terminal: Terminal, *, fresh: bool) -> int:
     if settings.mode == "backtest":
-        print("polybracket: mode was backtest, is run by `polybracket backtest`", file=sys.stderr)
+        terminal.warn("polybracket: mode was backtest, is run by `polybracket backtest`")
         return 2
     if settings.mode == "live" and not settings.really_trade:
         rule = (
             "must be allowed by --yes-really-trade, or by really_trade = true: it trades with money"
         )
-        print(f"polybracket: mode was live, {rule}", file=sys.stderr)
+        terminal.warn(f"polybracket: mode was live, {rule}")
         return 2
     share_heaps()
     os.umask(0o077)  # whatever writes here, also Nautilus and DuckDB, writes for its owner
     try:
         with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
-            return Node(settings, fresh=fresh).run()
+            return Node(settings, fresh=fresh, terminal=terminal).run()
     # Only its owner can mend these: see service.py.
     except (NotPrivate, UnknownAdapter, WalletError) as e:
-        print(f"polybracket: {e}", file=sys.stderr)
+        terminal.warn(f"polybracket: {e}")
         return 2
     except (AlreadyRunning, GroundError, RecordingError, StoreError, OSError) as e:
-        print(f"polybracket: {e}", file=sys.stderr)
+        terminal.warn(f"polybracket: {e}")
         return 1
 
 
@@ -119,12 +125,21 @@ class Node:
         Where the wallet's keys are, for a live node; None = the process' environment.
     fresh
         Put an earlier record aside.
+    terminal
+        Where it prints; None = the process' own.
     """
 
     def __init__(
-        self, settings: Settings, keys: Mapping[str, str] | None = None, *, fresh: bool = False
+        self,
+        settings: Settings,
+        keys: Mapping[str, str] | None = None,
+        *,
+        fresh: bool = False,
+        terminal: Terminal | None = None,
     ) -> None:
         self._settings = settings
+        self._has_own_terminal = terminal is None
+        self._terminal = terminal or Terminal()
         self._keys = keys
         self._state = settings.state_dir
         logs.prune(self._state / "logs")
@@ -159,13 +174,7 @@ class Node:
             Desk(settings.rules(), settings.account.cash), journal, clock
         )
         journal.on_record = self.strategy.record_changed
-        self._reader = CommandReader(
-            Spool(self._state),
-            self.store.commands(),
-            journal.refused,
-            clock,
-            lambda: not self.store.failure,
-        )
+        self._reader = self._make_reader(clock)
         self._copier = self._make_copier(now.timestamp_ns)
         command = settings.alarms.command
         self._bell = Bell(command, partial(self._on_loop, journal.bell_failed)) if command else None
@@ -179,6 +188,15 @@ class Node:
         """Note an error of a callback, or of a task that nobody awaits, and go on."""
         error = context.get("exception") or RuntimeError(context["message"])
         self._journal.unforeseen(error, logs.note_error(self._state / "logs", error))
+
+    def _make_reader(self, clock: Clock | None) -> CommandReader:
+        return CommandReader(
+            Spool(self._state),
+            self.store.commands(),
+            self._journal.refused,
+            clock,
+            lambda: not self.store.failure,
+        )
 
     def _make_copier(self, now: Callable[[], int]) -> Copier:
         about = NodeRow(
@@ -211,14 +229,14 @@ class Node:
     def run(self, play: Play | None = None) -> int:
         """Run it for as long as `play` lasts, by default its ground's; returns the exit code."""
         try:
-            _say(self._ground.greeting(self.store.known_orders()))
+            self._terminal.say(self._ground.greeting(self.store.known_orders()))
             self._build()
             code = int(self._loop.run_until_complete(self._drive(play or self._ground.play)))
             self.store.flush()
             self._copier.publish_last()
             lost, why = self.store.pending, self.store.failure
             if lost:
-                print(f"polybracket: {lost} records could not be written: {why}", file=sys.stderr)
+                self._terminal.warn(f"polybracket: {lost} records could not be written: {why}")
             return 1 if lost else code
         finally:
             if self._bell is not None:
@@ -227,11 +245,14 @@ class Node:
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
             sync_logger_to_disk()
+            if self._has_own_terminal:
+                self._terminal.close()
 
     def _build(self) -> None:
         trader = self._node.trader
         publisher = Publisher(self._copier.publish)
-        for actor in (Narrator(_say), self._reader, publisher, LogKeeper(), Watchdog()):
+        narrator = Narrator(self._terminal.say)
+        for actor in (narrator, self._reader, publisher, LogKeeper(), Watchdog()):
             trader.add_actor(actor)
         if self._settings.mode != "replay":  # which has a time of its own
             trader.add_actor(ClockWatch(self._journal.clock_jumped))
@@ -305,7 +326,7 @@ class Node:
             await asyncio.sleep(0.05)
         if not self._node.trader.is_running:
             logged = self._state / "logs"
-            print(f"polybracket: the node did not come up; {logged} says why", file=sys.stderr)
+            self._terminal.warn(f"polybracket: the node did not come up; {logged} says why")
             await self._node.stop_async()
             return 1
         await self._take_over()
@@ -315,9 +336,9 @@ class Node:
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()
         if has_ended:
-            _say(self._ground.farewell)
+            self._terminal.say(self._ground.farewell)
         else:
-            _say("stopping")
+            self._terminal.say("stopping")
             playing.cancel()
         while self.store.pending and not self.store.failure:
             await asyncio.sleep(0.01)  # what is being written is still to be answered
@@ -368,12 +389,9 @@ def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
     )
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
 def main() -> int:
     """Run the node that a configuration file describes."""
+    open_missing()
     parser = argparse.ArgumentParser(description="Run a polybracket node in the foreground.")
     parser.add_argument("--config", type=Path, required=True, help="a TOML file, see config/")
     parser.add_argument("--catalog", help="replay this catalog")

@@ -1,6 +1,7 @@
 """Tells on the terminal, live, what happens to each position and what goes wrong."""
 
 from collections.abc import Callable
+from functools import partial
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
@@ -10,6 +11,7 @@ from bridge.messages import ALARMS, STORY
 from positions.engine.effects import Alarm, Step
 from positions.foreign import LINE_LENGTH, clean
 from positions.model.formatting import iso
+from positions.operations.console import Line
 from positions.storage.rows import story
 from positions.storage.story import ROUTINE, tell
 
@@ -20,10 +22,10 @@ class Narrator(Actor):
     Parameters
     ----------
     say
-        Takes one line of text.
+        Prints a line, or what makes one; must neither wait nor raise.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[Line], None]) -> None:
         super().__init__(ActorConfig(component_id="Narrator"))
         self._say = say
 
@@ -33,14 +35,20 @@ class Narrator(Actor):
         self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_step(self, step: Step) -> None:
-        p, event = step.position, story(step.position, step.fact)
-        if event["kind"] not in ROUTINE:
-            when = iso(step.fact.time)[11:23].rstrip("Z")
-            self._tell(f"{when}  {p.market} {p.outcome} {p.id[-8:]}  {tell(event)}")
+        kind = type(step.fact).__struct_config__.tag
+        if kind not in ROUTINE:
+            self._say(partial(_told, step))
 
     def _on_alarm(self, alarm: Alarm) -> None:
         word = "ALARM" if alarm.is_open else "over"
-        self._tell(f"{iso(alarm.time)[11:23].rstrip('Z')}  {word}: {alarm.text}")
+        self._say(clean(f"{_hour(alarm.time)}  {word}: {alarm.text}", LINE_LENGTH))
 
-    def _tell(self, line: str) -> None:
-        self._say(clean(line, LINE_LENGTH))
+
+def _told(step: Step) -> str:
+    p, sentence = step.position, tell(story(step.position, step.fact))
+    line = f"{_hour(step.fact.time)}  {p.market} {p.outcome} {p.id[-8:]}  {sentence}"
+    return clean(line, LINE_LENGTH)
+
+
+def _hour(time: int) -> str:
+    return iso(time)[11:23].rstrip("Z")

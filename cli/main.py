@@ -13,6 +13,7 @@ from cli import apply, recording, requests, research, setup, views
 from cli.options import DEFAULT_CONFIG, State, state_dir
 from cli.output import fail, say
 from positions.core_dumps import forbid_core_dumps
+from positions.operations.console import open_missing
 from positions.operations.settings import SettingsError, load
 from positions.private import NotPrivate
 from positions.storage import backup
@@ -90,6 +91,7 @@ def import_record(
 def main() -> None:
     """Run the program; no traceback reaches the terminal."""
     forbid_core_dumps()
+    open_missing()
     try:
         app()
     except BrokenPipeError:

@@ -41,7 +41,16 @@ from bridge.venue_messages import (
 )
 from positions.commands.messages import Adopt, Command, Refusal, decode, refused
 from positions.engine.adoption import Holding
-from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
+from positions.engine.effects import (
+    Act,
+    Alarm,
+    Answer,
+    Effect,
+    HaltChanged,
+    Step,
+    Unforeseen,
+    acts_first,
+)
 from positions.engine.engine import Desk
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
@@ -334,9 +343,10 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._is_scheduled = False  # whatever is raised from here on, the next turn comes
         try:
             self._count_cash()
-            effects = self.desk.turn(now_ns(self.clock))
+            # What an exit sends leaves before anything is recorded or told about it.
+            acts, rest = acts_first(self.desk.turn(now_ns(self.clock)))
             with self._journal.together():
-                for effect in effects:
+                for effect in (*acts, *rest):
                     try:
                         self._carry_out(effect)
                     except Exception as e:  # the others are carried out all the same

@@ -4,8 +4,8 @@ from msgspec import Struct
 
 from positions.commands.messages import Command, Reply
 from positions.engine.plan import Intent
-from positions.model.events import AnyFact
-from positions.model.position import Position
+from positions.model.events import Adopted, AnyFact, OrderSent
+from positions.model.position import Position, Role
 
 
 class Step(Struct, frozen=True):
@@ -52,3 +52,21 @@ class Unforeseen(Struct, frozen=True):
 
 
 Effect = Step | Act | Answer | Alarm | HaltChanged | Unforeseen
+
+
+def acts_first(effects: list[Effect]) -> tuple[list[Act], list[Effect]]:
+    """The acts that nothing holds back, and the rest, each in its order.
+
+    Held back is what is done for a position of which a record must be on disk first: of an entry
+    that is now sent, of an adoption.
+    """
+    waiting = {e.position.id for e in effects if isinstance(e, Step) and _is_recorded_first(e.fact)}
+    now = [e for e in effects if isinstance(e, Act) and e.position.id not in waiting]
+    rest = [e for e in effects if not isinstance(e, Act) or e.position.id in waiting]
+    return now, rest
+
+
+def _is_recorded_first(fact: AnyFact) -> bool:
+    if isinstance(fact, OrderSent):
+        return fact.order.role is Role.ENTRY
+    return isinstance(fact, Adopted)
