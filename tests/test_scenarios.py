@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from stage import (
     LIMITS,
+    TOKEN,
     Stage,
     accepted,
     batch,
@@ -375,6 +376,7 @@ def test_renewal(name: str) -> None:
 
 def test_unsound_prices_are_an_alarm_until_they_are_sound() -> None:
     stage = Stage()
+    submit()(stage)
     feed("silent for 12 s")(stage)
     feed("silent for 13 s")(stage)
     feed("")(stage)
@@ -385,3 +387,25 @@ def test_unsound_prices_are_an_alarm_until_they_are_sound() -> None:
         ("feed", False),
     ]
     assert "silent for 12 s; nothing is bought, exits go on" in stage.alarms[0].text
+
+
+def test_unsound_prices_that_no_position_depends_on_are_nobodys() -> None:
+    stage = Stage()
+    feed("silent")(stage)
+    assert not stage.alarms
+    assert not stage.desk.open_alarms()
+    assert stage.desk.markets[TOKEN].feed_problem  # but nothing is bought at them
+    submit()(stage)
+    assert [(a.kind, a.is_open) for a in stage.alarms] == [("feed", True)]
+
+
+def test_an_alarm_about_prices_is_over_with_the_last_position() -> None:
+    stage = Stage()
+    for cue, _ in held(sell_price=None, stop_loss_price=None):
+        cue(stage)
+    feed("silent")(stage)
+    assert [kind for _, kind, _ in stage.desk.open_alarms()] == ["feed"]
+    resolved("1")(stage)
+    assert stage.position.phase is Phase.CLOSED
+    assert not stage.desk.open_alarms()
+    assert [a.is_open for a in stage.alarms] == [True, False]

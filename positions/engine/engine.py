@@ -85,6 +85,8 @@ class Desk:
         self.exposure = Exposure()
         self._foreign = ZERO
         self._foreign_text = ""
+        self._feeds: dict[str, str] = {}
+        """The open alarms about prices, by outcome."""
         self._short: dict[str, Decimal] = {}
         self._moved_at: dict[str, int] = {}
         self._holdings: dict[str, Holding] = {}
@@ -152,9 +154,20 @@ class Desk:
         m = self.markets[outcome_id]
         before, m.feed_problem = m.feed_problem, problem
         if problem != before:
-            text = _feed_text(m, problem or before)
-            self._effects.append(Alarm(now, "", "feed", text, is_open=bool(problem)))
+            self._alarm_feed(m, now)
             self.market_changed(outcome_id)
+
+    def _alarm_feed(self, m: Market, now: int) -> None:
+        """Tell of prices that cannot be trusted, while some position depends on them."""
+        is_told = m.feed_problem and any(
+            not self.positions[i].is_over for i in self._about(m.outcome_id)
+        )
+        text = _feed_text(m, m.feed_problem) if is_told else ""
+        before = self._feeds.pop(m.outcome_id, "")
+        if text:
+            self._feeds[m.outcome_id] = text
+        if text != before:
+            self._effects.append(Alarm(now, "", "feed", text or before, is_open=bool(text)))
 
     def foreign_orders_changed(self, count: int, cost: Decimal, now: int) -> None:
         """The wallet has so many orders that are not ours; their buys may take `cost` USDC."""
@@ -443,6 +456,7 @@ class Desk:
     def _keep(self, p: Position) -> None:
         check(p)
         m = self.markets[p.outcome_id]
+        before = self.positions.get(p.id)
         self.positions[p.id] = p
         if p.is_over and p.held <= 0:
             self._open.pop(p.id, None)
@@ -459,6 +473,8 @@ class Desk:
             self._confirming[p.id] = due
         self.exposure.count(p, m.fee_rate, is_open=p.id in self._open)
         self._levels[p.outcome_id].place(p, m)
+        if m.feed_problem and (before is None or before.is_over is not p.is_over):
+            self._alarm_feed(m, p.updated_at)
         if p.id in self._troubles:
             self._watch(p)
 
@@ -524,11 +540,7 @@ class Desk:
 
     def open_alarms(self) -> list[tuple[str, str, str]]:
         """Every open alarm: position id ("" for the node's own), kind, text."""
-        feeds = [
-            ("", "feed", _feed_text(m, m.feed_problem))
-            for m in self.markets.values()
-            if m.feed_problem
-        ]
+        feeds = [("", "feed", text) for text in self._feeds.values()]
         foreign = [("", "foreign_orders", self._foreign_text)] if self._foreign_text else []
         return (
             feeds
