@@ -17,6 +17,7 @@ from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.orders import Order as NautilusOrder
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
+from bridge.boundary import tell
 from bridge.ports import Finder, Holdings
 from positions.engine.engine import Desk
 from positions.engine.recovery import Recovery, recover
@@ -119,7 +120,8 @@ class SimulatedGround:
 
     def restore(self, store: Store, cursor: Cursor | None) -> None:  # noqa: ARG002
         """Take the account over from the record, and keep it there from now on."""
-        self._account.restore(store.account_entries())
+        for text in self._account.restore(store.account_entries()):
+            store.on_set_aside(text)
         self._account.keep = store.account
 
     async def recover(self, left: Left, now: int) -> Recovery:
@@ -376,7 +378,10 @@ class LiveGround:
     def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """Go on with the orders that rest at the venue."""
         for native, ours in orders:
-            self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
+            try:
+                self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
+            except Exception as e:  # the others go on all the same
+                tell(e)
         self._venue.taken_over()
 
     async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:

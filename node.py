@@ -33,6 +33,7 @@ from actors.log_keeper import LogKeeper
 from actors.price_cross import PriceCrossActor
 from actors.publisher import Publisher
 from actors.watchdog import Watchdog
+from bridge.boundary import tell
 from modes import (
     VENUE,
     Ground,
@@ -45,7 +46,7 @@ from modes import (
 from positions.bell import Bell
 from positions.core_dumps import forbid_core_dumps
 from positions.engine.engine import Desk
-from positions.engine.recovery import SignedOrder
+from positions.engine.recovery import Said, SignedOrder, recover
 from positions.model.position import Position
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
@@ -157,6 +158,7 @@ class Node:
         journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)
         path = self._state / "positions.duckdb"
         self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
+        self.store.on_set_aside = journal.set_aside
         sign(self.store, settings.mode, source)
         self._ground.restore(self.store, cursor)
         journal.store = self.store
@@ -305,7 +307,13 @@ class Node:
     async def _go_on(self, positions: list[Position]) -> None:
         now = self.strategy.clock.timestamp_ns()
         left = Left(positions, self._signed, self._recorded - {p.id for p in positions})
-        found = await self._ground.recover(left, now)
+        try:
+            found = await self._ground.recover(left, now)
+        except Exception as e:  # as if the venue had said nothing: they are protected all the same
+            tell(e)
+            found = recover(positions, self._signed, Said(), now, left.others)
+        for error in found.errors:
+            tell(error)
         adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
         self._ground.adopt(adopted)
 

@@ -14,6 +14,9 @@ from positions.model.position import Order
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog
 
+_SET_ASIDE_MAX = 20
+"""So many alarms of what was set aside stay open; a further one takes the place of the last."""
+
 
 class NodeJournal:
     """Records in the store first, and tells the message bus.
@@ -105,6 +108,12 @@ class NodeJournal:
         """Record and tell that something failed which nobody expected to; the node goes on."""
         text = f"unexpected {type(error).__name__}: {clean(error)}; details in {log}"
         self.alarm(self._own_alarm("unexpected", text, is_open=True))
+
+    def set_aside(self, what: str) -> None:
+        """Record and tell that something cannot be written, or be read, and that all else is."""
+        number = 1 + sum(kind.startswith("set_aside") for kind in self._own)
+        kind = f"set_aside {min(number, _SET_ASIDE_MAX)}"
+        self.alarm(self._own_alarm(kind, f"set aside: {what}", is_open=True))
 
     def _own_alarm(self, kind: str, text: str, *, is_open: bool) -> Alarm:
         text = clean(text, REASON_LENGTH)

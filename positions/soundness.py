@@ -7,7 +7,8 @@ are shares or USDC, times nanoseconds since 1970.
 
 from decimal import Decimal
 
-from positions.model.position import Position
+from positions.model.orders import is_order_id
+from positions.model.position import Order, Position
 from positions.model.terms import Percent
 
 AMOUNT_MAX = Decimal(10**12)
@@ -37,10 +38,9 @@ def check(p: Position) -> None:
     for name in _TIMES:
         _instant(name, getattr(p, name))
     for order in p.orders:
-        _within("price of an order", order.price, PRICE_MAX)
-        _within("shares of an order", order.shares, AMOUNT_MAX)
-        _within("filled shares of an order", order.filled, AMOUNT_MAX)
-        _instant("sent_at of an order", order.sent_at)
+        check_order(order)
+        if order.id.rpartition("-")[0] != p.id:
+            raise Unsound(f"an order was {order.id[:40]!r}, must be one of position {p.id[:40]}")
     if p.sale is not None:
         _within("shares of a sale", p.sale.shares, AMOUNT_MAX)
         _within("sold shares of a sale", p.sale.sold, AMOUNT_MAX)
@@ -50,6 +50,23 @@ def check(p: Position) -> None:
         levels = [*(t.price for t in terms.targets), *(t.part for t in terms.targets)]
         for level in (*levels, terms.trail, terms.trail_from, terms.stop_hard):
             _within("terms", level.value if isinstance(level, Percent) else level, PRICE_MAX)
+
+
+def check_order(order: Order) -> None:
+    """Refuse an order that has a value which cannot be.
+
+    Raises
+    ------
+    Unsound
+        With the field, the value and the rule.
+    """
+    if not is_order_id(order.id):
+        raise Unsound(f"the id of an order was {order.id[:40]!r}, must end in a number")
+    _within("price of an order", order.price, PRICE_MAX)
+    _within("shares of an order", order.shares, AMOUNT_MAX)
+    _within("filled shares of an order", order.filled, AMOUNT_MAX)
+    _instant("sent_at of an order", order.sent_at)
+    _instant("expires_at of an order", order.expires_at)
 
 
 def _within(name: str, value: Decimal | None, bound: Decimal) -> None:

@@ -5,6 +5,7 @@ the venue are made known to Nautilus. All of it is booked before anything is sen
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from bridge import conversion
+from bridge.boundary import tell
 from bridge.clocks import now_ns
 from positions.engine.engine import Desk
 from positions.engine.transitions import apply
@@ -81,12 +83,19 @@ class SuccessorStrategy(Strategy):
         self.desk.load(held.values(), halted=self.desk.halted)
         for position_id, fact in recovered:
             self.desk.fact(position_id, fact)
-            held[position_id] = apply(held[position_id], fact)
+            with suppress(Exception):  # the engine meets the same, and tells it
+                held[position_id] = apply(held[position_id], fact)
         for outcome_id, payout in payouts.items():
             if outcome_id in self.desk.markets:
                 self.desk.markets[outcome_id].payout = payout
         self._schedule()
-        return [(self._adopt(p, order), order) for p in held.values() for order in p.orders]
+        adopted = []
+        for position, order in [(p, o) for p in held.values() for o in p.orders]:
+            try:
+                adopted.append((self._adopt(position, order), order))
+            except Exception as e:  # the others go on all the same
+                tell(e)
+        return adopted
 
     def _adopt(self, position: Position, order: Order) -> NautilusOrder:
         """Make an order that rests at the venue known to Nautilus, for what is left of it."""

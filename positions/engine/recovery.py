@@ -17,7 +17,8 @@ change nothing, so a start that was cut short is simply made again. Shares, USDC
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ from positions.engine.balances import compare, may_lag
 from positions.engine.transitions import apply, is_told
 from positions.model.events import (
     AnyFact,
+    Disputed,
     FillReversed,
     OrderAccepted,
     OrderClosed,
@@ -35,7 +37,7 @@ from positions.model.events import (
     OrderSigned,
     Restarted,
 )
-from positions.model.orders import find
+from positions.model.orders import find, is_order_id
 from positions.model.position import (
     SECOND,
     SELLS,
@@ -124,12 +126,15 @@ class Recovery(Struct, frozen=True):
         Open orders of ours that no position has any more.
     foreign
         Open orders of the wallet that are not ours.
+    errors
+        What was raised for single positions, which go on as they were recorded.
     """
 
     facts: tuple[tuple[str, AnyFact], ...]
     unanswered: tuple[str, ...]
     cancel: tuple[str, ...]
     foreign: tuple[VenueOrder, ...]
+    errors: tuple[Exception, ...] = ()
 
 
 def recover(
@@ -156,9 +161,9 @@ def recover(
     """
     inquiry = _Inquiry(positions, signed, said, now)
     for position_id in inquiry.positions:
-        inquiry.settle(position_id)
-    inquiry.claim()
-    inquiry.compare_balances()
+        inquiry.attempt(position_id)
+    inquiry.whole(inquiry.claim)
+    inquiry.whole(inquiry.compare_balances)
     return inquiry.result(others)
 
 
@@ -175,7 +180,8 @@ class _Inquiry:
         for p in positions:
             before = self._recorded_at.get(p.outcome_id, 0)
             self._recorded_at[p.outcome_id] = max(before, p.updated_at)
-        self._signed = {s.order_id: s for s in signed}
+        self._errors: list[Exception] = []
+        self._signed = {s.order_id: s for s in signed if is_order_id(s.order_id)}
         for order in (o for p in positions for o in p.orders if o.venue_order_id):
             assert order.venue_order_id is not None
             self._signed[order.id] = SignedOrder(order.id, order.venue_order_id, order.role)
@@ -190,6 +196,31 @@ class _Inquiry:
         # A trade of an unknown order may be that of a sale whose hash was lost.
         named = self._trades.keys() - self._ours - said.orders.keys()
         self._unanswered = dict.fromkeys(sorted(named), "")
+
+    def attempt(self, position_id: str) -> None:
+        """Settle one position; what raises leaves it as it is recorded, and disputed."""
+        before, count = self.positions[position_id], len(self._facts)
+        try:
+            self.settle(position_id)
+        except Exception as e:
+            self._errors.append(e)
+            self.positions[position_id] = before
+            del self._facts[count:]
+            reason = f"what became of its orders cannot be told: {type(e).__name__}: {e}"[:200]
+            with suppress(Exception):  # then the engine disputes it
+                self._book(position_id, Restarted(time=self._now))
+                disputed = Disputed(time=self._now, reason=reason, missing=before.missing)
+                self._book(position_id, disputed)
+
+    def whole(self, look: Callable[[], None]) -> None:
+        """Look at all positions together; what raises keeps nothing that is known from being so."""
+        before, count = dict(self.positions), len(self._facts)
+        try:
+            look()
+        except Exception as e:
+            self._errors.append(e)
+            self.positions = before
+            del self._facts[count:]
 
     def settle(self, position_id: str) -> None:
         """Book what became of one position's orders."""
@@ -362,6 +393,7 @@ class _Inquiry:
             unanswered=tuple(self._unanswered),
             cancel=tuple(v.venue_order_id for v in still if v.venue_order_id in self._ours - live),
             foreign=tuple(v for v in still if v.venue_order_id not in self._ours),
+            errors=tuple(self._errors),
         )
 
     def _live_orders(self) -> Iterable[Order]:

@@ -1,6 +1,15 @@
 """A position's live orders as a tuple: one found, replaced, or left out."""
 
+import re
+
 from positions.model.position import Order, Position
+
+_ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}-[0-9]{1,9}")
+
+
+def is_order_id(text: str) -> bool:
+    """Whether an order of ours may be called so: its position's id and a number."""
+    return _ORDER_ID.fullmatch(text) is not None
 
 
 def find(p: Position, order_id: str) -> Order | None:

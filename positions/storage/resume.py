@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from positions.engine.recovery import SignedOrder
 from positions.model.position import Position
+from positions.soundness import TIME_MAX
 from positions.storage.record_copies import has_positions, lacking, read_settings
 from positions.storage.schema import StoreError
 from positions.storage.store import Store
@@ -23,6 +24,7 @@ OVER = "over"
 """The cursor of a replay that came to its end."""
 KEPT = 20
 """So many earlier records are kept, the newest; only simulations are ever put aside."""
+_CURSOR_MAX = 60
 _PARTS = ("positions.duckdb", "positions.duckdb.wal", "published.duckdb", "history.duckdb")
 
 
@@ -94,12 +96,21 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
         if fresh:
             raise StoreError(f"{state} holds real positions: a live node cannot begin anew there")
         return None
-    cursor = kept.get("cursor", OVER)
-    goes_on = mode == "paper" or (cursor != OVER and kept.get("source") == source)
+    cursor = _cursor(kept.get("cursor", OVER))
+    goes_on = mode == "paper" or (cursor is not None and kept.get("source") == source)
     if fresh or before != mode or not goes_on:
         _put_aside(state)
         return None
-    return Cursor(*map(int, cursor.split())) if mode == "replay" else None
+    return cursor if mode == "replay" else None
+
+
+def _cursor(text: str) -> Cursor | None:
+    """How far a replay is; None where it is over, or nobody can tell."""
+    moment, _, now = text.partition(" ")
+    if not (moment.isdigit() and now.isdigit() and len(text) < _CURSOR_MAX):
+        return None
+    cursor = Cursor(int(moment), int(now))
+    return cursor if max(cursor.moment, cursor.now) < TIME_MAX else None
 
 
 def sign(store: Store, mode: str, source: str) -> None:

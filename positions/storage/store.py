@@ -6,6 +6,8 @@ that applying a position's events again gives the position; its row is for peopl
 start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 """
 
+import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,8 +24,12 @@ from positions.engine.recovery import SignedOrder
 from positions.engine.transitions import apply
 from positions.model.events import AnyFact, OrderSent, OrderSigned
 from positions.model.formatting import to_json
+from positions.model.orders import is_order_id
 from positions.model.position import Position, Role
+from positions.private import open_file
+from positions.soundness import check
 from positions.storage.rows import fill, row, story
+from positions.storage.salvage import salvage
 from positions.storage.schema import (
     CHANGES,
     POSITION_COLUMNS,
@@ -34,8 +40,12 @@ from positions.storage.schema import (
     writes,
 )
 
+UNWRITABLE = "unwritable.jsonl"
+"""Beside the record: the rows that its columns cannot hold, each as text."""
+_KEY_CHARACTERS = 60
 _GATHER_SECONDS = 0.01
 """So long what nobody waits for may wait for more."""
+_ROLES = frozenset(Role)
 _OPEN = """(status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]'))"""
 _LATELY = """
     epoch_ns(updated_at) > (SELECT max(epoch_ns(updated_at)) FROM positions) - 3_600_000_000_000"""
@@ -79,12 +89,15 @@ class Store:
         self._callbacks: list[Callable[[], None]] = []
         self._together: tuple[list[tuple[str, Row]], list[Callable[[], None]]] | None = None
         self._condition = threading.Condition()
+        self._unreadable: set[str] = set()
         self._writing = 0
         self._is_closing = self._is_flushed = False
         self.stamp: Callable[[], str] | None = None
         """Tells how far a recording is played, which is kept with whatever is recorded."""
         self.failure = ""
         """Why nothing can be written now; empty while it can."""
+        self.on_set_aside: Callable[[str], None] = lambda _: None
+        """Told, on the caller's thread, of what can never be written, or not be read."""
         self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
         self._thread.start()
 
@@ -208,9 +221,9 @@ class Store:
                 callbacks, self._callbacks = self._callbacks, []
                 self._writing = len(rows)
             try:
-                self._write(rows)
-            except duckdb.Error as e:
-                self._fail(str(e).splitlines()[0])
+                self._write_or_set_aside(rows)
+            except Exception as e:  # nothing may end this thread
+                self._fail(_first_line(e))
                 with self._condition:
                     self._queue[:0], self._callbacks[:0] = _newest(rows), callbacks
                     self._writing = 0
@@ -233,7 +246,35 @@ class Store:
             self.failure = why
             self._call(lambda: self._on_failure(why))
 
-    def _reopen(self, error: duckdb.Error) -> None:
+    def _write_or_set_aside(self, rows: list[tuple[str, Row]]) -> None:
+        """Write all rows but those that can never be written: these are kept as text.
+
+        What fails for the disk, or for the database as a whole, is raised, and tried again.
+        """
+        try:
+            self._write(rows)
+        except (duckdb.OperationalError, duckdb.FatalException, duckdb.InternalError):
+            raise
+        except Exception as e:  # one of the rows cannot be what its columns hold
+            if len(rows) > 1:
+                half = len(rows) // 2
+                self._write_or_set_aside(rows[:half])
+                self._write_or_set_aside(rows[half:])
+                return
+            ((table, values),) = rows
+            self._set_aside(table, values, _first_line(e))
+
+    def _set_aside(self, table: str, values: Row, why: str) -> None:
+        kept = {"table": table, "why": why, "row": [_text(v) for v in values]}
+        path = self._path.parent / UNWRITABLE
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(open_file(path, flags), "a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(kept)}\n")
+        if table != "alarms":  # which would be told by another one
+            key = _text(values[0])[:_KEY_CHARACTERS] if values else ""
+            self._call(lambda: self.on_set_aside(f"a row of {table} ({key}): {why}"))
+
+    def _reopen(self, error: Exception) -> None:
         """After a fatal error DuckDB refuses everything until the file is opened anew."""
         if isinstance(error, duckdb.FatalException):
             with suppress(duckdb.Error):
@@ -276,7 +317,7 @@ class Store:
         return self._connection.cursor()
 
     def open_positions(self) -> list[Position]:
-        """The positions that are not over."""
+        """The positions that are not over; of a row that cannot be read, what its events give."""
         return self._positions(_OPEN)
 
     def lately_over(self) -> list[Position]:
@@ -285,8 +326,28 @@ class Store:
         return self._positions(f"NOT ({_OPEN}) AND {_LATELY}")
 
     def _positions(self, which: str) -> list[Position]:
-        sql = f"SELECT body FROM positions WHERE {which} ORDER BY id"
-        return [_decode_position(body) for (body,) in self.cursor().execute(sql).fetchall()]
+        sql = f"SELECT id, body FROM positions WHERE {which} ORDER BY id"
+        rows = self.cursor().execute(sql).fetchall()
+        found = [self._restored(position_id, body) for position_id, body in rows]
+        return [p for p in found if p is not None]
+
+    def _restored(self, position_id: str, body: str) -> Position | None:
+        """The position of a row. Nothing that a row holds may keep the others from being read."""
+        try:
+            p = _decode_position(body)
+            check(p)
+            if p.id != position_id:
+                raise ValueError(f"it is that of {p.id[:_KEY_CHARACTERS]}")
+        except Exception as e:
+            found, text = salvage(self.cursor(), self.replay, position_id, e)
+            self._tell_once(position_id, text)
+            return found
+        return p
+
+    def _tell_once(self, position_id: str, text: str) -> None:
+        if position_id not in self._unreadable:
+            self._unreadable.add(position_id)
+            self._call(lambda: self.on_set_aside(text))
 
     def signed_orders(self) -> list[SignedOrder]:
         """What the orders of these positions were signed as, live and past ones."""
@@ -298,7 +359,11 @@ class Store:
                 SELECT order_id, expected_hash, role FROM orders
                 WHERE expected_hash IS NOT NULL AND position_id IN ({", ".join("?" * len(part))})"""
             rows = self.cursor().execute(sql, part).fetchall()
-            found += [SignedOrder(order_id, hash_, Role(role)) for order_id, hash_, role in rows]
+            found += [
+                SignedOrder(order_id, hash_, Role(role))
+                for order_id, hash_, role in rows
+                if role in _ROLES and is_order_id(order_id)
+            ]
         return found
 
     def account_entries(self) -> list[tuple[str, str, str]]:
@@ -356,6 +421,14 @@ def _position_row(p: Position) -> Row:
     values = row(p, None, p.floor_price) | {"body": _encode(p)}
     values["terms"] = _encode(values["terms"])
     return tuple(values[name] for name in POSITION_COLUMNS)
+
+
+def _first_line(e: Exception) -> str:
+    return next(iter(str(e).splitlines()), type(e).__name__)
+
+
+def _text(value: object) -> str:
+    return repr(value) if not isinstance(value, str) else value
 
 
 def _encode(value: Any) -> str:

@@ -10,8 +10,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from positions.model.orders import is_order_id
 from positions.model.position import Order
 from positions.private import open_file
+from positions.soundness import check_order
+
+_BYTES_MAX = 16_000_000
+_LINE_MAX = 10_000
+_HASH_MAX = 100
 
 
 class SentOrder(Struct, frozen=True):
@@ -62,15 +68,27 @@ class SentLog:
 
 
 def read(path: Path) -> list[SentOrder]:
-    """What the file holds; a last line that was cut short by a crash is left out."""
+    """What the file holds; a line that cannot be that of an order is left out.
+
+    The last may have been cut short by a crash. Of a file that is too large only the end is read:
+    it is emptied whenever the record has all of it.
+    """
     if not path.exists():
         return []
-    found = []
     with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file:
-        lines = file.read().splitlines()
-    for line in lines:
-        try:
-            found.append(msgspec.json.decode(line, type=SentOrder))
-        except msgspec.DecodeError:
-            continue
-    return found
+        file.seek(max(0, path.stat().st_size - _BYTES_MAX))
+        content = file.read(_BYTES_MAX)
+    return [one for line in content.split(b"\n") if (one := _order(line)) is not None]
+
+
+def _order(line: bytes) -> SentOrder | None:
+    if not 0 < len(line) <= _LINE_MAX:
+        return None
+    try:
+        found = msgspec.json.decode(line, type=SentOrder)
+        if found.order is not None:
+            check_order(found.order)
+    except Exception:  # whatever it holds, the others are read
+        return None
+    is_hash = 0 < len(found.venue_order_id) <= _HASH_MAX
+    return found if is_hash and is_order_id(found.order_id) else None

@@ -15,6 +15,7 @@ import msgspec
 
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.model.position import Position
+from positions.soundness import AMOUNT_MAX
 from venues.simulated.matching import (
     Event,
     Filled,
@@ -25,6 +26,7 @@ from venues.simulated.matching import (
     Token,
 )
 
+_RESTORED = {"money": 0, "token": 1, "order": 2, "trade": 3}
 Entry = tuple[str, str, str]
 """Kind, id and content of one part of an account; the content is "" when the part is gone."""
 
@@ -79,25 +81,48 @@ class Account:
 
     # -- what is read at a start -------------------------------------------------------------------
 
-    def restore(self, entries: Iterable[Entry]) -> None:
-        """Take over what an earlier process kept; of trades, those that the ledger lacks."""
-        parts: dict[str, dict[str, str]] = {"money": {}, "token": {}, "order": {}, "trade": {}}
-        for kind, part_id, content in entries:
-            parts[kind][part_id] = content
-        if "" in parts["money"]:
-            money = msgspec.json.decode(parts["money"][""], type=_Money)
-            self.venue.cash, self.venue.redeemable = money.cash, money.redeemable
-            self.venue.orders_made = money.orders_made
-            self.venue.trades_made = money.trades_made
-        orders = [msgspec.json.decode(content, type=Order) for content in parts["order"].values()]
-        orders.sort(key=lambda o: o.venue_order_id.rjust(12))
-        for token_id, content in parts["token"].items():
-            token = msgspec.json.decode(content, type=Token)
-            self.venue.restore(token_id, token)
-            self._gifts.pop(outcome(token_id), None)
-        for order in orders:
+    def restore(self, entries: Iterable[Entry]) -> list[str]:
+        """Take over what an earlier process kept; of trades, those that the ledger lacks.
+
+        Returns what cannot be read of it, and is left out.
+        """
+        unread = []
+        orders: list[Order] = []
+        for kind, part_id, content in sorted(entries, key=lambda e: _RESTORED.get(e[0], 0)):
+            try:
+                self._restore(kind, part_id, content, orders)
+            except Exception as e:
+                why = f"{type(e).__name__}: {e}"[:200]
+                unread.append(f"{kind} {part_id[:60]} of the simulated account: {why}")
+        for order in sorted(orders, key=lambda o: o.venue_order_id.rjust(12)):
             self.venue.restore_order(order)
-        self._trades = [msgspec.json.decode(c, type=Filled) for c in parts["trade"].values()]
+        return unread
+
+    def _restore(self, kind: str, part_id: str, content: str, orders: list[Order]) -> None:
+        match kind:
+            case "money":
+                money = msgspec.json.decode(content, type=_Money)
+                _finite(money.cash, money.redeemable)
+                self.venue.cash, self.venue.redeemable = money.cash, money.redeemable
+                self.venue.orders_made = money.orders_made
+                self.venue.trades_made = money.trades_made
+            case "token":
+                token = msgspec.json.decode(content, type=Token)
+                _finite(token.held, token.payout)
+                self.venue.restore(part_id, token)
+                self._gifts.pop(outcome(part_id), None)
+            case "order":
+                order = msgspec.json.decode(content, type=Order)
+                _finite(order.price, order.shares, order.filled)
+                if order.token_id not in self.venue.tokens:
+                    raise ValueError("its token is not there")
+                orders.append(order)
+            case "trade":
+                trade = msgspec.json.decode(content, type=Filled)
+                _finite(trade.price, trade.shares, trade.fee)
+                self._trades.append(trade)
+            case _:
+                raise ValueError("is no part of an account")
 
     def signed(self, positions: Iterable[Position]) -> list[SignedOrder]:
         """The orders that the venue has, or has trades of, by our ids."""
@@ -128,6 +153,12 @@ class Account:
         """What the resolved outcomes pay, by outcome id."""
         tokens = self.venue.tokens.items()
         return {outcome(i): t.payout for i, t in tokens if t.payout is not None}
+
+
+def _finite(*values: Decimal | None) -> None:
+    for value in values:
+        if value is not None and not (value.is_finite() and abs(value) < AMOUNT_MAX):
+            raise ValueError(f"{value} is no amount")
 
 
 def outcome(token_id: str) -> str:

@@ -1,0 +1,97 @@
+"""A position whose row in the record cannot be read: what else the record knows of it.
+
+Its events give it whole. Where they cannot be read either, the columns that people read still say
+what is held and where its stop stands, which is enough to protect it; it is disputed then.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from positions.model.position import ZERO, EntryEnd, Position
+from positions.soundness import check
+
+_COLUMNS = (
+    "market_id",
+    "market",
+    "outcome_id",
+    "outcome",
+    "size",
+    "max_bid_price",
+    "floor_price",
+    "stop_in_force",
+    "entry_price",
+    "held",
+)
+_CHARACTERS = 200
+
+
+def salvage(
+    connection: duckdb.DuckDBPyConnection,
+    replay: Callable[[str], Position],
+    position_id: str,
+    error: Exception,
+) -> tuple[Position | None, str]:
+    """The position, None if nothing is left of it, and what a person must be told.
+
+    Parameters
+    ----------
+    connection
+        One to the record.
+    replay
+        Gives a position from its events.
+    position_id
+        Whose row cannot be read.
+    error
+        Why it cannot.
+    """
+    why = f"the row of position {position_id[:60]} cannot be read: {_short(error)}"
+    try:
+        p = replay(position_id)
+        check(p)
+    except Exception as e:
+        why += f"; nor can its events: {_short(e)}"
+    else:
+        return p, f"{why}; it is read from its events"
+    try:
+        p = _from_columns(connection, position_id, why)
+        check(p)
+    except Exception as e:
+        return None, f"{why}; nor can its columns: {_short(e)}; it is NOT protected"
+    return p, f"{why}; only its stop goes on, for the {p.held} shares that its row names"
+
+
+def _from_columns(connection: duckdb.DuckDBPyConnection, position_id: str, why: str) -> Position:
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM positions WHERE id = ?"
+    found = connection.execute(sql, [position_id]).fetchone()
+    values: dict[str, Any] = dict(zip(_COLUMNS, found or (), strict=True))
+    held: Decimal = max(values["held"], ZERO)
+    sent = "SELECT order_id FROM orders WHERE position_id = ?"
+    numbers = [order_id.rpartition("-")[2] for (order_id,) in _rows(connection, sent, position_id)]
+    return Position(
+        id=position_id,
+        market_id=values["market_id"],
+        market=values["market"],
+        outcome_id=values["outcome_id"],
+        outcome=values["outcome"],
+        size=values["size"],
+        max_bid_price=values["max_bid_price"],
+        created_at=0,
+        stop_loss_price=values["stop_in_force"],
+        floor_price=values["floor_price"],
+        bought=held,
+        cost=held * (values["entry_price"] or values["max_bid_price"]),
+        entry_ended=EntryEnd.CANCELLED,
+        dispute=why,
+        next_order=1 + max((int(n) for n in numbers if n.isdigit() and len(n) < 10), default=0),
+    )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+def _short(e: Exception) -> str:
+    return next(iter(str(e).splitlines()), type(e).__name__)[:_CHARACTERS]
