@@ -1,11 +1,17 @@
-"""What a command does: it is checked, what it changes is noted at the desk, and it is answered."""
+"""What a command comes to: it is checked, and gives the events to book and the reply.
 
+Pure: a handler reads the engine by `Standing` and changes nothing in it.
+"""
+
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from positions.commands import checks, pre_trade_checks
+from positions.commands.checks import Funds, Limits
+from positions.commands.instruments import Listing
 from positions.commands.messages import (
     ACCEPTED,
     Adopt,
@@ -24,13 +30,12 @@ from positions.commands.messages import (
 from positions.commands.preview import what_if
 from positions.engine import adoption
 from positions.engine.adoption import Holding
+from positions.engine.transitions import apply
 from positions.model import stops
-from positions.model.events import Adopted, Opened, SaleEnded, Triggered
+from positions.model.events import Adopted, AnyFact, Opened, SaleEnded, Triggered
 from positions.model.formatting import told
+from positions.model.instrument_book import Market
 from positions.model.position import OVER, ExitReason, Position, SaleEnd
-
-if TYPE_CHECKING:
-    from positions.engine.engine import Desk
 
 _SALE_ENDED = {
     SaleEnd.DONE: "sold {sold} shares; {held} are held",
@@ -40,13 +45,47 @@ _SALE_ENDED = {
 }
 
 
-def obey(desk: "Desk", c: Command, holding: Holding, now: int) -> Reply:
-    """Act on a command; the reply to it.
+class Standing(Protocol):
+    """What a handler reads of the engine."""
+
+    @property
+    def limits(self) -> Limits:
+        """What the owner allows."""
+
+    @property
+    def listing(self) -> Listing:
+        """The outcomes that are known, by their names."""
+
+    @property
+    def markets(self) -> Mapping[str, Market]:
+        """The same by outcome id."""
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """The positions that are known, by id."""
+
+    def open_positions(self) -> Iterable[Position]:
+        """Those of which something may still come."""
+
+    def funds(self) -> Funds:
+        """The money as it stands."""
+
+
+class Handled(Struct, frozen=True):
+    """What a command comes to: events to book by position id, a halt or its end, and the reply."""
+
+    reply: Reply
+    events: tuple[tuple[str, AnyFact], ...] = ()
+    halted: bool | None = None
+
+
+def handle(desk: Standing, c: Command, holding: Holding, now: int) -> Handled:
+    """Check a command; what it comes to.
 
     Parameters
     ----------
     desk
-        Where it is to be noted.
+        What it is checked against.
     c
         The command.
     holding
@@ -56,26 +95,25 @@ def obey(desk: "Desk", c: Command, holding: Holding, now: int) -> Reply:
     """
     match c:
         case Submit():
-            outcome = _submit(desk, c, now)
+            handled = _submit(desk, c, now)
         case Adopt():
-            outcome = _adopt(desk, c, holding, now)
+            handled = _adopt(desk, c, holding, now)
         case Sell():
-            outcome = _sell(desk, c, now)
+            handled = _sell(desk, c, now)
         case Cancel():
-            outcome = _cancel(desk, c, now)
+            handled = _cancel(desk, c, now)
         case Amend():
-            outcome = _amend(desk, c, now)
+            handled = _amend(desk, c, now)
         case Halt():
-            desk.halt(True)
-            outcome = _accept(c, now, "halted: no new entries until `resume`")
+            text = "halted: no new entries until `resume`"
+            handled = Handled(_accept(c, now, text), halted=True)
         case Resume():
-            desk.halt(False)
-            outcome = _accept(c, now, "resumed: entries are sent again")
+            handled = Handled(_accept(c, now, "resumed: entries are sent again"), halted=False)
         case Flatten():
-            outcome = _flatten(desk, c, now)
+            handled = _flatten(desk, c, now)
         case _:
-            raise TypeError(f"{type(c).__name__} is not a command of the desk")
-    return refused(c.id, outcome, now) if isinstance(outcome, Refusal) else outcome
+            raise TypeError(f"{type(c).__name__} is not a command of the engine")
+    return Handled(refused(c.id, handled, now)) if isinstance(handled, Refusal) else handled
 
 
 def sale_over(p: Position, ended: SaleEnded) -> Reply:
@@ -92,7 +130,7 @@ def _accept(c: Command, now: int, text: str, position_id: str = "", *, done: boo
     )
 
 
-def _submit(desk: "Desk", c: Submit, now: int) -> Reply | Refusal:
+def _submit(desk: Standing, c: Submit, now: int) -> Handled | Refusal:
     m = desk.listing.find(c)
     if isinstance(m, Refusal):
         return m
@@ -104,13 +142,14 @@ def _submit(desk: "Desk", c: Submit, now: int) -> Reply | Refusal:
     if refusal is not None:
         return refusal
     if c.dry_run:
-        return _accept(c, now, f"dry run: {what_if(p, m)}; {pre_trade_checks.tell(seen)}")
-    desk.note(p.id, Opened(time=now, position=p))
+        text = f"dry run: {what_if(p, m)}; {pre_trade_checks.tell(seen)}"
+        return Handled(_accept(c, now, text))
     text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
-    return _accept(c, now, f"{text}; {pre_trade_checks.tell(seen)}", p.id)
+    reply = _accept(c, now, f"{text}; {pre_trade_checks.tell(seen)}", p.id)
+    return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
 
-def _adopt(desk: "Desk", c: Adopt, holding: Holding, now: int) -> Reply | Refusal:
+def _adopt(desk: Standing, c: Adopt, holding: Holding, now: int) -> Handled | Refusal:
     m = desk.listing.find(c)
     if isinstance(m, Refusal):
         return m
@@ -120,71 +159,71 @@ def _adopt(desk: "Desk", c: Adopt, holding: Holding, now: int) -> Reply | Refusa
         return p
     seen = pre_trade_checks.tell(pre_trade_checks.look(p, m, desk.limits.gate, now))
     if c.dry_run:
-        return _accept(c, now, f"dry run: {what_if(p, m)}; {seen}")
-    desk.note(p.id, Adopted(time=now, position=p))
+        return Handled(_accept(c, now, f"dry run: {what_if(p, m)}; {seen}"))
     text = f"adopted: {p.size} {p.outcome} of {p.market} that cost {p.max_bid_price} each"
     exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
-    return _accept(c, now, f"{text}; {exits}; {seen}", p.id)
+    reply = _accept(c, now, f"{text}; {exits}; {seen}", p.id)
+    return Handled(reply, ((p.id, Adopted(time=now, position=p)),))
 
 
-def _sell(desk: "Desk", c: Sell, now: int) -> Reply | Refusal:
-    p = desk.find(c.position_id)
+def _sell(desk: Standing, c: Sell, now: int) -> Handled | Refusal:
+    p = _find(desk, c.position_id)
     if isinstance(p, Refusal):
         return p
     asked = checks.sell(c, p, desk.markets[p.outcome_id], desk.limits, now)
     if isinstance(asked, Refusal):
         return asked
-    desk.note(p.id, asked)
     sale = asked.sale
     text = f"selling {sale.shares} shares at {sale.limit_price} or more"
-    return _accept(c, now, text, p.id, done=False)
+    return Handled(_accept(c, now, text, p.id, done=False), ((p.id, asked),))
 
 
-def _cancel(desk: "Desk", c: Cancel, now: int) -> Reply | Refusal:
-    p = desk.find(c.position_id)
+def _cancel(desk: Standing, c: Cancel, now: int) -> Handled | Refusal:
+    p = _find(desk, c.position_id)
     if isinstance(p, Refusal):
         return p
     ended = checks.cancel(p, now)
     if isinstance(ended, Refusal):
         return ended
-    desk.note(p.id, ended)
     rest = f"; {p.held} shares held stay protected" if p.held > 0 else ""
-    return _accept(c, now, f"the entry is being taken back{rest}", p.id)
+    reply = _accept(c, now, f"the entry is being taken back{rest}", p.id)
+    return Handled(reply, ((p.id, ended),))
 
 
-def _amend(desk: "Desk", c: Amend, now: int) -> Reply | Refusal:
-    p = desk.find(c.position_id)
+def _amend(desk: Standing, c: Amend, now: int) -> Handled | Refusal:
+    p = _find(desk, c.position_id)
     if isinstance(p, Refusal):
         return p
     m = desk.markets[p.outcome_id]
     amended = checks.amend(c, p, m, desk.funds(), desk.limits, now)
     if isinstance(amended, Refusal):
         return amended
-    p = desk.note(p.id, amended)
+    p = apply(p, amended)
     exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
     terms = told(to_builtins(p.terms, builtin_types=(Decimal,)))
     text = f"max bid {p.max_bid_price}, {exits}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
     if stops.is_reached(p, m):
         text += f"; the bid {m.bid} is at the stop already: it acts at once"
-    return _accept(c, now, text, p.id)
+    return Handled(_accept(c, now, text, p.id), ((p.id, amended),))
 
 
-def _flatten(desk: "Desk", c: Flatten, now: int) -> Reply:
-    desk.halt(True)
+def _flatten(desk: Standing, c: Flatten, now: int) -> Handled:
+    events: list[tuple[str, AnyFact]] = []
     selling = 0
-    for p in list(desk.open_positions()):
+    for p in desk.open_positions():
         if p.held > 0 and p.cause is None and p.phase not in OVER:
-            desk.note(p.id, _flattened(desk, p, now))
+            events.append((p.id, _flattened(desk, p, now)))
             selling += 1
         elif p.entry_ended is None:
             ended = checks.cancel(p, now)
             if not isinstance(ended, Refusal):
-                desk.note(p.id, ended)
-    return _accept(c, now, f"halted; selling {selling} positions, taking back all entries")
+                events.append((p.id, ended))
+    text = f"halted; selling {selling} positions, taking back all entries"
+    return Handled(_accept(c, now, text), tuple(events), halted=True)
 
 
-def _flattened(desk: "Desk", p: Position, now: int) -> Triggered:
+def _flattened(desk: Standing, p: Position, now: int) -> Triggered:
     m = desk.markets[p.outcome_id]
     return Triggered(
         time=now,
@@ -193,6 +232,14 @@ def _flattened(desk: "Desk", p: Position, now: int) -> Triggered:
         bid_size=m.bid_size,
         stop_loss_price=None,
     )
+
+
+def _find(desk: Standing, position_id: str) -> Position | Refusal:
+    p = desk.positions.get(position_id)
+    if p is None:
+        rule = "is not known, or has been over for more than a day"
+        return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
+    return p
 
 
 def _or_none(value: Decimal | None) -> str:

@@ -21,7 +21,7 @@ from positions.commands.messages import Adopt, Amend, Command, Refusal, Sell, Su
 from positions.engine.adoption import Holding
 from positions.engine.alarms import open_alarms
 from positions.engine.balances import compare, may_lag
-from positions.engine.command_handlers import obey, sale_over
+from positions.engine.command_handlers import Handled, handle, sale_over
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.engine.exposure import Exposure
 from positions.engine.plan import Intent, MoveStop, Send, plan
@@ -493,21 +493,23 @@ class Desk:
     def _obey(self, c: Command, now: int) -> None:
         self._before, done = {}, len(self._effects)
         try:
-            reply = obey(self, c, self._holdings.pop(c.id, Holding()), now)
+            handled = handle(self, c, self._holdings.pop(c.id, Holding()), now)
+            if handled.halted is None:
+                for position_id, fact in handled.events:
+                    self._note(position_id, fact)
+                    self._woken[position_id] = None
         except Exception as e:  # the boundary: it is refused, and nothing of it is done
             if self.strict:
                 raise
             self._take_back(done)
             self._unforeseen(e)
             text = f"{type(c).__name__.lower()} could not be carried out: {_reason(e)}"
-            reply = refused(c.id, Refusal("INTERNAL", text), now)
-        self._effects.append(Answer(c, reply))
-
-    def note(self, position_id: str, fact: AnyFact) -> Position:
-        """Book what a command changes, and see to what follows; the position afterwards."""
-        p = self._note(position_id, fact)
-        self._woken[position_id] = None
-        return p
+            handled = Handled(refused(c.id, Refusal("INTERNAL", text), now))
+        if handled.halted is not None:
+            self.halt(handled.halted)
+            for position_id, fact in handled.events:  # of many positions: each for itself
+                self._guarded(position_id, now, fact)
+        self._effects.append(Answer(c, handled.reply))
 
     def halt(self, halted: bool) -> None:
         """Send no new entries, or send them again."""
@@ -517,14 +519,6 @@ class Desk:
         self._woken |= dict.fromkeys(self._open)
         if changed:
             self._effects.append(HaltChanged(halted))
-
-    def find(self, position_id: str) -> Position | Refusal:
-        """The position that a command names."""
-        p = self.positions.get(position_id)
-        if p is None:
-            rule = "is not known, or has been over for more than a day"
-            return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
-        return p
 
     # -- what is known -----------------------------------------------------------------------------
 
