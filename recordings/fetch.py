@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nautilus_trader.adapters.polymarket.loaders import PolymarketDataLoader
-from nautilus_trader.core import nautilus_pyo3
 from nautilus_trader.core.datetime import unix_nanos_to_dt
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
@@ -19,6 +18,7 @@ from positions.commands.market_names import market_name
 from positions.operations.settings import VenueSettings
 from recordings.importer import Token, described, instrument
 from recordings.tables import RecordingError
+from venues.bounded_http import PublicClient
 
 _FINEST = "0.0001"
 """Prices are taken as they were, whatever the tick is now."""
@@ -40,7 +40,7 @@ class _Client:
     """The loader's HTTP client, with the addresses of the settings."""
 
     def __init__(self, venue: VenueSettings) -> None:
-        self._client = nautilus_pyo3.HttpClient()
+        self._client = PublicClient()
         self._addresses = {
             "https://gamma-api.polymarket.com": venue.gamma,
             "https://clob.polymarket.com": venue.clob,
@@ -52,7 +52,7 @@ class _Client:
         for built_in, address in self._addresses.items():
             if url.startswith(built_in):
                 url = address + url.removeprefix(built_in)
-        return await self._client.get(url=url, **options)
+        return await self._client.get(url, **options)
 
 
 def fetch(

@@ -13,6 +13,7 @@ import secrets
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -29,10 +30,11 @@ from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_builder.builder import OrderBuilder
 
 from positions.operations.wallet import Wallet
+from venues.bounded_http import BoundedClient
 from venues.polymarket import parsing
 from venues.polymarket.amounts import exact_amounts
+from venues.polymarket.pages import Pages
 
-TIMEOUT_SECONDS = 5.0
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
 _DAY = 86_400.0
@@ -48,6 +50,7 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_disconnect",
         "_handle_ws_message",
         "_http_client",
+        "_http_client_async",
         "_maintain_active_market",
         "_post_signed_order",
         "_submit_limit_order",
@@ -191,10 +194,10 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     helpers.PolyApiException = VenueError
     # Over HTTP/1.1 each request has a connection of its own. Over HTTP/2 they would share one, and
     # threads that wait for a slow answer there keep others from reading theirs.
-    # Defect: the library closes a connection that was idle for 5 s. Can go when that may be set.
+    # Defects: the library closes a connection that was idle for 5 s, and takes an answer of any
+    # size, for any time. Can go when all of that may be set.
     helpers._http_client.close()
-    helpers._http_client = httpx.Client(
-        timeout=TIMEOUT_SECONDS,
+    helpers._http_client = BoundedClient(
         limits=httpx.Limits(
             max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS
         ),
@@ -210,7 +213,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
             api_passphrase=wallet.api_passphrase,
         )
         key, funder = wallet.key, wallet.funder
-    client = ClobClient(
+    client = BoundedClobClient(
         address,
         chain_id=POLYGON,
         signature_type=signature_type,
@@ -225,6 +228,23 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
     # Defect: sizes are floored as floats. Can go when `test_amounts` finds the library exact.
     client.builder.get_order_amounts = exact_amounts
     return client
+
+
+class BoundedClobClient(ClobClient):
+    """The library's client, whose lists have an end."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pages = Pages()
+
+    def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
+        """Defect: a list is read for as long as the venue tells of a further page. Can go when the
+        library bounds it.
+        """
+        ask = partial(super()._get, endpoint, headers, params)
+        if params is None or "next_cursor" not in params:
+            return ask()
+        return self._pages.ask(str(params["next_cursor"]), ask)
 
 
 class BalanceReader:
@@ -262,7 +282,7 @@ class BalanceReader:
 def close_connections() -> None:
     """Close those of the library's client, which is one for the whole process and goes on."""
     helpers._http_client.close()
-    helpers._http_client = httpx.Client(timeout=TIMEOUT_SECONDS)
+    helpers._http_client = BoundedClient()
 
 
 async def keep_warm(client: ClobClient) -> None:

@@ -21,7 +21,8 @@ from py_clob_client_v2.constants import POLYGON
 from positions.operations.doctor import Check, Level, failed, ok, warning
 from positions.operations.settings import Settings
 from positions.operations.wallet import FUNDER, KEY, Wallet, WalletError, wallet
-from venues.polymarket.clob import TIMEOUT_SECONDS, UnknownAdapter, close_connections, make_client
+from venues.bounded_http import BoundedClient
+from venues.polymarket.clob import UnknownAdapter, close_connections, make_client
 from venues.polymarket.gamma import parse
 
 _SAMPLES = 5
@@ -54,7 +55,7 @@ def check_venue(settings: Settings, values: Mapping[str, str]) -> Iterator[Check
         yield failed("adapter", str(e), "rm -r .venv, then make setup")
         return
     yield ok("adapter", "has everything that the hardened clients rely on")
-    with httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+    with BoundedClient() as client:
         answers = True
         for check in check_reach(settings, client):
             answers = answers and (check.name != "order book" or check.level != Level.FAILED)

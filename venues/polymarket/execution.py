@@ -28,6 +28,7 @@ from bridge.venue_messages import WALLETS
 from positions.engine.adoption import Holding
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import OrderState
+from venues.bounded_http import PublicClient
 from venues.polymarket import parsing, submit_outcome
 from venues.polymarket.cancelling import Canceller
 from venues.polymarket.channel import channel_of
@@ -66,6 +67,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self, *args: Any, orders: LiveOrders, signed: Signed, beats: bool, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
+        # Defect: what the Data API answers may be of any size. Can go when that is bounded.
+        self._http_client_async = PublicClient()
         self._signed = signed
         self._orders = orders
         self._tell = Teller(self, self._cache, self._msgbus, self._clock).tell

@@ -34,7 +34,8 @@ from venues.polymarket.markets import MarketFinder
 from venues.polymarket.order_fill_tracker import Trade
 from venues.polymarket.order_reconciliation import said
 from venues.polymarket.orders import LiveOrders
-from venues.polymarket.provider import HardenedProvider
+from venues.polymarket.pages import ListTooLong
+from venues.polymarket.provider import HardenedProvider, MarketListClient
 from venues.polymarket.wallet_reports import Reading, WalletReader
 
 _READ_AGAIN = (0.5, 1.0, 2.0)
@@ -59,6 +60,8 @@ class Polymarket:
         self._wallet = wallet
         self._signed = signed
         self.gamma = Gamma(settings.venue.gamma)
+        # Defect: lists are followed, and answers taken, without an end. Can go when they are not.
+        self._markets = MarketListClient()
         # Defect: the adapter takes this address from its process' environment alone. Can go when
         # its configuration has it.
         gamma_markets.DEFAULT_GAMMA_BASE_URL = settings.venue.gamma
@@ -73,13 +76,14 @@ class Polymarket:
     async def close(self) -> None:
         """Give the connections up."""
         await self.gamma.close()
+        await self._markets.close()
         close_connections()
 
     def provider(self, clock: LiveClock) -> HardenedProvider:
         """The instruments of the node, shared by its clients."""
         if self._provider is None:
             config = PolymarketInstrumentProviderConfig(log_warnings=False)
-            self._provider = HardenedProvider(self.client, clock, config)
+            self._provider = HardenedProvider(self.client, clock, config, self._markets)
         return self._provider
 
     def finder(self) -> MarketFinder:
@@ -103,6 +107,8 @@ class Polymarket:
                 return await reader.read(positions, signed, now)
             except Exception as e:
                 self._hardened.warn(f"the wallet could not be read at the start: {said(e)}")
+                if isinstance(e, ListTooLong):
+                    break  # it is as long the next time
         return Reading(Said(), {})
 
     def _fee_rate(self, outcome_id: str) -> Decimal:

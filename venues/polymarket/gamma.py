@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from positions.commands.market_names import market_name
 from positions.foreign import REASON_LENGTH, clean
+from venues.bounded_http import PublicClient
 
-_TIMEOUT = 10.0
+_OK = 200
 _BATCH = 50
 
 
@@ -114,11 +115,11 @@ class Gamma:
     """
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.AsyncClient(base_url=address, timeout=_TIMEOUT)
+        self._client = PublicClient(address)
 
     async def close(self) -> None:
         """Give the connections up."""
-        await self._client.aclose()
+        await self._client.close()
 
     async def find(self, name: str) -> GammaMarket | None:
         """The market of a slug, a condition id or a polymarket.com address.
@@ -168,10 +169,11 @@ class Gamma:
 
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
         try:
-            reply = await self._client.get(path, params=query)
-            reply.raise_for_status()
-            return reply.json()
-        except (httpx.HTTPError, ValueError) as e:
+            answer = await self._client.get(path, query)
+            if answer.status != _OK:
+                raise GammaError(f"Gamma does not answer: status {answer.status}")
+            return json.loads(answer.body)
+        except (httpx.HTTPError, ValueError, RecursionError) as e:
             why = clean(str(e) or type(e).__name__, REASON_LENGTH)
             raise GammaError(f"Gamma does not answer: {why}") from None
 

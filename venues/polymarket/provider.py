@@ -1,13 +1,17 @@
 """Polymarket's instruments: none without its fee, with an impossible tick or an invented end."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from nautilus_trader.adapters.polymarket.common.gamma_markets import fetch_fee_schedules
 from nautilus_trader.adapters.polymarket.common.parsing import parse_polymarket_instrument
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.instruments import BinaryOption
 
+from venues.bounded_http import Answer, PublicClient
+from venues.polymarket.pages import ListTooLong
 from venues.polymarket.ticks import tick_of
 
 _NANOS = 1_000_000_000
@@ -24,6 +28,40 @@ def end_of(value: Any) -> int:
         return _UNKNOWN
     end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
     return int(end.timestamp()) * _NANOS if _ENDS_MIN <= end < _ENDS_MAX else _UNKNOWN
+
+
+MARKET_PAGES_MAX = 20
+"""Pages of one list of markets; what is asked for are some hundred at most."""
+
+
+class MarketListClient(PublicClient):
+    """Asks for lists of markets, and follows none that has no end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: WeakKeyDictionary[asyncio.Task[Any], set[str]] = WeakKeyDictionary()
+        """Cursors of the list that a task reads."""
+
+    async def get(self, url: str, params: dict[str, Any] | None = None, **options: Any) -> Answer:
+        """Ask for an address.
+
+        Raises
+        ------
+        ListTooLong
+            If it is a further page of a list that goes round, or on and on.
+        httpx.RequestError
+            If there is no whole answer in time, or it is too large.
+        """
+        cursor, task = (params or {}).get("after_cursor"), asyncio.current_task()
+        assert task is not None
+        if cursor is None:
+            self._seen.pop(task, None)
+        else:
+            seen = self._seen.setdefault(task, set())
+            if cursor in seen or len(seen) >= MARKET_PAGES_MAX:
+                raise ListTooLong(f"the list of markets has no end after {len(seen)} pages")
+            seen.add(cursor)
+        return await super().get(url, params, **options)
 
 
 class HardenedProvider(PolymarketInstrumentProvider):
