@@ -5,7 +5,7 @@ STAMP := .venv/.complete
 WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 help:  ## list what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 13
 
 setup: $(STAMP)  ## make .venv with every package pinned
 
@@ -64,6 +64,9 @@ faults: setup  ## what goes wrong at the venue, with the outages that take minut
 storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. make storm SEED=7 MINUTES=4
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(PYTHON) tests/storm.py
 
+other-venue: setup  ## a node killed KILLS times on an independent venue, seeds 1 to 3 or SEED, and an audit
+	@KILLS=$(KILLS) SEED=$(SEED) PYTHONPATH=.:tests $(PYTHON) -m other_venue
+
 soak: setup  ## a week of market time and 5,500 positions through one node; what each day costs
 	@PYTHONPATH=. $(PYTHON) tests/soak.py
 
@@ -82,4 +85,4 @@ bench: setup  ## speed and memory, as ratios to a baseline; some of it: make ben
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm soak mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm other-venue soak mutants diagram defects bench clean
