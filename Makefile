@@ -67,6 +67,9 @@ storm: setup  ## a seeded storm over a live node on the loopback venue, e.g. mak
 other-venue: setup  ## a node killed KILLS times on an independent venue, seeds 1 to 3 or SEED, and an audit
 	@KILLS=$(KILLS) SEED=$(SEED) PYTHONPATH=.:tests $(PYTHON) -m other_venue
 
+liveness: setup  ## a live node in N hostile variants of anything: the other position is always sold
+	@N=$(N) SEED=$(SEED) VARIANT=$(VARIANT) PYTHONPATH=.:tests $(PYTHON) -m liveness
+
 soak: setup  ## a week of market time and 5,500 positions through one node; what each day costs
 	@PYTHONPATH=. $(PYTHON) tests/soak.py
 
@@ -85,4 +88,4 @@ bench: setup  ## speed and memory, as ratios to a baseline; some of it: make ben
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm other-venue soak mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm other-venue liveness soak mutants diagram defects bench clean

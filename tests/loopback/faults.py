@@ -6,15 +6,21 @@ A switch may be set and cleared at any moment, from any thread. `where` names re
 what mentions a token, `times` to so many cases (None = until cleared). Seconds are real ones.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from aiohttp import web
+
+Say = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Answers a request in a way of its own."""
+
 
 @dataclass(slots=True)
 class HttpFault:
-    """What happens to a request. `action` is "status", "reset", "hang" or "cut"; `is_after` says
-    whether the venue acts on the request first."""
+    """What happens to a request. `action` is "status", "reset", "hang", "cut" or "say"; `is_after`
+    says whether the venue acts on the request first."""
 
     where: str
     action: str
@@ -24,6 +30,7 @@ class HttpFault:
     status: int = 0
     error: str = ""
     seconds: float = 0.0
+    say: Say | None = None
 
 
 @dataclass(slots=True)
@@ -116,6 +123,18 @@ class Faults:
     def cut(self, where: str, *, times: int | None = 1, token: str = "") -> None:
         """Act, and answer with the first half of the reply."""
         self.http.append(HttpFault(where, "cut", True, times, token))
+
+    def say(
+        self,
+        where: str,
+        say: Say,
+        *,
+        after: bool = False,
+        times: int | None = 1,
+        token: str = "",
+    ) -> None:
+        """Answer with whatever `say` makes: `after` the venue acted, or instead."""
+        self.http.append(HttpFault(where, "say", after, times, token, say=say))
 
     def take_http(self, where: str, text: str, *, is_after: bool) -> HttpFault | None:
         """The fault that befalls a request now; counted as used."""

@@ -88,6 +88,8 @@ class Traffic:
         fault = self._faults.take_http(where, text, is_after=is_after)
         if fault is None:
             return None
+        if fault.say is not None:
+            return await fault.say(request)
         if fault.action == "hang":
             await asyncio.sleep(fault.seconds)
             return None

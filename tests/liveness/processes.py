@@ -1,0 +1,318 @@
+"""Acts for which a node needs a process of its own: terminals, pipes and signals."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from liveness.scene import GIVE_UP_SECONDS, ROUNDS_MAX, SHARES, Failed, Rounds
+from liveness.together import LIMITS, environment, status
+from loopback.server import LoopbackPolymarket, MarketHandle
+from trading import KEY
+
+from positions.storage.snapshot import NotPublished, Published
+from positions.storage.spool import Spool
+
+_START_ROUNDS = 12_000
+_STATUS_ROUNDS = 9000
+_END_SECONDS = 20.0
+
+
+class Streams(NamedTuple):
+    """What a process has for its output: `out` and `err` as `subprocess` takes them."""
+
+    out: int
+    err: int
+    is_terminal: bool = False
+
+
+class Stand:
+    """A folder, a wallet, and a node that can be started in a process, and again."""
+
+    def __init__(
+        self, venue: LoopbackPolymarket, rounds: Rounds, folder: Path, chance: random.Random
+    ) -> None:
+        self.venue = venue
+        self.chance = chance
+        self.state = folder / "state"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._rounds = rounds
+        self._folder = folder
+        folder.mkdir(parents=True)
+        self._keys = venue.wallet(KEY, cash="1000000")
+        self.funder = self._keys["POLYMARKET_FUNDER"]
+        self.pair: list[MarketHandle] = []
+        limits = "\n".join(f"{name} = {value}" for name, value in LIMITS.items())
+        addresses = "\n".join(f'{n} = "{url}"' for n, url in venue.settings().items())
+        (folder / "live.toml").write_text(
+            f'mode = "live"\nstate = "{self.state}"\nreally_trade = true\n'
+            f"[limits]\n{limits}\n[venue]\n{addresses}\n"
+        )
+
+    # -- the process -------------------------------------------------------------------------------
+
+    def start(self, streams: Streams | None = None) -> None:
+        """Start the node and wait until it has published."""
+        to = streams or Streams(subprocess.DEVNULL, subprocess.DEVNULL)
+        begun = time.time()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "run", "--config", "live.toml"],
+            cwd=self._folder,
+            env=environment() | dict(self._keys) | {"XDG_STATE_HOME": str(self._folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=to.out,
+            stderr=to.err,
+            start_new_session=True,
+            preexec_fn=_own_terminal if streams and streams.is_terminal else None,
+        )
+        copy = self.state / "published.duckdb"
+        self.within(
+            _START_ROUNDS,
+            lambda: self.is_over or (copy.exists() and copy.stat().st_mtime > begun),
+            "the node did not come up",
+        )
+        if self.is_over:
+            raise Failed(f"the node did not come up: it ended with {self.process.returncode}")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended."""
+        return self.process is None or self.process.poll() is not None
+
+    def send(self, number: int) -> None:
+        """Send a signal."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def close(self) -> None:
+        """End the process, whatever state it is in."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(_END_SECONDS)
+
+    # -- what is seen ------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open two positions and wait until both are protected."""
+        spool = Spool(self.state)
+        for role in ("victim", "other"):
+            market = self.venue.add_market(f"{role}-{self._folder.name}")
+            self.venue.quote(market.tokens[0], "0.50", "5000", "0.52", "5000")
+            self.pair.append(market)
+            asked = {"market": market.slug, "outcome": "Yes", "max_bid": "0.55", "size": SHARES}
+            levels = {"stop": "0.45", "target": "0.70"}
+            spool.put(json.dumps({"command": "submit"} | asked | levels).encode())
+        tokens = {market.tokens[0] for market in self.pair}
+        self.within(
+            _START_ROUNDS,
+            lambda: tokens <= {o.token for o in self.venue.orders(self.funder) if o.side == "SELL"},
+            "the positions were not opened",
+        )
+        self.within(_START_ROUNDS, lambda: self._shown() == 2, "the positions were not published")
+
+    def fall(self) -> None:
+        """Let the other's bid fall through its stop."""
+        self.venue.quote(self.pair[1].tokens[0], "0.40", "5000", "0.60", "5000")
+
+    def is_sold(self) -> bool:
+        """Whether the wallet holds no share of the other any more."""
+        return self.venue.ledger.account(self.funder).held(self.pair[1].tokens[0]) == 0
+
+    def sold(self, rounds: int = ROUNDS_MAX) -> None:
+        """Wait until the other is sold; raises `Failed` where it is not."""
+        self.within(rounds, self.is_sold, "the other position was not sold")
+
+    def status_ok(self) -> bool:
+        """Whether `status` ends with 0 and says that the node runs."""
+        told = status(self.state)
+        return told["exit"] == 0 and told.get("running") is True
+
+    def within(self, rounds: int, is_so: Callable[[], bool], otherwise: str) -> None:
+        """Wait for so many rounds of the venue; raises `Failed` in the end."""
+        begun, wall = self._rounds.count, time.monotonic()
+        while not is_so():
+            gone, seconds = self._rounds.count - begun, time.monotonic() - wall
+            if gone > rounds or seconds > 2 * GIVE_UP_SECONDS:
+                raise Failed(f"{otherwise} within {gone} rounds of the venue ({seconds:.1f} s)")
+            self._rounds.sign()
+            time.sleep(0.01)
+
+    def _shown(self) -> int:
+        with contextlib.suppress(NotPublished), Published(self.state) as copy:
+            return sum(row["held"] > 0 for row in copy.positions())
+        return 0
+
+
+class Alone(NamedTuple):
+    """An act on a node in a process of its own."""
+
+    name: str
+    play: Callable[[Stand], None]
+
+
+# -- terminals and pipes ---------------------------------------------------------------------------
+
+
+def terminal(chance: random.Random) -> Alone:
+    """The node's output goes where nobody reads, or cannot go anywhere."""
+    kind = chance.choice(sorted(_OUTPUTS))
+
+    def play(stand: Stand) -> None:
+        opened, spoil = _OUTPUTS[kind]
+        streams, other_end = opened()
+        try:
+            stand.start(streams)
+            stand.open()
+            spoil(other_end)
+            time.sleep(0.2)
+            _sold_whatever_happens(stand)
+        finally:
+            for end in {streams.out, streams.err, other_end} - {-1}:
+                with contextlib.suppress(OSError):
+                    os.close(end)
+
+    return Alone(f"terminal: {kind}", play)
+
+
+def _sold_whatever_happens(stand: Stand) -> None:
+    """Sold by the running node, which says that it runs, or after a restart if it ended."""
+    if stand.is_over:
+        if stand.status_ok():
+            raise Failed("`status` said that all is well of a node that had ended")
+        stand.fall()
+        stand.start()
+        stand.sold(_START_ROUNDS)
+        return
+    stand.fall()
+    stand.sold()
+    if not stand.is_over:
+        stand.within(_STATUS_ROUNDS, stand.status_ok, "`status` did not say that the node runs")
+
+
+def _own_terminal() -> None:
+    fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+
+def _terminal() -> tuple[Streams, int]:
+    master, slave = pty.openpty()
+    return Streams(slave, slave, is_terminal=True), master
+
+
+def _pipe() -> tuple[Streams, int]:
+    reader, writer = os.pipe()
+    return Streams(writer, writer), reader
+
+
+def _full_pipe() -> tuple[Streams, int]:
+    """A pipe that takes only a few lines before somebody has to read."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 3500)
+    return Streams(writer, writer), reader
+
+
+def _half_pipe() -> tuple[Streams, int]:
+    """Only what is no error goes to the pipe."""
+    streams, reader = _full_pipe()
+    return Streams(streams.out, subprocess.DEVNULL), reader
+
+
+def _full_device() -> tuple[Streams, int]:
+    device = os.open("/dev/full", os.O_WRONLY)
+    return Streams(device, device), -1
+
+
+def _stop_output(master: int) -> None:
+    os.write(master, b"\x13")
+
+
+def _nothing(_: int) -> None:
+    pass
+
+
+_OUTPUTS: dict[str, tuple[Callable[[], tuple[Streams, int]], Callable[[int], None]]] = {
+    "Ctrl-S": (_terminal, _stop_output),
+    "a terminal that is closed": (_terminal, os.close),
+    "a terminal that nobody reads": (_terminal, _nothing),
+    "a pipe whose reader is gone": (_pipe, os.close),
+    "a pipe that nobody reads": (_full_pipe, _nothing),
+    "a pipe for output alone that nobody reads": (_half_pipe, _nothing),
+    "a full disk": (_full_device, _nothing),
+}
+
+
+# -- signals ---------------------------------------------------------------------------------------
+
+_SIGNALS = (
+    signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+    signal.SIGTERM, signal.SIGINT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH,
+    signal.SIGXFSZ, signal.SIGXCPU, signal.SIGCHLD, signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL,
+)  # fmt: skip
+
+
+def sent(chance: random.Random) -> Alone:
+    """A signal reaches the node, before or while the stop triggers."""
+    number = chance.choice(_SIGNALS)
+    is_during = chance.random() < 0.5
+    times = chance.choice((1, 1, 3))
+
+    def play(stand: Stand) -> None:
+        stand.start()
+        stand.open()
+        if is_during:
+            stand.fall()
+        for _ in range(times):
+            stand.send(number)
+            time.sleep(0.01)
+        stand.send(signal.SIGCONT)
+        _wait_for_end(stand)
+        if not (is_during and stand.is_sold()):
+            _sold_whatever_happens(stand)
+        cores = [path.name for path in Path.cwd().glob("core*")]
+        if cores:
+            raise Failed(f"a core was written: {cores}")
+
+    when = "while the stop triggers" if is_during else "before the stop triggers"
+    return Alone(f"signal: {number.name} x{times} {when}", play)
+
+
+def _wait_for_end(stand: Stand) -> None:
+    """Give the process the time that it takes to end, if it is to end."""
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline and not stand.is_over and not stand.is_sold():
+        time.sleep(0.05)
+
+
+def frozen(chance: random.Random) -> Alone:
+    """The whole process stands; `status` must say so, and once it goes on the stop is sold."""
+    falls_first = chance.random() < 0.5
+
+    def play(stand: Stand) -> None:
+        stand.start()
+        stand.open()
+        if falls_first:
+            stand.fall()
+        stand.send(signal.SIGSTOP)
+        if not falls_first:
+            stand.fall()
+        if not stand.is_sold():
+            untrue = "`status` said that all is well of a node that stands"
+            stand.within(_STATUS_ROUNDS, lambda: not stand.status_ok(), untrue)
+        stand.send(signal.SIGCONT)
+        stand.sold(_START_ROUNDS)
+        stand.within(
+            _STATUS_ROUNDS, stand.status_ok, "`status` did not say that the node runs again"
+        )
+
+    return Alone(f"signal: SIGSTOP {'after' if falls_first else 'before'} the fall", play)

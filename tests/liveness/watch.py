@@ -1,0 +1,150 @@
+"""Watches workers from outside: one that gives no sign is ended; the rest is played by another."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+GIVE_UP_SECONDS = 60.0
+"""How long a worker may say nothing: it gives a sign while it waits."""
+_PROGRESS_SECONDS = 30.0
+_ENDED = "ended"
+
+
+class _Worker:
+    """One process and what it has still to play."""
+
+    def __init__(self, seed: int, numbers: list[int], said: "queue.Queue[tuple[_Worker, str]]"):
+        self.left = set(numbers)
+        self.current = numbers[0]
+        self.heard_at = time.monotonic()
+        self.stuck = ""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "liveness.worker", str(seed), *map(str, numbers)],
+            cwd=TESTS.parent,
+            env=os.environ | {"PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, args=(said,), daemon=True)
+        self._reader.start()
+
+    def _read(self, said: "queue.Queue[tuple[_Worker, str]]") -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said.put((self, line))
+        said.put((self, _ENDED))
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
+    def stuck_at(self) -> str:
+        """Where the node stood: the innermost calls of the main thread. It ends by that."""
+        self._process.send_signal(signal.SIGABRT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
+        self.end()
+        self._errors.seek(0)
+        told = self._errors.read().decode(errors="replace")
+        main = told.rpartition("(most recent call first):")[2].splitlines()
+        return "".join(f"\n  {line.strip()}" for line in main[1:9])
+
+
+def play(
+    seed: int,
+    numbers: Sequence[int],
+    *,
+    workers: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[int, str]:
+    """Play variants on so many processes at once, by default one a processor; why each of those
+    that failed did."""
+    count = workers or os.cpu_count() or 1
+    shares = [list(numbers[n::count]) for n in range(count)]
+    watch = _Watch(seed, tell)
+    try:
+        return watch.play([share for share in shares if share])
+    finally:
+        for worker in watch.running:
+            worker.end()
+
+
+class _Watch:
+    """The workers of one run, and what came of their variants."""
+
+    def __init__(self, seed: int, tell: Callable[[str], None]) -> None:
+        self.running: set[_Worker] = set()
+        self._seed = seed
+        self._tell = tell
+        self._said: queue.Queue[tuple[_Worker, str]] = queue.Queue()
+        self._held: set[int] = set()
+        self._failed: dict[int, str] = {}
+
+    def play(self, shares: list[list[int]]) -> dict[int, str]:
+        """Play each share on a worker; another goes on with what a broken one has left."""
+        wanted = sum(map(len, shares))
+        for share in shares:
+            self._start(share)
+        told_at = time.monotonic()
+        while self.running:
+            worker, line = self._next()
+            if line == _ENDED:
+                self._over(worker)
+            else:
+                self._hear(worker, json.loads(line))
+            if time.monotonic() - told_at > _PROGRESS_SECONDS:
+                told_at = time.monotonic()
+                self._tell(f"{len(self._held)} of {wanted} held, {len(self._failed)} failed")
+        return self._failed
+
+    def _start(self, numbers: list[int]) -> None:
+        self.running.add(_Worker(self._seed, numbers, self._said))
+
+    def _next(self) -> tuple[_Worker, str]:
+        """What is said next; who says nothing for too long is ended."""
+        while True:
+            try:
+                worker, line = self._said.get(timeout=1)
+            except queue.Empty:
+                for worker in self.running:
+                    if time.monotonic() - worker.heard_at > GIVE_UP_SECONDS:
+                        worker.heard_at = time.monotonic()
+                        worker.stuck = worker.stuck_at()
+                continue
+            worker.heard_at = time.monotonic()
+            return worker, line
+
+    def _over(self, worker: _Worker) -> None:
+        self.running.discard(worker)
+        worker.end()
+        if worker.left and worker.current not in self._failed:
+            self._fail(worker.current, f"the process ended, or stood still: {worker.stuck}")
+        rest = sorted(worker.left - self._failed.keys())
+        if rest:
+            self._start(rest)
+
+    def _hear(self, worker: _Worker, said: dict[str, object]) -> None:
+        number = worker.current = int(str(said["variant"]))
+        if said["what"] == "held":
+            worker.left.discard(number)
+            self._held.add(number)
+        elif said["what"] == "failed":
+            self._fail(number, str(said["why"]))
+
+    def _fail(self, number: int, why: str) -> None:
+        self._failed[number] = why
+        self._tell(f"variant {number} failed: {why.splitlines()[0]}")
