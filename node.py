@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -43,19 +44,21 @@ from modes import (
     Play,
     ReplayGround,
 )
-from positions.bell import Bell
-from positions.core_dumps import forbid_core_dumps
 from positions.engine.engine import Desk
 from positions.engine.recovery import Said, SignedOrder, recover
 from positions.model.position import Position
 from positions.operations import logs
+from positions.operations.bell import Bell
 from positions.operations.console import Terminal, open_missing
+from positions.operations.core_dumps import forbid_core_dumps
+from positions.operations.loop_watch import NO_MEMORY_CODE, LoopWatch
 from positions.operations.malloc_arenas import share_heaps
 from positions.operations.settings import Settings, SettingsError, load
 from positions.operations.wallet import WalletError, environment, wallet
 from positions.private import NotPrivate
 from positions.storage import submit_log
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock
+from positions.storage.pulse import Pulse
 from positions.storage.resume import Left, prepare, sign
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import Copier, NodeRow
@@ -177,9 +180,13 @@ class Node:
         )
         journal.on_record = self.strategy.record_changed
         self._reader = self._make_reader(clock)
+        self._pulse = Pulse(self.strategy.undecided)
         self._copier = self._make_copier(now.timestamp_ns)
         command = settings.alarms.command
         self._bell = Bell(command, partial(self._on_loop, journal.bell_failed)) if command else None
+        self._watch = LoopWatch(
+            self._pulse, self._on_stuck, self._end, settings.safety.restart_seconds
+        )
 
     def _on_loop(self, call: Callable[..., None], *values: object) -> None:
         """Have something done by the event loop, from any thread, unless it has ended."""
@@ -200,6 +207,35 @@ class Node:
             lambda: not self.store.failure,
         )
 
+    def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
+        """Note an error that ended a thread, and tell it."""
+        error = args.exc_value or args.exc_type()
+        self._on_loop(self._journal.unforeseen, error, logs.note_error(self._state / "logs", error))
+
+    def _on_stuck(self, what: str) -> None:
+        """Tell that the loop stands, from beside it: what the loop is to tell comes too late."""
+        self._on_loop(self._journal.stood, what)
+        if not what:
+            return
+        if self._bell is not None:
+            self._bell.ring(what, "stuck")
+        self._terminal.warn(f"ALARM: {what}")
+        with suppress(OSError):
+            logs.note_text(self._state / "logs", "\n  ".join([what, *self._watch.where()]))
+
+    def _end(self, code: int, why: str) -> None:
+        """End the process at once: what matters is on disk, and the next one goes on."""
+        with suppress(Exception):
+            if self._bell is not None:
+                self._bell.ring(why, "end")
+        with suppress(Exception):
+            self._terminal.warn(f"polybracket: {why}")
+            self._terminal.err.wait(1.0)
+        with suppress(Exception):
+            if self._bell is not None:
+                self._bell.close(5.0)
+        os._exit(code)
+
     def _make_copier(self, now: Callable[[], int]) -> Copier:
         about = NodeRow(
             mode=self._settings.mode,
@@ -216,6 +252,7 @@ class Node:
             now,
             about,
             self._journal.open_alarms,
+            self._pulse,
         )
 
     def _make_ground(self) -> Ground:
@@ -230,6 +267,8 @@ class Node:
 
     def run(self, play: Play | None = None) -> int:
         """Run it for as long as `play` lasts, by default its ground's; returns the exit code."""
+        hook, threading.excepthook = threading.excepthook, self._on_thread_error
+        self._watch.start()
         try:
             self._terminal.say(self._ground.greeting(self.store.known_orders()))
             self._build()
@@ -240,21 +279,31 @@ class Node:
             if lost:
                 self._terminal.warn(f"polybracket: {lost} records could not be written: {why}")
             return 1 if lost else code
+        except MemoryError:
+            self._end(NO_MEMORY_CODE, "no memory is left; the node ends, to be started anew")
+            raise
         finally:
+            self._watch.judges_loop = False
             if self._bell is not None:
                 self._bell.close()
             self.store.close()
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
             sync_logger_to_disk()
+            self._watch.stop()
+            threading.excepthook = hook
             if self._has_own_terminal:
                 self._terminal.close()
 
     def _build(self) -> None:
         trader = self._node.trader
         publisher = Publisher(self._copier.publish)
+        threads = [self.store.thread, self._watch.thread]
+        if self._bell is not None:
+            threads.append(self._bell.thread)
+        watchdog = Watchdog(self._pulse, threads, self._journal.thread_ended)
         narrator = Narrator(self._terminal.say)
-        for actor in (narrator, self._reader, publisher, LogKeeper(), Watchdog()):
+        for actor in (narrator, self._reader, publisher, LogKeeper(), watchdog):
             trader.add_actor(actor)
         if self._settings.mode != "replay":  # which has a time of its own
             trader.add_actor(ClockWatch(self._journal.clock_jumped))
@@ -340,6 +389,7 @@ class Node:
         await self._take_over()
         await self._ground.begin(self._node, self._is_idle)
         self._reader.begin()
+        self._watch.judges_loop = self._settings.mode != "replay"  # which may read for long
         playing = asyncio.ensure_future(play(self._node, self._is_idle))
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()

@@ -5,8 +5,8 @@ from nautilus_trader.config import ActorConfig
 
 from bridge.boundary import bounded
 from bridge.messages import ALARMS, BELL_ALARM
-from positions.bell import Bell
 from positions.engine.effects import Alarm
+from positions.operations.bell import Bell
 
 
 class AlarmBell(Actor):

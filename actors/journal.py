@@ -133,6 +133,15 @@ class NodeJournal:
         text += "; it is tried again" if why else ""
         self.alarm(self._own_alarm(BELL_ALARM, text, is_open=bool(why)))
 
+    def stood(self, what: str) -> None:
+        """Record and tell that the node did not do its work, or that it does again."""
+        self.alarm(self._own_alarm("stuck", what or "the node does its work", is_open=bool(what)))
+
+    def thread_ended(self, name: str) -> None:
+        """Record and tell that a thread which the node needs has ended."""
+        text = f"the thread {name!r} has ended, and its work is not done; start the node anew"
+        self.alarm(self._own_alarm(f"thread {name}", text, is_open=True))
+
     def recording_failed(self, why: str) -> None:
         """Tell that market data cannot be recorded, or that it can again."""
         text = why or "market data is recorded again"

@@ -1,7 +1,6 @@
 """Publishes what readers in other processes see: once a second, and when the node stops."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from nautilus_trader.common.actor import Actor
@@ -16,10 +15,10 @@ class Publisher(Actor):
     Parameters
     ----------
     publish
-        Starts a copy; must not block. Gets the wall-clock time in nanoseconds.
+        Starts a copy; must not block.
     """
 
-    def __init__(self, publish: Callable[[int], None]) -> None:
+    def __init__(self, publish: Callable[[], None]) -> None:
         super().__init__(ActorConfig(component_id="Publisher"))
         self._publish = publish
         self._beat_handle: asyncio.TimerHandle | None = None
@@ -35,4 +34,4 @@ class Publisher(Actor):
 
     def _beat(self) -> None:
         self._beat_handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._beat)
-        self._publish(time.time_ns())
+        self._publish()

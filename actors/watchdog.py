@@ -1,42 +1,73 @@
-"""Tells systemd that the node has come up, that its event loop still turns, and that it stops.
+"""Leaves signs that the event loop turns, and tells systemd so.
 
-Speaks to the socket that systemd names in the environment of a `Type=notify` service; where there
-is none, it says nothing.
+The thread of `positions.operations.loop_watch` and the snapshot's readers judge the signs. To
+systemd it is told that the node has come up, that its loop still turns, and that it stops, on the
+socket that systemd names in the environment of a `Type=notify` service; where there is none,
+nothing is.
 """
 
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from threading import Thread
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
+from positions.storage.pulse import BEAT_SECONDS, Pulse
+
 
 class Watchdog(Actor):
-    """Beats from the event loop, at half the interval that systemd allows.
+    """Beats from the event loop; to systemd at half the interval that it allows.
 
     Parameters
     ----------
+    pulse
+        What is beaten.
+    threads
+        What must live as long as the loop, by name.
+    on_dead
+        Told, once, which of the threads has ended.
     values
         The environment: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` in microseconds.
     """
 
-    def __init__(self, values: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        pulse: Pulse,
+        threads: Iterable[Thread] = (),
+        on_dead: Callable[[str], None] = lambda _: None,
+        values: Mapping[str, str] = os.environ,
+    ) -> None:
         super().__init__(ActorConfig(component_id="Watchdog"))
         self._socket = values.get("NOTIFY_SOCKET", "")
         self._seconds = int(values.get("WATCHDOG_USEC") or 0) / 2e6
+        self._pulse = pulse
+        self._threads = list(threads)
+        self._on_dead = on_dead
+        self._pulse_handle: asyncio.TimerHandle | None = None
         self._beat_handle: asyncio.TimerHandle | None = None
 
     def on_start(self) -> None:
         """Tell that the node trades, once every other component has started, too."""
+        self._leave_sign()
         asyncio.get_running_loop().call_soon(self._up)
 
     def on_stop(self) -> None:
         """Tell that the node stops."""
-        if self._beat_handle is not None:
-            self._beat_handle.cancel()
+        self._pulse.end()
+        for handle in (self._beat_handle, self._pulse_handle):
+            if handle is not None:
+                handle.cancel()
         self._tell("STOPPING=1")
+
+    def _leave_sign(self) -> None:
+        self._pulse_handle = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._leave_sign)
+        self._pulse.beat()
+        for thread in [t for t in self._threads if not t.is_alive()]:
+            self._threads.remove(thread)
+            self._on_dead(thread.name)
 
     def _up(self) -> None:
         self._tell("READY=1")

@@ -12,8 +12,8 @@ import typer
 from cli import apply, recording, requests, research, setup, views
 from cli.options import DEFAULT_CONFIG, State, state_dir
 from cli.output import fail, say
-from positions.core_dumps import forbid_core_dumps
 from positions.operations.console import open_missing
+from positions.operations.core_dumps import forbid_core_dumps
 from positions.operations.settings import SettingsError, load
 from positions.private import NotPrivate
 from positions.storage import backup

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from positions.foreign import LINE_LENGTH, clean, json_safe
 from positions.model.formatting import iso, plain, to_json
-from positions.storage.locks import holder
+from positions.operations.health import health
 
 WIDTH = 150
 
@@ -135,12 +135,10 @@ def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def age_line(state: Path, node: Mapping[str, Any]) -> str:
-    """As of when a view is, and whether a node is running."""
-    running = holder(state) is not None
+    """As of when a view is, and whether a node does its work."""
     seen = iso(node["heartbeat"])[11:19]
     market = iso(node["market_time"])[:19].replace("T", " ")
     kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
-    word = "node running" if running else "node not running"
     old = (time.time_ns() - node["heartbeat"]) // 1_000_000_000
     age = f" ({old} s ago)" if old > 3 else ""
-    return f"as of {seen}{age}, market time {market}, {word}{kind}"
+    return f"as of {seen}{age}, market time {market}, node {health(state, node)}{kind}"

@@ -24,6 +24,7 @@ from cli.output import (
 )
 from cli.requests import PositionId, resolve
 from positions.model.formatting import iso, to_json
+from positions.operations.health import health
 from positions.operations.settings import SettingsError, load
 from positions.storage.locks import holder
 from positions.storage.snapshot import RECENT_POSITIONS, NotPublished, Published, history
@@ -185,17 +186,19 @@ def _search(config: Path, text: str) -> list[dict[str, Any]]:
 
 
 def status(as_json: Json = False, state: State = None) -> None:
-    """Tell whether a node runs, its money, and what is wrong.
+    """Tell whether a node does its work, its money, and what is wrong.
 
-    Exits with 1 while no node runs or an alarm is open.
+    Exits with 1 while no node runs, while it does not respond, or while an alarm is open.
     """
     folder = state_dir(state)
-    running = holder(folder)
     with _open(folder) as copy:
         node, alarms, known = copy.node(), copy.open_alarms(), copy.markets()
+    state_of = health(folder, node)
     quoted = max((m["quoted_at"] for m in known if m["quoted_at"]), default=None)
     values: dict[str, Any] = {
-        "running": running is not None,
+        "running": state_of.is_well,
+        "health": state_of.word,
+        "why": list(state_of.why),
         "mode": node["mode"],
         "started_at": node["started_at"],
         "heartbeat": node["heartbeat"],
@@ -213,14 +216,16 @@ def status(as_json: Json = False, state: State = None) -> None:
         print_json([values])
     else:
         _print_status(values)
-    if alarms or running is None:
+    if alarms or not state_of.is_well:
         raise typer.Exit(1)
 
 
 def _print_status(values: dict[str, Any]) -> None:
-    word = "running" if values["running"] else "NOT RUNNING"
+    word = values["health"]
     kind = ", SYNTHETIC data" if values["synthetic"] else ""
     say(f"node {word}, mode {values['mode']}{kind}, since {iso(values['started_at'])}")
+    for text in values["why"]:
+        say(f"NOT WELL: {text}")
     say(f"last heartbeat {iso(values['heartbeat'])}")
     quoted = values["quoted_at"]
     fresh = "no price yet"

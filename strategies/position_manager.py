@@ -112,6 +112,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._unposted: dict[str, Callable[[], None]] = {}
         self._unrecorded: dict[str, list[Act]] = {}
         self._is_scheduled = False
+        self._decided_at: int | None = None
         self.search = MarketSearch(desk.listing, self._list, self._admit, self._refuse)
         self.holdings: Holdings
         """Where it is looked up what the wallet has."""
@@ -121,6 +122,10 @@ class PositionManagerStrategy(SuccessorStrategy):
         """Whether nothing is queued, scheduled, or waiting for the disk."""
         waits = self._uncommitted or self._unrecorded
         return not (self._is_scheduled or waits or self.desk.has_work)
+
+    def undecided(self) -> int:
+        """Nanoseconds since all that was to be decided was decided; 0 before the start."""
+        return 0 if self._decided_at is None else now_ns(self.clock) - self._decided_at
 
     # -- what Nautilus says ------------------------------------------------------------------------
 
@@ -292,6 +297,8 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.desk.second_passed()
         if self.desk.has_work:
             self._schedule()
+        else:
+            self._decided_at = now_ns(self.clock)
 
     @_bounded
     def _on_confirmation(self, _: TimeEvent) -> None:
@@ -352,6 +359,7 @@ class PositionManagerStrategy(SuccessorStrategy):
                     except Exception as e:  # the others are carried out all the same
                         self._not_carried_out(effect, e)
             self._confirmation.at(self.desk.next_confirmation(self._confirmation.rang_for))
+            self._decided_at = now_ns(self.clock)
         except Exception as e:
             tell(e)
 

@@ -9,6 +9,7 @@ from positions.commands.messages import Adopt, decode, encode_reply
 from positions.engine.adoption import Holding
 from positions.engine.effects import Answer, Step
 from positions.engine.engine import Desk
+from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow
 from positions.storage.spool import Spool
 from positions.storage.store import Store
@@ -27,7 +28,14 @@ class Node:
         self.store = Store(self.state / "positions.duckdb", lambda f: f(), lambda _: None)
         about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
         self.copier = Copier(
-            self.state, self.store.cursor, self.desk, lambda: D(0), lambda: 0, about, list
+            self.state,
+            self.store.cursor,
+            self.desk,
+            lambda: D(0),
+            lambda: 0,
+            about,
+            list,
+            Pulse(lambda: 0),
         )
 
     def work(self) -> int:

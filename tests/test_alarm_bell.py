@@ -12,9 +12,9 @@ from nautilus_trader.portfolio.portfolio import Portfolio
 
 from actors.alarm_bell import AlarmBell
 from bridge.messages import ALARMS, BELL_ALARM
-from positions import bell as bells
 from positions.engine.effects import Alarm
 from positions.foreign import REASON_LENGTH, clean
+from positions.operations import bell as bells
 
 WRITE = 'printf "%s|" "$1" >> told'
 """A command's script; what it is told ends in `told`."""

@@ -12,6 +12,7 @@ from world import World
 from cli.main import app
 from positions.storage.backup import WANTED, export, restore
 from positions.storage.locks import StateLock
+from positions.storage.pulse import Pulse
 from positions.storage.resume import Cursor, prepare, sign
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import Copier, NodeRow
@@ -68,13 +69,22 @@ def test_the_record_of_a_running_node(tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = recorded(state)
     about = NodeRow("replay", 1, 0, "", False)
-    copier = Copier(state, store.cursor, World(0).desk, lambda: Decimal(0), lambda: 0, about, list)
+    copier = Copier(
+        state,
+        store.cursor,
+        World(0).desk,
+        lambda: Decimal(0),
+        lambda: 0,
+        about,
+        list,
+        Pulse(lambda: 0),
+    )
     stopped = threading.Event()
 
     def beat() -> None:
         while not stopped.wait(0.02):
             if (state / WANTED).exists():
-                copier.publish(0)
+                copier.publish()
 
     node = threading.Thread(target=beat)
     with StateLock(state, "replay"):

@@ -10,6 +10,7 @@ from world import World
 
 from positions.engine.engine import Desk
 from positions.storage import snapshot
+from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow, NotPublished, Published, history
 from positions.storage.store import Store
 
@@ -30,7 +31,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
             store.step(step)
     store.flush()
     desk = Desk(LIMITS)
-    return Copier(tmp_path, store.cursor, desk, lambda: Decimal(0), lambda: 0, ABOUT, list)
+    return Copier(
+        tmp_path, store.cursor, desk, lambda: Decimal(0), lambda: 0, ABOUT, list, Pulse(int)
+    )
 
 
 def over(tmp_path: Path) -> list[str]:
@@ -39,7 +42,7 @@ def over(tmp_path: Path) -> list[str]:
 
 
 def test_a_running_node_copies_its_history_when_asked(tmp_path: Path, copied: Copier) -> None:
-    copied.publish(0)
+    copied.publish()
     copied._thread.join()  # type: ignore[union-attr]
     listed = over(tmp_path)
     with Published(tmp_path) as copy:
@@ -50,7 +53,7 @@ def test_a_running_node_copies_its_history_when_asked(tmp_path: Path, copied: Co
 
     def beat() -> None:
         while not stopped.wait(0.05):
-            copied.publish(0)
+            copied.publish()
 
     node = threading.Thread(target=beat)
     node.start()

@@ -22,6 +22,7 @@ import node
 from positions.model.position import SECOND, Backoff, Role
 from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holder
+from positions.storage.pulse import Pulse
 from positions.storage.resume import KEPT, Cursor, prepare, sign
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import Copier, NodeRow
@@ -233,7 +234,9 @@ def without_its_log(folder: Path) -> None:
     store = opened(folder)
     about = NodeRow("paper", 1, 0, "", False)
     desk = World(0).desk
-    copier = Copier(folder, store.cursor, desk, lambda: Decimal(0), lambda: 0, about, list)
+    copier = Copier(
+        folder, store.cursor, desk, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)
+    )
     copier.publish_last()
     store.close()
     (folder / "positions.duckdb").unlink()

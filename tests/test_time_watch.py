@@ -10,6 +10,7 @@ import pytest
 
 from actors.clock_watch import STAYS_SECONDS, ClockWatch, Moment, now, what_happened
 from actors.watchdog import Watchdog
+from positions.storage.pulse import Pulse
 
 START = Moment(wall=1_776_000_000.0, boot=5000.0, awake=4000.0)
 
@@ -32,7 +33,7 @@ def heard(listening: socket.socket, values: dict[str, str], beats: int) -> list[
 
     async def life() -> list[str]:
         loop, told = asyncio.get_running_loop(), []
-        dog = Watchdog(values)
+        dog = Watchdog(Pulse(lambda: 0), values=values)
         dog.on_start()
         while len(told) < 1 + beats:
             told.append((await asyncio.wait_for(loop.sock_recv(listening, 64), 30)).decode())
@@ -70,7 +71,7 @@ def test_an_abstract_socket_is_spoken_to() -> None:
 
 def test_without_systemd_nothing_is_told_and_nothing_fails() -> None:
     async def life() -> None:
-        dog = Watchdog({"WATCHDOG_USEC": "2"})
+        dog = Watchdog(Pulse(lambda: 0), values={"WATCHDOG_USEC": "2"})
         dog.on_start()
         await asyncio.sleep(0)
         dog.on_stop()

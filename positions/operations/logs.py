@@ -25,6 +25,15 @@ def prune(folder: Path, keep: int = FILES_KEPT) -> None:
         file.unlink(missing_ok=True)
 
 
+def note_text(folder: Path, text: str) -> Path:
+    """Append a text to the file of unforeseen errors; returns that file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "errors.log"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+    return path
+
+
 def note_error(folder: Path, error: BaseException) -> Path:
     """Append an error's traceback to the file of such errors; returns that file."""
     folder.mkdir(parents=True, exist_ok=True)

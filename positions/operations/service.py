@@ -34,6 +34,7 @@ Restart=on-failure
 RestartSec=30
 # What only its owner can mend: a bad configuration, a bad key, a wrong version.
 RestartPreventExitStatus=2
+# So does a node that ends itself because it stands (70) or got no memory (71) start anew.
 # A node that stands still is ended at once and started anew: all that matters is on disk.
 WatchdogSec=60
 WatchdogSignal=SIGKILL

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from positions.commands.checks import Limits
-from positions.commands.fields import time
+from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
 from positions.model.position import SECOND
@@ -263,14 +263,29 @@ class SafetySettings(Struct, frozen=True, forbid_unknown_fields=True):
         an hour and is renewed), "all" orders of the wallet, or nothing ("off").
     stale_seconds
         How long an outcome's prices may be silent before the book is read to check them.
+    restart_when_stuck
+        How long the event loop may stand, such as "60s", before the process ends with code 70, for
+        whatever supervises it to start it anew; "off" = for ever.
     """
 
     dead_man: Literal["entries", "all", "off"] = "entries"
     stale_seconds: int = 10
+    restart_when_stuck: str = "off"
 
     def __post_init__(self) -> None:
         if not 1 <= self.stale_seconds <= 600:
             raise ValueError(f"stale_seconds was {self.stale_seconds}, must be from 1 to 600")
+        stuck = self.restart_seconds
+        if stuck is not None and not 10 <= stuck <= 3600:
+            rule = "must be off, or a span from 10s to 1h"
+            raise ValueError(f"restart_when_stuck was {self.restart_when_stuck!r}, {rule}")
+
+    @property
+    def restart_seconds(self) -> int | None:
+        """How long the event loop may stand before the process ends; None = for ever."""
+        if self.restart_when_stuck == "off":
+            return None
+        return duration("restart_when_stuck", self.restart_when_stuck) // SECOND
 
 
 class WalletSettings(Struct, frozen=True, forbid_unknown_fields=True):

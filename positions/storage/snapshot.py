@@ -21,6 +21,7 @@ from msgspec import Struct
 from positions.engine.engine import Desk
 from positions.model.instrument_book import Market
 from positions.storage.backup import COPY, WANTED
+from positions.storage.pulse import Pulse
 from positions.storage.record_copies import NO_RECORD, copy_whole
 from positions.storage.rows import unrealized_pnl
 
@@ -36,7 +37,8 @@ _TABLES = """
 CREATE TABLE pub.node (
     mode TEXT, pid INTEGER, started_at TIMESTAMP_NS, heartbeat TIMESTAMP_NS,
     market_time TIMESTAMP_NS, catalog TEXT, is_synthetic BOOLEAN, is_halted BOOLEAN,
-    cash DECIMAL(18, 6), redeemable DECIMAL(18, 6), open_positions INTEGER);
+    cash DECIMAL(18, 6), redeemable DECIMAL(18, 6), open_positions INTEGER,
+    loop_lag BIGINT, undecided BIGINT);
 CREATE TABLE pub.markets (
     market_id TEXT, slug TEXT, question TEXT, outcome_id TEXT, outcome TEXT,
     bid DECIMAL(9, 6), bid_size DECIMAL(18, 6), ask DECIMAL(9, 6), ask_size DECIMAL(18, 6),
@@ -99,6 +101,8 @@ class Copier:
         The node.
     own_alarms
         The open alarms of the node itself, as the desk has those of positions.
+    pulse
+        The event loop's signs of life: a copy made by a live thread must not hide a dead loop.
     """
 
     def __init__(
@@ -110,6 +114,7 @@ class Copier:
         market_time: Callable[[], int],
         about: NodeRow,
         own_alarms: Callable[[], list[tuple[str, str, str]]],
+        pulse: Pulse,
     ) -> None:
         self._state = state
         self._path = state / "published.duckdb"
@@ -121,12 +126,13 @@ class Copier:
         self._market_time = market_time
         self._about = about
         self._own_alarms = own_alarms
+        self._pulse = pulse
         self._thread: threading.Thread | None = None
 
-    def publish(self, wall_time: int) -> None:
+    def publish(self) -> None:
         """Begin a copy, unless the last one is still being made."""
         if self._thread is None or not self._thread.is_alive():
-            rows = self._rows(wall_time)
+            rows = self._rows()
             self._thread = threading.Thread(target=self._copies, args=(rows,), name="published")
             self._thread.start()
 
@@ -134,10 +140,10 @@ class Copier:
         """Make the copy that stays when the node has stopped, with the whole history."""
         if self._thread is not None:
             self._thread.join()
-        self._copy(self._path, _WHOLE, self._rows(time.time_ns()))
+        self._copy(self._path, _WHOLE, self._rows())
         self._history.unlink(missing_ok=True)
 
-    def _rows(self, wall_time: int) -> dict[str, list[tuple[Any, ...]]]:
+    def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
         desk, about = self._desk, self._about
         marks = []
         for p in desk.open_positions():
@@ -148,7 +154,7 @@ class Copier:
             about.mode,
             about.pid,
             about.started_at,
-            wall_time,
+            self._pulse.beaten_at,
             self._market_time(),
             about.catalog,
             about.is_synthetic,
@@ -156,6 +162,8 @@ class Copier:
             desk.cash,
             self._redeemable(),
             sum(1 for _ in desk.open_positions()),
+            self._pulse.lag,
+            self._pulse.undecided(),
         )
         return {
             "node": [node],

@@ -98,8 +98,8 @@ class Store:
         """Why nothing can be written now; empty while it can."""
         self.on_set_aside: Callable[[str], None] = lambda _: None
         """Told, on the caller's thread, of what can never be written, or not be read."""
-        self._thread = threading.Thread(target=self._write_all, name="store", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._write_all, name="store", daemon=True)
+        self.thread.start()
 
     # -- recording ---------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Store:
         with self._condition:
             self._is_closing = True
             self._condition.notify()
-        self._thread.join()
+        self.thread.join()
         with suppress(duckdb.Error):  # what could not be written cannot be checkpointed either
             self._connection.close()
 
@@ -253,7 +253,12 @@ class Store:
         """
         try:
             self._write(rows)
-        except (duckdb.OperationalError, duckdb.FatalException, duckdb.InternalError):
+        except (
+            MemoryError,
+            duckdb.OperationalError,
+            duckdb.FatalException,
+            duckdb.InternalError,
+        ):
             raise
         except Exception as e:  # one of the rows cannot be what its columns hold
             if len(rows) > 1:

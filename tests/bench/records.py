@@ -14,6 +14,7 @@ from world import World
 from positions.engine.effects import Step
 from positions.engine.engine import Desk
 from positions.model.position import EntryEnd, Phase, Role
+from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow
 from positions.storage.store import Store
 
@@ -31,7 +32,9 @@ def copies(folder: Path) -> None:
     state.mkdir()
     store = Store(state / "positions.duckdb", lambda f: f(), print)
     about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=True)
-    copier = Copier(state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list)
+    copier = Copier(
+        state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list, Pulse(int)
+    )
     told = events = 0
     for size in (100, 1000, 3000):
         while told < size:
@@ -45,7 +48,7 @@ def copies(folder: Path) -> None:
         store.flush()
         begun = time.perf_counter()
         for _ in range(5):
-            copier.publish(1)
+            copier.publish()
             assert copier._thread is not None
             copier._thread.join()
         cost = (time.perf_counter() - begun) / 5
