@@ -12,7 +12,7 @@ from pathlib import Path
 
 from positions.private import FILE_MODE, open_file, owner_only
 from positions.storage.locks import StateLock, holder
-from positions.storage.record_copies import copy_record, note_sent_log, read_settings
+from positions.storage.record_copies import copy_record, import_copy, note_sent_log, read_settings
 from positions.storage.schema import StoreError
 
 WANTED = "backup.wanted"
@@ -37,11 +37,11 @@ def export(state: Path, target: Path) -> None:
     with owner_only():
         if holder(state) is None:
             with StateLock(state, "export"):
-                copy_record(state / "positions.duckdb", aside)
+                copy_record(state / "positions.duckdb", state / COPY)
         else:
             _ask(state)
-            shutil.move(state / COPY, aside)
-            aside.chmod(FILE_MODE)
+        shutil.move(state / COPY, aside)
+        aside.chmod(FILE_MODE)
         note_sent_log(aside, sent)
     with aside.open("rb") as file:
         os.fsync(file.fileno())
@@ -83,12 +83,9 @@ def restore(source: Path, state: Path) -> None:
             rule = "name an empty folder with --state, or move it away"
             raise StoreError(f"{state} holds a record already: {rule}")
         aside = state / "import.duckdb"
-        shutil.copyfile(source, aside)
-        try:
-            settings = read_settings(aside)
-        except StoreError as e:
-            aside.unlink()
-            raise StoreError(str(e).replace(str(aside), str(source))) from None
+        aside.unlink(missing_ok=True)
+        import_copy(source, aside)
+        settings = read_settings(aside)
         (state / "published.duckdb").unlink(missing_ok=True)
         _write_sent_log(state / "sent.log", settings.get(_SENT_LOG, ""))
         aside.rename(record)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import duckdb
 
-from positions.storage.schema import StoreError, migrate
+from positions.storage.database import connect, foreign_object, quoted, tables
+from positions.storage.schema import MIGRATIONS, StoreError, migrate
 
 NO_RECORD = "start a node there with `polybracket run`, or name another folder with --state"
 """What can be done about a folder without a record."""
@@ -19,7 +20,7 @@ def read_settings(path: Path) -> dict[str, str]:
         If the file is no record.
     """
     try:
-        with duckdb.connect(str(path)) as connection:
+        with connect(path) as connection:
             migrate(connection, path)
             return dict(connection.execute("SELECT name, value FROM settings").fetchall())
     except duckdb.Error as e:
@@ -36,7 +37,7 @@ def read_commands(path: Path) -> list[tuple[str, int]]:
     """
     sql = "SELECT id, epoch_ns(received_at) FROM commands ORDER BY received_at, id"
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
+        with connect(path, read_only=True) as connection:
             return connection.execute(sql).fetchall()
     except duckdb.Error as e:
         why = str(e).splitlines()[0]
@@ -45,7 +46,7 @@ def read_commands(path: Path) -> list[tuple[str, int]]:
 
 def has_positions(path: Path) -> bool:
     """Whether a record that nobody has open tells of any position."""
-    with duckdb.connect(str(path)) as connection:
+    with connect(path) as connection:
         return connection.execute("SELECT 1 FROM positions LIMIT 1").fetchone() is not None
 
 
@@ -61,9 +62,8 @@ def lacking(path: Path, published: Path) -> int:
         SELECT count(*) FROM told LEFT JOIN kept USING (position_id)
         WHERE kept.seq IS NULL OR kept.seq < told.seq"""
     try:
-        with duckdb.connect(str(path)) as connection:
-            quoted = str(published).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS pub (READ_ONLY)")
+        with connect(path) as connection:
+            connection.execute(f"ATTACH {quoted(published)} AS pub (READ_ONLY)")
             found = connection.execute(sql).fetchone()
     except duckdb.Error:
         return 0  # there is no copy to compare with
@@ -73,8 +73,7 @@ def lacking(path: Path, published: Path) -> int:
 def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Copy everything that a connection sees, as of one moment, to a database of its own."""
     target.unlink(missing_ok=True)
-    quoted = str(target).replace("'", "''")
-    connection.execute(f"ATTACH '{quoted}' AS whole")
+    connection.execute(f"ATTACH {quoted(target)} AS whole")
     try:
         found = connection.execute("SELECT current_database()").fetchone()
         connection.execute(f'COPY FROM DATABASE "{found[0] if found else ""}" TO whole')
@@ -83,7 +82,7 @@ def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
 
 
 def copy_record(path: Path, target: Path) -> None:
-    """Copy a record that nobody has open.
+    """Copy a record that nobody has open to another file of its folder.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def copy_record(path: Path, target: Path) -> None:
         If it cannot be read, or the copy not be written.
     """
     try:
-        with duckdb.connect(str(path)) as connection:
+        with connect(path) as connection:
             migrate(connection, path)
             copy_whole(connection, target)
     except duckdb.Error as e:
@@ -100,5 +99,64 @@ def copy_record(path: Path, target: Path) -> None:
 
 def note_sent_log(path: Path, content: str) -> None:
     """Put the notes of `sent.log` into a copy."""
-    with duckdb.connect(str(path)) as connection:
+    with connect(path) as connection:
         connection.execute("INSERT OR REPLACE INTO settings VALUES ('sent_log', ?)", [content])
+
+
+def import_copy(source: Path, target: Path) -> None:
+    """Make a record of the rows of a copy, which anybody may have made.
+
+    The tables are made here; from the copy come rows alone, column by column.
+
+    Raises
+    ------
+    StoreError
+        If the copy is none, or holds anything that no record has. Nothing is left behind then.
+    """
+    try:
+        with connect(target, others=[source]) as connection:
+            connection.execute(f"ATTACH {quoted(source.absolute())} AS given (READ_ONLY)")
+            migrate(connection, target, _checked(connection, source))
+            for table in tables(connection):
+                if table != "migrations":
+                    columns = _columns(connection, table)
+                    rows = f"SELECT {columns} FROM given.main.{table}"
+                    connection.execute(f"INSERT INTO {table} ({columns}) {rows}")
+            connection.execute("DETACH given")
+            migrate(connection, target)
+    except (duckdb.Error, StoreError) as e:
+        for part in (target, Path(f"{target}.wal")):
+            part.unlink(missing_ok=True)
+        if isinstance(e, StoreError):
+            raise
+        raise StoreError(f"{source} cannot be used: {str(e).splitlines()[0]}") from None
+
+
+def _checked(connection: duckdb.DuckDBPyConnection, source: Path) -> list[str]:
+    """The migrations that made the tables of the copy."""
+    found = tables(connection, "given")
+    foreign = foreign_object(connection, "given")
+    if foreign or "migrations" not in found:
+        what = f"it holds {foreign}" if foreign else "it has no table migrations"
+        raise StoreError(f"{source} is no copy of a record: {what}")
+    rows = connection.execute("SELECT name FROM given.main.migrations").fetchall()
+    applied = {str(name) for (name,) in rows}
+    unknown = sorted(applied - set(MIGRATIONS))
+    if unknown:
+        raise StoreError(f"{source} comes from a newer version of polybracket ({unknown[0]})")
+    names = list(MIGRATIONS)[: len(applied)]
+    with duckdb.connect() as blank:
+        migrate(blank, source, names)
+        known = tables(blank)
+    wrong = sorted(n for n in known.keys() | found.keys() if known.get(n) != found.get(n))
+    if set(names) != applied or wrong:
+        what = f"the table {wrong[0]} is not a record's" if wrong else "its migrations have a gap"
+        raise StoreError(f"{source} is no copy of a record: {what}")
+    return names
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    sql = """SELECT column_name FROM duckdb_columns()
+        WHERE database_name = current_database() AND table_name = ? ORDER BY column_index"""
+    names = connection.execute(sql, [table]).fetchall()
+    return ", ".join(f'"{name}"' for (name,) in names)

@@ -161,16 +161,25 @@ def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     return made
 
 
-def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def migrate(
+    connection: duckdb.DuckDBPyConnection, path: Path, wanted: Sequence[str] = tuple(MIGRATIONS)
+) -> None:
+    """Bring a database to the shape that these migrations, by default all, make.
+
+    Raises
+    ------
+    StoreError
+        If it comes from a newer version.
+    """
     connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}
     unknown = sorted(applied - set(MIGRATIONS))
     if unknown:
         raise StoreError(f"{path} comes from a newer version of polybracket ({unknown[0]})")
-    for name, sql in MIGRATIONS.items():
+    for name in wanted:
         if name not in applied:
             connection.begin()
-            for statement in sql.split(";"):
+            for statement in MIGRATIONS[name].split(";"):
                 if statement.strip():
                     connection.execute(statement)
             connection.execute("INSERT INTO migrations VALUES (?)", [name])

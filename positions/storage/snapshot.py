@@ -21,6 +21,7 @@ from msgspec import Struct
 from positions.engine.engine import Desk
 from positions.model.instrument_book import Market
 from positions.storage.backup import COPY, WANTED
+from positions.storage.database import connect, foreign_object
 from positions.storage.pulse import Pulse
 from positions.storage.record_copies import NO_RECORD, copy_whole
 from positions.storage.rows import unrealized_pnl
@@ -281,13 +282,16 @@ class Published:
             raise NotPublished(f"no record at {state}: {NO_RECORD}")
         for attempt in range(20):
             try:
-                self._connection = duckdb.connect(str(self._path), read_only=True)
-                return
+                self._connection = connect(self._path, read_only=True)
+                break
             except duckdb.Error as e:  # replaced while it was being opened
                 if attempt == 19:
                     why = str(e).splitlines()[0]
                     raise NotPublished(f"{self._path} cannot be read: {why}") from None
                 time.sleep(0.05)
+        if foreign := foreign_object(self._connection):
+            self._connection.close()
+            raise NotPublished(f"{self._path} is no copy of a node: it holds {foreign}")
 
     def __enter__(self) -> Self:
         return self

@@ -28,6 +28,7 @@ from positions.model.orders import is_order_id
 from positions.model.position import Position, Role
 from positions.private import open_file
 from positions.soundness import check
+from positions.storage.database import connect
 from positions.storage.rows import fill, row, story
 from positions.storage.salvage import salvage
 from positions.storage.schema import (
@@ -77,7 +78,7 @@ class Store:
         on_failure: Callable[[str], None],
     ) -> None:
         try:
-            self._connection = duckdb.connect(str(path))
+            self._connection = connect(path)
             migrate(self._connection, path)
             self._writes = writes(self._connection)
         except duckdb.Error as e:
@@ -284,7 +285,7 @@ class Store:
         if isinstance(error, duckdb.FatalException):
             with suppress(duckdb.Error):
                 self._connection.close()
-                self._connection = duckdb.connect(str(self._path))
+                self._connection = connect(self._path)
 
     def _write(self, rows: list[tuple[str, Row]]) -> None:
         by_table: dict[str, dict[Any, Row]] = {}
