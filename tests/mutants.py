@@ -36,6 +36,7 @@ REQUESTS = (
     "test_bracket.py",
     "test_told.py",
 )
+VIEWS = ("test_local_book.py", "test_views.py")
 TESTS: dict[str, tuple[str, ...]] = {
     "engine/plan": CORE,
     "engine/triggers": CORE,
@@ -53,6 +54,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "commands/pre_trade_checks": REQUESTS,
     "commands/preview": REQUESTS,
     "commands/signals": ("test_signals.py",),
+    "venues/polymarket/freshness": VIEWS,
+    "venues/polymarket/local_book": VIEWS,
+    "venues/polymarket/market_messages": ("test_market_messages.py",),
+    "venues/polymarket/resolutions": ("test_resolutions.py",),
+    "venues/polymarket/ticks": ("test_market_messages.py",),
 }
 """Each module with the tests that concern it, the likeliest to notice first."""
 EXPLAINED: dict[str, str] = {
@@ -100,6 +106,11 @@ def mutants(source: str) -> Iterator[tuple[str, str]]:
         yield f"{node.lineno}: {' '.join(text.split())}", changed.decode()
 
 
+def path_of(module: str) -> str:
+    """Where a module is: in `positions` unless it says otherwise."""
+    return f"{module}.py" if module.startswith("venues/") else f"positions/{module}.py"
+
+
 def survives(module: str, source: str) -> bool:
     """Whether every test still passes with this source in place of a module's."""
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +118,7 @@ def survives(module: str, source: str) -> bool:
             shutil.copytree(ROOT / part, Path(folder) / part)
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, folder)
-        (Path(folder) / "positions" / f"{module}.py").write_text(source)
+        (Path(folder) / path_of(module)).write_text(source)
         try:
             done = subprocess.run(
                 [
@@ -137,12 +148,12 @@ def main() -> int:
     survivors: list[tuple[str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for module in modules:
-            source = (ROOT / "positions" / f"{module}.py").read_text()
+            source = (ROOT / path_of(module)).read_text()
             made = list(mutants(source))
             tried += len(made)
             alive = pool.map(lambda m, name=module: survives(name, m[1]), made)
             survivors += [
-                (f"{module}: {where.partition(': ')[2]}", f"positions/{module}.py:{where}")
+                (f"{module}: {where.partition(': ')[2]}", f"{path_of(module)}:{where}")
                 for (where, _), lives in zip(made, alive, strict=True)
                 if lives
             ]

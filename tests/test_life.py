@@ -156,7 +156,7 @@ def examples(kind: type[Fact]) -> list[Any]:
             return [kind(**t, seen=D("0.65"), **more.get(kind.__name__, {}))]
         case "Settled":
             return [kind(**t, payout=D(1), shares=s) for s in (D(0), D("0.5"), D(30), D(100))]
-        case "LeftAsDust":
+        case "LeftAsDust" | "NoMoreDust":
             return [kind(**t, shares=D("0.5"))]
         case "Disputed":
             return [kind(**t, reason="?", missing=m) for m in (D(0), D(30), D(100))]

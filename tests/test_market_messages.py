@@ -53,6 +53,7 @@ def test_a_book_is_read() -> None:
         *({"asks": [level("0.7", size)]} for size in BAD_SIZES),
         {"asks": [level("0.01", "5")]},  # crossed
         {"asks": [level("0.5", "5")]},
+        {"bids": [level("0.5", "1")] * 10_001},
         {"bids": None},
         {"bids": {"0.5": "9"}},
         {"bids": ["0.5"]},

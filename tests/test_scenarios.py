@@ -245,6 +245,11 @@ SCENARIOS: dict[str, list[Any]] = {
     "what no price could sell is left as dust": [
         *held(sell_price=None), (quote("0.40", "0.42"), ["cancel stop", "sell 100 @0.37"]), (ended(STOP), []),
         (filled(EXIT, "98.99", "0.40"), []), (ended(EXIT), []), Phase.DUST],
+    "dust at a tick that was too coarse is protected again at the next": [
+        *held(sell_price=None), (tick("1"), ["cancel stop"]), (ended(STOP), []), (tick("0.01"), ["arm 100 @0.45"]), Phase.HOLDING],
+    "dust waits to be sold again once a finer tick could make it worth a dollar": [
+        *held(sell_price=None), (quote("0.40", "0.42"), ["cancel stop", "sell 100 @0.37"]), (ended(STOP), []),
+        (filled(EXIT, "98.99", "0.40"), []), (ended(EXIT), []), (tick("0.001"), []), Phase.WAITING],
     "a hundredth more than dust still waits to be sold": [
         *held(sell_price=None), (quote("0.40", "0.42"), ["cancel stop", "sell 100 @0.37"]), (ended(STOP), []),
         (filled(EXIT, "98.98", "0.40"), []), (ended(EXIT), []), Phase.WAITING],

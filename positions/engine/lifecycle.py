@@ -13,6 +13,7 @@ from positions.model.events import (
     EntryEnded,
     Fact,
     LeftAsDust,
+    NoMoreDust,
     OrderClosed,
     OrderFilled,
     Reconciled,
@@ -80,6 +81,8 @@ for _again in (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.ENTERING
     LIFE[(P.DISPUTED, _again)] = (*LIFE.get((P.DISPUTED, _again), ()), Reconciled)
 for _exit in (P.EXITING, P.WAITING):  # read anew, fewer shares are missing
     LIFE[(P.DISPUTED, _exit)] = (*LIFE[(P.DISPUTED, _exit)], Disputed)
+for _again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING):
+    LIFE[(P.DUST, _again)] = (*LIFE[(P.DUST, _again)], NoMoreDust)
 _BOUGHT = (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DUST, P.DISPUTED)
 _SOLD = (P.LEAVING, P.CLOSED, P.DUST, P.DISPUTED)
 UNDONE: frozenset[tuple[Phase, Phase]] = frozenset(

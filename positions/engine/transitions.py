@@ -340,6 +340,10 @@ def _left_as_dust(p: Position, _: events.LeftAsDust) -> Position:
     return replace(p, dust=True)
 
 
+def _no_more_dust(p: Position, _: events.NoMoreDust) -> Position:
+    return replace(p, dust=False)
+
+
 def _disputed(p: Position, f: events.Disputed) -> Position:
     ended = p.entry_ended or EntryEnd.CANCELLED
     return replace(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
@@ -381,6 +385,7 @@ _BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
     events.StopRecovered: _stop_recovered,
     events.Settled: _settled,
     events.LeftAsDust: _left_as_dust,
+    events.NoMoreDust: _no_more_dust,
     events.Disputed: _disputed,
     events.Restarted: _restarted,
     events.Reconciled: _reconciled,

@@ -12,6 +12,7 @@ from positions.model.events import (
     BidVanished,
     EntryEnded,
     LeftAsDust,
+    NoMoreDust,
     SaleEnded,
     Settled,
     StopDismissed,
@@ -47,6 +48,8 @@ def judge(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:
         shares = max(p.sellable, ZERO) if p.held > 0 else max(p.held, -p.settled)
         if shares or (p.payout is None and not is_over):
             return Settled(time=now, payout=m.payout, shares=shares)
+    elif p.dust and is_over and p.held > 0 and not is_dust(p.held, m.tick):
+        return NoMoreDust(time=now, shares=p.held)
     if is_over and p.sale is None:
         return None
     for question in (

@@ -227,6 +227,12 @@ class LeftAsDust(Fact, frozen=True, kw_only=True):
     shares: Decimal
 
 
+class NoMoreDust(Fact, frozen=True, kw_only=True):
+    """The tick changed: what could not be sold at any price can be."""
+
+    shares: Decimal
+
+
 class Disputed(Fact, frozen=True, kw_only=True):
     """The ledger cannot be trusted until the venue is read again; `missing` are not there."""
 
@@ -270,6 +276,7 @@ AnyFact = (
     | StopRecovered
     | Settled
     | LeftAsDust
+    | NoMoreDust
     | Disputed
     | Restarted
     | Reconciled

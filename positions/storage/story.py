@@ -170,6 +170,7 @@ _TELL: dict[str, Callable[[_Event], str]] = {
     "stop_touched": lambda e: f"{_number(e['seen'])} is at the stop: it sells if that stays so",
     "stop_recovered": lambda e: f"{_number(e['seen'])} is above the stop again",
     "settled": _settled,
+    "no_more_dust": lambda e: f"the tick changed: {_number(e['shares'])} shares can be sold again",
     "left_as_dust": lambda e: f"{_number(e['shares'])} shares are left: no price could sell them",
     "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
     "restarted": lambda _: "the node began anew: its stops are armed again",

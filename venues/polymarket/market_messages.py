@@ -19,6 +19,8 @@ _DECIMALS_MAX = 6
 """A price has no more, a share no smaller part."""
 _SIZE_MAX = Decimal(10) ** 10
 _TEXT_MAX = 40
+_LEVELS_MAX = 10_000
+"""There are no more prices at the smallest tick."""
 
 
 class Touch(Struct, frozen=True):
@@ -97,6 +99,8 @@ def _side(values: Mapping[str, Any], name: str) -> dict[Decimal, Decimal]:
     levels = values.get(name)
     if not isinstance(levels, list):
         raise Unreadable(f"{name} was no list")
+    if len(levels) > _LEVELS_MAX:
+        raise Unreadable(f"{name} had {len(levels)} levels, must have at most {_LEVELS_MAX}")
     sizes = {price(level, "price"): _size(level) for level in levels}
     return {p: size for p, size in sizes.items() if size > 0}
 
