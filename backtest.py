@@ -9,11 +9,11 @@ from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfi
 from nautilus_trader.backtest.engine import BacktestEngineConfig
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 
-from actors.command_reader import lapsed
 from actors.equity import EquityWatch
 from actors.notebook import Notebook
 from bridge.event_loop import Passes, queue_as_live
 from bridge.messages import CommandMessage
+from positions.commands.age import lapsed
 from positions.commands.files import Request
 from positions.engine.engine import Desk
 from positions.operations.settings import Settings
@@ -115,7 +115,9 @@ class _Backtest:
         """The requests in the order in which they are to be acted on."""
         for command, content in sorted(requests, key=lambda r: (r.command.at or 0, r.command.id)):
             at = max(self._begin, command.at or 0)
-            refusal = lapsed(command, at, at)
+            refusal = lapsed(
+                command, at, at, at if command.created_at is None else command.created_at
+            )
             if refusal is not None:
                 self._notebook.replies[command.id] = refusal
             elif at > self._end:

@@ -34,6 +34,7 @@ from actors.log_keeper import LogKeeper
 from actors.price_cross import PriceCrossActor
 from actors.publisher import Publisher
 from actors.watchdog import Watchdog
+from bridge.aside import Worker
 from bridge.boundary import tell
 from modes import (
     VENUE,
@@ -79,6 +80,8 @@ _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
 _TICKS_KEPT = 10
 _FIND_AGAIN_SECONDS = 5.0
+_ANSWER_SECONDS = 5.0
+"""So long the end of a node waits for the disk to take its last answers."""
 
 
 def run(settings: Settings, *, fresh: bool = False) -> int:
@@ -205,6 +208,7 @@ class Node:
             self._journal.refused,
             clock,
             lambda: not self.store.failure,
+            Worker("spool", self._loop.call_soon_threadsafe),
         )
 
     def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
@@ -388,8 +392,10 @@ class Node:
             return 1
         await self._take_over()
         await self._ground.begin(self._node, self._is_idle)
-        self._reader.begin()
         self._watch.judges_loop = self._settings.mode != "replay"  # which may read for long
+        reading = self._loop.create_task(self._reader.begin())
+        if self._ground.clock is not None:  # what waits is heard before the first of the data
+            await asyncio.wait({reading, running}, return_when=asyncio.FIRST_COMPLETED)
         playing = asyncio.ensure_future(play(self._node, self._is_idle))
         await asyncio.wait({playing, running}, return_when=asyncio.FIRST_COMPLETED)
         has_ended = playing.done()
@@ -400,7 +406,7 @@ class Node:
             playing.cancel()
         while self.store.pending and not self.store.failure:
             await asyncio.sleep(0.01)  # what is being written is still to be answered
-        await asyncio.sleep(0.01)
+        await self._answered()
         if has_ended:
             await self._node.stop_async()
         await asyncio.wait({running}, timeout=10)
@@ -414,6 +420,13 @@ class Node:
         if error is not None:
             raise error
         return 0
+
+    async def _answered(self) -> None:
+        """Wait until what is recorded is answered, if the disk does not take too long."""
+        until = self._loop.time() + _ANSWER_SECONDS
+        await asyncio.sleep(0.01)
+        while self._reader.has_answers and self._loop.time() < until:
+            await asyncio.sleep(0.01)
 
 
 def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:

@@ -4,43 +4,56 @@ Files are looked for by the wall clock, since they come from outside; when a com
 it has lapsed is told by the node's clock, which in a replay is the data's. Each file ends in
 `done/` or `bad/` with its reply written before it is moved, and a command id acts once however
 often a file with it appears.
+
+All that touches the disk runs on another thread, a bounded part of it at a time, and what it found
+is handed over in slices: neither a slow disk nor a flood of files keeps the event loop from exits.
 """
 
 import asyncio
-import contextlib
+import heapq
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
+from bridge.aside import Aside, inline
 from bridge.boundary import bounded, tell
 from bridge.clocked_actor import ClockedActor
 from bridge.clocks import now_ns
 from bridge.messages import REPLIES, CommandMessage
 from bridge.timers import on_this_thread
-from positions.commands.fields import Malformed
-from positions.commands.messages import (
-    VALID_FOR,
-    Cancel,
-    Command,
-    Flatten,
-    Halt,
-    Refusal,
-    Reply,
-    decode,
-    encode_reply,
-    refused,
-)
-from positions.model.formatting import iso
-from positions.storage.spool import Spool, SpoolError
+from positions.commands.age import lapsed, sent_at
+from positions.commands.messages import Command, Refusal, Reply, encode_reply, refused
+from positions.storage.spool import Spool
+from positions.storage.spool_reading import Answered, SpoolReading, Taken
 
 POLL_SECONDS = 0.1
 ROTATE_EVERY = 600
 """Polls between two rotations of what is done."""
 KEEP_FILES = 5_000
 KEEP_SECONDS = 3_600.0
+SLICE_SECONDS = 0.005
+SLICE_COMMANDS = 10
+"""Commands handed over before the event loop has its turn."""
+_PAUSE_SECONDS = 0.005
+UNWRITTEN_MAX = 500
+"""Answers that are not on disk yet; with more, no further command is taken."""
+WAITING_BYTES_MAX = 64 * 1024 * 1024
+"""The contents of commands whose time is to come; more are refused."""
+_ALERT = "command-due"
+
+
+class _Waiting(NamedTuple):
+    """A command whose time is to come; those of one time are due in the order of their ids."""
+
+    at: int
+    id: str
+    taken: Taken
 
 
 class CommandReader(ClockedActor):
@@ -57,6 +70,10 @@ class CommandReader(ClockedActor):
         Records a command that the reader itself refuses; it comes back as a reply.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
+    is_recording
+        Tells whether what happens can be recorded now.
+    aside
+        Runs what touches the disk, and hands back what comes of it.
     """
 
     def __init__(
@@ -66,127 +83,176 @@ class CommandReader(ClockedActor):
         refuse: Callable[[Command, Reply], None],
         clock: Clock | None = None,
         is_recording: Callable[[], bool] = lambda: True,
+        aside: Aside = inline,
     ) -> None:
         super().__init__("CommandReader", clock)
-        self._spool = spool
         self._seen = seen
         self._refuse = refuse
-        self._is_recording = is_recording
+        self._aside = aside
+        self._is_replayed = clock is not None
         self._taken: dict[str, tuple[Path, str]] = {}
-        self._due: dict[str, tuple[Command, str]] = {}
+        self._spool = spool
+        self._reading = SpoolReading(spool, seen, self._taken, is_recording, self._time)
+        self._found: deque[Taken] = deque()
+        self._due: list[_Waiting] = []
+        self._waiting_bytes = 0
+        self._alert_at: int | None = None
+        self._answers: dict[str, bytes] = {}
+        """What is to be written, the newest of each command."""
+        self._writing: dict[str, bytes] = {}
+        self._is_busy = self._is_handing_over = self._is_stopped = False
+        self._failures: list[Exception] = []
+        self._has_read_all = asyncio.Event()
         self._poll_task: asyncio.Handle | None = None
         self._polls = 0
+
+    def _time(self) -> int:
+        return int(self.clock.timestamp_ns())
 
     def on_start(self) -> None:
         """Listen for replies, and for what is due."""
         # One callback for all: a clock of Nautilus keeps that of each alert for ever.
-        self._ring = on_this_thread(self._on_due)
+        self._ring = on_this_thread(bounded(self._on_due))
         self.msgbus.subscribe(topic=REPLIES, handler=bounded(self._on_reply))
 
-    def begin(self) -> None:
+    async def begin(self) -> None:
         """Take up everything that waits, now that the strategy has what an earlier run left."""
         self._poll()
+        await self._has_read_all.wait()
 
     def on_stop(self) -> None:
         """Leave what comes from now on to the next start."""
+        self._is_stopped = True
         if self._poll_task is not None:
             self._poll_task.cancel()
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether answers are still to be written."""
+        return bool(self._answers or self._writing)
+
     def _poll(self) -> None:
         self._poll_task = asyncio.get_running_loop().call_later(POLL_SECONDS, self._poll)
-        self.look()
         self._polls += 1
         if self._polls % ROTATE_EVERY == 0:
-            self._spool.rotate(KEEP_FILES, KEEP_SECONDS)
+            self._aside(lambda: self._spool.rotate(KEEP_FILES, KEEP_SECONDS), lambda _: None)
+        self.look()
 
     def look(self) -> None:
-        """Take up every file that came since."""
-        for path in self._spool.waiting(besides=self._taken):
-            try:
-                self._take(path)
-            except OSError:
-                pass  # a full disk: it is taken up again
-            except Exception as e:  # the others are taken up all the same
-                tell(e)
-                self._taken.pop(path.stem, None)
-                with contextlib.suppress(OSError):
-                    self._set_aside(path, "INTERNAL", f"it cannot be acted on: {e}")
-
-    def _take(self, path: Path) -> None:
-        command_id = path.stem
-        try:
-            content = self._spool.read(path)
-            command = decode(content, command_id)
-        except (SpoolError, Malformed) as e:
-            self._set_aside(path, "MALFORMED", str(e))
+        """Take up every file that came since, and write what is to be answered."""
+        if self._is_busy:
             return
-        if not (self._is_recording() or isinstance(command, Cancel | Flatten | Halt)):
-            return  # it could be acted on twice after a crash: it waits for the record
-        digest = command.digest
-        known = self._seen.get(command_id)
-        if known is None:
-            self._taken[command_id] = (path, digest)
-            self._wait_or_deliver(command, content)
-        elif known[0] in ("", digest):
-            if known[1]:
-                self._spool.reply(command_id, known[1])
-            self._spool.finish(path)
-        else:
-            rule = "was used before with other content; a new command needs a new id"
-            self._set_aside(path, "ID_REUSED", f"id was {command_id}, {rule}")
+        self._is_busy = True
+        self._writing, self._answers = self._answers, {}
+        answers = [(i, content, self._path(i)) for i, content in self._writing.items()]
+        has_room = len(answers) <= UNWRITTEN_MAX and not (self._found or self._is_stopped)
+        self._aside(partial(self._work, answers, has_room), self._worked)
 
-    def _set_aside(self, path: Path, code: str, why: str) -> None:
-        reply = refused(path.stem, Refusal(code, why), self.clock.timestamp_ns())
-        self._spool.reject(path, encode_reply(reply))
+    def _work(self, answers: list[Answered], has_room: bool) -> list[Taken]:
+        """Runs aside; an error of it must not be the last thing that the reader does."""
+        try:
+            return self._reading.work(answers, has_room)
+        except Exception as e:
+            self._failures.append(e)
+            return []
 
-    def _wait_or_deliver(self, command: Command, content: bytes) -> None:
-        text = content.decode()
-        if command.at is not None and command.at > self.clock.timestamp_ns():
-            self._due[f"at-{command.id}"] = (command, text)
-            self.clock.set_time_alert_ns(f"at-{command.id}", command.at, self._ring)
-        else:
-            self._deliver(command, text)
+    def _path(self, command_id: str) -> Path | None:
+        taken = self._taken.get(command_id)
+        return None if taken is None else taken[0]
 
-    def _on_due(self, event: TimeEvent) -> None:
-        self._deliver(*self._due.pop(event.name))
+    def _worked(self, found: list[Taken]) -> None:
+        self._is_busy = False
+        for command_id, content in self._writing.items():
+            if command_id in self._reading.unwritten:  # a full disk
+                self._answers.setdefault(command_id, content)
+            elif command_id not in self._answers:
+                self._taken.pop(command_id, None)
+        self._writing = {}
+        for taken in found:
+            self._taken[taken.command.id] = (taken.path, taken.command.digest)
+        self._found += found
+        self._hand_over()
+        if self._failures:
+            tell(self._failures.pop())
+        elif self._answers and not (self._is_busy or self._reading.unwritten):
+            self.look()
+        elif self._reading.has_more and not self._is_stopped:
+            asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self.look)
+        elif not (self._found or self._is_busy):
+            self._has_read_all.set()
 
-    def _deliver(self, command: Command, text: str) -> None:
-        now = now_ns(self.clock)
-        wall = command.at is None and command.expires_at is None
-        reply = lapsed(command, now, time.time_ns() if wall else now)
+    # -- handing over ------------------------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Hand over what was found, in slices; between them the event loop has its turn."""
+        if self._is_handing_over:
+            return
+        self._is_handing_over = True
+        until, left = time.monotonic() + SLICE_SECONDS, SLICE_COMMANDS
+        try:
+            while self._found and (self._is_replayed or (left and time.monotonic() < until)):
+                left -= self._wait_or_deliver(self._found.popleft())
+        finally:
+            self._is_handing_over = False
+            if self._found:
+                asyncio.get_running_loop().call_later(0, self._hand_over)
+            elif not (self._is_busy or self._reading.has_more):
+                self._has_read_all.set()
+
+    def _wait_or_deliver(self, taken: Taken) -> bool:
+        """Deliver a command that is due; whether it was."""
+        command, at = taken.command, taken.command.at
+        if at is None or at <= self._time():
+            self._deliver(taken)
+            return True
+        if self._waiting_bytes + len(taken.text) > WAITING_BYTES_MAX:
+            rule = f"holds at most {WAITING_BYTES_MAX} bytes of commands for later; send it again"
+            refusal = Refusal("QUEUE_FULL", f"the queue {rule} when it is due")
+            self._refuse(command, refused(command.id, refusal, self._time()))
+            return True
+        self._waiting_bytes += len(taken.text)
+        heapq.heappush(self._due, _Waiting(at, command.id, taken))
+        self._set_alert()
+        return False
+
+    def _set_alert(self) -> None:
+        """One alert for the earliest: Nautilus' clock looks through all of them at each new one."""
+        first = self._due[0].at if self._due else None
+        if first is None or first == self._alert_at:
+            return
+        if _ALERT in self.clock.timer_names:
+            self.clock.cancel_timer(_ALERT)
+        self._alert_at = first
+        self.clock.set_time_alert_ns(_ALERT, first, self._ring)
+
+    def _on_due(self, _: TimeEvent) -> None:
+        self._alert_at = None
+        now = self._time()
+        while self._due and self._due[0].at <= now:
+            taken = heapq.heappop(self._due).taken
+            self._waiting_bytes -= len(taken.text)
+            self._found.append(taken)
+        self._set_alert()
+        self._hand_over()
+
+    def _deliver(self, taken: Taken) -> None:
+        now, command = now_ns(self.clock), taken.command
+        is_dated = command.at is not None or command.expires_at is not None
+        wall = time.time_ns()
+        sent = sent_at(command, taken.written_at, wall)
+        reply = lapsed(command, now, now if is_dated else wall, sent)
         if reply is not None:
             self._refuse(command, reply)
             return
-        due = CommandMessage(command_id=command.id, content=text, ts_event=now, ts_init=now)
+        due = CommandMessage(command_id=command.id, content=taken.text, ts_event=now, ts_init=now)
         self.publish_data(DataType(CommandMessage), due)
 
     def _on_reply(self, reply: Reply) -> None:
         """Give a reply that is on disk, then move the command's file."""
         content = encode_reply(reply)
-        path, digest = self._taken.pop(reply.id, (None, ""))
-        if path is not None:
-            self._seen[reply.id] = (digest, content)
-        elif reply.id in self._seen:
-            self._seen[reply.id] = (self._seen[reply.id][0], content)
-        with contextlib.suppress(OSError):  # a full disk: the file stays, and is answered later
-            self._spool.reply(reply.id, content)
-            if path is not None:
-                self._spool.finish(path)
-
-
-def lapsed(command: Command, now: int, told: int) -> Reply | None:
-    """The refusal of a command that is no longer to be acted on at the time `told`, if it is so."""
-    until = _lapsed_at(command)
-    if until is None or told <= until:
-        return None
-    rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
-    refusal = Refusal("EXPIRED", f"expires_at was {iso(until)}, {rule}")
-    return refused(command.id, refusal, now)
-
-
-def _lapsed_at(command: Command) -> int | None:
-    """When a command is no longer to be acted on, in nanoseconds; None = never said."""
-    if command.expires_at is not None:
-        return command.expires_at
-    due = command.at if command.at is not None else command.created_at
-    return None if due is None else due + VALID_FOR
+        known = self._taken.get(reply.id) or self._seen.get(reply.id)
+        if known is not None:
+            digest = known[1] if reply.id in self._taken else known[0]
+            self._seen[reply.id] = (str(digest), content)
+        self._answers[reply.id] = content
+        self.look()

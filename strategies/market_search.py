@@ -1,6 +1,7 @@
 """Holds a command back until the market that it names is known and has shown its prices."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 
 from nautilus_trader.model.instruments import BinaryOption
@@ -14,6 +15,13 @@ from positions.foreign import REASON_LENGTH, clean
 
 _FIRST_PRICES = 200
 """Looks, each after 50 ms, at whether a market that a command names has shown its prices."""
+SEARCHES_MAX = 4
+"""Searches under way at once: the venue's answers are wanted by others, too."""
+SOUGHT_MAX = 5_000
+"""Markets that are looked for or wait for that; a command that names another is refused."""
+_MISS_SECONDS = 30.0
+"""So long a market that the venue does not know is not asked for again."""
+_MISSES_MAX = 10_000
 
 
 class MarketSearch:
@@ -43,6 +51,11 @@ class MarketSearch:
         self._admit = admit
         self._refuse = refuse
         self._sought: dict[str, list[Command]] = {}
+        self._behind: dict[str, str] = {}
+        """The market that a command waits for, by the command's id."""
+        self._turns = asyncio.Semaphore(SEARCHES_MAX)
+        self._misses: dict[str, float] = {}
+        """When a market was not found, by its name; the oldest first."""
         self._searches: set[asyncio.Task[None]] = set()
         self.finder: Finder | None = None
         """Where markets that are not known yet are looked for; None = all are known."""
@@ -61,26 +74,50 @@ class MarketSearch:
 
     def holds(self, command: Command, market: str) -> bool:
         """Whether a command waits: for its market ("" = for none), or behind another that does."""
-        position_id = getattr(command, "position_id", None)
-        for waiting in self._sought.values():
-            if any(c.id == position_id for c in waiting):
-                waiting.append(command)  # the position that it names is to be opened first
-                return True
+        first = self._behind.get(getattr(command, "position_id", ""))
+        if first is not None:
+            self._wait(first, command)  # the position that it names is to be opened first
+            return True
         if self.finder is None or not market or not self._listing.awaits_prices(market):
             return False
-        waiting = self._sought.setdefault(market_name(market), [])
-        waiting.append(command)
-        if len(waiting) == 1:
+        name = market_name(market)
+        if name not in self._sought:
+            if self._is_missed(name):
+                return False  # which refuses it
+            if len(self._sought) >= SOUGHT_MAX:
+                text = f"market was {market!r}: {SOUGHT_MAX} others are looked for already"
+                self._refuse(command, Refusal("VENUE_BUSY", f"{text}; send it again later"))
+                return True
+        self._wait(name, command)
+        if len(self._sought[name]) == 1:
             search = asyncio.get_running_loop().create_task(self._search(self.finder, market))
             self._searches.add(search)
             search.add_done_callback(self._searches.discard)
         return True
 
+    def _wait(self, name: str, command: Command) -> None:
+        self._sought.setdefault(name, []).append(command)
+        self._behind[command.id] = name
+
+    def _is_missed(self, name: str) -> bool:
+        """Whether the venue said only now that it does not know this market."""
+        return time.monotonic() - self._misses.get(name, -_MISS_SECONDS) < _MISS_SECONDS
+
+    def _miss(self, name: str) -> None:
+        self._misses.pop(name, None)
+        self._misses[name] = time.monotonic()
+        if len(self._misses) > _MISSES_MAX:
+            del self._misses[next(iter(self._misses))]
+
     async def _search(self, finder: Finder, name: str) -> None:
         """Find a market, wait for its first prices, and let the commands that named it through."""
         problem = ""
         try:
-            await self._find(finder, name)
+            if not self._listing.knows(name):
+                async with self._turns:
+                    await self._find(finder, name)
+                if not self._listing.knows(name):
+                    self._miss(market_name(name))
         except RuntimeError as e:
             problem = clean(e, REASON_LENGTH)
         except Exception as e:
@@ -91,6 +128,7 @@ class MarketSearch:
                 break
             await asyncio.sleep(0.05)
         for command in self._sought.pop(market_name(name)):
+            self._behind.pop(command.id, None)
             if problem:
                 text = f"market was {name!r}: {problem}; send it again later"
                 self._refuse(command, Refusal("VENUE_UNREACHABLE", text))

@@ -37,7 +37,7 @@ class Reading:
         self.is_recorded = True
         known = {} if seen is None else seen
         self.reader = CommandReader(
-            self.spool, known, self._refuse, is_recording=lambda: self.is_recorded
+            self.spool, known, self._refuse, self.clock, lambda: self.is_recorded
         )
         self.reader.register_base(
             Portfolio(self.bus, cache, self.clock), self.bus, cache, self.clock

@@ -9,19 +9,23 @@ atomic and durable; reading trusts nothing. Any program may write here.
 """
 
 import contextlib
+import heapq
 import os
 import re
 import secrets
 import stat
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 from positions.private import FILE_MODE, require, require_inner
 
 SIZE_MAX = 64 * 1024
+_SETTLED_NS = 2_500_000_000
+"""A folder that changed more recently may change again without a newer time."""
+_SORTED_AT_ONCE = 1_000
 _NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.json")
 
 
@@ -57,6 +61,8 @@ class Spool:
     def __init__(self, state: Path) -> None:
         self._root = state / "spool"
         self._replies = state / "replies"
+        self._listed: int | None = None
+        """When `new/` had last changed as it was gone through; None = it must be again."""
         require(state)
         inner = (self._root / name for name in ("tmp", "new", "done", "bad"))
         for folder in (self._root, *inner, self._replies):
@@ -110,8 +116,35 @@ class Spool:
                 )
         return files
 
+    def changed(self) -> Iterator[Path]:
+        """The files that wait, whatever they are, in the order of their names; none of them while
+        the folder is as it was when it was last gone through.
+        """
+        new = self._root / "new"
+        changed = new.stat().st_mtime_ns
+        if changed == self._listed:
+            return
+        is_settled = abs(time.time_ns() - changed) > _SETTLED_NS
+        self._listed = changed if is_settled else None
+        with os.scandir(new) as entries:
+            names = in_order(entry.name for entry in entries)
+        for name in names:
+            yield new / name
+
+    def forget_listing(self) -> None:
+        """Go through the folder again, whether it changes or not."""
+        self._listed = None
+
+    def is_named_well(self, path: Path) -> bool:
+        """Whether a file has the name of a command."""
+        return bool(_NAME.fullmatch(path.name))
+
     def read(self, path: Path) -> bytes:
-        """The content of a waiting file.
+        """The content of a waiting file; see `read_dated`."""
+        return self.read_dated(path)[0]
+
+    def read_dated(self, path: Path) -> tuple[bytes, int]:
+        """The content of a waiting file, and when it was last written, in nanoseconds.
 
         Raises
         ------
@@ -120,6 +153,8 @@ class Spool:
         """
         try:
             file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
         except OSError as e:
             raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
         try:
@@ -128,7 +163,7 @@ class Spool:
                 raise SpoolError(f"file was {path.name}, must be a regular file")
             if info.st_size > SIZE_MAX:
                 raise SpoolError(f"file was {info.st_size} bytes, must be at most {SIZE_MAX}")
-            return os.read(file, SIZE_MAX)
+            return os.read(file, SIZE_MAX), info.st_mtime_ns
         except OSError as e:
             raise SpoolError(f"file was {path.name}, cannot be read: {e.strerror}") from None
         finally:
@@ -136,10 +171,28 @@ class Spool:
 
     def reply(self, command_id: str, content: bytes) -> None:
         """Give the answer to a command, replacing an earlier one."""
-        temporary = self._root / "tmp" / f"{command_id}.{secrets.token_hex(4)}"
-        _write(temporary, content)
-        temporary.replace(self._replies / f"{command_id}.json")
-        _sync_folder(self._replies)
+        if not self.reply_all([(command_id, content)]):
+            raise OSError(f"the answer to {command_id} cannot be written")
+
+    def reply_all(self, answers: Iterable[tuple[str, bytes]]) -> set[str]:
+        """Give answers, replacing earlier ones; the ids of those that are on disk now."""
+        written = set()
+        for command_id, content in answers:
+            temporary = self._root / "tmp" / f"{command_id}.{secrets.token_hex(4)}"
+            try:
+                _write(temporary, content)
+                temporary.replace(self._replies / f"{command_id}.json")
+            except OSError:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+            else:
+                written.add(command_id)
+        try:
+            if written:
+                _sync_folder(self._replies)
+        except OSError:
+            return set()
+        return written
 
     def finish(self, path: Path) -> None:
         """Move a file that was acted on to `done/`."""
@@ -162,11 +215,24 @@ class Spool:
         """
         before = time.time() - seconds
         for folder in (self._root / "done", self._root / "bad", self._replies):
-            names = sorted(os.listdir(folder))  # noqa: PTH208
+            with os.scandir(folder) as entries:
+                names = list(in_order(entry.name for entry in entries))
             for name in names[:-keep]:
                 with contextlib.suppress(OSError):
                     if (folder / name).stat().st_mtime < before:
                         (folder / name).unlink()
+
+
+def in_order(names: Iterable[str]) -> Iterator[str]:
+    """The names, sorted a thousand at a time: to sort many at once would hold the interpreter."""
+    parts: list[list[str]] = [[]]
+    for name in names:
+        if len(parts[-1]) == _SORTED_AT_ONCE:
+            parts.append([])
+        parts[-1].append(name)
+    for part in parts:
+        part.sort()
+    return heapq.merge(*parts)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,0 +1,59 @@
+"""Work that may wait for a disk, run beside the event loop, one piece after the other."""
+
+import queue
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+
+class Aside(Protocol):
+    """Runs a job, and hands on what it gives."""
+
+    def __call__[T](self, job: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Run `job`, and `then` with what it gave, on the event loop."""
+
+
+def inline[T](job: Callable[[], T], then: Callable[[T], object]) -> None:
+    """Run the job at once, for want of an event loop."""
+    then(job())
+
+
+class Worker:
+    """A thread of its own; a job that waits for ever keeps neither the loop nor the end waiting.
+
+    Parameters
+    ----------
+    name
+        The thread's.
+    call
+        Runs a function on the event loop, such as `loop.call_soon_threadsafe`.
+    """
+
+    def __init__(self, name: str, call: Callable[..., object]) -> None:
+        self._call = call
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], object]]] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def __call__[T](self, job: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Run `job` on the thread, then `then` with what it gave on the event loop."""
+        self._jobs.put((job, then))
+
+    def _work(self) -> None:
+        while True:
+            job, then = self._jobs.get()
+            try:
+                done: Callable[[], object] = partial(then, job())
+            except Exception as e:  # told by the event loop's own handler
+                done = partial(_raise, e)
+            try:
+                self._call(done)
+            except RuntimeError:  # the loop has ended
+                return
+
+
+def _raise(error: Exception) -> None:
+    raise error
