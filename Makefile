@@ -48,6 +48,9 @@ sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 views: setup  ## N seeds of channel, REST and reconnects in every order, e.g. make views N=100000
 	@VIEWS=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_views.py
 
+fuzz: setup  ## N generated turns, inputs and starts that may hold anything, e.g. make fuzz N=100000
+	@FUZZ=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_fuzz.py
+
 recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
 	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
 

@@ -16,6 +16,7 @@ from positions.model.events import AnyFact, OrderClosed, OrderFilled, OrderSent
 from positions.model.instrument_book import Market
 from positions.model.position import SECOND, SELLS, ZERO, Order, Position, Role
 from positions.model.venue_rules import SIZE_STEP, Offer, exit_offer
+from positions.soundness import check_order
 
 PAUSE = 2 * SECOND
 """No sale follows the one before sooner."""
@@ -23,6 +24,8 @@ CANCEL_PAUSE = 5 * SECOND
 _TICKS = frozenset(map(Decimal, ("0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001")))
 """The price grids that the venue has."""
 _FACTS_MAX = 1000
+_FAR = 10**8
+"""The number of the next order, where the position's own cannot be one."""
 
 
 class Trouble(Struct):
@@ -60,7 +63,7 @@ class Trouble(Struct):
 def intents(p: Position, m: Market, trouble: Trouble, now: int, slip_ticks: int) -> list[Intent]:
     """What to send for a position in trouble, cancels first; noted in `trouble`."""
     live = orders(p, trouble.unbooked)
-    free = p.sellable - sum((shares for _, shares in live.values()), ZERO)
+    free = min(p.sellable, p.held) - sum((shares for _, shares in live.values()), ZERO)
     free -= _sold(p, trouble.unbooked)
     is_selling = must_sell(p, m)
     found: list[Intent] = [
@@ -71,9 +74,11 @@ def intents(p: Position, m: Market, trouble: Trouble, now: int, slip_ticks: int)
         tick = m.tick if m.tick in _TICKS else Decimal("0.01")
         offer = exit_offer(free, m.bid, tick, tick * slip_ticks, p.floor_price)
         if isinstance(offer, Offer):
-            number = max(p.next_order, trouble.next_order)
+            number = max(p.next_order if 0 < p.next_order < _FAR else _FAR, trouble.next_order)
+            sale = _sale(f"{p.id}-{number}", offer, m.seq, now)
+            check_order(sale)
             trouble.next_order, trouble.sent_at = number + 1, now
-            found.append(Send(_sale(f"{p.id}-{number}", offer, m.seq, now)))
+            found.append(Send(sale))
     return found
 
 
@@ -86,14 +91,14 @@ def must_sell(p: Position, m: Market) -> bool:
 
 def orders(p: Position, unbooked: Iterable[AnyFact]) -> dict[str, tuple[Order, Decimal]]:
     """The sells that may still be filled, each with so many shares."""
-    live = {o.id: (o, o.leaves) for o in p.orders if o.role in SELLS}
+    live = {o.id: (o, max(o.leaves, ZERO)) for o in p.orders if o.role in SELLS}
     for fact in unbooked:
         match fact:
             case OrderSent(order=order) if order.role in SELLS:
                 live[order.id] = (order, order.leaves)
             case OrderFilled(order_id=order_id, shares=shares) if order_id in live:
                 order, leaves = live[order_id]
-                live[order_id] = (order, leaves - min(shares, leaves))
+                live[order_id] = (order, leaves - _part(shares, leaves))
             case OrderClosed(order_id=order_id):
                 live.pop(order_id, None)
     return live
@@ -105,9 +110,14 @@ def _sold(p: Position, unbooked: list[AnyFact]) -> Decimal:
     for fact in unbooked:
         if isinstance(fact, OrderFilled) and fact.role in SELLS:
             _, leaves = orders(p, so_far).get(fact.order_id, (None, ZERO))
-            sold += min(fact.shares, leaves)
+            sold += _part(fact.shares, leaves)
         so_far.append(fact)
     return sold
+
+
+def _part(shares: Decimal, leaves: Decimal) -> Decimal:
+    """What a fill took of an order: never more than it offered; nothing, if it is no number."""
+    return min(max(shares, ZERO), leaves) if shares.is_finite() else ZERO
 
 
 def _unwanted(

@@ -17,11 +17,12 @@ from typing import Any
 
 import duckdb
 import msgspec
+from msgspec.structs import replace
 
 from positions.commands.messages import Command, Reply, encode_reply
 from positions.engine.effects import Alarm, Step
 from positions.engine.recovery import SignedOrder
-from positions.engine.transitions import apply
+from positions.engine.transitions import apply, phase_of
 from positions.model.events import AnyFact, OrderSent, OrderSigned
 from positions.model.formatting import to_json
 from positions.model.orders import is_order_id
@@ -339,16 +340,16 @@ class Store:
 
     def _restored(self, position_id: str, body: str) -> Position | None:
         """The position of a row. Nothing that a row holds may keep the others from being read."""
+        p: Position | None
         try:
             p = _decode_position(body)
             check(p)
             if p.id != position_id:
                 raise ValueError(f"it is that of {p.id[:_KEY_CHARACTERS]}")
         except Exception as e:
-            found, text = salvage(self.cursor(), self.replay, position_id, e)
+            p, text = salvage(self.cursor(), self.replay, position_id, e)
             self._tell_once(position_id, text)
-            return found
-        return p
+        return None if p is None else replace(p, phase=phase_of(p))
 
     def _tell_once(self, position_id: str, text: str) -> None:
         if position_id not in self._unreadable:
