@@ -76,6 +76,26 @@ async def a_bid_that_is_gone_without_a_word_is_noticed_by_what_is_stated(
 
 
 @SCENARIOS.add
+async def a_bid_that_is_gone_without_any_word_is_noticed_by_reading(
+    s: Session, m: MarketHandle
+) -> None:
+    p = await opened(s, m)
+    data = s.node._ground._venue.data  # type: ignore[union-attr]
+    usual, data.read_seconds = data.read_seconds, 1.0
+    s.venue.faults.lose("price_change", token=m.tokens[0])
+    s.venue.quote(m.tokens[0], "0.40", "100", "0.52", "100")
+    entry = {"asset_id": m.tokens[0], "price": "0.02", "side": "BUY"}
+    for size in range(10, 200):  # the market goes on, and states no best prices
+        told = {"event_type": "price_change", "market": m.condition_id, "timestamp": "?"}
+        push(s, told | {"price_changes": [entry | {"size": str(size)}]})
+        await asyncio.sleep(0.1)
+        if s.positions[p].phase != "holding":
+            break
+    data.read_seconds = usual
+    await stopped(s, p)
+
+
+@SCENARIOS.add
 async def prices_that_are_stated_alone_are_compared(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.faults.lose("price_change", token=m.tokens[0])

@@ -7,7 +7,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 
 _SOON = 0.1
 """Seconds in which questions are collected: a doubt may be over by then."""
-_GAP_MIN, _GAP_MAX = 1.0, 60.0
+_GAP_MIN, _GAP_MAX = 1.0, 10.0
 """Seconds between two questions for the same outcome. Each that was in vain doubles them."""
 
 

@@ -52,7 +52,7 @@ _BOOKS_MAX = 100
 """Books asked for at once."""
 _RECONNECT_AFTER = 5
 """Seconds of frozen prices after which the channel is opened anew."""
-_TICK_PAUSE = 1.0
+_TICK_PAUSE, _TICK_PAUSE_MAX = 1.0, 30.0
 """Seconds between two questions for the tick, while prices are between the ticks."""
 _READ_SECONDS = 90.0
 """How often the book of an outcome that is held is read, however much the channel tells of it."""
@@ -110,6 +110,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._trades_lost: set[InstrumentId] = set()
         self._unknown: set[str] = set()
         self._reopened_at = float("-inf")
+        self.read_seconds = _READ_SECONDS
         self.held: Callable[[], Collection[str]] = tuple
         """Tells the outcomes that are held: their books are read now and then."""
         self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
@@ -422,8 +423,10 @@ class HardenedDataClient(PolymarketDataClient):
 
     async def _read_tick(self, instrument_id: InstrumentId) -> None:
         try:
+            pause = _TICK_PAUSE
             while not await self._has_read_tick(instrument_id):
-                await asyncio.sleep(_TICK_PAUSE)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _TICK_PAUSE_MAX)
             await self._read_books([instrument_id])
             if not self._book(instrument_id).is_whole:
                 await asyncio.sleep(_TICK_PAUSE)
@@ -499,7 +502,7 @@ class HardenedDataClient(PolymarketDataClient):
         read_at = self._asking.read_at(instrument_id)
         if read_at is None:
             self._asking.asks([instrument_id])  # from now on
-        return read_at is not None and now - read_at >= _READ_SECONDS
+        return read_at is not None and now - read_at >= self.read_seconds
 
     def _bear_doubts(self, now: float) -> None:
         for instrument_id, since in self._doubted.items():
