@@ -28,6 +28,9 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only tell what would be sent, won and lost.")
 ]
 File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Act on a file anew that was sent before, all of it.")
+]
 PositionId = Annotated[str, typer.Argument(metavar="ID", help="The position; its end is enough.")]
 
 
@@ -70,6 +73,7 @@ def submit(
     dry_run: DryRun = False,
     at: Annotated[str | None, typer.Option(help="Act at this market time (ISO 8601).")] = None,
     file: File = None,
+    again: Again = False,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
@@ -92,11 +96,13 @@ def submit(
     given = _given(asked) | _target(target) | terms
     wait = _dry_run_wait(state, wait) if dry_run else wait
     if file is None:
+        if again:
+            fail("again was given, must be given together with --file", 2)
         send([{"command": "submit", **given}], wait, state, as_json=as_json)
     elif given:
         fail(f"{next(iter(given))} must not be given together with --file", 2)
     else:
-        send(list(_from_file(file)), wait, state, as_json=as_json, file=file)
+        send(list(_from_file(file, again=again)), wait, state, as_json=as_json, file=file)
 
 
 @with_terms_of_what_is_held
@@ -234,8 +240,8 @@ def _about(
     send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
 
 
-def _from_file(path: Path) -> Iterator[dict[str, Any]]:
+def _from_file(path: Path, *, again: bool) -> Iterator[dict[str, Any]]:
     try:
-        yield from files.read(path)
+        yield from (files.read if again else files.read_once)(path)
     except UnreadableRequests as e:
         fail(str(e), 2)

@@ -2,10 +2,12 @@
 
 import json
 import time
+from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import typer
@@ -58,27 +60,63 @@ def send(
         fail("\n".join(errors), 2)
     if not checked:
         fail(f"{file}: holds no request", 2)
+    ids = Counter(command.id for _, command in checked)
+    twice = next((i for i, times in ids.items() if times > 1), None)
+    if twice is not None:
+        fail(f"{file}: id was {twice}, stands there {ids[twice]} times", 2)
     try:
         spool = Spool(folder)
-        for fields, command in checked:
-            spool.put(msgspec.json.encode(fields), command.id)
-    except FileExistsError as e:
-        fail(f"id was {Path(str(e.filename2)).stem}, is queued already", 1)
     except NotPrivate as e:
         fail(str(e))
     except OSError as e:
         fail(f"{folder}: cannot be written: {e.strerror}")
-    running = holder(folder) is not None
-    for _, command in checked:
-        line = f"queued {command.id}  {_words(command)}"
-        if not running:
-            line += f"; no node is running in {folder}: it is acted on at the next start"
-        say(line, err=as_json)
+    _queue(checked, spool, folder, as_json=as_json and not seconds, err=as_json)
     if seconds:
         _await([command for _, command in checked], spool, seconds, as_json=as_json)
-    elif as_json:
-        for _, command in checked:
-            print(json.dumps({"id": command.id, "status": "queued"}))
+
+
+def _queue(
+    checked: list[tuple[dict[str, Any], Command]],
+    spool: Spool,
+    folder: Path,
+    *,
+    as_json: bool,
+    err: bool,
+) -> None:
+    """Queue requests, and say each at once: whatever ends this, what was queued is known."""
+    running = holder(folder) is not None
+    later = "" if running else f"; no node is running in {folder}: it is acted on at the next start"
+    done = 0
+    try:
+        for fields, command in checked:
+            status = _put(spool, fields, command)
+            done += 1
+            with suppress(BrokenPipeError):  # nobody listens any more: what was begun is finished
+                say(f"{status} {command.id}  {_words(command)}{later}", err=err)
+                if as_json:
+                    print(json.dumps({"id": command.id, "status": status}))
+    except OSError as e:
+        _cut_short(f"{folder}: cannot be written: {e.strerror}", done, len(checked), 1)
+    except KeyboardInterrupt:
+        _cut_short("interrupted", done, len(checked), 130)
+
+
+def _put(spool: Spool, fields: dict[str, Any], command: Command) -> str:
+    """Queue a request, unless it was before; says which."""
+    if spool.read_reply(command.id) is not None or spool.read_old(command.id) is not None:
+        return "queued before"
+    try:
+        spool.put(msgspec.json.encode(fields), command.id)
+    except FileExistsError:
+        return "queued before"
+    return "queued"
+
+
+def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
+    rest = "nothing is queued"
+    if done:
+        rest = f"{done} of {count} are queued; the same file sent again queues the others alone"
+    fail(f"{why}; {rest}", code)
 
 
 def _words(c: Command) -> str:

@@ -5,18 +5,19 @@ as `[[positions]]`.
 """
 
 import csv
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from positions.commands import strict_json
 from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
 
@@ -52,7 +53,11 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
     lines = text.splitlines()
-    for row in csv.DictReader(lines):
+    reader = csv.DictReader(lines)
+    for name, times in Counter(reader.fieldnames or ()).items():
+        if times > 1:
+            raise UnreadableRequests(f"{path}: the header names {name!r} {times} times")
+    for row in reader:
         if None in row:
             which = f"line 2 to {len(lines)}"
             raise UnreadableRequests(f"{path}: {which}: has more values than the header names")
@@ -79,12 +84,31 @@ def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            fields = json.loads(line, parse_float=Decimal)
-        except (ValueError, RecursionError) as e:
+            fields = strict_json.loads(line)
+        except ValueError as e:
             raise UnreadableRequests(f"{path}: line {number}: is not JSON: {e}") from None
         if not isinstance(fields, dict):
             raise UnreadableRequests(f"{path}: line {number}: must be a JSON object")
         yield fields
+
+
+def read_once(path: Path) -> Iterator[dict[str, Any]]:
+    """The requests of a file as their fields, each with the id that it has whenever this file is
+    read: sent again after it was cut short, it acts on no request twice.
+    """
+    found = list(read(path))
+    digest = sha256(path.read_bytes()).digest()
+    for number, fields in enumerate(found, start=1):
+        yield {"id": _lasting_id(digest, number), **fields}
+
+
+def _lasting_id(file: bytes, number: int) -> str:
+    """The id of a request by its file's digest and its place in it, in the form of a UUIDv8: those
+    of one file sort by place, as names in the queue are to be acted on.
+    """
+    rest = int.from_bytes(sha256(file + number.to_bytes(8)).digest()[:6]) >> 6
+    value = int.from_bytes(file[:6]) << 80 | 0x8 << 76 | (number >> 20 & 0xFFF) << 64
+    return str(UUID(int=value | 0b10 << 62 | (number & 0xFFFFF) << 42 | rest))
 
 
 def commands(path: Path) -> list[Request]:

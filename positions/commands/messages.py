@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from positions.commands import strict_json
 from positions.commands.fields import (
     TERMS,
     Malformed,
@@ -262,15 +263,12 @@ def decode(content: bytes, command_id: str | None = None) -> Command:
         With the field, the value and the rule.
     """
     try:
-        data = _DECODER.decode(content)
-    except (msgspec.DecodeError, ValueError, RecursionError) as e:
+        data = strict_json.loads(content.decode())
+    except ValueError as e:
         raise Malformed("command", content[:40], f"must be one JSON object: {e}") from None
     if not isinstance(data, dict):
         raise Malformed("command", data, "must be one JSON object")
     return from_fields(data, command_id, sha256(content).hexdigest())
-
-
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def from_fields(
