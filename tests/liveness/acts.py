@@ -8,17 +8,17 @@ from liveness.processes import Alone
 from liveness.scene import Act
 
 TOGETHER: dict[str, tuple[int, Callable[[random.Random], Act]]] = {
-    "file": (14, files.one_file),
+    "file": (13, files.one_file),
     "odd file": (6, files.odd_file),
     "blocked reply": (3, files.blocked_reply),
     "flood": (3, files.flood),
-    "market frame": (24, frames.market_frame),
+    "market frame": (23, frames.market_frame),
     "phantom": (2, frames.phantom),
     "user frame": (17, frames.user_frame),
     "answers of orders": (6, answers.of_orders),
     "answers of the sale": (3, answers.of_own_order),
     "answers of questions": (7, answers.of_questions),
-    "name": (2, names.name),
+    "name": (1, names.name),
     "slow disk": (1, disks.slow),
     "failing disk": (2, disks.failing),
     "full disk": (1, disks.full),
@@ -29,12 +29,15 @@ BETWEEN: dict[str, tuple[int, Callable[[random.Random], Act]]] = {
     "line": (1, leftovers.line),
     "state file": (1, leftovers.file),
     "queue": (1, leftovers.queue),
+    "answers of a start": (1, answers.of_a_start),
 }
 """Played between two lives of a node."""
 ALONE: dict[str, tuple[int, Callable[[random.Random], Alone]]] = {
     "terminal": (1, processes.terminal),
     "signal": (1, processes.sent),
     "frozen": (1, processes.frozen),
+    "standing": (1, processes.standing),
+    "starved": (1, processes.starved),
 }
 """Played on a process each."""
 _SCHEDULE = [

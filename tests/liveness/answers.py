@@ -19,6 +19,7 @@ _OF_QUESTIONS = (
 )  # fmt: skip
 _OWN_ROUNDS = 4000
 """For a sale whose own request is met: its deadline has to pass first."""
+_START_ROUNDS = 12_000
 _CODES = (200, 200, 200, 201, 204, 302, 304, 400, 401, 403, 404, 418, 425, 429, 500, 502, 503, 599)
 
 
@@ -74,6 +75,19 @@ def of_questions(chance: random.Random) -> Act:
 
     rounds = _OWN_ROUNDS if cause in ("market", "user") else 600
     return Act(f"{where} x{times}, then {cause}: {name}", play, rounds, spares_victim=False)
+
+
+def of_a_start(chance: random.Random) -> Act:
+    """What a node is answered that starts with positions."""
+    name, say = _answer(chance)
+    where = chance.choice((*_OF_QUESTIONS, "GET /data-api/positions", "GET /time"))
+    times = chance.choice((1, 3, 10))
+
+    async def play(scene: Scene) -> None:
+        scene.venue.faults.say(where, say, times=times)
+
+    act = f"{where} x{times} at a start: {name}"
+    return Act(act, play, _START_ROUNDS, spares_victim=False)
 
 
 def _answer(chance: random.Random) -> tuple[str, Say]:

@@ -1,4 +1,4 @@
-"""Acts for which a node needs a process of its own: terminals, pipes and signals."""
+"""Acts for which a node needs a process of its own: terminals, signals, and a loop that stands."""
 
 import contextlib
 import fcntl
@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from trading import KEY
 from positions.storage.snapshot import NotPublished, Published
 from positions.storage.spool import Spool
 
+_PROGRAM = ("-m", "cli.main")
 _START_ROUNDS = 12_000
 _STATUS_ROUNDS = 9000
 _END_SECONDS = 20.0
@@ -52,21 +54,28 @@ class Stand:
         self._keys = venue.wallet(KEY, cash="1000000")
         self.funder = self._keys["POLYMARKET_FUNDER"]
         self.pair: list[MarketHandle] = []
+        self.told = folder / "told"
+        """What the alarm command was told, where it was configured."""
+        self.configure("")
+
+    def configure(self, more: str) -> None:
+        """Write the node's configuration, with further tables."""
         limits = "\n".join(f"{name} = {value}" for name, value in LIMITS.items())
-        addresses = "\n".join(f'{n} = "{url}"' for n, url in venue.settings().items())
-        (folder / "live.toml").write_text(
+        addresses = "\n".join(f'{n} = "{url}"' for n, url in self.venue.settings().items())
+        (self._folder / "live.toml").write_text(
             f'mode = "live"\nstate = "{self.state}"\nreally_trade = true\n'
-            f"[limits]\n{limits}\n[venue]\n{addresses}\n"
+            f"[limits]\n{limits}\n[venue]\n{addresses}\n{more}"
         )
 
     # -- the process -------------------------------------------------------------------------------
 
-    def start(self, streams: Streams | None = None) -> None:
-        """Start the node and wait until it has published."""
+    def start(self, streams: Streams | None = None, script: str = "") -> None:
+        """Start the node, or a script that runs one, and wait until it has published."""
+        program = ["-c", script] if script else [*_PROGRAM, "run", "--config", "live.toml"]
         to = streams or Streams(subprocess.DEVNULL, subprocess.DEVNULL)
         begun = time.time()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "run", "--config", "live.toml"],
+            [sys.executable, *program],
             cwd=self._folder,
             env=environment() | dict(self._keys) | {"XDG_STATE_HOME": str(self._folder)},
             stdin=subprocess.DEVNULL,
@@ -88,6 +97,16 @@ class Stand:
     def is_over(self) -> bool:
         """Whether the process has ended."""
         return self.process is None or self.process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def touch(self, name: str) -> None:
+        """Leave an empty file where the node runs."""
+        (self._folder / name).touch()
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -316,3 +335,83 @@ def frozen(chance: random.Random) -> Alone:
         )
 
     return Alone(f"signal: SIGSTOP {'after' if falls_first else 'before'} the fall", play)
+
+
+# -- a loop that stands, and no memory -------------------------------------------------------------
+
+_STAND = """
+import asyncio, threading, time
+from pathlib import Path
+import node
+from positions.operations.settings import load
+from positions.storage.locks import StateLock
+
+async def stand(*_):
+    while not Path("stand").exists():
+        await asyncio.sleep(0.05)
+    {stand}
+
+settings = load(Path("live.toml"))
+with StateLock(settings.state_dir, "live"):
+    node.Node(settings).run(stand)
+"""
+_STANDS = (
+    "time.sleep(1000)",
+    "while True: sum(range(1000))",
+    "threading.Lock().acquire() and threading.Event().wait()",
+    "open('pipe').read()",
+)
+_BELL = """
+[alarms]
+command = ["sh", "-c", 'printf "%s\\n" "$1" >> told', "bell"]
+[safety]
+restart_when_stuck = "10s"
+"""
+
+
+def standing(chance: random.Random) -> Alone:
+    """The event loop stands: told from beside it, the process ends, and the next one sells."""
+    kind = chance.choice(_STANDS)
+
+    def play(stand: Stand) -> None:
+        stand.configure(_BELL)
+        os.mkfifo(stand.told.with_name("pipe"))
+        stand.start(script=_STAND.format(stand=kind))
+        stand.open()
+        stand.touch("stand")
+        time.sleep(0.2)
+        stand.fall()
+        untrue = "`status` said that all is well of a loop that stands"
+        stand.within(_STATUS_ROUNDS, lambda: not stand.status_ok(), untrue)
+        stand.within(_STATUS_ROUNDS, stand.told.exists, "nobody was alarmed")
+        stand.within(_STATUS_ROUNDS, lambda: stand.is_over, "the process did not end")
+        stand.start()
+        stand.sold(_START_ROUNDS)
+
+    return Alone(f"loop: {kind}", play)
+
+
+def starved(chance: random.Random) -> Alone:
+    """The process gets no more memory: it goes on, or ends and the next one sells."""
+    more = chance.choice((0, 1, 8, 40)) << 20
+
+    def play(stand: Stand) -> None:
+        stand.start()
+        stand.open()
+        limit = _address_space(stand.pid) + more
+        resource.prlimit(stand.pid, resource.RLIMIT_AS, (limit, limit))
+        stand.within(
+            _STATUS_ROUNDS,
+            lambda: stand.is_over or stand.status_ok(),
+            "the process neither ended nor was well",
+        )
+        _wait_for_end(stand)
+        _sold_whatever_happens(stand)
+
+    return Alone(f"memory: {more >> 20} MB more, and none after that", play)
+
+
+def _address_space(pid: int) -> int:
+    """What a process has of it, in bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    return pages * resource.getpagesize()

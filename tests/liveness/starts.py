@@ -56,8 +56,7 @@ class Heirs(Troupe):
         """Do the act while no node runs; every second time the bid falls meanwhile, too."""
 
         async def act() -> None:
-            with undone(scene):
-                await self._acts[number].play(scene)
+            await self._acts[number].play(scene)
             if scene.chance.random() < 0.5:
                 await scene.fall(scene.other)
 
@@ -68,7 +67,8 @@ class Heirs(Troupe):
         scene.session = session
         await scene.fall(scene.other)
         try:
-            await scene.sold(scene.other, act.rounds, "the other position")
+            with undone(scene):
+                await scene.sold(scene.other, act.rounds, "the other position")
         except Failed as e:
             alarms = "\n".join(session.alarms[-5:])
             raise Failed(f"{act.name}: {e}\n{alarms}\n{session.unforeseen[-2000:]}") from None
