@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct, field
@@ -30,6 +31,9 @@ class SettingsError(ValueError):
 
 
 _LATENCY = re.compile(r"([0-9]{1,6})(ms|s)")
+_VENUE = "polymarket.com"
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _NAMES = {"begin": "from", "end": "to"}
 
 
@@ -247,8 +251,8 @@ class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         for name in ("clob", "gamma", "data"):
-            _address(name, getattr(self, name), ("https://", "http://127.0.0.1:"))
-        _address("websocket", self.websocket, ("wss://", "ws://127.0.0.1:"))
+            _address(name, getattr(self, name), "https")
+        _address("websocket", self.websocket, "wss")
         if not self.websocket.endswith("/"):
             raise ValueError(f"websocket was {self.websocket}, must end with /")
 
@@ -367,9 +371,40 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-def _address(name: str, value: str, beginnings: tuple[str, ...]) -> None:
-    if not value.startswith(beginnings):
-        raise ValueError(f"{name} was {value!r}, must begin with {' or '.join(beginnings)}")
+def _address(name: str, value: str, scheme: str) -> None:
+    """Check an address of the venue by its parts; what is signed goes there.
+
+    Without encryption only this machine itself is reached, by its number: a name may mean another.
+    """
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"{name} was {value!r}, must be an address") from None
+    is_local = parts.scheme == scheme.removesuffix("s") and host in _LOOPBACK and port is not None
+    if parts.scheme != scheme and not is_local:
+        plain = f"{scheme.removesuffix('s')}://127.0.0.1:"
+        raise ValueError(f"{name} was {value!r}, must begin with {scheme}:// or {plain}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{name} names a user, must not")  # not its value: it may be a password
+    if parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError(f"{name} was {value!r}, must have neither query nor fragment")
+    if not _is_plain(value):
+        raise ValueError(f"{name} was {value!r}, must be of printable ASCII without spaces or \\")
+    if not is_local and (not _HOST.fullmatch(host) or _is_impostor(host)):
+        rule = f"must be a host of {_VENUE}, or another without that name in it"
+        raise ValueError(f"{name} was {value!r}, {rule}")
+    if port == 0:
+        raise ValueError(f"{name} was {value!r}, must have a port from 1 to 65535, or none")
+
+
+def _is_plain(value: str) -> bool:
+    return value.isascii() and value.isprintable() and not set(value) & set(" \\%")
+
+
+def _is_impostor(host: str) -> bool:
+    """Whether a host has the venue's name in it without being the venue's."""
+    return _VENUE.partition(".")[0] in host and host != _VENUE and not host.endswith(f".{_VENUE}")
 
 
 def _positive(name: str, value: Decimal) -> None:
