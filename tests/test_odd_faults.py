@@ -188,6 +188,20 @@ async def orders_are_told_in_the_words_of_the_reference(s: Session, m: MarketHan
     await stopped(s, p)
 
 
+@SCENARIOS.add
+async def an_entry_is_filled_while_flatten_takes_it_back(s: Session, m: MarketHandle) -> None:
+    p = await s.submit(m, "0.50", "20", stop_loss_price="0.40")
+    await resting(s, p, Role.ENTRY)
+    s.venue.faults.hang("DELETE *", 1.0, times=None)
+    await s.command("flatten")
+    await s.until(lambda: bool(s.venue.asked("DELETE /order")), "it is being cancelled")
+    s.venue.quote(m.tokens[0], "0.48", "500", "0.49", "500")
+    await s.phase(p, "closed")
+    assert (s.positions[p].bought, s.positions[p].exit_reason) == (20, "flatten")
+    assert s.venue.shares(s.funder, m.tokens[0]) == 0
+    await s.command("resume")
+
+
 @pytest.fixture(scope="module")
 def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

@@ -24,6 +24,7 @@ from stage import (
     rejected,
     released,
     resolved,
+    restarted,
     reversed_,
     submit,
     tick,
@@ -281,6 +282,26 @@ SCENARIOS: dict[str, list[Any]] = {
         (ended(TARGET), ["sell 100 @0.50"]), Phase.EXITING],
     "flatten takes an unfilled entry back": [
         (submit(), [BUY]), (order("flatten"), ["cancel entry"]), (ended(ENTRY), []), Phase.CANCELLED],
+    "what an entry buys while flatten takes it back is sold": [
+        (CALM, []), (submit(), [BUY]), (order("flatten"), ["cancel entry"]), (filled(ENTRY, "100", "0.55"), ["sell 100 @0.50"]),
+        (filled(EXIT, "100", "0.52"), []), Phase.CLOSED],
+    "what is told of an entry after flatten has ended it is sold": [
+        (CALM, []), (submit(), [BUY]), (order("flatten"), ["cancel entry"]), (ended(ENTRY), []),
+        (late(ENTRY, "10", "0.55"), ["sell 10 @0.50"]), Phase.EXITING],
+    "what an entry buys while flatten takes it back is sold after a restart, too": [
+        (CALM, []), (submit(), [BUY]), (order("flatten"), ["cancel entry"]), (restarted(), []),
+        (filled(ENTRY, "100", "0.55"), []), (quote("0.53", "0.56"), ["sell 100 @0.50"]), Phase.EXITING],
+    "flatten binds what an entry buys that is being taken back already": [
+        (CALM, []), (submit(), [BUY]), (order("cancel"), ["cancel entry"]), (order("flatten"), []),
+        (filled(ENTRY, "100", "0.55"), ["sell 100 @0.50"]), Phase.EXITING],
+    "a cash-out of everything sells what the entry buys until it is off the book": [
+        (CALM, []), (submit(), [BUY]), (filled(ENTRY, "30", "0.55"), ["offer 30 @0.70", "arm 30 @0.45"]),
+        (order("sell"), ["cancel entry", "cancel target"]), (ended(TARGET), []), (filled(ENTRY, "20", "0.55"), ["move 50 @0.45"]),
+        (ended(ENTRY), ["sell 50 @0.50"]), Phase.SELLING],
+    "a cash-out of some shares sells no more of them": [
+        (CALM, []), (submit(), [BUY]), (filled(ENTRY, "30", "0.55"), ["offer 30 @0.70", "arm 30 @0.45"]),
+        (order("sell", shares="10"), ["cancel entry", "cancel target"]), (filled(ENTRY, "20", "0.55"), ["move 50 @0.45"]),
+        (ended(TARGET), []), (ended(ENTRY), ["sell 10 @0.50"]), Phase.SELLING],
     # -- the end of the market ---------------------------------------------------------------------
     "a market resolved at 1 pays what is held and closes": [
         *held(), (resolved("1"), ["cancel target", "cancel stop"]), (ended(TARGET), []), (ended(STOP), []), Phase.CLOSED],

@@ -266,7 +266,8 @@ def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked
     if rest >= SIZE_STEP and rest * worth < MINIMUM_AMOUNT:
         rule = f"would leave {rest}, at {worth} under the venue's $1: sell all instead"
         return Refusal("LEAVES_UNSELLABLE_REST", f"shares was {shares}, {rule}")
-    sale = Sale(c.id, shares, limit, now + limits.sale_lasts)
+    everything = c.shares is None and c.fraction in (None, 1)
+    sale = Sale(c.id, shares, limit, now + limits.sale_lasts, everything=everything)
     return SaleAsked(time=now, sale=sale)
 
 

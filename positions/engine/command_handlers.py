@@ -209,27 +209,21 @@ def _amend(desk: Standing, c: Amend, now: int) -> Handled | Refusal:
 
 
 def _flatten(desk: Standing, c: Flatten, now: int) -> Handled:
-    events: list[tuple[str, AnyFact]] = []
-    selling = 0
-    for p in desk.open_positions():
-        if p.held > 0 and p.cause is None and p.phase not in OVER:
-            events.append((p.id, _flattened(desk, p, now)))
-            selling += 1
-        elif p.entry_ended is None:
-            ended = checks.cancel(p, now)
-            if not isinstance(ended, Refusal):
-                events.append((p.id, ended))
+    """Halt, and sell everything: what is held, and what the entries still buy until they are off
+    the book."""
+    bound = [p for p in desk.open_positions() if p.cause is None and p.phase not in OVER]
+    events = tuple((p.id, _flattened(desk.markets.get(p.outcome_id), now)) for p in bound)
+    selling = sum(p.held > 0 for p in bound)
     text = f"halted; selling {selling} positions, taking back all entries"
-    return Handled(_accept(c, now, text), tuple(events), halted=True)
+    return Handled(_accept(c, now, text), events, halted=True)
 
 
-def _flattened(desk: Standing, p: Position, now: int) -> Triggered:
-    m = desk.markets[p.outcome_id]
+def _flattened(m: Market | None, now: int) -> Triggered:
     return Triggered(
         time=now,
         cause=ExitReason.FLATTEN,
-        bid=m.bid,
-        bid_size=m.bid_size,
+        bid=None if m is None else m.bid,
+        bid_size=Decimal(0) if m is None else m.bid_size,
         stop_loss_price=None,
     )
 

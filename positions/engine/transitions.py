@@ -177,6 +177,8 @@ def _filled(p: Position, f: events.OrderFilled) -> Position:
     if f.role is Role.ENTRY:
         bought, cost = p.bought + f.shares, p.cost + amount
         p = replace(p, bought=bought, cost=cost, buy_fees=p.buy_fees + f.fee)
+        if p.sale is not None and p.sale.everything:
+            p = replace(p, sale=replace(p.sale, shares=p.sale.shares + f.shares))
         return replace(p, filled_at=p.filled_at or f.time)
     p = replace(
         p,

@@ -34,6 +34,7 @@ from positions.model.position import (
     ExitReason,
     Position,
     Role,
+    Sale,
     SaleEnd,
 )
 from positions.model.terms import TakenOff
@@ -136,7 +137,7 @@ def _sale_over(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
         reason = SaleEnd.MARKET_OVER
     elif p.cause is not None:
         reason = SaleEnd.OVERTAKEN
-    elif p.sale.left <= 0 or p.held <= 0 or p.dust:
+    elif _is_sold(p, p.sale):
         reason = SaleEnd.DONE
     elif now >= p.sale.until and not p.live(Role.EXIT):
         reason = SaleEnd.LAPSED
@@ -149,6 +150,12 @@ def _sale_over(p: Position, m: Market, now: int, _: int) -> AnyFact | None:
         sold=p.sale.sold,
         left=max(p.sale.left, ZERO),
     )
+
+
+def _is_sold(p: Position, sale: Sale) -> bool:
+    if sale.everything and p.live(Role.ENTRY):
+        return False  # it may buy until it is off the book
+    return sale.left <= 0 or p.held <= 0 or p.dust
 
 
 def _stuck(p: Position, m: Market, now: int, slip_ticks: int) -> AnyFact | None:

@@ -151,13 +151,17 @@ class Order(Struct, frozen=True):
 
 
 class Sale(Struct, frozen=True):
-    """A cash-out by hand: so many shares at `limit_price` or better, until a time."""
+    """A cash-out by hand: so many shares at `limit_price` or better, until a time.
+
+    `everything`: also those that the entry buys until it is off the book.
+    """
 
     command_id: str
     shares: Decimal
     limit_price: Decimal
     until: int
     sold: Decimal = ZERO
+    everything: bool = False
 
     @property
     def left(self) -> Decimal:

@@ -62,11 +62,8 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
     PolymarketDataClient: (
         "_config",
         "_connect",
-        "_decoder_market_msg",
         "_disconnect",
-        "_handle_book_snapshot",
         "_handle_instrument_update",
-        "_handle_quotes",
         "_handle_raw_ws_message",
         "_handle_ws_message",
         "_http_client",
@@ -77,6 +74,7 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
         "_client",
         "_enrich_with_gamma_fee_schedules",
         "_http_client",
+        "_load_instrument",
     ),
     PolymarketWebSocketClient: (
         "_channel",
