@@ -159,11 +159,10 @@ class Node:
         self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
         loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="venue"))
-        clock = self._ground.clock
-        now = clock or self._node.kernel.clock
+        now = (clock := self._ground.clock) or self._node.kernel.clock
         journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)
-        path = self._state / "positions.duckdb"
-        self.store = Store(path, loop.call_soon_threadsafe, journal.store_failed)
+        record = self._state / "positions.duckdb"
+        self.store = Store(record, loop.call_soon_threadsafe, journal.store_failed)
         self.store.on_set_aside = journal.set_aside
         sign(self.store, settings.mode, source)
         self._ground.restore(self.store, cursor)
@@ -185,11 +184,8 @@ class Node:
         self._reader = self._make_reader(clock)
         self._pulse = Pulse(self.strategy.undecided)
         self._copier = self._make_copier(now.timestamp_ns)
-        command = settings.alarms.command
-        self._bell = Bell(command, partial(self._on_loop, journal.bell_failed)) if command else None
-        self._watch = LoopWatch(
-            self._pulse, self._on_stuck, self._end, settings.safety.restart_seconds
-        )
+        self._bell = self._make_bell()
+        self._watch = self._make_watch()
 
     def _on_loop(self, call: Callable[..., None], *values: object) -> None:
         """Have something done by the event loop, from any thread, unless it has ended."""
@@ -200,6 +196,15 @@ class Node:
         """Note an error of a callback, or of a task that nobody awaits, and go on."""
         error = context.get("exception") or RuntimeError(context["message"])
         self._journal.unforeseen(error, logs.note_error(self._state / "logs", error))
+
+    def _make_bell(self) -> Bell | None:
+        command = self._settings.alarms.command
+        failed = partial(self._on_loop, self._journal.bell_failed)
+        return Bell(command, failed) if command else None
+
+    def _make_watch(self) -> LoopWatch:
+        patience = self._settings.safety.restart_seconds
+        return LoopWatch(self._pulse, self._on_stuck, self._end, patience)
 
     def _make_reader(self, clock: Clock | None) -> CommandReader:
         return CommandReader(

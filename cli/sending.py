@@ -26,8 +26,8 @@ from positions.commands.messages import (
 )
 from positions.foreign import json_safe
 from positions.model.terms import Percent
+from positions.operations.health import health_of
 from positions.private import NotPrivate
-from positions.storage.locks import holder
 from positions.storage.spool import Spool, uuid7
 
 _POLL = 0.05
@@ -84,8 +84,7 @@ def _queue(
     err: bool,
 ) -> None:
     """Queue requests, and say each at once: whatever ends this, what was queued is known."""
-    running = holder(folder) is not None
-    later = "" if running else f"; no node is running in {folder}: it is acted on at the next start"
+    later = _when_acted_on(folder)
     done = 0
     try:
         for fields, command in checked:
@@ -117,6 +116,15 @@ def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
     if done:
         rest = f"{done} of {count} are queued; the same file sent again queues the others alone"
     fail(f"{why}; {rest}", code)
+
+
+def _when_acted_on(folder: Path) -> str:
+    state = health_of(folder).word
+    if state == "NOT RUNNING":
+        return f"; no node is running in {folder}: it is acted on at the next start"
+    if state == "NOT RESPONDING":
+        return f"; the node in {folder} does not respond: it is acted on once it does"
+    return ""
 
 
 def _words(c: Command) -> str:

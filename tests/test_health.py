@@ -1,12 +1,24 @@
 """What is said of a node that a process holds and that does nothing."""
 
+import os
+import time
+from decimal import Decimal as D
 from pathlib import Path
 
+import msgspec
 import pytest
+from stage import LIMITS
+from typer.testing import CliRunner
 
+from cli.main import app
+from positions.engine.engine import Desk
+from positions.operations.doctor import Level, check_node
 from positions.operations.health import health_of, judge_node
+from positions.operations.settings import SafetySettings
 from positions.storage.locks import Holder, StateLock
 from positions.storage.pulse import BEAT_SECONDS, Pulse
+from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.store import Store
 
 SECOND = 1_000_000_000
 START = 1_776_000_000 * SECOND
@@ -65,3 +77,57 @@ def test_the_pulse_tells_the_most_it_was_late_lately() -> None:
         now += BEAT_SECONDS
         pulse.beat()
     assert pulse.lag == 0
+
+
+def frozen(folder: Path) -> None:
+    """A copy whose heartbeat is of long ago, as a process leaves it that was stopped."""
+    pulse = Pulse(int, wall=lambda: time.time_ns() - 3600 * SECOND)
+    store = Store(folder / "positions.duckdb", lambda f: f(), lambda _: None)
+    about = NodeRow("live", 1, 0, "", False)
+    Copier(
+        folder, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list, pulse
+    ).publish_last()
+    store.close()
+
+
+def held_since_long(folder: Path) -> StateLock:
+    """The lock of a process that began before its last heartbeat."""
+    lock = StateLock(folder, "live")
+    lock.__enter__()
+    holder = Holder(pid=os.getpid(), mode="live", started_at=1, host="h")
+    (folder / "lock").write_bytes(msgspec.json.encode(holder))
+    return lock
+
+
+VIEWS = {
+    "status": (["status"], 1, "node NOT RESPONDING"),
+    "status for programs": (["status", "--json"], 1, '"running": false'),
+    "positions": (["positions"], 0, "node NOT RESPONDING: its event loop gave no heartbeat for 36"),
+    "a command": (["halt"], 0, "does not respond: it is acted on once it does"),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_view_calls_a_frozen_node_running(name: str, tmp_path: Path) -> None:
+    command, code, said = VIEWS[name]
+    frozen(tmp_path)
+    lock = held_since_long(tmp_path)
+    try:
+        done = CliRunner().invoke(app, [*command, "--state", str(tmp_path)])
+        doctor = check_node(tmp_path)
+    finally:
+        lock.__exit__(None, None, None)
+    assert (done.exit_code, said in done.output) == (code, True), done.output
+    assert doctor.level is Level.FAILED
+    assert "NOT RESPONDING" in doctor.found
+
+
+@pytest.mark.parametrize("value", ["5s", "2h", "1", ""])
+def test_how_long_a_node_may_stand_has_a_rule(value: str) -> None:
+    with pytest.raises(ValueError, match=r"restart_when_stuck was .*, must be "):
+        SafetySettings(restart_when_stuck=value)
+
+
+def test_how_long_a_node_may_stand() -> None:
+    assert SafetySettings().restart_seconds is None
+    assert SafetySettings(restart_when_stuck="1m").restart_seconds == 60

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -77,6 +79,23 @@ def test_without_systemd_nothing_is_told_and_nothing_fails() -> None:
         dog.on_stop()
 
     asyncio.run(life())
+
+
+def test_a_thread_that_ended_is_told_once() -> None:
+    gone, lives, told = Thread(name="store"), threading.current_thread(), []
+    gone.start()
+    gone.join()
+
+    async def life() -> None:
+        pulse = Pulse(int)
+        dog = Watchdog(pulse, [gone, lives], told.append, values={})
+        dog.on_start()
+        while pulse.beats < 3:
+            await asyncio.sleep(0.01)
+        dog.on_stop()
+
+    asyncio.run(life())
+    assert told == ["store"]
 
 
 def after(wall: float, boot: float, awake: float) -> Moment:

@@ -1,6 +1,7 @@
 """An error that nobody foresaw is told in one line, written down, and the node goes on."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_an_error_beside_the_start(tmp_path: Path) -> None:
             s.node._aside(s.node._look_at([]))
             told = s.node._journal.open_alarms
             await s.until(lambda: any("the ladder is gone" in a[2] for a in told()), "an alarm")
+
+        trade(venue, tmp_path, script)
+
+
+def test_an_error_that_ends_a_thread(tmp_path: Path) -> None:
+    with LoopbackPolymarket() as venue:
+        venue.add_market("rain")
+
+        async def script(s: Session) -> None:
+            def fail() -> None:
+                raise LookupError("the thread tore")
+
+            threading.Thread(target=fail).start()
+            told = s.node._journal.open_alarms
+            await s.until(lambda: any("the thread tore" in a[2] for a in told()), "an alarm")
 
         trade(venue, tmp_path, script)
 

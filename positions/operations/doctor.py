@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from positions.operations.health import health_of
 from positions.operations.settings import Settings
 from positions.private import problem
 from positions.storage.locks import holder
@@ -146,7 +147,11 @@ def check_node(folder: Path) -> Check:
     other = holder(folder)
     if other is None:
         return ok("node", f"none is running in {folder}")
-    found = f"process {other.pid} is running in {folder}, mode {other.mode}"
+    state = health_of(folder)
+    found = f"process {other.pid} is {state.word} in {folder}, mode {other.mode}"
+    if state.word == "NOT RESPONDING":
+        to_do = "end it (kill -9), and start it anew: it goes on where it stopped"
+        return failed("node", f"{found}: {'; '.join(state.why)}", to_do)
     return warning("node", found, "stop it before you start another")
 
 
