@@ -32,7 +32,7 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
         [(0, "0.53", "0.55", 40), (2, "0.53", "0.55", 81), (3, "0.53", "0.55", 122), (4, "0.70", "0.72", 500)],
         [submit(1)], "closed", "target",
         [("entry", "40", "0.55"), ("entry", "41", "0.55"), ("entry", "19", "0.55"),
-         ("target", "40", "0.7"), ("target", "41", "0.7"), ("target", "19", "0.7")]),
+         ("target", "100", "0.7")]),
     "stopped out through a gap in a thin book": (
         [(0, "0.53", "0.55", 500), (2, "0.30", "0.33", 30), (3, "0.28", "0.33", 45), (4, "0.25", "0.30", 500)],
         [submit(1)], "closed", "stop",

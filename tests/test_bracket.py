@@ -12,6 +12,7 @@ import pytest
 from stage import (
     START,
     Stage,
+    accepted,
     depth,
     ended,
     filled,
@@ -107,7 +108,7 @@ SCENARIOS: dict[str, list[Any]] = {
         *held(*OFFERED, targets=STEPS, break_even_after="1"), (quote("0.59", "0.62"), []),
         (order("sell", shares="50"), ["cancel target", "cancel target", "cancel target"]),
         (ended(TARGET), ["sell 50 @0.56"]), (filled(EXIT, "50", "0.59"), ["move 50 @0.45"]),
-        (ended(TARGET), ["offer 30 @0.70"]), (ended(TARGET, index=0), ["offer 20 @0.85"]), Phase.HOLDING],
+        (ended(TARGET), []), (ended(TARGET, index=0), ["offer 20 @0.85", "offer 30 @0.70"]), Phase.HOLDING],
     "break-even counts its offset": [
         *held(*OFFERED, targets=STEPS, break_even_after="1", break_even_offset="0.02"), (quote("0.60", "0.62"), []),
         (filled(TARGET, "50", "0.60", index=2), ["move 50 @0.58"]), Phase.HOLDING],
@@ -145,6 +146,37 @@ SCENARIOS: dict[str, list[Any]] = {
         *STEPPED, (order("amend", sell_price="0.80"), ["cancel target", "cancel target", "cancel target"]),
         (ended(TARGET, index=2), ["offer 50 @0.80"]), (ended(TARGET, index=1), ["offer 30 @0.80"]), (ended(TARGET, index=0), ["offer 20 @0.80"]),
         Phase.HOLDING],
+    "a part that was too small at first has its share once the entry is full": [
+        (CALM, []), (submit(sell_price=None, targets=["0.60:5%", "0.70"]), [BUY]),
+        (filled(ENTRY, "24", "0.55"), ["offer 24 @0.60", "arm 24 @0.45"]),
+        (filled(ENTRY, "76", "0.55"), ["cancel target", "move 100 @0.45"]),
+        (ended(TARGET), ["offer 95 @0.70", "offer 5 @0.60"]), Phase.HOLDING],
+    "an offer a little above its share is replaced, too": [
+        (CALM, []), (submit(sell_price=None, targets=["0.60:5%", "0.70"]), [BUY]),
+        (filled(ENTRY, "7", "0.55"), ["offer 7 @0.60", "arm 7 @0.45"]),
+        (filled(ENTRY, "93", "0.55"), ["cancel target", "move 100 @0.45"]),
+        (ended(TARGET), ["offer 95 @0.70", "offer 5 @0.60"]), Phase.HOLDING],
+    "of several offers as few go as will do": [
+        (CALM, []), (submit(sell_price=None, targets=["0.60:10%", "0.70"]), [BUY]),
+        (filled(ENTRY, "20", "0.55"), ["offer 20 @0.60", "arm 20 @0.45"]),
+        (filled(ENTRY, "10", "0.55"), ["offer 10 @0.60", "move 30 @0.45"]),
+        (filled(ENTRY, "70", "0.55"), ["cancel target", "move 100 @0.45"]),
+        (ended(TARGET, index=0), ["offer 90 @0.70"]), Phase.HOLDING],
+    "several offers of one target become one once the entry is over": [
+        (CALM, []), (submit(sell_price="0.70"), [BUY]),
+        (filled(ENTRY, "30", "0.55"), ["offer 30 @0.70", "arm 30 @0.45"]), (accepted(TARGET), []),
+        (filled(ENTRY, "20", "0.55"), ["offer 20 @0.70", "move 50 @0.45"]), (accepted(TARGET), []),
+        (filled(ENTRY, "50", "0.55"), ["cancel target", "cancel target", "move 100 @0.45"]),
+        (ended(TARGET), []), (ended(TARGET), ["offer 100 @0.70"]), (accepted(TARGET), []), (later(60), []), Phase.HOLDING],
+    "while the entry works several offers of one target stand": [
+        (CALM, []), (submit(sell_price="0.70"), [BUY]),
+        (filled(ENTRY, "30", "0.55"), ["offer 30 @0.70", "arm 30 @0.45"]), (accepted(TARGET), []),
+        (filled(ENTRY, "20", "0.55"), ["offer 20 @0.70", "move 50 @0.45"]), (accepted(TARGET), []), (later(60), []), Phase.FILLING],
+    "an offer that will not leave the book delays the others by five seconds": [
+        (CALM, []), (submit(sell_price=None, targets=["0.60:5%", "0.70"]), [BUY]),
+        (filled(ENTRY, "24", "0.55"), ["offer 24 @0.60", "arm 24 @0.45"]),
+        (filled(ENTRY, "76", "0.55"), ["cancel target", "move 100 @0.45"]),
+        (later(4), []), (later(1), ["cancel target", "offer 76 @0.70"]), Phase.HOLDING],
     "targets for parts at a coarser tick are rounded up": [
         *held("offer 50 @0.80", "offer 50 @0.65", "arm 100 @0.45", targets=["0.65:50%", "0.80"]), (tick("0.1"), ["cancel target", "move 100 @0.4"]),
         (ended(TARGET, index=1), ["offer 50 @0.7"]), Phase.HOLDING],

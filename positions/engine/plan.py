@@ -93,10 +93,12 @@ def plan(
 
 
 def _cancel_unwanted(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Cancel]:
+    surplus = targets.surplus(p, m) if p.live(Role.TARGET) else frozenset()
     for order in p.orders:
         asked = order.state is OrderState.CANCELLING
         unanswered = _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
         unwanted = not _is_wanted(order, p, m) or _is_to_be_renewed(order, p, m, now, entry_lasts)
+        unwanted = unwanted or order.id in surplus
         if unwanted and (unanswered or not asked):
             yield Cancel(order.id)
 
@@ -168,6 +170,9 @@ def _targets(p: Position, m: Market, now: int) -> Iterator[Intent]:
     """The resting sells; where little is free the highest is served first."""
     if m.payout is not None or not p.may_send(Role.TARGET, now):
         return
+    surplus = targets.surplus(p, m) if p.live(Role.TARGET) else frozenset()
+    if any(_is_leaving(o, now) for o in p.orders if o.id in surplus):
+        return  # what it leaves is offered with the rest, in one order
     uncovered = p.sellable - p.locked
     for price, shares in reversed(targets.wanted(p, m)):
         resting = [o for o in p.live(Role.TARGET) if o.price == price]
@@ -180,6 +185,11 @@ def _targets(p: Position, m: Market, now: int) -> Iterator[Intent]:
                 yield intent
             if isinstance(intent, Send) and intent.order.immediate:
                 return  # one at a time
+
+
+def _is_leaving(order: Order, now: int) -> bool:
+    """Whether the venue may be about to take an order off its book."""
+    return order.cancel_sent_at == 0 or not _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
 
 
 def _target(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from positions.model.instrument_book import Market
-from positions.model.position import ZERO, Phase, Position
+from positions.model.position import ZERO, Order, OrderState, Phase, Position, Role
 from positions.model.terms import Slice
 from positions.model.venue_rules import SIZE_STEP, ceil_to, floor_to
 
@@ -54,6 +54,37 @@ def wanted(p: Position, m: Market) -> list[tuple[Decimal, Decimal]]:
         for price, shares in zip(levels, left(p, m.minimum_size), strict=True)
         if isinstance(price, Decimal)
     ]
+
+
+def surplus(p: Position, m: Market) -> set[str]:
+    """The offers to be taken back although a target's price is theirs.
+
+    The shares of a target change as an entry fills up: where more is offered than they are by now,
+    as few orders go as will do. Once the entry is over, several at one price become one, so that
+    the place in the queue is lost at most once.
+    """
+    found: set[str] = set()
+    offers = [o for o in p.live(Role.TARGET) if not o.immediate]
+    slack = SIZE_STEP * (len(p.terms.targets) + 1)
+    for price, shares in wanted(p, m):
+        here = [o for o in offers if o.price == price]
+        found |= {o.id for o in here if o.state is OrderState.CANCELLING}
+        excess = sum((o.leaves for o in here), ZERO) - shares
+        for order in sorted(here, key=lambda o: _goes_first(o, excess)):
+            if excess > slack or order.id in found:
+                found.add(order.id)
+                excess -= order.leaves
+        works = all(o.state is OrderState.WORKING for o in offers)
+        if p.entry_ended is not None and len(here) > 1 and works:
+            found |= {o.id for o in here}
+    return found
+
+
+def _goes_first(order: Order, excess: Decimal) -> tuple[bool, bool, Decimal]:
+    """What is being taken back already, then the smallest that is enough, then the largest."""
+    is_enough = order.leaves >= excess
+    asked = order.state is OrderState.CANCELLING
+    return not asked, not is_enough, order.leaves if is_enough else -order.leaves
 
 
 def on_tick(price: Decimal, tick: Decimal) -> Decimal:
