@@ -92,6 +92,14 @@ def test_prices_of_the_venue(value: str) -> None:
         parsing.price({"price": value}, "price")
 
 
+@pytest.mark.parametrize(
+    ("told", "price"),
+    [("0.010000000000000002", "0.01"), ("0.55", "0.55"), ("0.5549999999999999999", "0.555")],
+)
+def test_a_price_with_the_decimals_of_a_binary_fraction(told: str, price: str) -> None:
+    assert parsing.price({"price": told}, "price") == Decimal(price)
+
+
 def trade(**changes: Any) -> dict[str, Any]:
     made = {"order_id": "0xcd", "matched_amount": "5", "price": "0.7", "asset_id": "1"}
     return {
@@ -120,6 +128,7 @@ def trade(**changes: Any) -> dict[str, Any]:
         {"maker": {"matched_amount": "1e30"}},
         {"maker": {"matched_amount": "1000000000000"}},
         {"maker": {"price": "1.0"}},
+        {"maker": {"price": "1e-30"}},
         {"id": "x" * 100_000},
         {"status": "x" * 100_000},
     ],

@@ -22,6 +22,8 @@ AMOUNT_MAX = Decimal(10**12)
 _SECONDS = (1_577_836_800, 4_102_444_800)
 """From 2020 to 2100."""
 _POWERS = 40
+_DECIMALS = 12
+"""More are those of a binary fraction; Nautilus takes 16 at most."""
 _TEXT_MAX = 200
 _SHOWN = 60
 _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
@@ -55,7 +57,10 @@ def number(values: Mapping[str, Any], name: str, below: Decimal | int = AMOUNT_M
     if not value.is_finite() or abs(value.adjusted()) > _POWERS or not 0 <= value < below:
         rule = f"must be a number at or above 0 and below {below}"
         raise Unreadable(f"{name} was {_shown(values[name])}, {rule}")
-    return value
+    exponent = value.as_tuple().exponent
+    return (
+        value if isinstance(exponent, int) and exponent >= -_DECIMALS else round(value, _DECIMALS)
+    )
 
 
 def price(values: Mapping[str, Any], name: str) -> Decimal:
