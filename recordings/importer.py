@@ -24,6 +24,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from bridge.one_sided_book import OneSidedBook
 from recordings import tables
+from recordings.market_list import read_markets
 from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Seen
 
 ABOUT = "recording.json"
@@ -104,24 +105,13 @@ def _is_synthetic(tokens: dict[str, Token]) -> bool:
 
 
 def _read_markets(path: Path) -> dict[str, Token]:
-    try:
-        markets = json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except OSError as e:
-        raise RecordingError(f"{path}: cannot be read: {e.strerror}") from None
-    except ValueError as e:
-        raise RecordingError(f"{path}: is not JSON: {e}") from None
     tokens: dict[str, Token] = {}
-    try:
-        for market in markets:
-            for token in market["tokens"]:
-                token_id = str(token["token_id"])
-                symbol = f"{market['condition_id']}-{token_id}"
-                instrument_id = InstrumentId(Symbol(symbol), Venue("POLYMARKET"))
-                tokens[token_id] = Token(market, token, instrument_id)
-    except (KeyError, TypeError) as e:
-        raise RecordingError(f"{path}: is no list of markets with their tokens: {e!r}") from None
-    if not tokens:
-        raise RecordingError(f"{path}: names no token")
+    for market in read_markets(path):
+        for token in market["tokens"]:
+            token_id = str(token["token_id"])
+            symbol = f"{market['condition_id']}-{token_id}"
+            instrument_id = InstrumentId(Symbol(symbol), Venue("POLYMARKET"))
+            tokens[token_id] = Token(market, token, instrument_id)
     return tokens
 
 

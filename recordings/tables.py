@@ -6,6 +6,7 @@ the rule, and left out; the others are taken. Times are nanoseconds, prices USDC
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -117,7 +118,9 @@ def _parquet(table: pyarrow.parquet.ParquetFile) -> Iterator[dict[str, Any]]:
 def _columns(path: Path, names: Iterable[str]) -> dict[str, str]:
     """Field -> the name of its column."""
     columns: dict[str, str] = {}
-    for name in names:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise RecordingError(f"{path}: the header names {name!r} {times} times")
         plain = name.strip().lower().replace(" ", "_")
         for field, known in _NAMES.items():
             if plain in known.split() or (field == "time" and _unit(plain) is not None):
