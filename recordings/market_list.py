@@ -94,7 +94,8 @@ def _number(name: str, value: Any, rule: str) -> Decimal:
         number = Decimal(value) if is_plain else Decimal("NaN")
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
+    # Beyond these digits a remainder is rounded, and an exponent written out has no end.
+    if not number.is_finite() or not -30 <= int(number.as_tuple().exponent) <= 30:
         raise _wrong(name, value, rule)
     return number
 
