@@ -23,11 +23,16 @@ from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionCli
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketClient
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import ApiCreds, AssetType, BalanceAllowanceParams
+from py_clob_client_v2.clob_types import (
+    ApiCreds,
+    AssetType,
+    BalanceAllowanceParams,
+    RoundConfig,
+)
 from py_clob_client_v2.constants import POLYGON
 from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
-from py_clob_client_v2.order_builder.builder import OrderBuilder
+from py_clob_client_v2.order_builder.builder import ROUNDING_CONFIG, OrderBuilder
 
 from positions.operations.wallet import Wallet
 from venues.bounded_http import BoundedClient
@@ -314,5 +319,9 @@ def teach_tick(client: ClobClient, token_id: str, tick: str) -> None:
     Defect: the library asks once and never learns of a change; it then rounds prices to the old
     tick without a word. Can go when orders can be signed with a given tick.
     """
+    # Defect: a tick that is not in the library's table cannot be signed on: every sale raises. Can
+    # go when it rounds to any tick.
+    decimals = max(-int(Decimal(tick).as_tuple().exponent), 0)
+    ROUNDING_CONFIG.setdefault(tick, RoundConfig(price=decimals, size=2, amount=decimals + 2))
     ticks: dict[str, Any] = client._ClobClient__tick_sizes
     ticks[token_id] = tick
