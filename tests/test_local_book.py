@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 from nautilus_trader.model.book import OrderBook
-from nautilus_trader.model.data import OrderBookDeltas
-from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.data import CustomData, OrderBookDeltas, QuoteTick
+from nautilus_trader.model.enums import BookType, RecordFlag
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.local_book import LocalBook, Reading, Verdict, fits
+from venues.polymarket.local_book import LocalBook, Reading, Verdict, as_data, fits
 from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
 
 D = Decimal
@@ -179,3 +179,23 @@ def test_prices_may_be_stated_without_a_change() -> None:
     book.state(Touch(D("0.4"), None), 11)
     assert book.is_contradicted
     assert book.heard_at == 10  # a book of that time is not known
+
+
+def test_a_view_without_a_side_is_told_as_one() -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}), 1)
+    assert isinstance(as_data(OUTCOME.id, book.look(OUTCOME, NOTHING)[0], 2, 3), CustomData)
+    both = ToldBook("m", "t", None, {D("0.5"): D(9)}, {D("0.6"): D(1)})
+    book.take(OUTCOME, both, 1)
+    quote = as_data(OUTCOME.id, book.look(OUTCOME, NOTHING)[0], 2, 3)
+    assert isinstance(quote, QuoteTick)
+    assert (str(quote.bid_price), str(quote.ask_price)) == ("0.500", "0.600")
+
+
+@pytest.mark.parametrize("levels", [{}, {"0.5": "9"}, {"0.5": "9", "0.4": "1"}])
+def test_only_the_last_change_of_a_snapshot_ends_it(levels: dict[str, str]) -> None:
+    deltas = LocalBook(OUTCOME.id).take(OUTCOME, whole(levels), 1)
+    assert deltas is not None
+    ends = [bool(d.flags & RecordFlag.F_LAST) for d in deltas.deltas]
+    assert ends == [False] * len(levels) + [True]
+    assert all(d.flags & RecordFlag.F_SNAPSHOT for d in deltas.deltas)

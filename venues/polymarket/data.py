@@ -113,14 +113,7 @@ class HardenedDataClient(PolymarketDataClient):
         self.read_seconds = _READ_SECONDS
         self.held: Callable[[], Collection[str]] = tuple
         """Tells the outcomes that are held: their books are read now and then."""
-        self._kinds: dict[str, Callable[[dict[str, Any]], None]] = {
-            "book": self._take_book,
-            "price_change": self._take_changes,
-            "best_bid_ask": self._take_touch,
-            "last_trade_price": self._take_trade,
-            "tick_size_change": self._take_tick,
-            "market_resolved": self._take_resolution,
-        }
+        self._kinds = self._takers()
         self._resolution_watch = ResolutionWatch(
             resolutions,
             self._describe,
@@ -130,6 +123,17 @@ class HardenedDataClient(PolymarketDataClient):
             self._log.warning,
         )
         self._watches: list[asyncio.Task[None]] = []
+
+    def _takers(self) -> dict[str, Callable[[dict[str, Any]], None]]:
+        """What takes each kind of message."""
+        return {
+            "book": self._take_book,
+            "price_change": self._take_changes,
+            "best_bid_ask": self._take_touch,
+            "last_trade_price": self._take_trade,
+            "tick_size_change": self._take_tick,
+            "market_resolved": self._take_resolution,
+        }
 
     async def _connect(self) -> None:
         """Begins the watches, each against the defect that it names; can go with them."""
