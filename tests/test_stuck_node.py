@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -76,6 +77,20 @@ def test_a_loop_that_stands_is_told_and_the_process_ends(name: str, tmp_path: Pa
     until((tmp_path / "told").exists, "the alarm command")
     assert (tmp_path / "told").read_text().startswith(what)
     assert " stand\n" in (tmp_path / "state" / "logs" / "errors.log").read_text()
+
+
+def test_a_computation_that_holds_every_thread_ends_the_process(tmp_path: Path) -> None:
+    with LoopbackPolymarket() as venue:
+        values = configure(tmp_path, venue, '[safety]\nrestart_when_stuck = "10s"\n')
+        done = subprocess.run(
+            [sys.executable, "-c", STAND.format(stand="n = 10; print(7 ** (n ** 9))")],
+            cwd=tmp_path,
+            env=values,
+            capture_output=True,
+            timeout=3 * PATIENCE,
+            check=False,
+        )
+    assert done.returncode == -signal.SIGPROF, done.stderr.decode()
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limit of another process")

@@ -2,10 +2,13 @@
 
 It runs beside the loop and needs nothing of it. It counts only time in which it ran itself, look by
 look: a process that was stopped or a machine that slept has not stood, and the loop gets its time
-to catch up. A loop that a debugger holds has not stood either.
+to catch up. A loop that a debugger holds has not stood either. A computation that never lets go of
+Python's lock holds this thread, too: then a timer of the kernel, which counts the processor time of
+the process and is wound up at each look, ends it by SIGPROF.
 """
 
 import gc
+import signal
 import sys
 import threading
 import time
@@ -72,11 +75,15 @@ class LoopWatch:
     def stop(self) -> None:
         """End."""
         self._stopped.set()
+        if self._restart_seconds is not None:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _watch(self) -> None:
         last = time.monotonic()
         while not self._stopped.wait(LOOK_SECONDS):
             now = time.monotonic()
+            if self._restart_seconds is not None:
+                signal.setitimer(signal.ITIMER_PROF, self._restart_seconds)
             self.look(min(now - last, 2 * LOOK_SECONDS))
             last = now
 
