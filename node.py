@@ -153,9 +153,7 @@ class Node:
         self._ground = self._make_ground()
         source = self._ground.source
         cursor = prepare(self._state, settings.mode, source, fresh=fresh)
-        loop = self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        loop.set_exception_handler(self._on_error)
+        loop = self._loop = self._make_loop()
         self._node = TradingNode(config=_config(settings, self._ground), loop=loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
         loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="venue"))
@@ -187,6 +185,13 @@ class Node:
         self._bell = self._make_bell()
         self._watch = self._make_watch()
 
+    def _make_loop(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.set_exception_handler(self._on_error)
+        self._disk = Worker("disk", loop.call_soon_threadsafe)
+        return loop
+
     def _on_loop(self, call: Callable[..., None], *values: object) -> None:
         """Have something done by the event loop, from any thread, unless it has ended."""
         with suppress(RuntimeError):
@@ -195,7 +200,9 @@ class Node:
     def _on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Note an error of a callback, or of a task that nobody awaits, and go on."""
         error = context.get("exception") or RuntimeError(context["message"])
-        self._journal.unforeseen(error, logs.note_error(self._state / "logs", error))
+        folder = self._state / "logs"
+        self._journal.unforeseen(error, folder / logs.ERRORS)
+        self._disk(partial(logs.try_to_note, folder, error), lambda _: None)
 
     def _make_bell(self) -> Bell | None:
         command = self._settings.alarms.command
@@ -213,7 +220,7 @@ class Node:
             self._journal.refused,
             clock,
             lambda: not self.store.failure,
-            Worker("spool", self._loop.call_soon_threadsafe),
+            self._disk,
         )
 
     def _on_thread_error(self, args: threading.ExceptHookArgs) -> None:
@@ -296,6 +303,7 @@ class Node:
             if self._bell is not None:
                 self._bell.close()
             self.store.close()
+            self._disk.close(_ANSWER_SECONDS)
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
             sync_logger_to_disk()

@@ -19,6 +19,9 @@ def inline[T](job: Callable[[], T], then: Callable[[T], object]) -> None:
     then(job())
 
 
+_Job = tuple[Callable[[], Any], Callable[[Any], object]]
+
+
 class Worker:
     """A thread of its own; a job that waits for ever keeps neither the loop nor the end waiting.
 
@@ -32,9 +35,7 @@ class Worker:
 
     def __init__(self, name: str, call: Callable[..., object]) -> None:
         self._call = call
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], object]]] = (
-            queue.SimpleQueue()
-        )
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -42,17 +43,22 @@ class Worker:
         """Run `job` on the thread, then `then` with what it gave on the event loop."""
         self._jobs.put((job, then))
 
+    def close(self, seconds: float) -> None:
+        """Finish what is to be done, if that takes no longer than so many seconds."""
+        self._jobs.put(None)
+        self._thread.join(seconds)
+
     def _work(self) -> None:
-        while True:
-            job, then = self._jobs.get()
+        while (asked := self._jobs.get()) is not None:
+            job, then = asked
             try:
                 done: Callable[[], object] = partial(then, job())
             except Exception as e:  # told by the event loop's own handler
                 done = partial(_raise, e)
             try:
                 self._call(done)
-            except RuntimeError:  # the loop has ended
-                return
+            except RuntimeError:
+                continue  # the loop has ended; what is still to be written is written
 
 
 def _raise(error: Exception) -> None:

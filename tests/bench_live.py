@@ -186,7 +186,14 @@ def _named(words: str, trip: float) -> str:
     return f"{words}, {trip * 1000:.0f} ms round trip"
 
 
-CONTENDERS = {"floor": floor, "stock": stock, "ours": ours}
+def strained(venue: Any, samples: int) -> Figures:
+    """Our node while its terminal, its disk or its queue is in trouble."""
+    from bench_strained import strained as under_strain
+
+    return under_strain(venue, samples // 2)
+
+
+CONTENDERS = {"floor": floor, "stock": stock, "ours": ours, "strained": strained}
 
 
 def run(name: str, samples: int) -> Figures:

@@ -18,6 +18,10 @@ FILES_KEPT = 20
 """How many files of earlier runs are kept when a run begins."""
 
 
+ERRORS = "errors.log"
+"""The file of unforeseen errors, in the folder of the logs."""
+
+
 def prune(folder: Path, keep: int = FILES_KEPT) -> None:
     """Remove the oldest log files but so many."""
     by_age = sorted(folder.glob("*.log"), key=lambda file: file.stat().st_mtime_ns)
@@ -28,16 +32,22 @@ def prune(folder: Path, keep: int = FILES_KEPT) -> None:
 def note_text(folder: Path, text: str) -> Path:
     """Append a text to the file of unforeseen errors; returns that file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "errors.log"
+    path = folder / ERRORS
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{text}\n")
     return path
 
 
+def try_to_note(folder: Path, error: BaseException) -> None:
+    """Append an error's traceback, if the disk takes it."""
+    with suppress(OSError):
+        note_error(folder, error)
+
+
 def note_error(folder: Path, error: BaseException) -> Path:
     """Append an error's traceback to the file of such errors; returns that file."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "errors.log"
+    path = folder / ERRORS
     if path.exists() and path.stat().st_size > FILE_BYTES:
         path.unlink()
     with suppress(NotPrivate):  # a link in its place is not followed
