@@ -66,6 +66,9 @@ EXPLAINED: dict[str, str] = {
     "model/stops: follows": "of nothing and the price itself the price is the higher one",
     "model/stops: level": "of nothing and the price itself the price is the higher one",
     "engine/price_index: bid": "while there is a bid, there is an average",
+    "venues/polymarket/local_book: not any(resting) and not any(self._own)": (
+        "without orders of ours the long way finds the same"
+    ),
     "model/targets: ZERO": "a target before the last has a part",
 }
 """Conditions whose negation changes nothing that can be seen: "MODULE: CONDITION" -> why."""
