@@ -12,7 +12,7 @@ from cli.output import fail, say
 from cli.sending import send
 from positions.commands.declared_positions import checked, difference, id_of, request
 from positions.commands.fields import Malformed
-from positions.commands.messages import ACCEPTED, decode_reply
+from positions.commands.messages import ACCEPTED, Command, decode, decode_reply
 from positions.storage.snapshot import NotPublished, Published
 from positions.storage.spool import Spool
 
@@ -86,7 +86,7 @@ def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, b
     row, tick = known
     if row["status"] != "open":
         return None, f"is {row['status']}", True
-    found = difference(request(name, fields), row, tick)
+    found = difference(request(name, fields), row, tick, _asked(folder, row["id"]))
     if found.fixed:
         return None, f"cannot be changed: {'; '.join(found.fixed)}", False
     if not found.changes:
@@ -111,6 +111,15 @@ def _known(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
         if decode_reply(reply).status == ACCEPTED:
             return attempt, "was accepted and is not shown any more, or not yet"
         attempt += 1
+
+
+def _asked(folder: Path, position_id: str) -> Command | None:
+    """The request that made a position, for as long as the queue keeps it."""
+    content = Spool(folder).read_old(position_id)
+    try:
+        return None if content is None else decode(content, position_id)
+    except Malformed:
+        return None
 
 
 def _published(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:

@@ -183,3 +183,34 @@ def test_a_bad_file_is_one_line_and_queues_nothing(node: Applied, text: str, sai
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert node.work() == 0
+
+
+# fmt: off
+FIXED = {
+    "another market": (("rain-in-london", "rain-in-paris"), "market is rain-in-london, declared rain-in-paris"),
+    "a stake in place of the size": (("size = 100", "stake = 50"), "stake was none, declared 50"),
+    "a risk in place of the size": (("size = 100", "risk = 5"), "risk was none, declared 5"),
+    "a maker alone": (("size = 100", "size = 100\npost_only = true"), "post_only was False, declared True"),
+    "an entry that expires": (("size = 100", 'size = 100\nexpires = "2h"'), "expires was none, declared 7200000000000"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_every_field_that_cannot_be_changed_is_refused_by_name(node: Applied, name: str) -> None:
+    node.apply(RAIN)
+    node.work()
+    (old, new), said = FIXED[name]
+    done = node.apply(RAIN.replace(old, new))
+    assert done.exit_code == 1
+    assert done.stdout == f"rain: cannot be changed: {said}\n"
+    assert node.work() == 0
+
+
+def test_another_stake_is_refused_by_name(node: Applied) -> None:
+    staked = RAIN.replace("size = 100", "stake = 50")
+    node.apply(staked)
+    node.work()
+    assert node.apply(staked).stdout == "rain: is as declared\n"
+    done = node.apply(staked.replace("stake = 50", "stake = 60"))
+    assert done.stdout == "rain: cannot be changed: stake was 50, declared 60\n"

@@ -15,12 +15,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.commands.fields import TERMS, Malformed
-from positions.commands.messages import Adopt, Submit, from_fields, stop_price, target_price
+from positions.commands.market_names import market_name
+from positions.commands.messages import (
+    Adopt,
+    Command,
+    Submit,
+    from_fields,
+    stop_price,
+    target_price,
+)
 from positions.commands.wishes import priced
 from positions.model.formatting import told
 from positions.model.stops import trailing
 
 _NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
+_ASKED_ONCE = ("stake", "risk", "post_only", "expires", "expires_on", "entry_price", "at")
+"""What only the request tells: it is acted on once, and nothing changes it."""
 _BUYING = frozenset({"entering", "filling"})
 
 
@@ -56,8 +66,19 @@ def checked(fields: Mapping[str, Any]) -> Submit | Adopt:
     return c
 
 
-def difference(fields: Mapping[str, Any], row: Mapping[str, Any], tick: Decimal) -> Difference:
+def difference(
+    fields: Mapping[str, Any],
+    row: Mapping[str, Any],
+    tick: Decimal,
+    made_by: Command | None = None,
+) -> Difference:
     """What separates the declaration from the position's row.
+
+    Parameters
+    ----------
+    made_by
+        The request that made the position, as far as it is kept: what the row does not tell, such
+        as a stake, is compared with it.
 
     Raises
     ------
@@ -83,7 +104,7 @@ def difference(fields: Mapping[str, Any], row: Mapping[str, Any], tick: Decimal)
     if before != after or (after and "sell_price" in changes):
         changes.pop("sell_price", None)
         changes |= _all_targets(after, wanted["sell_price"])
-    return Difference(changes, said, _fixed(c, row))
+    return Difference(changes, said, [*_fixed(c, row), *_otherwise(c, made_by)])
 
 
 def _all_targets(parts: str | None, last: Decimal | None) -> dict[str, Any]:
@@ -124,9 +145,25 @@ def _fixed(c: Submit | Adopt, row: Mapping[str, Any]) -> list[str]:
         fixed.append(f"size is {_text(row['size'])}, declared {size}")
     if c.floor_price is not None and c.floor_price != row["floor_price"]:
         fixed.append(f"floor_price is {_text(row['floor_price'])}, declared {c.floor_price}")
+    if market_name(c.market) not in (row["market"], row["market_id"]):
+        fixed.append(f"market is {row['market']}, declared {c.market}")
     if c.outcome.casefold() not in (row["outcome"].casefold(), row["outcome_id"]):
         fixed.append(f"outcome is {row['outcome']}, declared {c.outcome}")
     return fixed
+
+
+def _otherwise(c: Submit | Adopt, before: Command | None) -> list[str]:
+    """What was asked for otherwise when the position was made."""
+    if not isinstance(before, Submit | Adopt):
+        return []
+    if type(before) is not type(c):
+        made, declared = (type(one).__name__.lower() for one in (before, c))
+        return [f"command was {made}, declared {declared}"]
+    return [
+        f"{name} was {_text(getattr(before, name))}, declared {_text(getattr(c, name))}"
+        for name in _ASKED_ONCE
+        if getattr(before, name, None) != getattr(c, name, None)
+    ]
 
 
 def _text(value: Any) -> str:
