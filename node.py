@@ -56,9 +56,9 @@ from positions.operations.loop_watch import NO_MEMORY_CODE, LoopWatch
 from positions.operations.malloc_arenas import share_heaps
 from positions.operations.settings import Settings, SettingsError, load
 from positions.operations.wallet import WalletError, environment, wallet
-from positions.private import NotPrivate
 from positions.storage import submit_log
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock
+from positions.storage.private_files import NotPrivate
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Left, prepare, sign
 from positions.storage.schema import StoreError

@@ -9,7 +9,7 @@ from nautilus_trader.config import ActorConfig
 from bridge.boundary import bounded
 from bridge.messages import ALARMS, STORY
 from positions.engine.effects import Alarm, Step
-from positions.foreign import LINE_LENGTH, clean
+from positions.model.foreign_text import LINE_LENGTH, clean
 from positions.model.formatting import iso
 from positions.operations.console import Line
 from positions.storage.rows import story

@@ -9,7 +9,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Alarm, Answer, Step
-from positions.foreign import REASON_LENGTH, clean
+from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.position import Order
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog

@@ -40,9 +40,9 @@ from nautilus_trader.model.objects import FIXED_PRECISION, Money, Price, Quantit
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from bridge.one_sided_book import OneSidedBook
-from positions.foreign import REASON_LENGTH, clean
 from positions.model import events
 from positions.model.events import AnyFact
+from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.instrument_book import Market
 from positions.model.position import Order, OrderEnd, Position, Role
 

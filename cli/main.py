@@ -15,9 +15,9 @@ from cli.output import fail, say
 from positions.operations.console import open_missing
 from positions.operations.core_dumps import forbid_core_dumps
 from positions.operations.settings import SettingsError, load
-from positions.private import NotPrivate
 from positions.storage import backup
 from positions.storage.locks import AlreadyRunning
+from positions.storage.private_files import NotPrivate
 from positions.storage.schema import StoreError
 
 app = typer.Typer(

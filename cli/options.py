@@ -8,7 +8,7 @@ import typer
 
 from cli.output import fail
 from positions.operations.settings import SettingsError, load
-from positions.private import problem
+from positions.storage.private_files import problem
 
 DEFAULT_CONFIG = Path("config/replay.toml")
 LIVE_CONFIG = Path("config/live.toml")

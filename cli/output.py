@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from positions.foreign import LINE_LENGTH, clean, json_safe
+from positions.model.foreign_text import LINE_LENGTH, clean, json_safe
 from positions.model.formatting import iso, plain, to_json
 from positions.operations.health import health
 

@@ -24,10 +24,10 @@ from positions.commands.messages import (
     decode_reply,
     from_fields,
 )
-from positions.foreign import json_safe
+from positions.model.foreign_text import json_safe
 from positions.model.terms import Percent
 from positions.operations.health import health_of
-from positions.private import NotPrivate
+from positions.storage.private_files import NotPrivate
 from positions.storage.spool import Spool, uuid7
 
 _POLL = 0.05

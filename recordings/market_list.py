@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from positions.commands import strict_json
-from positions.foreign import clean
+from positions.model.foreign_text import clean
 from recordings.tables import PRICE_DECIMALS, RecordingError
 
 _MICRO = Decimal("0.000001")

@@ -11,7 +11,7 @@ from bridge.ports import Finder
 from positions.commands.instruments import Listing
 from positions.commands.market_names import market_name
 from positions.commands.messages import Command, Refusal
-from positions.foreign import REASON_LENGTH, clean
+from positions.model.foreign_text import REASON_LENGTH, clean
 
 _FIRST_PRICES = 200
 """Looks, each after 50 ms, at whether a market that a command names has shown its prices."""

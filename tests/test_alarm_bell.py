@@ -13,7 +13,7 @@ from nautilus_trader.portfolio.portfolio import Portfolio
 from actors.alarm_bell import AlarmBell
 from bridge.messages import ALARMS, BELL_ALARM
 from positions.engine.effects import Alarm
-from positions.foreign import REASON_LENGTH, clean
+from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.operations import bell as bells
 
 WRITE = 'printf "%s|" "$1" >> told'

@@ -9,8 +9,8 @@ from stage import ID, TOKEN, Stage, feed, filled, later, market, quote, reversed
 
 from positions.commands.messages import Flatten, Submit
 from positions.engine.effects import Act, Alarm, Answer, Unforeseen
+from positions.engine.last_resort import PAUSE
 from positions.engine.plan import Cancel, Send
-from positions.last_resort import PAUSE
 from positions.model import events
 from positions.model.instrument_book import Market
 from positions.model.position import OrderEnd, Position, Role

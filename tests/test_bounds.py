@@ -9,7 +9,7 @@ from stage import ID, Stage, submit
 
 from positions.commands.fields import Malformed
 from positions.commands.messages import Submit, decode, from_fields
-from positions.soundness import TIME_MAX, Unsound, check
+from positions.model.soundness import TIME_MAX, Unsound, check
 from venues.polymarket import parsing
 from venues.polymarket.parsing import Unreadable
 

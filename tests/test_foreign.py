@@ -14,7 +14,7 @@ from bridge import conversion
 from cli.main import app
 from positions.commands.messages import from_fields
 from positions.engine.effects import Alarm
-from positions.foreign import LINE_LENGTH, NAME_LENGTH, clean, json_safe
+from positions.model.foreign_text import LINE_LENGTH, NAME_LENGTH, clean, json_safe
 from positions.storage.snapshot import Published
 from positions.storage.spool import uuid7
 from recordings.importer import Token, instrument

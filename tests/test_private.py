@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 import node
 from cli.main import app
-from positions import private
 from positions.operations.settings import Settings
-from positions.private import NotPrivate, open_file, problem, require
+from positions.storage import private_files as private
 from positions.storage.locks import StateLock, holder
+from positions.storage.private_files import NotPrivate, open_file, problem, require
 from positions.storage.spool import Spool
 from positions.storage.submit_log import SentLog
 

@@ -14,21 +14,21 @@ from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
 
-from positions import last_resort
 from positions.commands.checks import Funds, Limits
 from positions.commands.instruments import Listing
 from positions.commands.messages import Adopt, Amend, Command, Refusal, Sell, Submit, refused
+from positions.engine import last_resort
 from positions.engine.adoption import Holding
 from positions.engine.alarms import open_alarms
 from positions.engine.balances import compare, may_lag
 from positions.engine.command_handlers import Handled, handle, sale_over
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.engine.exposure import Exposure
+from positions.engine.last_resort import Trouble
 from positions.engine.plan import Intent, MoveStop, Send, plan
 from positions.engine.price_index import Levels
 from positions.engine.transitions import apply
 from positions.engine.triggers import judge
-from positions.last_resort import Trouble
 from positions.model import stops
 from positions.model.events import (
     AnyFact,
@@ -43,8 +43,8 @@ from positions.model.events import (
 from positions.model.instrument_book import Market
 from positions.model.orders import find
 from positions.model.position import EXITS, ZERO, Order, Position
+from positions.model.soundness import check
 from positions.model.terms import Trigger
-from positions.soundness import check
 
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""

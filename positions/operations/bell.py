@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from positions.foreign import REASON_LENGTH, clean
+from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.operations.wallet import SECRETS
 
 FOLD_SECONDS = 60.0

@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 
 from positions.operations.health import health_of
 from positions.operations.settings import Settings
-from positions.private import problem
 from positions.storage.locks import holder
+from positions.storage.private_files import problem
 
 _LOCK = Path(__file__).parents[2] / "requirements.lock"
 _DISK_NEEDED = 200 * 10**6

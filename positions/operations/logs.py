@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from positions.private import NotPrivate, open_file
+from positions.storage.private_files import NotPrivate, open_file
 
 FILE_BYTES = 10_000_000
 """A file of this size is put aside and a new one begun."""

@@ -10,8 +10,8 @@ import shutil
 import time
 from pathlib import Path
 
-from positions.private import FILE_MODE, open_file, owner_only
 from positions.storage.locks import StateLock, holder
+from positions.storage.private_files import FILE_MODE, open_file, owner_only
 from positions.storage.record_copies import copy_record, import_copy, note_sent_log, read_settings
 from positions.storage.schema import StoreError
 

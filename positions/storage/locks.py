@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-from positions.private import NotPrivate, open_file, require
+from positions.storage.private_files import NotPrivate, open_file, require
 
 
 class Holder(Struct, frozen=True):

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from positions.engine.recovery import SignedOrder
 from positions.model.position import Position
-from positions.soundness import TIME_MAX
+from positions.model.soundness import TIME_MAX
 from positions.storage.record_copies import has_positions, lacking, read_settings
 from positions.storage.schema import StoreError
 from positions.storage.store import Store

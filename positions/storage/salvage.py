@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from positions.model.position import ZERO, EntryEnd, Position
-from positions.soundness import check
+from positions.model.soundness import check
 
 _COLUMNS = (
     "market_id",

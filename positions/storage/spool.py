@@ -20,7 +20,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
-from positions.private import FILE_MODE, require, require_inner
+from positions.storage.private_files import FILE_MODE, require, require_inner
 
 SIZE_MAX = 64 * 1024
 _SETTLED_NS = 2_500_000_000

@@ -27,9 +27,9 @@ from positions.model.events import AnyFact, OrderSent, OrderSigned
 from positions.model.formatting import to_json
 from positions.model.orders import is_order_id
 from positions.model.position import Position, Role
-from positions.private import open_file
-from positions.soundness import check
+from positions.model.soundness import check
 from positions.storage.database import connect
+from positions.storage.private_files import open_file
 from positions.storage.rows import fill, row, story
 from positions.storage.salvage import salvage
 from positions.storage.schema import (

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from positions.model.orders import is_order_id
 from positions.model.position import Order
-from positions.private import open_file
-from positions.soundness import check_order
+from positions.model.soundness import check_order
+from positions.storage.private_files import open_file
 
 _BYTES_MAX = 16_000_000
 _LINE_MAX = 10_000

@@ -13,7 +13,7 @@ import httpx
 from msgspec import Struct
 
 from positions.commands.market_names import market_name
-from positions.foreign import REASON_LENGTH, clean
+from positions.model.foreign_text import REASON_LENGTH, clean
 from venues.bounded_http import PublicClient
 
 _OK = 200

@@ -15,7 +15,7 @@ import msgspec
 
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.model.position import Position
-from positions.soundness import AMOUNT_MAX
+from positions.model.soundness import AMOUNT_MAX
 from venues.simulated.matching import (
     Event,
     Filled,

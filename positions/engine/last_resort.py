@@ -15,8 +15,8 @@ from positions.engine.plan import Cancel, Intent, Send
 from positions.model.events import AnyFact, OrderClosed, OrderFilled, OrderSent
 from positions.model.instrument_book import Market
 from positions.model.position import SECOND, SELLS, ZERO, Order, Position, Role
+from positions.model.soundness import check_order
 from positions.model.venue_rules import SIZE_STEP, Offer, exit_offer
-from positions.soundness import check_order
 
 PAUSE = 2 * SECOND
 """No sale follows the one before sooner."""
