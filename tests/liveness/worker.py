@@ -15,8 +15,9 @@ import traceback
 from pathlib import Path
 
 from liveness.acts import ALONE, BETWEEN, act_of, chance_of, kind_of
-from liveness.processes import Alone, Stand
+from liveness.processes import Alone
 from liveness.scene import Act, Failed, Rounds
+from liveness.stand import Stand
 from liveness.starts import Heirs
 from liveness.together import Troupe
 from loopback.server import LoopbackPolymarket
