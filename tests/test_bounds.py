@@ -157,3 +157,20 @@ def test_a_position_with_a_value_that_cannot_be(changes: dict[str, Any]) -> None
     check(s.position)
     with pytest.raises(Unsound):
         check(replace(s.position, **changes))
+
+
+def test_a_trade_that_names_one_maker_without_end_is_not_booked_once_a_naming() -> None:
+    """Each naming made a fill, and each was looked for among all: 2,000 took a minute."""
+    made = trade()["maker_orders"]
+    endless = trade(maker_orders=made * 2000)
+    assert parsing.order_ids(endless) == ["0xab", "0xcd"]
+    with pytest.raises(Unreadable, match="2000 times, at most 100"):
+        parsing.trades_of("0xcd", endless)
+    assert len(parsing.trades_of("0xcd", trade(maker_orders=made * 100))) == 100
+
+
+def test_a_taker_that_met_many_makers_is_booked_once_a_price() -> None:
+    makers = [trade()["maker_orders"][0] | {"order_id": f"0x{n}"} for n in range(2000)]
+    told = trade(maker_orders=makers, size="10000", trader_side="TAKER")
+    assert len(parsing.order_ids(told)) == 2001
+    assert [t.shares for t in parsing.trades_of("0xab", told)] == [10_000]

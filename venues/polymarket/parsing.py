@@ -25,6 +25,8 @@ _POWERS = 40
 _DECIMALS = 12
 """More are those of a binary fraction; Nautilus takes 16 at most."""
 _TEXT_MAX = 200
+_PARTS_MAX = 100
+"""How often a trade may name one maker; each is a fill of its own, and the venue names it once."""
 _SHOWN = 60
 _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
 """How the status of an order that is over begins; a killed one's may be a whole sentence."""
@@ -115,11 +117,10 @@ def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
     )
 
 
-def order_ids(trade: Mapping[str, Any]) -> Iterator[str]:
-    """The hashes of all orders that took part in a trade."""
-    yield hash_of(trade, "taker_order_id")
-    for maker in _makers(trade):
-        yield hash_of(maker, "order_id")
+def order_ids(trade: Mapping[str, Any]) -> list[str]:
+    """The hashes of all orders that took part in a trade, each once however often it is named."""
+    makers = (hash_of(maker, "order_id") for maker in _makers(trade))
+    return list(dict.fromkeys((hash_of(trade, "taker_order_id"), *makers)))
 
 
 def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
@@ -159,6 +160,8 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
         for maker in _makers(trade)
         if hash_of(maker, "order_id") == order_id
     ]
+    if len(parts) > _PARTS_MAX:
+        raise Unreadable(f"maker_orders had one order {len(parts)} times, at most {_PARTS_MAX}")
     if parts:
         return _trades(trade_id, order_id, parts, time, status, is_maker=True)
     if hash_of(trade, "taker_order_id") != order_id:
