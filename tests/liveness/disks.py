@@ -43,8 +43,8 @@ def full(chance: random.Random) -> Act:
     size = chance.choice((0, 100, 20_000))
 
     async def play(scene: Scene) -> None:
-        _leave(scene, _no_file_above(size))
         _ask(scene, 5)
+        _leave(scene, _no_file_above(size))
 
     return Act(f"disk: no file above {size} bytes", play)
 
