@@ -15,7 +15,7 @@ from bridge.event_loop import Passes, queue_as_live
 from bridge.messages import CommandMessage
 from positions.commands.age import lapsed
 from positions.commands.files import Request
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.operations.settings import Settings
 from positions.research.backtest_result import Outcome, outcome
 from recordings.catalog import Recording
@@ -57,18 +57,18 @@ class _Backtest:
             )
         self._node = RecordingNode(configs=[_config(given.catalog, self._begin, self._end)])
         self._node.build()
-        (self._engine,) = self._node.get_engines()
+        (self._nautilus,) = self._node.get_engines()
         self._passes = Passes()
         self._account = Account(settings.account.cash, settings.account.shares)
         self._notebook = Notebook(self._passes.recorded)
         self._never_due: list[str] = []
-        self._desk = Desk(settings.rules(), settings.account.cash)
+        self._engine = Engine(settings.rules(), settings.account.cash)
         self._strategy = PositionManagerStrategy(
-            self._desk, self._notebook, later=self._passes.soon
+            self._engine, self._notebook, later=self._passes.soon
         )
         span = max(1, (self._end - self._begin) // _NANOS // _POINTS)
         self._watch = EquityWatch(
-            self._desk, lambda: self._account.venue.redeemable, timedelta(seconds=span)
+            self._engine, lambda: self._account.venue.redeemable, timedelta(seconds=span)
         )
 
     def run(self, requests: list[Request]) -> Outcome:
@@ -86,7 +86,7 @@ class _Backtest:
             loop.close()
         return outcome(
             self._notebook.steps,
-            self._desk.markets,
+            self._engine.markets,
             self._notebook.replies.values(),
             self._watch.points,
             self._never_due,
@@ -94,7 +94,7 @@ class _Backtest:
         )
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> None:
-        kernel = self._engine.kernel
+        kernel = self._nautilus.kernel
         kernel.clock.set_time(self._begin)
         queue_as_live(kernel, self._passes)
         leave_positions_alone(kernel)
@@ -107,9 +107,9 @@ class _Backtest:
         self._strategy.holdings = orders
         data.open(self._passes)
         orders.open()
-        self._engine.add_actor(self._watch)
-        self._engine.add_exec_algorithm(StopHolder())
-        self._engine.add_strategy(self._strategy)
+        self._nautilus.add_actor(self._watch)
+        self._nautilus.add_exec_algorithm(StopHolder())
+        self._nautilus.add_strategy(self._strategy)
 
     def _due(self, requests: list[Request]) -> Iterable[CommandMessage]:
         """The requests in the order in which they are to be acted on."""

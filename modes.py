@@ -19,7 +19,7 @@ from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from bridge.boundary import tell
 from bridge.ports import Finder, Holdings
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.recovery import Recovery, recover
 from positions.model.formatting import iso
 from positions.model.position import Order
@@ -91,7 +91,7 @@ class Ground(Protocol):
     async def recover(self, left: Left, now: int) -> Recovery:
         """What became of the orders that an earlier process left."""
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Look now and then at whether the wallet still has what is held."""
 
     def payouts(self) -> Mapping[str, Decimal]:
@@ -133,7 +133,7 @@ class SimulatedGround:
     def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
         """The venue's book was restored with them."""
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Nobody else has a hand on a simulated account."""
 
     def payouts(self) -> Mapping[str, Decimal]:
@@ -257,9 +257,9 @@ class PaperGround(SimulatedGround):
         """Markets are looked for at the venue."""
         return self._venue.finder()
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Look now and then at the books of what is held."""
-        self._venue.watch(desk)
+        self._venue.watch(engine)
 
     async def begin(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """The venue shows what holds, and commands wait for it."""
@@ -367,9 +367,9 @@ class LiveGround:
             await self._venue.cancel(found.cancel)
         return found
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Look now and then at whether the wallet still has what is held."""
-        self._venue.watch(desk)
+        self._venue.watch(engine)
 
     def payouts(self) -> Mapping[str, Decimal]:
         """The data client tells of resolutions."""

@@ -45,7 +45,7 @@ from modes import (
     Play,
     ReplayGround,
 )
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.recovery import Said, SignedOrder, recover
 from positions.model.position import Position
 from positions.operations import logs
@@ -176,7 +176,7 @@ class Node:
         self._late: set[asyncio.Task[None]] = set()
         journal.sent = SentLog(log)
         self.strategy = PositionManagerStrategy(
-            Desk(settings.rules(), settings.account.cash), journal, clock
+            Engine(settings.rules(), settings.account.cash), journal, clock
         )
         journal.on_record = self.strategy.record_changed
         self._reader = self._make_reader(clock)
@@ -263,7 +263,7 @@ class Node:
         return Copier(
             self._state,
             self.store.cursor,
-            self.strategy.desk,
+            self.strategy.engine,
             self._ground.redeemable,
             now,
             about,
@@ -332,7 +332,7 @@ class Node:
         known = self.store.commands()
         for signal in self._settings.signals:
             trader.add_actor(PriceCrossActor(signal, known.__contains__, self._ground.clock))
-        trader.add_actor(Forgetter(self.strategy.desk, self._ground.clock))
+        trader.add_actor(Forgetter(self.strategy.engine, self._ground.clock))
         trader.add_exec_algorithm(StopHolder(self._ground.clock))
         trader.add_strategy(self.strategy)
         self._ground.attach(self._node)
@@ -340,7 +340,7 @@ class Node:
         leave_positions_alone(self._node.kernel)
         self.strategy.search.finder = self._ground.finder()
         self.strategy.holdings = self._ground.holdings()
-        self._ground.watch(self.strategy.desk)
+        self._ground.watch(self.strategy.engine)
 
     def _is_idle(self) -> bool:
         return self.strategy.is_idle
@@ -380,7 +380,7 @@ class Node:
             found = recover(positions, self._signed, Said(), now, left.others)
         for error in found.errors:
             tell(error)
-        adopted = self.strategy.take_over(positions, found.facts, self._ground.payouts())
+        adopted = self.strategy.take_over(positions, found.events, self._ground.payouts())
         self._ground.adopt(adopted)
 
     async def _go_on_later(self, market_id: str, positions: list[Position]) -> None:

@@ -7,7 +7,7 @@ from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 
 from bridge.clocked_actor import ClockedActor
 from bridge.timers import on_this_thread
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.model.position import Position
 
 KEPT = timedelta(days=1)
@@ -20,15 +20,15 @@ class Forgetter(ClockedActor):
 
     Parameters
     ----------
-    desk
+    engine
         Where positions are.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
     """
 
-    def __init__(self, desk: Desk, clock: Clock | None = None) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         super().__init__("Forgetter", clock)
-        self._desk = desk
+        self._engine = engine
 
     def on_start(self) -> None:
         """Look every now and then."""
@@ -36,7 +36,7 @@ class Forgetter(ClockedActor):
 
     def _forget(self, _: TimeEvent) -> None:
         now, kept = self.clock.timestamp_ns(), int(KEPT.total_seconds())
-        for p in self._desk.forget(now - kept * 1_000_000_000):
+        for p in self._engine.forget(now - kept * 1_000_000_000):
             self._purge(p)
         self.cache.purge_account_events(now, kept)
 

@@ -35,7 +35,7 @@ class Narrator(Actor):
         self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_step(self, step: Step) -> None:
-        kind = type(step.fact).__struct_config__.tag
+        kind = type(step.event).__struct_config__.tag
         if kind not in ROUTINE:
             self._say(partial(_told, step))
 
@@ -45,8 +45,8 @@ class Narrator(Actor):
 
 
 def _told(step: Step) -> str:
-    p, sentence = step.position, tell(story(step.position, step.fact))
-    line = f"{_hour(step.fact.time)}  {p.market} {p.outcome} {p.id[-8:]}  {sentence}"
+    p, sentence = step.position, tell(story(step.position, step.event))
+    line = f"{_hour(step.event.time)}  {p.market} {p.outcome} {p.id[-8:]}  {sentence}"
     return clean(line, LINE_LENGTH)
 
 

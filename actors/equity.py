@@ -7,7 +7,7 @@ from decimal import Decimal
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.research.backtest_result import Point
 
 
@@ -16,7 +16,7 @@ class EquityWatch(Actor):
 
     Parameters
     ----------
-    desk
+    engine
         Where the cash, the positions and their markets are.
     redeemable
         What resolved markets have paid and is not cash yet, in USDC.
@@ -24,9 +24,9 @@ class EquityWatch(Actor):
         The distance between two notes.
     """
 
-    def __init__(self, desk: Desk, redeemable: Callable[[], Decimal], every: timedelta) -> None:
+    def __init__(self, engine: Engine, redeemable: Callable[[], Decimal], every: timedelta) -> None:
         super().__init__(ActorConfig(component_id="EquityWatch"))
-        self._desk = desk
+        self._engine = engine
         self._redeemable = redeemable
         self._every = every
         self.points: list[Point] = []
@@ -38,14 +38,15 @@ class EquityWatch(Actor):
 
     def note(self) -> None:
         """Note the account as it is now."""
-        desk = self._desk
+        engine = self._engine
         held = sum(
-            (self._worth(outcome_id, s) for outcome_id, s in desk.exposure.held.items()), Decimal(0)
+            (self._worth(outcome_id, s) for outcome_id, s in engine.exposure.held.items()),
+            Decimal(0),
         )
-        equity = desk.cash + self._redeemable() + held
-        self.points.append(Point(self.clock.timestamp_ns(), desk.cash, equity))
+        equity = engine.cash + self._redeemable() + held
+        self.points.append(Point(self.clock.timestamp_ns(), engine.cash, equity))
 
     def _worth(self, outcome_id: str, shares: Decimal) -> Decimal:
-        m = self._desk.markets[outcome_id]
+        m = self._engine.markets[outcome_id]
         # What a resolved market pays stands in `redeemable`.
         return shares * m.bid if m.bid is not None and m.payout is None else Decimal(0)

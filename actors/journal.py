@@ -71,7 +71,7 @@ class NodeJournal:
             self._record(answer.command, reply)
 
     def refused(self, command: Command, reply: Reply) -> None:
-        """Record a command that never reached the desk; then give its reply."""
+        """Record a command that never reached the engine; then give its reply."""
         self._record(command, reply)
 
     def _record(self, command: Command, reply: Reply) -> None:
@@ -124,7 +124,7 @@ class NodeJournal:
         return Alarm(self._clock.timestamp_ns(), "", kind, text, is_open=is_open)
 
     def open_alarms(self) -> list[tuple[str, str, str]]:
-        """The open alarms of the node itself, as the desk has those of positions."""
+        """The open alarms of the node itself, as the engine has those of positions."""
         return [("", kind, text) for kind, text in self._own.items()]
 
     def bell_failed(self, why: str) -> None:

@@ -41,9 +41,9 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 
 from bridge.one_sided_book import OneSidedBook
 from positions.model import events
-from positions.model.events import AnyFact
+from positions.model.events import AnyEvent
 from positions.model.foreign_text import REASON_LENGTH, clean
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 
 VENUE = Venue("POLYMARKET")
@@ -97,13 +97,13 @@ class _Touches:
 touch = _Touches().of
 
 
-def market(instrument: BinaryOption) -> Market:
+def market(instrument: BinaryOption) -> InstrumentBook:
     """What an instrument says of its market; nothing of its book."""
     info: dict[str, Any] = instrument.info or {}
     condition_id, token_id = str(instrument.id.symbol).rsplit("-", 1)
     minimum = info.get("min_order_size") or info.get("minimum_order_size") or "5"
     ends = instrument.expiration_ns
-    return Market(
+    return InstrumentBook(
         market_id=condition_id,
         slug=clean(info.get("slug") or info.get("market_slug") or condition_id),
         question=clean(info.get("question") or instrument.description or ""),
@@ -116,17 +116,17 @@ def market(instrument: BinaryOption) -> Market:
     )
 
 
-def show_quote(m: Market, tick: QuoteTick) -> None:
+def show_quote(m: InstrumentBook, tick: QuoteTick) -> None:
     """Take a quote over into the market's view."""
     m.show(*touch(tick), tick.ts_event)
 
 
-def show_trade(m: Market, tick: TradeTick) -> None:
+def show_trade(m: InstrumentBook, tick: TradeTick) -> None:
     """Take a trade's price over into the market's view."""
     m.traded(exact(tick.price))
 
 
-def show_one_sided(m: Market, book: OneSidedBook) -> None:
+def show_one_sided(m: InstrumentBook, book: OneSidedBook) -> None:
     """Take a book that lost a side over into the market's view."""
     m.show(
         Decimal(book.bid) if book.bid else None,
@@ -143,12 +143,12 @@ def position_id(client_order_id: ClientOrderId) -> str:
 
 
 def role(order: NautilusOrder | None) -> Role | None:
-    """What one of our orders is for; None for an order that the desk did not send."""
+    """What one of our orders is for; None for an order that the engine did not send."""
     return Role(order.tags[0]) if order is not None and order.tags else None
 
 
-def fact(event: Any, role: Role, now: int) -> AnyFact | None:
-    """The fact that a Nautilus order event states; None where it states nothing new.
+def event(event: Any, role: Role, now: int) -> AnyEvent | None:
+    """The event that a Nautilus order event states; None where it states nothing new.
 
     `now` is the node's time: the emulator stamps its events by the wall clock, also in a
     replay.
@@ -157,7 +157,7 @@ def fact(event: Any, role: Role, now: int) -> AnyFact | None:
     return None if convert is None else convert(event, role, now)
 
 
-def _accepted(event: Any, _: Role, now: int) -> AnyFact:
+def _accepted(event: Any, _: Role, now: int) -> AnyEvent:
     venue_id = getattr(event, "venue_order_id", None)
     return events.OrderAccepted(
         time=now,
@@ -166,7 +166,7 @@ def _accepted(event: Any, _: Role, now: int) -> AnyFact:
     )
 
 
-def _filled(event: OrderFilled, role: Role, _: int) -> AnyFact:
+def _filled(event: OrderFilled, role: Role, _: int) -> AnyEvent:
     maker = event.liquidity_side == LiquiditySide.MAKER
     return events.OrderFilled(
         time=event.ts_event,
@@ -180,8 +180,8 @@ def _filled(event: OrderFilled, role: Role, _: int) -> AnyFact:
     )
 
 
-def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
-    def convert(event: Any, _: Role, now: int) -> AnyFact:
+def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyEvent]:
+    def convert(event: Any, _: Role, now: int) -> AnyEvent:
         return events.OrderClosed(
             time=now,
             order_id=event.client_order_id.value,
@@ -192,7 +192,7 @@ def _closed(end: OrderEnd) -> Callable[[Any, Role, int], AnyFact]:
     return convert
 
 
-def _cancel_refused(event: Any, _: Role, now: int) -> AnyFact:
+def _cancel_refused(event: Any, _: Role, now: int) -> AnyEvent:
     return events.CancelRefused(
         time=now,
         order_id=event.client_order_id.value,
@@ -200,7 +200,7 @@ def _cancel_refused(event: Any, _: Role, now: int) -> AnyFact:
     )
 
 
-_FACTS: dict[type, Callable[[Any, Role, int], AnyFact]] = {
+_FACTS: dict[type, Callable[[Any, Role, int], AnyEvent]] = {
     OrderAccepted: _accepted,
     OrderEmulated: _accepted,
     OrderFilled: _filled,
@@ -220,7 +220,7 @@ def cash(balance: Money | None) -> Decimal:
 # -- out -------------------------------------------------------------------------------------------
 
 
-def instrument_id(p: Position | Market) -> InstrumentId:
+def instrument_id(p: Position | InstrumentBook) -> InstrumentId:
     """The Nautilus id of an outcome, or of that which a position is in."""
     return InstrumentId.from_str(f"{p.market_id}-{p.outcome_id}.{VENUE}")
 

@@ -1,6 +1,6 @@
 """The order in which a live node's event loop does things, without an event loop.
 
-In a live node a turn of the desk waits for the next pass of the loop, and what Nautilus puts into
+In a live node a turn of the engine waits for the next pass of the loop, and what Nautilus puts into
 one of its queues is handled two passes later. In a backtest Nautilus does everything at once. So
 that one recording tells one story in both, a backtest is run in the passes of a live node.
 """

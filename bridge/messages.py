@@ -6,7 +6,7 @@ from nautilus_trader.model.custom import customdataclass
 REPLIES = "polybracket.replies"
 """Topic of `positions.commands.messages.Reply`, published once the reply is on disk."""
 STORY = "polybracket.story"
-"""Topic of `positions.engine.engine.Step`: every fact of every position."""
+"""Topic of `positions.engine.engine.Step`: every event of every position."""
 ALARMS = "polybracket.alarms"
 """Topic of `positions.engine.engine.Alarm`."""
 BELL_ALARM = "alarm_command"

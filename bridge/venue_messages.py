@@ -11,10 +11,10 @@ from decimal import Decimal
 from msgspec import Struct
 from nautilus_trader.model.identifiers import InstrumentId
 
-from positions.model.events import AnyFact
+from positions.model.events import AnyEvent
 
-VENUE_FACTS = "venue.facts"
-"""The topic that `VenueFact`s are published on."""
+VENUE_EVENTS = "venue.events"
+"""The topic that `VenueEvent`s are published on."""
 FEEDS = "venue.feeds"
 """The topic that `FeedState`s are published on."""
 DEPTHS = "venue.depths"
@@ -25,11 +25,11 @@ WALLETS = "venue.wallet"
 """The topic that `WalletView`s are published on."""
 
 
-class VenueFact(Struct, frozen=True):
-    """A fact about one of our orders."""
+class VenueEvent(Struct, frozen=True):
+    """An event about one of our orders."""
 
     client_order_id: str
-    fact: AnyFact
+    event: AnyEvent
 
 
 class FeedState(Struct, frozen=True):

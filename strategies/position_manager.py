@@ -1,7 +1,7 @@
-"""The translator between Nautilus and the desk.
+"""The translator between Nautilus and the engine.
 
-Each handler turns what Nautilus says into a fact and queues it; each turn of the desk says what to
-do, and that is done with native orders. No price is compared here, and nothing is done inside a
+Each handler turns what Nautilus says into an event and queues it; each turn of the engine says what
+to do, and that is done with native orders. No price is compared here, and nothing is done inside a
 handler: the turn runs once the event loop is free again, after every quote of one batch has been
 seen, so a book that only passes through a low bid triggers nothing.
 """
@@ -32,11 +32,11 @@ from bridge.timers import on_this_thread
 from bridge.venue_messages import (
     DEPTHS,
     FEEDS,
-    VENUE_FACTS,
+    VENUE_EVENTS,
     WALLETS,
     Depth,
     FeedState,
-    VenueFact,
+    VenueEvent,
     WalletView,
 )
 from positions.commands.messages import Adopt, Command, Refusal, decode, refused
@@ -51,11 +51,11 @@ from positions.engine.effects import (
     Unforeseen,
     acts_first,
 )
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
-from positions.model.events import AnyFact
-from positions.model.instrument_book import Market
+from positions.model.events import AnyEvent
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
 from strategies.alert import Alert
@@ -83,29 +83,29 @@ def _bounded[**P](handler: _Handler[P]) -> _Handler[P]:
 
 
 class PositionManagerStrategy(SuccessorStrategy):
-    """Keeps every position's orders as the desk wants them.
+    """Keeps every position's orders as the engine wants them.
 
     Parameters
     ----------
-    desk
+    engine
         All positions and the decisions about them.
     journal
         The record of what happens.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
     later
-        Runs the desk's turn once the event loop is free again; a backtest, which has none, gives
+        Runs the engine's turn once the event loop is free again; a backtest, which has none, gives
         its own.
     """
 
     def __init__(
         self,
-        desk: Desk,
+        engine: Engine,
         journal: Journal,
         clock: Clock | None = None,
         later: Callable[[Callable[[], None]], object] = _next_pass,
     ) -> None:
-        super().__init__(desk, clock)
+        super().__init__(engine, clock)
         self._journal = journal
         self._later = later
         self._uncommitted: dict[str, Order] = {}
@@ -113,7 +113,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._unrecorded: dict[str, list[Act]] = {}
         self._is_scheduled = False
         self._decided_at: int | None = None
-        self.search = MarketSearch(desk.listing, self._list, self._admit, self._refuse)
+        self.search = MarketSearch(engine.listing, self._list, self._admit, self._refuse)
         self.holdings: Holdings
         """Where it is looked up what the wallet has."""
 
@@ -121,7 +121,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def is_idle(self) -> bool:
         """Whether nothing is queued, scheduled, or waiting for the disk."""
         waits = self._uncommitted or self._unrecorded
-        return not (self._is_scheduled or waits or self.desk.has_work)
+        return not (self._is_scheduled or waits or self.engine.has_work)
 
     def undecided(self) -> int:
         """Nanoseconds since all that was to be decided was decided; 0 before the start."""
@@ -135,7 +135,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self._list(instrument)
         self._listen(OneSidedBook, self._on_one_sided)
         self._listen(CommandMessage, self._on_command)
-        self.msgbus.subscribe(topic=VENUE_FACTS, handler=self._on_venue_fact)
+        self.msgbus.subscribe(topic=VENUE_EVENTS, handler=self._on_venue_event)
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
         self.msgbus.subscribe(topic=DEPTHS, handler=self._on_depth)
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
@@ -154,7 +154,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             return
         market = conversion.market(instrument)
         self._markets[instrument.id] = market
-        self.desk.list_market(market)
+        self.engine.list_market(market)
         self.subscribe_quote_ticks(instrument.id)
         self.subscribe_trade_ticks(instrument.id)
         self.subscribe_instrument(instrument.id)
@@ -165,7 +165,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         tell(error)
         instrument_ids = [getattr(what, "instrument_id", None) for what in about]
         for market in (self._markets[i] for i in instrument_ids if i in self._markets):
-            self.desk.look_anew(market.outcome_id)
+            self.engine.look_anew(market.outcome_id)
             self._schedule()
 
     @_bounded
@@ -176,7 +176,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self._list(instrument)
             return
         market.tick = conversion.market(instrument).tick
-        self.desk.market_changed(market.outcome_id)
+        self.engine.market_changed(market.outcome_id)
         self._schedule()
 
     @_bounded
@@ -193,9 +193,9 @@ class PositionManagerStrategy(SuccessorStrategy):
         conversion.show_trade(market, tick)
         self._watched(market, Trigger.LAST)
 
-    def _watched(self, market: Market, trigger: Trigger) -> None:
-        self.desk.watched(market.outcome_id, trigger)
-        if self.desk.has_work:
+    def _watched(self, market: InstrumentBook, trigger: Trigger) -> None:
+        self.engine.watched(market.outcome_id, trigger)
+        if self.engine.has_work:
             self._schedule()
 
     @_bounded
@@ -205,9 +205,9 @@ class PositionManagerStrategy(SuccessorStrategy):
             conversion.show_one_sided(market, book)
             self._viewed(market)
 
-    def _viewed(self, market: Market) -> None:
-        self.desk.viewed(market.outcome_id)
-        if self.desk.has_work:
+    def _viewed(self, market: InstrumentBook) -> None:
+        self.engine.viewed(market.outcome_id)
+        if self.engine.has_work:
             self._schedule()
 
     @_bounded
@@ -216,46 +216,46 @@ class PositionManagerStrategy(SuccessorStrategy):
         market = self._markets.get(close.instrument_id)
         if market is not None:
             market.payout = conversion.plain(close.close_price.as_decimal())
-            self.desk.market_changed(market.outcome_id)
+            self.engine.market_changed(market.outcome_id)
             self._schedule()
 
     @_bounded
     def on_order_event(self, event: OrderEvent) -> None:
-        """Queue the fact that an order event states."""
+        """Queue what an order event of Nautilus means for its position."""
         order_id = event.client_order_id.value
         role = conversion.role(self.cache.order(event.client_order_id))
         if role is None:
-            return  # not one of the desk's
+            return  # not one of the engine's
         position_id = conversion.position_id(event.client_order_id)
         now = now_ns(self.clock)
-        fact: AnyFact | None
+        ours: AnyEvent | None
         if isinstance(event, OrderReleased):
             seq = self._markets[event.instrument_id].seq
-            fact = events.StopReleased(time=now, order_id=order_id, quote_seq=seq)
+            ours = events.StopReleased(time=now, order_id=order_id, quote_seq=seq)
         else:
-            fact = conversion.fact(event, role, now)
-        if fact is not None:
-            self._fact(position_id, fact)
+            ours = conversion.event(event, role, now)
+        if ours is not None:
+            self._event(position_id, ours)
 
     @_bounded
-    def _on_venue_fact(self, message: VenueFact) -> None:
-        self._fact(conversion.position_id(ClientOrderId(message.client_order_id)), message.fact)
+    def _on_venue_event(self, message: VenueEvent) -> None:
+        self._event(conversion.position_id(ClientOrderId(message.client_order_id)), message.event)
 
     @_bounded
     def _on_feed(self, feed: FeedState) -> None:
         market = self._markets.get(feed.instrument_id)
         if market is not None:
             now = now_ns(self.clock)
-            self.desk.feed_changed(market.outcome_id, feed.problem, now)
+            self.engine.feed_changed(market.outcome_id, feed.problem, now)
             self._schedule()
 
     @_bounded
     def _on_wallet(self, wallet: WalletView) -> None:
         now = now_ns(self.clock)
-        self.desk.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
+        self.engine.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
         for outcome_id, balance in wallet.balances.items():
-            self.desk.balance_seen(outcome_id, balance, now)
-        if self.desk.has_work:
+            self.engine.balance_seen(outcome_id, balance, now)
+        if self.engine.has_work:
             self._schedule()
 
     @_bounded
@@ -268,16 +268,16 @@ class PositionManagerStrategy(SuccessorStrategy):
     @_bounded
     def _on_command(self, message: CommandMessage) -> None:
         command = decode(message.content.encode(), message.command_id)
-        if not self.search.holds(command, self.desk.market_named_by(command)):
+        if not self.search.holds(command, self.engine.market_named_by(command)):
             self._admit(command)
 
     def _admit(self, command: Command) -> None:
-        """Let a command through to the desk; an adoption with what the wallet has."""
+        """Let a command through to the engine; an adoption with what the wallet has."""
         if not isinstance(command, Adopt):
-            self.desk.command(command)
+            self.engine.command(command)
             self._schedule()
             return
-        market = self.desk.listing.find(command)
+        market = self.engine.listing.find(command)
         if isinstance(market, Refusal):
             self._admit_adoption(command, Holding())
         else:
@@ -285,7 +285,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.holdings.look(conversion.instrument_id(market), tell)
 
     def _admit_adoption(self, command: Adopt, holding: Holding) -> None:
-        self.desk.adopt(command, holding)
+        self.engine.adopt(command, holding)
         self._schedule()
 
     def _refuse(self, command: Command, refusal: Refusal) -> None:
@@ -294,16 +294,16 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     @_bounded
     def _on_second(self, _: TimeEvent) -> None:
-        self.desk.second_passed()
-        if self.desk.has_work:
+        self.engine.second_passed()
+        if self.engine.has_work:
             self._schedule()
         else:
             self._decided_at = now_ns(self.clock)
 
     @_bounded
     def _on_confirmation(self, _: TimeEvent) -> None:
-        self.desk.confirmation_due(now_ns(self.clock))
-        if self.desk.has_work:
+        self.engine.confirmation_due(now_ns(self.clock))
+        if self.engine.has_work:
             self._schedule()
 
     @_bounded
@@ -317,24 +317,24 @@ class PositionManagerStrategy(SuccessorStrategy):
         else:
             position_id = conversion.position_id(ClientOrderId(order_id))
             try:
-                order = self.desk.find_order(position_id, order_id)
+                order = self.engine.find_order(position_id, order_id)
                 self._journal.signed(order_id, venue_order_id, order)
             except Exception as e:  # the sale goes out all the same
                 tell(e)
             go()
         now = now_ns(self.clock)
-        fact = events.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
-        self._fact(conversion.position_id(ClientOrderId(order_id)), fact)
+        event = events.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
+        self._event(conversion.position_id(ClientOrderId(order_id)), event)
 
     # -- the turn ----------------------------------------------------------------------------------
 
     def record_changed(self, can_be_written: bool) -> None:
         """What happens can be written down, or cannot."""
-        self.desk.record_changed(can_be_written)
+        self.engine.record_changed(can_be_written)
         self._schedule()
 
-    def _fact(self, position_id: str, fact: AnyFact) -> None:
-        self.desk.fact(position_id, fact)
+    def _event(self, position_id: str, event: AnyEvent) -> None:
+        self.engine.event(position_id, event)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -351,14 +351,14 @@ class PositionManagerStrategy(SuccessorStrategy):
         try:
             self._count_cash()
             # What an exit sends leaves before anything is recorded or told about it.
-            acts, rest = acts_first(self.desk.turn(now_ns(self.clock)))
+            acts, rest = acts_first(self.engine.turn(now_ns(self.clock)))
             with self._journal.together():
                 for effect in (*acts, *rest):
                     try:
                         self._carry_out(effect)
                     except Exception as e:  # the others are carried out all the same
                         self._not_carried_out(effect, e)
-            self._confirmation.at(self.desk.next_confirmation(self._confirmation.rang_for))
+            self._confirmation.at(self.engine.next_confirmation(self._confirmation.rang_for))
             self._decided_at = now_ns(self.clock)
         except Exception as e:
             tell(e)
@@ -366,7 +366,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _count_cash(self) -> None:
         account = self.cache.account_for_venue(conversion.VENUE)
         if account is not None:
-            self.desk.cash = conversion.cash(account.balance_total(conversion.CURRENCY))
+            self.engine.cash = conversion.cash(account.balance_total(conversion.CURRENCY))
 
     def _not_carried_out(self, effect: Effect, error: Exception) -> None:
         """Tell it; what waits for a record that was not made does not wait for ever."""
@@ -462,6 +462,6 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def _never_sent(self, position: Position, order_id: str, end: OrderEnd, why: str) -> None:
         now = now_ns(self.clock)
-        self._fact(
+        self._event(
             position.id, events.OrderClosed(time=now, order_id=order_id, end=end, reason=why)
         )

@@ -18,10 +18,10 @@ from nautilus_trader.trading.strategy import Strategy
 from bridge import conversion
 from bridge.boundary import tell
 from bridge.clocks import now_ns
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.transitions import apply
-from positions.model.events import AnyFact
-from positions.model.instrument_book import Market
+from positions.model.events import AnyEvent
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, Position
 
 
@@ -30,13 +30,13 @@ class SuccessorStrategy(Strategy):
 
     Parameters
     ----------
-    desk
+    engine
         All positions and the decisions about them.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
     """
 
-    def __init__(self, desk: Desk, clock: Clock | None) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None) -> None:
         super().__init__(
             StrategyConfig(
                 strategy_id="PositionManager",
@@ -46,9 +46,9 @@ class SuccessorStrategy(Strategy):
                 log_commands=False,
             )
         )
-        self.desk = desk
+        self.engine = engine
         self._given_clock = clock
-        self._markets: dict[InstrumentId, Market] = {}
+        self._markets: dict[InstrumentId, InstrumentBook] = {}
 
     def register(
         self,
@@ -66,12 +66,12 @@ class SuccessorStrategy(Strategy):
 
     def load(self, *, halted: bool) -> None:
         """Begin as an earlier process ended."""
-        self.desk.load([], halted=halted)
+        self.engine.load([], halted=halted)
 
     def take_over(
         self,
         positions: Iterable[Position],
-        recovered: Iterable[tuple[str, AnyFact]],
+        recovered: Iterable[tuple[str, AnyEvent]],
         payouts: Mapping[str, Decimal],
     ) -> list[tuple[NautilusOrder, Order]]:
         """Go on with what an earlier process left and what the venue says of it.
@@ -80,14 +80,14 @@ class SuccessorStrategy(Strategy):
         the venue, as Nautilus and as we have them.
         """
         held = {p.id: p for p in positions}
-        self.desk.load(held.values(), halted=self.desk.halted)
-        for position_id, fact in recovered:
-            self.desk.fact(position_id, fact)
+        self.engine.load(held.values(), halted=self.engine.halted)
+        for position_id, event in recovered:
+            self.engine.event(position_id, event)
             with suppress(Exception):  # the engine meets the same, and tells it
-                held[position_id] = apply(held[position_id], fact)
+                held[position_id] = apply(held[position_id], event)
         for outcome_id, payout in payouts.items():
-            if outcome_id in self.desk.markets:
-                self.desk.markets[outcome_id].payout = payout
+            if outcome_id in self.engine.markets:
+                self.engine.markets[outcome_id].payout = payout
         self._schedule()
         adopted = []
         for position, order in [(p, o) for p in held.values() for o in p.orders]:

@@ -1,8 +1,8 @@
 """Seeded lives in which the node is killed, at any step of what it writes and does.
 
 What survives is the database as committed, `sent.log`, the queue of commands, and the venue. Lost
-are the desk, the stops, what waits to be committed, and every message that is under way. The steps
-are those of the node: a turn's records are one commit, an entry is posted when its hash is
+are the engine, the stops, what waits to be committed, and every message that is under way. The
+steps are those of the node: a turn's records are one commit, an entry is posted when its hash is
 committed, and a sale's hash is in the log before it is posted.
 """
 
@@ -17,7 +17,7 @@ from world import World
 
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Act, Answer, Effect, HaltChanged, Step
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.plan import Cancel, Send
 from positions.engine.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
 from positions.engine.transitions import apply
@@ -53,10 +53,10 @@ class Record:
                 self.halted = halted
 
     def retold(self) -> dict[str, Position]:
-        """The positions that the committed facts give."""
+        """The positions that the committed events give."""
         told: dict[str, Position] = {}
         for step in self.steps:
-            told[step.position.id] = apply(told.get(step.position.id), step.fact)
+            told[step.position.id] = apply(told.get(step.position.id), step.event)
         return told
 
     def positions(self) -> list[Position]:
@@ -68,15 +68,15 @@ class Record:
         """Every hash that the record and the log know."""
         roles: dict[str, Role] = {}
         found = dict(self.sent_log)
-        for fact in (s.fact for s in self.steps):
-            if isinstance(fact, events.OrderSent):
-                o = fact.order
+        for event in (s.event for s in self.steps):
+            if isinstance(event, events.OrderSent):
+                o = event.order
                 roles[o.id] = o.role
                 if o.venue_order_id is not None:
                     found[o.id] = SignedOrder(o.id, o.venue_order_id, o.role)
-            elif isinstance(fact, events.OrderSigned):
-                role = roles[fact.order_id]
-                found[fact.order_id] = SignedOrder(fact.order_id, fact.venue_order_id, role)
+            elif isinstance(event, events.OrderSigned):
+                role = roles[event.order_id]
+                found[event.order_id] = SignedOrder(event.order_id, event.venue_order_id, role)
         return list(found.values())
 
 
@@ -110,7 +110,7 @@ class CrashingWorld(World):
         self.restart()
         self.end()
         assert set(self.files) == set(self.record.replies), "a command was lost"
-        asked = [s.fact for s in self.record.steps if isinstance(s.fact, events.SaleAsked)]
+        asked = [s.event for s in self.record.steps if isinstance(s.event, events.SaleAsked)]
         assert len(asked) == len({f.sale.command_id for f in asked}), "acted on twice"
 
     def survive(self, do: Callable[[], None]) -> None:
@@ -136,7 +136,7 @@ class CrashingWorld(World):
 
     def take_turn(self) -> None:
         """A turn: all of its records are one group; what waits for them is done afterwards."""
-        effects = self.desk.turn(self.now)
+        effects = self.engine.turn(self.now)
         afterwards: list[Callable[[], None]] = []
         self.uncommitted.append((effects, afterwards))
         for effect in effects:
@@ -194,7 +194,7 @@ class CrashingWorld(World):
         self.signatures += 1
         hash_ = self.hashes[o.id] = f"0x{self.signatures}"
         signed = events.OrderSigned(time=self.now, order_id=o.id, venue_order_id=hash_)
-        self.desk.fact(o.id.rpartition("-")[0], signed)
+        self.engine.event(o.id.rpartition("-")[0], signed)
         if o.role in SELLS:
             self.record.sent_log[o.id] = SignedOrder(o.id, hash_, order=o)
             self.maybe_die()
@@ -269,17 +269,17 @@ class CrashingWorld(World):
             self.quote()
         self.is_down = False
         self.market = market(tick=self.market.tick)
-        self.desk = Desk(self.desk.limits, cash=D(1000), strict=True)
-        self.desk.list_market(self.market)
+        self.engine = Engine(self.engine.limits, cash=D(1000), strict=True)
+        self.engine.list_market(self.market)
         if self.loses_log:
             recorded = {o.id for p in self.record.positions() for o in p.orders}
             self.record.sent_log = {
                 o: h for o, h in self.record.sent_log.items() if o not in recorded
             }
         positions = self.record.positions()
-        self.desk.load(positions, halted=self.record.halted)
-        for position_id, fact in self.recovered(positions).facts:
-            self.desk.fact(position_id, fact)
+        self.engine.load(positions, halted=self.record.halted)
+        for position_id, event in self.recovered(positions).events:
+            self.engine.event(position_id, event)
         self.maybe_die()
         self.turn()
         for command in self.files.values():
@@ -304,7 +304,7 @@ class CrashingWorld(World):
     def check(self) -> None:
         super().check()
         resting = {o.order_id for o in self.venue.resting(TOKEN)}
-        for p in self.desk.positions.values():
+        for p in self.engine.positions.values():
             entries = [
                 o
                 for o in self.posted.values()

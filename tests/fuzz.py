@@ -20,11 +20,11 @@ from stage import ID, LIMITS, START, TOKEN, market
 from positions.commands.fields import Malformed
 from positions.commands.messages import Cancel, Command, Sell, Submit, decode, from_fields
 from positions.engine.effects import Act, Answer, Effect
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.plan import Send
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade, recover
 from positions.model import events
-from positions.model.events import AnyFact
+from positions.model.events import AnyEvent
 from positions.model.position import (
     SECOND,
     SELLS,
@@ -62,7 +62,7 @@ AMOUNTS += ["999999999999", "1e20000000", "0.005", "20"]
 PRICES = ["NaN", "-Infinity", "0", "1", "-0.5", "1e30", "1e-30", "0.45", "0.55", "0.9999", "0.70"]
 TIMES = [0, -1, 1, 10**9, START, START + SECOND, 2**63, 10**19, 10**40, -(10**30)]
 TEXTS = ["", "x", f"{ID}-1", f"{ID}-2", "a" * 5000, "\x1b[2J", "no-number", f"{ID}-x", "\u202e"]
-KINDS: list[Any] = list(get_args(AnyFact))
+KINDS: list[Any] = list(get_args(AnyEvent))
 
 
 class Fuzz:
@@ -79,15 +79,15 @@ class Fuzz:
         self.now = START
         self.market = market()
         self.other = market(outcome_id=OTHER_TOKEN, slug="snow", market_id="0xbeef")
-        self.desk = Desk(LIMITS, cash=D(1000))
-        self.desk.list_market(self.market)
-        self.desk.list_market(self.other)
+        self.engine = Engine(LIMITS, cash=D(1000))
+        self.engine.list_market(self.market)
+        self.engine.list_market(self.other)
         p = _holding(ID, TOKEN)
         self.untouched = {
             OTHER_ID: _holding(OTHER_ID, OTHER_TOKEN),
             NEIGHBOUR_ID: replace(_holding(NEIGHBOUR_ID, TOKEN), terms=Terms(targets=())),
         }
-        self.desk.load([p, *self.untouched.values()], halted=False)
+        self.engine.load([p, *self.untouched.values()], halted=False)
         for m in (self.market, self.other):
             self.shows(m, "0.54", "0.56")
         self.sent: dict[str, Order] = {}
@@ -97,11 +97,11 @@ class Fuzz:
     def shows(self, m: Any, bid: str, ask: str) -> None:
         """A sound view of a book."""
         m.show(D(bid), D(1000), D(ask), D(1000), self.now, ())
-        self.desk.viewed(m.outcome_id)
+        self.engine.viewed(m.outcome_id)
 
     def quiet(self) -> None:
         """Take the others as they are now for what must not change."""
-        self.untouched = {i: self.desk.positions[i] for i in self.untouched}
+        self.untouched = {i: self.engine.positions[i] for i in self.untouched}
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class Fuzz:
         return self.rng.choice([self.now, *TIMES])
 
     def order_id(self) -> str:
-        live = [o.id for o in self.desk.positions[ID].orders] or [f"{ID}-1"]
+        live = [o.id for o in self.engine.positions[ID].orders] or [f"{ID}-1"]
         return self.rng.choice([*live, *live, *TEXTS])
 
     def order(self) -> Order:
@@ -185,7 +185,7 @@ class Fuzz:
             return self.amount()
         return self.rng.choice(TEXTS)
 
-    def event(self) -> AnyFact:
+    def event(self) -> AnyEvent:
         """An event of any kind."""
         kind = self.rng.choice([*KINDS, *[events.OrderFilled, events.OrderClosed] * 4])
         return kind(**{f.name: self.value(f.name, f.type) for f in fields(kind)})
@@ -216,13 +216,13 @@ class Fuzz:
     def steps(self) -> list[Callable[[], object]]:
         """What may happen to the first position, and to nothing else."""
         return [
-            *[lambda: self.desk.fact(ID, self.event())] * 6,
-            lambda: self.desk.fact(self.rng.choice(TEXTS), self.event()),
-            lambda: self.desk.command(self.command()),
-            lambda: self.desk.load([self.position()], halted=False),
-            self.desk.second_passed,
+            *[lambda: self.engine.event(ID, self.event())] * 6,
+            lambda: self.engine.event(self.rng.choice(TEXTS), self.event()),
+            lambda: self.engine.command(self.command()),
+            lambda: self.engine.load([self.position()], halted=False),
+            self.engine.second_passed,
             self.pass_time,
-            lambda: self.desk.look_anew(TOKEN),
+            lambda: self.engine.look_anew(TOKEN),
         ]
 
     def pass_time(self) -> None:
@@ -230,16 +230,16 @@ class Fuzz:
 
     def turn(self) -> list[Effect]:
         """One turn: it never raises, each command is answered, and no offer is of too much."""
-        asked = sum(isinstance(item, Command) for item in self.desk._queue)
-        effects = self.desk.turn(self.now)
+        asked = sum(isinstance(item, Command) for item in self.engine._queue)
+        effects = self.engine.turn(self.now)
         answers = [e for e in effects if isinstance(e, Answer) and e.command is not None]
         assert len(answers) == asked
         for act in effects:
             if isinstance(act, Act) and isinstance(act.intent, Send):
                 self.sent[act.intent.order.id] = act.intent.order
                 assert act.intent.order.shares.is_finite()
-        self.desk.open_alarms()
-        assert not self.desk.has_work
+        self.engine.open_alarms()
+        assert not self.engine.has_work
         return effects
 
     def run(self) -> None:
@@ -248,7 +248,7 @@ class Fuzz:
             self.rng.choice(self.steps())()
             self.turn()
             for position_id, p in self.untouched.items():
-                assert self.desk.positions[position_id] is p, "another position was touched"
+                assert self.engine.positions[position_id] is p, "another position was touched"
         if self.rng.random() < 0.3:
             self.break_market()
         for m in (self.other, self.market):
@@ -264,9 +264,9 @@ class Fuzz:
         m.bids = self.rng.choice([(), ((self.price(), self.amount()),)])
         m.payout = self.rng.choice([None, None, self.price()])
         m.closes_at = self.rng.choice([None, self.time()])
-        self.desk.market_changed(TOKEN)
-        self.desk.watched(TOKEN, self.rng.choice(list(Trigger)))
-        self.desk.viewed(TOKEN)
+        self.engine.market_changed(TOKEN)
+        self.engine.watched(TOKEN, self.rng.choice(list(Trigger)))
+        self.engine.viewed(TOKEN)
         self.turn()
 
     def sells(self, position_id: str) -> None:
@@ -373,14 +373,14 @@ def start(seed: int) -> None:
         balances={TOKEN: run.amount()} if rng.random() < 0.5 else {},
     )
     found = recover(positions, signed, said, run.now)
-    desk = run.desk = Desk(LIMITS, cash=D(1000))
-    desk.list_market(run.market)
-    desk.list_market(run.other)
-    desk.load(positions, halted=False)
-    for position_id, fact in found.facts:
-        desk.fact(position_id, fact)
+    engine = run.engine = Engine(LIMITS, cash=D(1000))
+    engine.list_market(run.market)
+    engine.list_market(run.other)
+    engine.load(positions, halted=False)
+    for position_id, event in found.events:
+        engine.event(position_id, event)
     for token, balance in said.balances.items():
-        _quietly(partial(desk.balance_seen, token, balance, run.now))
+        _quietly(partial(engine.balance_seen, token, balance, run.now))
     run.turn()
     for m in (run.other, run.market):
         run.shows(m, "0.44", "0.46")

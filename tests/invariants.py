@@ -1,21 +1,21 @@
-"""What must hold for a position whenever a fact is booked, and whenever nothing is left to do."""
+"""What must hold for a position whenever an event is booked, and whenever nothing is left to do."""
 
 from positions.model import events, stops, targets
-from positions.model.events import AnyFact
-from positions.model.instrument_book import Market
+from positions.model.events import AnyEvent
+from positions.model.instrument_book import InstrumentBook
 from positions.model.orders import find
 from positions.model.position import EXITS, PROTECTED, EntryEnd, ExitReason, Phase, Position, Role
 from positions.model.terms import AfterFloor, TakenOff
 from positions.model.venue_rules import is_dust
 
 
-def check_fact(p: Position, fact: AnyFact, m: Market, now: int) -> None:
-    """What the terms of a position, as it was before the fact, allow to happen."""
-    match fact:
+def check_fact(p: Position, event: AnyEvent, m: InstrumentBook, now: int) -> None:
+    """What the terms of a position, as it was before the event, allow to happen."""
+    match event:
         case events.StopRaised():
-            _raised(p, fact)
+            _raised(p, event)
         case events.Triggered(cause=ExitReason.STOP):
-            _triggered(p, fact, m)
+            _triggered(p, event, m)
         case events.OrderSent(order=order) if order.quote_seq < 0:
             pass  # sent by an earlier process, and found at the venue
         case events.OrderSent(order=order) if order.role is Role.ENTRY:
@@ -31,41 +31,41 @@ def check_fact(p: Position, fact: AnyFact, m: Market, now: int) -> None:
         case events.EntryEnded(reason=EntryEnd.STOP_REACHED):
             assert not p.terms.keep_if_stop_trades, "an entry that was to be kept has ended"
         case events.OrderFilled():
-            _filled(p, fact)
+            _filled(p, event)
 
 
-def _raised(p: Position, fact: events.StopRaised) -> None:
+def _raised(p: Position, event: events.StopRaised) -> None:
     """A stop is raised below the price, and never falls by itself."""
-    assert fact.price < fact.seen, "raised through the price"
-    assert p.stop_in_force is None or fact.price > p.stop_in_force
+    assert event.price < event.seen, "raised through the price"
+    assert p.stop_in_force is None or event.price > p.stop_in_force
     if p.terms.trail is None:
-        assert fact.price * p.bought >= p.cost + p.buy_fees, "a stop at break-even loses"
+        assert event.price * p.bought >= p.cost + p.buy_fees, "a stop at break-even loses"
 
 
-def _triggered(p: Position, fact: events.Triggered, m: Market) -> None:
+def _triggered(p: Position, event: events.Triggered, m: InstrumentBook) -> None:
     """A stop that is to be confirmed sells once it is sure."""
     confirm, touch = p.terms.stop_confirm, p.touch
     if confirm is None or m.through(p.terms.stop_hard):
         return
     assert touch is not None, "sold without a touch of the stop"
     if confirm.span is not None:
-        assert fact.time >= touch.time + confirm.span, "sold before its time"
+        assert event.time >= touch.time + confirm.span, "sold before its time"
     else:
         assert m.seq - touch.quote_seq + 1 >= (confirm.quotes or 0)
 
 
-def _filled(p: Position, fact: events.OrderFilled) -> None:
+def _filled(p: Position, event: events.OrderFilled) -> None:
     """Nothing is sold below its limit, and what may not take does not."""
-    order = find(p, fact.order_id)
+    order = find(p, event.order_id)
     if order is None:
         return
-    if fact.role is not Role.ENTRY:
-        assert fact.price >= order.price, "sold below its limit"
+    if event.role is not Role.ENTRY:
+        assert event.price >= order.price, "sold below its limit"
     elif order.post_only:
-        assert fact.liquidity == "maker", "took although it may not"
+        assert event.liquidity == "maker", "took although it may not"
 
 
-def check_protected(p: Position, m: Market, now: int, *, is_told: bool) -> None:
+def check_protected(p: Position, m: InstrumentBook, now: int, *, is_told: bool) -> None:
     """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
     if p.phase in EXITS or p.phase is Phase.DUST:
         return

@@ -1,4 +1,4 @@
-"""A node without Nautilus: the desk, the record and its copy, fed from the queue of a folder."""
+"""A node without Nautilus: the engine, the record and its copy, fed from the queue of a folder."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +8,7 @@ from stage import LIMITS, START, market
 from positions.commands.messages import Adopt, decode, encode_reply
 from positions.engine.adoption import Holding
 from positions.engine.effects import Answer, Step
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow
 from positions.storage.spool import Spool
@@ -23,14 +23,14 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self.state = folder / "state"
         self.spool = Spool(self.state)
-        self.desk = Desk(LIMITS, cash=D(1000), strict=True)
-        self.desk.list_market(market())
+        self.engine = Engine(LIMITS, cash=D(1000), strict=True)
+        self.engine.list_market(market())
         self.store = Store(self.state / "positions.duckdb", lambda f: f(), lambda _: None)
         about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
         self.copier = Copier(
             self.state,
             self.store.cursor,
-            self.desk,
+            self.engine,
             lambda: D(0),
             lambda: 0,
             about,
@@ -44,11 +44,11 @@ class Node:
         for path in files:
             command = decode(self.spool.read(path), path.stem)
             if isinstance(command, Adopt):
-                self.desk.adopt(command, Holding(D(100)))
+                self.engine.adopt(command, Holding(D(100)))
             else:
-                self.desk.command(command)
+                self.engine.command(command)
             self.spool.finish(path)
-        for effect in self.desk.turn(START):
+        for effect in self.engine.turn(START):
             if isinstance(effect, Step):
                 self.store.step(effect)
             elif isinstance(effect, Answer):
@@ -59,6 +59,6 @@ class Node:
 
     def show(self, bid: Decimal, ask: Decimal) -> None:
         """The book's best prices are now these."""
-        (m,) = self.desk.markets.values()
+        (m,) = self.engine.markets.values()
         m.show(bid, D(1000), ask, D(1000), START)
-        self.desk.viewed(m.outcome_id)
+        self.engine.viewed(m.outcome_id)

@@ -179,7 +179,7 @@ class Soak:
         gc.collect()
         day = {
             "day": len(self.days) + 1,
-            "positions": len(node.strategy.desk.positions),
+            "positions": len(node.strategy.engine.positions),
             "wall_s": wall,
             "loop_us": loop / self._quotes * 1e6,
             "command_ms": statistics.median(self._latencies) * 1000,

@@ -1,6 +1,6 @@
-"""A stage for scenarios: one desk, one market, and cues that read like sentences.
+"""A stage for scenarios: one engine, one market, and cues that read like sentences.
 
-Each cue plays something that happens and returns what the desk sends, one short text per order:
+Each cue plays something that happens and returns what the engine sends, one short text per order:
 `buy 100 @0.55`, `offer` (a resting target), `arm` (a stop), `move`, `sell` (an exit), `take` (a
 target by FAK), `cancel entry`.
 """
@@ -12,11 +12,11 @@ from typing import Any
 from positions.commands.checks import Limits
 from positions.commands.messages import Reply, from_fields
 from positions.engine.effects import Act, Alarm, Answer, Step
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.plan import MoveStop, Send
 from positions.model import events
-from positions.model.events import AnyFact
-from positions.model.instrument_book import Market
+from positions.model.events import AnyEvent
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import SECOND, Order, OrderEnd, Position, Role
 
 ID = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
@@ -30,7 +30,7 @@ LIMITS = Limits(
 D = Decimal
 
 
-def market(**changes: Any) -> Market:
+def market(**changes: Any) -> InstrumentBook:
     """A market with tick 0.01, minimum 5 and a 4 % fee rate."""
     values = {
         "market_id": "0xc0ffee",
@@ -42,32 +42,32 @@ def market(**changes: Any) -> Market:
         "minimum_size": D(5),
         "fee_rate": D("0.04"),
     } | changes
-    return Market(**values)
+    return InstrumentBook(**values)
 
 
 class Stage:
-    """Plays cues on a desk with one market and remembers what came of them."""
+    """Plays cues on an engine with one market and remembers what came of them."""
 
     def __init__(self, limits: Limits = LIMITS, **changes: Any) -> None:
-        self.desk = Desk(limits, cash=D(1000), strict=True)
+        self.engine = Engine(limits, cash=D(1000), strict=True)
         self.market = market(**changes)
-        self.desk.list_market(self.market)
+        self.engine.list_market(self.market)
         self.now = START
         self.replies: list[Reply] = []
         self.alarms: list[Alarm] = []
-        self.facts: list[AnyFact] = []
+        self.events: list[AnyEvent] = []
         self.commands = 0
         self.trades = 0
 
     @property
     def position(self) -> Position:
         """The position as it is now."""
-        return self.desk.positions[ID]
+        return self.engine.positions[ID]
 
     def run(self) -> list[str]:
-        """One turn of the desk: what it sends."""
+        """One turn of the engine: what it sends."""
         sent = []
-        for effect in self.desk.turn(self.now):
+        for effect in self.engine.turn(self.now):
             match effect:
                 case Act(position, intent):
                     sent.append(_text(position, intent))
@@ -75,24 +75,24 @@ class Stage:
                     self.replies.append(reply)
                 case Alarm():
                     self.alarms.append(effect)
-                case Step(_, fact):
-                    self.facts.append(fact)
+                case Step(_, event):
+                    self.events.append(event)
         return sent
 
     def live(self, role: Role, index: int = -1) -> Order:
         """A live order of one role, the newest unless told otherwise."""
         return self.position.live(role)[index]
 
-    def fact(self, kind: type, **fields: Any) -> list[str]:
-        """A fact arrives."""
-        self.desk.fact(ID, kind(time=self.now, **fields))
+    def event(self, kind: type, **fields: Any) -> list[str]:
+        """An event arrives."""
+        self.engine.event(ID, kind(time=self.now, **fields))
         return self.run()
 
     def command(self, kind: str, **fields: Any) -> list[str]:
         """A command arrives."""
         self.commands += 1
         command_id = ID if kind == "submit" else f"{ID[:-3]}{self.commands:03}"
-        self.desk.command(from_fields({"command": kind, "id": command_id} | fields))
+        self.engine.command(from_fields({"command": kind, "id": command_id} | fields))
         return self.run()
 
 
@@ -152,14 +152,14 @@ def quote(bid: str | None, ask: str | None, size: str = "1000") -> Cue:
             s.now,
             (),
         )
-        s.desk.viewed(TOKEN)
+        s.engine.viewed(TOKEN)
         return s.run()
 
     return play
 
 
 def batch(*quotes: tuple[str | None, str | None]) -> Cue:
-    """Several views of the book before the desk has its turn."""
+    """Several views of the book before the engine has its turn."""
 
     def play(s: Stage) -> list[str]:
         for bid, ask in quotes:
@@ -170,7 +170,7 @@ def batch(*quotes: tuple[str | None, str | None]) -> Cue:
                 D(1000),
                 s.now,
             )
-            s.desk.viewed(TOKEN)
+            s.engine.viewed(TOKEN)
         return s.run()
 
     return play
@@ -181,7 +181,7 @@ def filled(role: Role, shares: str, price: str, *, index: int = -1, fee: str = "
 
     def play(s: Stage) -> list[str]:
         s.trades += 1
-        return s.fact(
+        return s.event(
             events.OrderFilled,
             order_id=s.live(role, index).id,
             trade_id=f"T-{s.trades}",
@@ -200,7 +200,7 @@ def late(role: Role, shares: str, price: str) -> Cue:
 
     def play(s: Stage) -> list[str]:
         s.trades += 1
-        return s.fact(
+        return s.event(
             events.OrderFilled,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades}",
@@ -218,7 +218,7 @@ def reversed_(role: Role, shares: str, price: str, number: int = -1) -> Cue:
     """A trade told before failed to settle: the last one, or the one of this number."""
 
     def play(s: Stage) -> list[str]:
-        return s.fact(
+        return s.event(
             events.FillReversed,
             order_id=f"{ID}-1",
             trade_id=f"T-{s.trades if number < 0 else number}",
@@ -236,7 +236,7 @@ def feed(problem: str) -> Cue:
     """The outcome's prices cannot be trusted any more, or can again ("")."""
 
     def play(s: Stage) -> list[str]:
-        s.desk.feed_changed(TOKEN, problem, s.now)
+        s.engine.feed_changed(TOKEN, problem, s.now)
         return s.run()
 
     return play
@@ -244,7 +244,7 @@ def feed(problem: str) -> Cue:
 
 def ended(role: Role, end: OrderEnd = OrderEnd.CANCELED, *, index: int = -1) -> Cue:
     """A live order ends without being filled whole."""
-    return lambda s: s.fact(
+    return lambda s: s.event(
         events.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
     )
 
@@ -256,12 +256,12 @@ def rejected(role: Role) -> Cue:
 
 def accepted(role: Role) -> Cue:
     """The venue has the order."""
-    return lambda s: s.fact(events.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
+    return lambda s: s.event(events.OrderAccepted, order_id=s.live(role).id, venue_order_id="V-1")
 
 
 def cancel_refused(role: Role) -> Cue:
     """The venue does not cancel."""
-    return lambda s: s.fact(events.CancelRefused, order_id=s.live(role).id, reason="matched")
+    return lambda s: s.event(events.CancelRefused, order_id=s.live(role).id, reason="matched")
 
 
 def released() -> Cue:
@@ -269,14 +269,16 @@ def released() -> Cue:
 
     def play(s: Stage) -> list[str]:
         stop = s.live(Role.STOP)
-        s.desk.fact(ID, events.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq))
+        s.engine.event(
+            ID, events.StopReleased(time=s.now, order_id=stop.id, quote_seq=s.market.seq)
+        )
         return []
 
     return play
 
 
 def turn() -> Cue:
-    """The desk has its turn."""
+    """The engine has its turn."""
     return lambda s: s.run()
 
 
@@ -285,7 +287,7 @@ def later(seconds: float) -> Cue:
 
     def play(s: Stage) -> list[str]:
         s.now += int(seconds * SECOND)
-        s.desk.second_passed()
+        s.engine.second_passed()
         return s.run()
 
     return play
@@ -296,7 +298,7 @@ def resolved(payout: str) -> Cue:
 
     def play(s: Stage) -> list[str]:
         s.market.payout = D(payout)
-        s.desk.market_changed(TOKEN)
+        s.engine.market_changed(TOKEN)
         return s.run()
 
     return play
@@ -307,7 +309,7 @@ def tick(value: str) -> Cue:
 
     def play(s: Stage) -> list[str]:
         s.market.tick = D(value)
-        s.desk.market_changed(TOKEN)
+        s.engine.market_changed(TOKEN)
         return s.run()
 
     return play
@@ -319,7 +321,7 @@ def depth(*bids: tuple[str, str]) -> Cue:
     def play(s: Stage) -> list[str]:
         levels = tuple((D(price), D(size)) for price, size in bids)
         s.market.show(*levels[0], levels[0][0] + D("0.01"), D(1000), s.now, levels)
-        s.desk.viewed(TOKEN)
+        s.engine.viewed(TOKEN)
         return s.run()
 
     return play
@@ -330,7 +332,7 @@ def traded(price: str) -> Cue:
 
     def play(s: Stage) -> list[str]:
         s.market.traded(D(price))
-        s.desk.viewed(TOKEN)
+        s.engine.viewed(TOKEN)
         return s.run()
 
     return play
@@ -342,12 +344,12 @@ def restarted() -> Cue:
     def play(s: Stage) -> list[str]:
         p, known = s.position, s.market
         s.market = market(tick=known.tick, closes_at=known.closes_at)
-        s.desk = Desk(s.desk.limits, cash=D(1000), strict=True)
-        s.desk.list_market(s.market)
-        s.desk.load([p], halted=False)
+        s.engine = Engine(s.engine.limits, cash=D(1000), strict=True)
+        s.engine.list_market(s.market)
+        s.engine.load([p], halted=False)
         for stop in p.live(Role.STOP):
             closed = events.OrderClosed(time=s.now, order_id=stop.id, end=OrderEnd.CANCELED)
-            s.desk.fact(ID, closed)
+            s.engine.event(ID, closed)
         return s.run()
 
     return play
@@ -355,4 +357,4 @@ def restarted() -> Cue:
 
 def started() -> Cue:
     """The node has begun anew, and what rests at the venue was found there."""
-    return lambda s: s.fact(events.Restarted)
+    return lambda s: s.event(events.Restarted)

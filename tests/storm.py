@@ -185,7 +185,7 @@ class Storm:
 
     def _check_bids(self, p: Position) -> None:
         """Nothing was bought above the highest max bid that its owner ever set."""
-        told = [fact for _, fact in self._session.node.store.events(p.id)]
+        told = [event for _, event in self._session.node.store.events(p.id)]
         allowed = [f.position.max_bid_price for f in told if isinstance(f, Opened)]
         allowed += [f.max_bid_price for f in told if isinstance(f, Amended)]
         bought = [f for f in told if isinstance(f, OrderFilled) and f.role is Role.ENTRY]
@@ -247,7 +247,7 @@ class Watch:
         held: dict[str, Decimal] = {}
         for p in list(s.positions.values()):
             held[p.outcome_id] = held.get(p.outcome_id, D(0)) + max(p.held, D(0))
-            market = s.node.strategy.desk.markets[p.outcome_id]
+            market = s.node.strategy.engine.markets[p.outcome_id]
             is_bare = market.payout is None and _is_bare(p, market.tick)
             looks = self._bare[p.id] = self._bare.get(p.id, 0) + 1 if is_bare else 0
             if looks > self.bare_looks:

@@ -7,7 +7,7 @@ from stage import TOKEN, Stage, filled, quote, submit
 
 from positions.engine.effects import Act, Effect, Step, acts_first
 from positions.engine.plan import Cancel
-from positions.model.events import Adopted, AnyFact, CancelSent, OrderSent
+from positions.model.events import Adopted, AnyEvent, CancelSent, OrderSent
 from positions.model.position import Role
 
 D = Decimal
@@ -19,8 +19,8 @@ def fallen() -> list[Effect]:
     for cue in (submit(), quote("0.54", "0.56"), filled(Role.ENTRY, "30", "0.55")):
         cue(s)
     s.market.show(D("0.44"), D(1000), D("0.46"), D(1000), s.now, ())
-    s.desk.viewed(TOKEN)
-    return s.desk.turn(s.now)
+    s.engine.viewed(TOKEN)
+    return s.engine.turn(s.now)
 
 
 def test_an_exit_acts_before_its_record() -> None:
@@ -39,7 +39,7 @@ def test_only_what_must_be_on_disk_first_holds_an_act_back(kind: str, is_held: b
     act = next(e for e in fallen() if isinstance(e, Act))
     p = act.position
     entry = next(o for o in p.orders if o.role is Role.ENTRY)
-    recorded: dict[str, AnyFact] = {
+    recorded: dict[str, AnyEvent] = {
         "entry": OrderSent(time=1, order=entry),
         "adoption": Adopted(time=1, position=p),
         "cancel": CancelSent(time=1, order_id=entry.id),

@@ -40,7 +40,7 @@ def adopt(holding: Holding = HOLDING, **fields: Any) -> Cue:
     """The owner asks for what the wallet has to be protected."""
 
     def play(s: Stage) -> list[str]:
-        s.desk.adopt(asked(**fields), holding)
+        s.engine.adopt(asked(**fields), holding)
         return s.run()
 
     return play
@@ -127,7 +127,7 @@ def test_adopted(name: str) -> None:
     assert adopt(holding, **fields)(stage) == sent
     (reply,) = stage.replies
     assert (reply.status, reply.position_id) == ("accepted", MINE), reply.message
-    assert stage.desk.positions[MINE].phase is Phase.HOLDING
+    assert stage.engine.positions[MINE].phase is Phase.HOLDING
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -139,7 +139,7 @@ def test_refused(name: str) -> None:
     (reply,) = stage.replies
     assert (reply.status, reply.code) == ("refused", code), reply.message
     assert said in reply.message
-    assert not stage.desk.positions
+    assert not stage.engine.positions
 
 
 @pytest.mark.parametrize(("fields", "said"), MALFORMED)
@@ -158,7 +158,7 @@ def test_what_shares_cost_that_no_price_is_told_for(name: str) -> None:
     if price is None:
         assert reply.code == "ENTRY_PRICE_UNKNOWN"
         return
-    p = stage.desk.positions[MINE]
+    p = stage.engine.positions[MINE]
     assert (p.max_bid_price, p.cost, p.buy_fees) == (D(price), D(price) * 100, D(fees))
 
 
@@ -168,10 +168,10 @@ def test_what_a_position_bought_is_its_own_with_its_cost() -> None:
     submit()(stage)
     filled(Role.ENTRY, "100", "0.55")(stage)
     deals = (buy("0.55", "100", 1, id_="T-1"), buy("0.30", "20", 2))
-    stage.desk.adopt(asked(OTHER, entry_price=None), Holding(D(120), deals=deals))
+    stage.engine.adopt(asked(OTHER, entry_price=None), Holding(D(120), deals=deals))
     assert stage.run() == ["offer 20 @0.70", "arm 20 @0.45"]
-    assert stage.desk.positions[OTHER].cost == D("6.00")
-    stage.desk.adopt(asked(f"{OTHER[:-1]}2"), Holding(D(120)))
+    assert stage.engine.positions[OTHER].cost == D("6.00")
+    stage.engine.adopt(asked(f"{OTHER[:-1]}2"), Holding(D(120)))
     stage.run()
     assert stage.replies[-1].code == "NOTHING_TO_ADOPT"
     assert "the wallet has 120, positions own 120" in stage.replies[-1].message
@@ -204,7 +204,7 @@ def test_a_dry_run_tells_what_would_come_of_it_and_takes_nothing() -> None:
     stage = Stage()
     CALM(stage)
     assert adopt(dry_run=True)(stage) == []
-    assert not stage.desk.positions
+    assert not stage.engine.positions
     (reply,) = stage.replies
     # 100 x 0.70 - 100 x 0.50 = 20; 100 x 0.45 - 100 x 0.04 x 0.45 x 0.55 - 50 = -5.99
     for said in (
@@ -222,12 +222,12 @@ def test_what_is_adopted_is_stopped_out_and_tells_its_story() -> None:
     stage = Stage()
     CALM(stage)
     adopt(sell_price=None)(stage)
-    p = stage.desk.positions[MINE]
-    (fact,) = [f for f in stage.facts if type(f).__name__ == "Adopted"]
-    told = tell(story(p, fact))
+    p = stage.engine.positions[MINE]
+    (event,) = [f for f in stage.events if type(f).__name__ == "Adopted"]
+    told = tell(story(p, event))
     assert told == ("adopted: 100 shares of the wallet, that cost 0.5 each, target none, stop 0.45")
     assert quote("0.44", "0.46")(stage) == ["cancel stop", "sell 100 @0.41"]
-    assert stage.desk.positions[MINE].phase is Phase.EXITING
+    assert stage.engine.positions[MINE].phase is Phase.EXITING
 
 
 def test_shares_of_a_simulated_account_are_adopted_and_sold(tmp_path: Path) -> None:

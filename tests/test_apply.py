@@ -149,9 +149,9 @@ def test_a_position_that_is_over_stays_over(node: Applied) -> None:
     position_id = str(node.row()["id"])
     RUN.invoke(app, ["cancel", position_id, "--state", str(node.state)])
     node.work()
-    (entry,) = node.desk.positions[position_id].orders
+    (entry,) = node.engine.positions[position_id].orders
     gone = OrderClosed(time=START, order_id=entry.id, end=OrderEnd.CANCELED)
-    node.desk.fact(position_id, gone)
+    node.engine.event(position_id, gone)
     node.work()
     assert node.apply(RAIN).stdout == "rain: is cancelled\n"
     assert node.work() == 0

@@ -72,7 +72,7 @@ def test_the_record_of_a_running_node(tmp_path: Path) -> None:
     copier = Copier(
         state,
         store.cursor,
-        World(0).desk,
+        World(0).engine,
         lambda: Decimal(0),
         lambda: 0,
         about,

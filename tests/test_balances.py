@@ -27,7 +27,7 @@ def stage() -> Stage:
 def seen(stage: Stage, balance: str, after: int = 0) -> Decimal:
     """What is missing once the wallet was seen to have so many shares."""
     stage.now = START + after
-    stage.desk.balance_seen(TOKEN, D(balance), stage.now)
+    stage.engine.balance_seen(TOKEN, D(balance), stage.now)
     stage.run()
     return stage.position.missing
 

@@ -12,7 +12,7 @@ from positions.engine.effects import Act, Alarm, Answer, Unforeseen
 from positions.engine.last_resort import PAUSE
 from positions.engine.plan import Cancel, Send
 from positions.model import events
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import OrderEnd, Position, Role
 from positions.model.terms import Percent, Terms
 
@@ -27,29 +27,29 @@ POISON = Terms(trail=Percent(NAN))
 def stage(**changes: Any) -> Stage:
     """A position that holds 100 at 0.55 with a target and a stop, and one in another market."""
     s = Stage()
-    s.desk.list_market(market(outcome_id=OTHER, outcome="Yes", slug="snow", market_id="0xbeef"))
+    s.engine.list_market(market(outcome_id=OTHER, outcome="Yes", slug="snow", market_id="0xbeef"))
     for cue in (submit(**changes), quote("0.54", "0.56"), filled(Role.ENTRY, "100", "0.55")):
         cue(s)
     other = replace(s.position, id=SECOND_ID, outcome_id=OTHER, orders=(), sell_price=None)
-    s.desk.load([other], halted=False)
+    s.engine.load([other], halted=False)
     s.run()
-    s.desk.strict = False
+    s.engine.strict = False
     return s
 
 
-def other(s: Stage) -> Market:
-    return s.desk.markets[OTHER]
+def other(s: Stage) -> InstrumentBook:
+    return s.engine.markets[OTHER]
 
 
-def falls(m: Market, s: Stage, bid: str = "0.44") -> list[Act]:
+def falls(m: InstrumentBook, s: Stage, bid: str = "0.44") -> list[Act]:
     """The bid of a market falls; what is sent."""
     m.show(D(bid), D(1000), D("0.46"), D(1000), s.now, ())
-    s.desk.viewed(m.outcome_id)
+    s.engine.viewed(m.outcome_id)
     return acts(s)
 
 
 def acts(s: Stage) -> list[Act]:
-    return [e for e in s.desk.turn(s.now) if isinstance(e, Act)]
+    return [e for e in s.engine.turn(s.now) if isinstance(e, Act)]
 
 
 def sent(found: list[Act], position_id: str = ID, role: Role = Role.EXIT) -> list[Any]:
@@ -74,9 +74,9 @@ def test_an_event_that_cannot_be_booked(poison: dict[str, Any]) -> None:
     before = s.position
     order_id = s.live(Role.TARGET).id
     values = fill(order_id, "5", Role.TARGET) | poison
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **values))
-    s.desk.fact(SECOND_ID, events.OrderAccepted(time=s.now, order_id="none"))
-    effects = s.desk.turn(s.now)
+    s.engine.event(ID, events.OrderFilled(time=s.now, **values))
+    s.engine.event(SECOND_ID, events.OrderAccepted(time=s.now, order_id="none"))
+    effects = s.engine.turn(s.now)
     assert s.position.held == before.held
     assert s.position.dispute is not None
     assert [e for e in effects if isinstance(e, Unforeseen)]
@@ -87,23 +87,23 @@ def test_an_event_that_cannot_be_booked(poison: dict[str, Any]) -> None:
 def test_a_market_that_cannot_be_decided_about() -> None:
     s = stage()
     s.market.tick = D(0)
-    s.desk.market_changed(TOKEN)
-    effects = s.desk.turn(s.now)
+    s.engine.market_changed(TOKEN)
+    effects = s.engine.turn(s.now)
     assert next(e.kind for e in effects if isinstance(e, Alarm) and e.is_open) == "failing"
-    assert "failing" in [kind for _, kind, _ in s.desk.open_alarms()]
+    assert "failing" in [kind for _, kind, _ in s.engine.open_alarms()]
     settle_other(s)
 
     found = falls(s.market, s)
     target = s.live(Role.TARGET).id
     assert Cancel(target) in [a.intent for a in found]
     assert not sent(found)  # the target offers all of it
-    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=target, end=OrderEnd.CANCELED))
+    s.engine.event(ID, events.OrderClosed(time=s.now, order_id=target, end=OrderEnd.CANCELED))
     (sale,) = sent(acts(s))
     assert (sale.shares, sale.price, sale.immediate) == (D(100), D("0.41"), True)
     assert not sent(falls(s.market, s, "0.43"))  # it is out
 
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "60")))
-    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill(sale.id, "60")))
+    s.engine.event(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     assert not sent(acts(s))  # paced
     s.now += PAUSE
     (rest,) = sent(falls(s.market, s, "0.42"))
@@ -111,8 +111,8 @@ def test_a_market_that_cannot_be_decided_about() -> None:
     assert rest.id != sale.id
 
     s.market.tick = D("0.01")
-    s.desk.market_changed(TOKEN)
-    ended = [e for e in s.desk.turn(s.now) if isinstance(e, Alarm) and e.kind == "failing"]
+    s.engine.market_changed(TOKEN)
+    ended = [e for e in s.engine.turn(s.now) if isinstance(e, Alarm) and e.kind == "failing"]
     assert [e.is_open for e in ended] == [False]
     assert s.position.held == 40
 
@@ -120,27 +120,27 @@ def test_a_market_that_cannot_be_decided_about() -> None:
 def poisoned(s: Stage) -> Position:
     """Have the position loaded with terms that nothing can be done with."""
     p = replace(s.position, terms=POISON, orders=(), next_order=7)
-    s.desk.load([p], halted=False)
-    s.desk.turn(s.now)
+    s.engine.load([p], halted=False)
+    s.engine.turn(s.now)
     return p
 
 
 def test_a_recorded_position_that_cannot_even_be_kept() -> None:
     s = stage()
     p = poisoned(s)
-    assert [kind for _, kind, _ in s.desk.open_alarms() if kind == "failing"]
+    assert [kind for _, kind, _ in s.engine.open_alarms() if kind == "failing"]
     settle_other(s)
     (sale,) = sent(falls(s.market, s))
     assert (sale.id, sale.shares) == (f"{ID}-7", p.held)
-    assert s.desk.find_order(ID, sale.id) == sale
+    assert s.engine.find_order(ID, sale.id) == sale
     s.now += 10 * PAUSE
     assert not sent(falls(s.market, s, "0.43"))  # its fate is not known
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))  # told twice
-    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill(sale.id, "30")))  # told twice
+    s.engine.event(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     (rest,) = sent(falls(s.market, s, "0.42"))
     assert (rest.id, rest.shares) == (f"{ID}-8", 70)
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(rest.id, "70")))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill(rest.id, "70")))
     s.now += 10 * PAUSE
     assert not falls(s.market, s, "0.40")
 
@@ -157,9 +157,9 @@ def test_an_unbooked_fill_of_more_than_was_offered() -> None:
     s = stage()
     poisoned(s)
     (sale,) = sent(falls(s.market, s))
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill(sale.id, "40")))
-    s.desk.fact(ID, events.OrderFilled(time=s.now, **fill("unknown-9", "1e30")))
-    s.desk.fact(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill(sale.id, "40")))
+    s.engine.event(ID, events.OrderFilled(time=s.now, **fill("unknown-9", "1e30")))
+    s.engine.event(ID, events.OrderClosed(time=s.now, order_id=sale.id, end=OrderEnd.CANCELED))
     s.now += PAUSE
     assert [o.shares for o in sent(falls(s.market, s, "0.43"))] == [60]
 
@@ -168,38 +168,38 @@ def test_an_unbooked_fill_of_more_than_was_offered() -> None:
 def test_a_command_that_raises(size: str) -> None:
     s = stage()
     values = {"market": "rain-in-london", "outcome": "Yes", "max_bid_price": D("0.5")}
-    before = dict(s.desk.positions)
+    before = dict(s.engine.positions)
     for number, terms in enumerate((Terms(), POISON)):
         asked = D(size) if terms == Terms() else D(10)
         command = Submit(id=f"{ID[:-2]}5{number}", size=asked, terms=terms, **values)
-        s.desk.command(command)
-    effects = s.desk.turn(s.now)
+        s.engine.command(command)
+    effects = s.engine.turn(s.now)
     replies = [e.reply for e in effects if isinstance(e, Answer)]
     assert [r.status for r in replies] == ["refused", "refused"]
     assert replies[1].code == "INTERNAL"
     assert "\n" not in replies[1].message
-    assert dict(s.desk.positions) == before
-    assert s.desk.funds().staked == s.desk.exposure.staked
+    assert dict(s.engine.positions) == before
+    assert s.engine.funds().staked == s.engine.exposure.staked
     settle_other(s)
 
 
 def test_flatten_sells_the_others() -> None:
     s = stage()
     poisoned(s)
-    s.desk.command(Flatten(id=f"{ID[:-2]}60"))
+    s.engine.command(Flatten(id=f"{ID[:-2]}60"))
     found = acts(s)
-    assert s.desk.halted
+    assert s.engine.halted
     settle_other(s)
     assert found is not None
 
 
 def test_the_books_balance_after_what_was_taken_back() -> None:
     s = stage()
-    sums = (s.desk.exposure.reserved, s.desk.exposure.staked, dict(s.desk.exposure.held))
+    sums = (s.engine.exposure.reserved, s.engine.exposure.staked, dict(s.engine.exposure.held))
     for _ in range(3):
         values = fill(s.live(Role.TARGET).id, "5", Role.TARGET) | {"shares": NAN}
-        s.desk.fact(ID, events.OrderFilled(time=s.now, **values))
-        s.desk.turn(s.now)
-    assert (s.desk.exposure.reserved, s.desk.exposure.staked, s.desk.exposure.held) == sums
+        s.engine.event(ID, events.OrderFilled(time=s.now, **values))
+        s.engine.turn(s.now)
+    assert (s.engine.exposure.reserved, s.engine.exposure.staked, s.engine.exposure.held) == sums
     for cue in (feed("stale"), feed(""), later(1), reversed_(Role.ENTRY, "5", "0.55")):
         cue(s)

@@ -23,7 +23,7 @@ def book(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> list[tuple[De
 async def bids(s: Session, m: MarketHandle, *levels: tuple[str, str]) -> None:
     """The book has these bids, none of which a stop sells to, and the node has seen them."""
     shown = book(s, m, *levels)
-    market = s.node.strategy.desk.markets[m.tokens[0]]
+    market = s.node.strategy.engine.markets[m.tokens[0]]
     await s.until(lambda: list(market.bids) == shown, "the depth is seen")
 
 
@@ -45,7 +45,7 @@ async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHan
 @SCENARIOS.add
 async def the_last_trade_falls_to_the_stop(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="", trigger="last")
-    market = s.node.strategy.desk.markets[m.tokens[0]]
+    market = s.node.strategy.engine.markets[m.tokens[0]]
     await s.until(lambda: market.last == D("0.52"), "our own trade is the last one")
     crash(s, m)
     await s.until(lambda: market.bid == D("0.44"), "the bid has fallen")

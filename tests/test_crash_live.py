@@ -20,7 +20,7 @@ import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, PATIENCE
 
-from positions.model.events import AnyFact, OrderFilled, OrderSent, Restarted, Triggered
+from positions.model.events import AnyEvent, OrderFilled, OrderSent, Restarted, Triggered
 from positions.model.position import Role
 from positions.storage.locks import holder
 from positions.storage.snapshot import NotPublished, Published
@@ -235,10 +235,10 @@ def unprotected(person: Person, started: int) -> dict[str, int]:
         told = [[f for _, f in store.events(position_id)] for position_id in person.ids]
     finally:
         store.close()
-    begun = [f.time for facts in told for f in facts if isinstance(f, Restarted)]
+    begun = [f.time for events in told for f in events if isinstance(f, Restarted)]
     begun = [time for time in begun if time >= started]
     up = min(begun, default=started)
-    armed = [time for facts in told if (time := _armed_at(facts, started, up)) is not None]
+    armed = [time for events in told if (time := _armed_at(events, started, up)) is not None]
     if not armed:
         return {}
     return {"unprotected_from_process_start": max(armed) - started} | (
@@ -246,13 +246,13 @@ def unprotected(person: Person, started: int) -> dict[str, int]:
     )
 
 
-def _armed_at(facts: Iterable[AnyFact], started: int, up: int) -> int | None:
+def _armed_at(events: Iterable[AnyEvent], started: int, up: int) -> int | None:
     """When a position that was held at the start was armed, or sold by its stop."""
-    for fact in facts:
-        is_stop = isinstance(fact, OrderSent) and fact.order.role is Role.STOP
-        if fact.time >= started and (is_stop or isinstance(fact, Triggered)):
-            return fact.time
-        if isinstance(fact, OrderFilled) and fact.time > up:
+    for event in events:
+        is_stop = isinstance(event, OrderSent) and event.order.role is Role.STOP
+        if event.time >= started and (is_stop or isinstance(event, Triggered)):
+            return event.time
+        if isinstance(event, OrderFilled) and event.time > up:
             return None  # it was bought only then
     return None
 

@@ -81,6 +81,6 @@ def test_foreign_orders_are_told_and_their_money_is_left_alone(tmp_path: Path) -
             assert s.alarms == [
                 "2 orders in the wallet not placed by this node; they may still spend 8.00 USDC"
             ]
-            assert s.node.strategy.desk.funds().reserved == Decimal(8)
+            assert s.node.strategy.engine.funds().reserved == Decimal(8)
 
         trade(venue, tmp_path / "mine", script)

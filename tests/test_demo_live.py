@@ -52,14 +52,14 @@ class Stage:
 
     def is_seen(self, s: Session) -> bool:
         """Whether the node knows what is shown."""
-        desk = s.node.strategy.desk
+        engine = s.node.strategy.engine
         shown = {
             m.tokens[0]: self.venue.ledger.by_token[m.tokens[0]] for m in self.markets.values()
         }
         return all(
-            desk.markets[token].bid == market.touch(token)[0]
+            engine.markets[token].bid == market.touch(token)[0]
             for token, market in shown.items()
-            if token in desk.markets and not market.is_closed
+            if token in engine.markets and not market.is_closed
         )
 
 

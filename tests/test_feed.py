@@ -12,7 +12,7 @@ from loopback.server import MarketHandle
 from test_faults import opened, stopped
 from trading import Scenarios, Session
 
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Role
 
 pytestmark = pytest.mark.xdist_group("feed")
@@ -31,9 +31,9 @@ def book_of(s: Session, m: MarketHandle) -> dict[str, Any]:
     return messages.later_book(s.venue.ledger.by_token[m.tokens[0]], m.tokens[0])
 
 
-def known(s: Session, m: MarketHandle) -> Market:
+def known(s: Session, m: MarketHandle) -> InstrumentBook:
     """The first outcome as the node sees it."""
-    return s.node.strategy.desk.markets[m.tokens[0]]
+    return s.node.strategy.engine.markets[m.tokens[0]]
 
 
 def now_ms(seconds: float = 0) -> str:

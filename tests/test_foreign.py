@@ -90,10 +90,10 @@ HOSTILE = {
 def test_a_view_of_hostile_names_shows_every_row(tmp_path: Path, kind: str) -> None:
     """The copy that is read may have been written by somebody else: nothing in it is trusted."""
     node = Node(tmp_path)
-    (m,) = node.desk.markets.values()
+    (m,) = node.engine.markets.values()
     m.outcome = m.slug = m.question = HOSTILE[kind]
     asked = {"market": m.market_id, "outcome": m.outcome_id, "max_bid": "0.55", "size": "20"}
-    node.desk.command(from_fields({"command": "submit", "id": uuid7(), **asked}))
+    node.engine.command(from_fields({"command": "submit", "id": uuid7(), **asked}))
     node.work()
     for view in (["positions"], ["markets"], ["positions", "--json"], ["markets", "--json"]):
         shown = RUN.invoke(app, [*view, "--state", str(node.state)])

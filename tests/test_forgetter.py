@@ -55,18 +55,18 @@ def _played(*cues: Cue) -> Stage:
 )
 def test_of_what_something_may_still_come_is_kept(cues: tuple[Cue, ...]) -> None:
     stage = _played(*cues)
-    assert stage.desk.forget(START + 1000 * SECOND) == []
-    assert ID in stage.desk.positions
+    assert stage.engine.forget(START + 1000 * SECOND) == []
+    assert ID in stage.engine.positions
 
 
 def test_what_is_over_is_kept_for_a_while_and_then_let_go() -> None:
     stage = _played(submit(), order("cancel"), ended(Role.ENTRY))
     assert stage.position.is_over
-    assert stage.desk.forget(START) == []
-    (gone,) = stage.desk.forget(START + 1)
+    assert stage.engine.forget(START) == []
+    (gone,) = stage.engine.forget(START + 1)
     assert gone.order_ids == [f"{ID}-1"]
-    assert stage.desk.positions == {}
-    assert (stage.desk.funds().reserved, stage.desk.funds().staked) == (0, 0)
+    assert stage.engine.positions == {}
+    assert (stage.engine.funds().reserved, stage.engine.funds().staked) == (0, 0)
     stage.command("sell", position_id=ID)
     assert stage.replies[-1].code == "UNKNOWN_POSITION"
     assert "over for more than a day" in stage.replies[-1].message
@@ -84,7 +84,7 @@ def test_nautilus_lets_go_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     async def play(trading: TradingNode, is_idle: Callable[[], bool]) -> None:
         await node._ground.play(trading, is_idle)
-        (kept,) = node.strategy.desk.positions.values()
+        (kept,) = node.strategy.engine.positions.values()
         assert kept.stop_loss_price is None
         assert [p.id.value for p in trading.cache.positions()] == [kept.id]
         assert [o.client_order_id.value for o in trading.cache.orders()] == kept.order_ids

@@ -11,7 +11,7 @@ from stage import LIMITS
 from typer.testing import CliRunner
 
 from cli.main import app
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.operations.doctor import Level, check_node
 from positions.operations.health import health_of, judge_node
 from positions.operations.settings import SafetySettings
@@ -85,7 +85,7 @@ def frozen(folder: Path) -> None:
     store = Store(folder / "positions.duckdb", lambda f: f(), lambda _: None)
     about = NodeRow("live", 1, 0, "", False)
     Copier(
-        folder, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list, pulse
+        folder, store.cursor, Engine(LIMITS), lambda: D(0), lambda: 0, about, list, pulse
     ).publish_last()
     store.close()
 

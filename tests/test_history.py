@@ -8,7 +8,7 @@ import pytest
 from stage import LIMITS
 from world import World
 
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.storage import snapshot
 from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow, NotPublished, Published, history
@@ -30,9 +30,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
         for step in world.steps:
             store.step(step)
     store.flush()
-    desk = Desk(LIMITS)
+    engine = Engine(LIMITS)
     return Copier(
-        tmp_path, store.cursor, desk, lambda: Decimal(0), lambda: 0, ABOUT, list, Pulse(int)
+        tmp_path, store.cursor, engine, lambda: Decimal(0), lambda: 0, ABOUT, list, Pulse(int)
     )
 
 

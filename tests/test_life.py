@@ -1,4 +1,4 @@
-"""Every phase and every fact: booked, and the phase goes only where the table of lives allows."""
+"""Every phase and every event: booked, and the phase goes only where the table of lives allows."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,7 @@ from stage import START, TOKEN
 from positions.engine import transitions
 from positions.engine.lifecycle import LIFE, UNDONE, refresh
 from positions.model import events
-from positions.model.events import AnyFact, Fact
+from positions.model.events import AnyEvent, Event
 from positions.model.position import (
     OVER,
     Backoff,
@@ -35,7 +35,7 @@ from positions.storage.rows import story
 from positions.storage.story import tell
 
 D = Decimal
-FACTS = [f for f in get_args(AnyFact) if not issubclass(f, events.Opened)]
+FACTS = [f for f in get_args(AnyEvent) if not issubclass(f, events.Opened)]
 
 
 def order(role: Role, number: int, **fields: Any) -> Order:
@@ -114,8 +114,8 @@ SEEN = {"bid": D("0.4"), "bid_size": D(5), "stop_loss_price": D("0.45")}
 CAUSES = (ExitReason.STOP, ExitReason.FLATTEN, ExitReason.TIME)
 
 
-def examples(kind: type[Fact]) -> list[Any]:
-    """Some facts of a kind, for live and unknown orders, of every role and end."""
+def examples(kind: type[Event]) -> list[Any]:
+    """Some events of a kind, for live and unknown orders, of every role and end."""
     orders = ["P-1", "P-2", "P-3", "P-4", "P-99"]
     t = {"time": START + 1}
     match kind.__name__:
@@ -190,18 +190,18 @@ def reversals(t: dict[str, int]) -> list[Any]:
 
 @pytest.mark.parametrize("kind", FACTS)
 @pytest.mark.parametrize("phase", Phase)
-def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> None:
+def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) -> None:
     for before in POSITIONS[phase]:
         assert before.phase is phase
-        for fact in examples(kind):
-            if kind is events.Settled and fact.shares != max(before.held, D(0)):
+        for event in examples(kind):
+            if kind is events.Settled and event.shares != max(before.held, D(0)):
                 continue  # the venue pays what is held
-            if kind is events.OrderSent and fact.order.role is Role.ENTRY and phase in OVER:
+            if kind is events.OrderSent and event.order.role is Role.ENTRY and phase in OVER:
                 continue  # nothing is bought any more
-            undone = before.bought if getattr(fact, "role", None) is Role.ENTRY else before.sold
-            if kind is events.FillReversed and undone < fact.shares:
+            undone = before.bought if getattr(event, "role", None) is Role.ENTRY else before.sold
+            if kind is events.FillReversed and undone < event.shares:
                 continue  # only what was traded can be undone
-            after = transitions.apply(before, fact)
+            after = transitions.apply(before, event)
             assert after.seq == before.seq + (after is not before)
             if after.phase is not phase:
                 step = (phase, after.phase)
@@ -209,18 +209,18 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Fact]) -> 
                     step in UNDONE if kind is events.FillReversed else kind in LIFE.get(step, ())
                 )
                 assert allowed, f"{phase} -> {after.phase} by {kind.__name__}"
-            if isinstance(fact, events.OrderFilled):
-                sign = 1 if fact.role is Role.ENTRY else -1
-                assert after.held == before.held + sign * fact.shares
-                assert transitions.apply(after, fact) is after, "a trade counts once"
-            elif isinstance(fact, events.FillReversed) and fact.trade_id in before.trades:
-                sign = -1 if fact.role is Role.ENTRY else 1
-                assert after.held == before.held + sign * fact.shares
-                assert transitions.apply(after, fact) is after, "a trade is undone once"
+            if isinstance(event, events.OrderFilled):
+                sign = 1 if event.role is Role.ENTRY else -1
+                assert after.held == before.held + sign * event.shares
+                assert transitions.apply(after, event) is after, "a trade counts once"
+            elif isinstance(event, events.FillReversed) and event.trade_id in before.trades:
+                sign = -1 if event.role is Role.ENTRY else 1
+                assert after.held == before.held + sign * event.shares
+                assert transitions.apply(after, event) is after, "a trade is undone once"
             else:
-                paid = fact.shares if isinstance(fact, events.Settled) else 0
+                paid = event.shares if isinstance(event, events.Settled) else 0
                 assert after.held == before.held - paid
-            assert len(tell(story(after, fact))) > 5
+            assert len(tell(story(after, event))) > 5
 
 
 def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> events.OrderFilled:
@@ -252,7 +252,7 @@ AMENDED = events.Amended(
 TWO = {r: Backoff(2, 5) for r in (Role.ENTRY, Role.STOP)}
 
 # fmt: off
-BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
+BOOKED: dict[str, tuple[Position, list[AnyEvent], dict[str, Any]]] = {
     "an entry ends for the reason told": (
         HELD, [events.EntryEnded(time=7, reason=EntryEnd.CANCELLED)], {"entry_ended": EntryEnd.CANCELLED}),
     "a cash-out ends the entry": (HELD, [ASKED], {"entry_ended": EntryEnd.CASH_OUT, "sale": SALE}),
@@ -323,9 +323,9 @@ BOOKED: dict[str, tuple[Position, list[AnyFact], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", BOOKED)
 def test_what_is_booked(name: str) -> None:
-    position, facts, expected = BOOKED[name]
-    for fact in facts:
-        position = transitions.apply(position, fact)
+    position, events, expected = BOOKED[name]
+    for event in events:
+        position = transitions.apply(position, event)
     assert {field: getattr(position, field) for field in expected} == expected
 
 

@@ -207,7 +207,7 @@ def test_a_bid_that_is_ours_alone_neither_holds_a_stop_nor_raises_one(tmp_path: 
             trailed = await s.submit(market, "0.52", "20", stop="0.40", trail="0.08")
             for p in (stopped, trailed):
                 await s.held(p, "20")
-            seen = s.node.strategy.desk.markets
+            seen = s.node.strategy.engine.markets
             venue.quote(yes, "0.46", "100", "0.60", "100")
             await s.until(lambda: seen[yes].bid == D("0.46"), "the bid has fallen")
             waiting = await s.submit(market, "0.55", "20")

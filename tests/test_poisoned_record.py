@@ -35,7 +35,7 @@ def opened(folder: Path, set_aside: list[str], failures: list[str]) -> Store:
 def held(store: Store) -> Position:
     """A position that holds 100, its target and its stop live; all its steps are recorded."""
     s = Stage()
-    turn = s.desk.turn
+    turn = s.engine.turn
 
     def recorded(now: int) -> list[Any]:
         effects = turn(now)
@@ -44,7 +44,7 @@ def held(store: Store) -> Position:
                 store.step(effect)
         return effects
 
-    s.desk.turn = recorded  # type: ignore[method-assign]
+    s.engine.turn = recorded  # type: ignore[method-assign]
     for cue in (submit(), quote("0.54", "0.56"), filled(Role.ENTRY, "100", "0.55")):
         cue(s)
     store.flush()
@@ -208,9 +208,9 @@ def test_one_position_that_cannot_be_recovered(
     traded = VenueTrade("T", "0xab", liquidity="maker", time=positions[0].updated_at, **values)
     known = VenueOrder("0xab", "1001", False, D("0.7"), D(100), D(5), is_open=True)
     found = recover(positions, hashes, Said(orders={"0xab": known}, trades=(traded,)), 10**18)
-    assert OTHER_ID in [position_id for position_id, _ in found.facts]
+    assert OTHER_ID in [position_id for position_id, _ in found.events]
     assert bool(found.errors) is bool(said)
-    disputed = [i for i, fact in found.facts if isinstance(fact, Disputed)]
+    disputed = [i for i, event in found.events if isinstance(event, Disputed)]
     assert disputed == ([ID] if said else [])
 
 

@@ -148,7 +148,7 @@ async def a_bid_between_the_old_ticks_rounds_to_the_stop(s: Session, m: MarketHa
     p = await opened(s, m, sell_price="")
     s.venue.change_tick(m, "0.001", message=False)
     s.venue.quote(m.tokens[0], "0.453", "100", "0.47", "100")
-    markets = s.node.strategy.desk.markets
+    markets = s.node.strategy.engine.markets
     await s.until(lambda: markets[m.tokens[0]].bid == D("0.453"), "the bid is known")
     assert s.positions[p].phase == "holding"
 

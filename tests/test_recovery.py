@@ -286,20 +286,20 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
 def told(recovery: Recovery) -> list[str]:
     """What a recovery found, in short words."""
     words = []
-    for _, fact in recovery.facts:
-        match fact:
+    for _, event in recovery.events:
+        match event:
             case events.OrderFilled():
-                words.append(f"filled {fact.shares} {fact.role}")
+                words.append(f"filled {event.shares} {event.role}")
             case events.FillReversed():
-                words.append(f"reversed {fact.shares} {fact.role}")
+                words.append(f"reversed {event.shares} {event.role}")
             case events.OrderClosed():
-                words.append(f"closed {fact.end}")
+                words.append(f"closed {event.end}")
             case events.OrderSent():
-                words.append(f"sent {fact.order.role}")
+                words.append(f"sent {event.order.role}")
             case events.Disputed():
-                words.append(f"disputed {fact.missing}")
+                words.append(f"disputed {event.missing}")
             case _:
-                name = type(fact).__name__
+                name = type(event).__name__
                 words.append(name.removeprefix("Order").lower())
     words += ["?"] * len(recovery.unanswered)
     words += ["cancel"] * len(recovery.cancel) + ["foreign"] * len(recovery.foreign)
@@ -311,24 +311,24 @@ def test_recovery(name: str) -> None:
     p, signed, venue_says, expected = CASES[name]
     found = recover([p], signed, venue_says, NOW)
     assert told(found) == expected
-    for _, fact in found.facts:
-        p = apply(p, fact)
+    for _, event in found.events:
+        p = apply(p, event)
     again = recover([p], signed, venue_says, NOW + 1)
-    assert again.facts == (), "a start that was cut short and is made again books nothing twice"
+    assert again.events == (), "a start that was cut short and is made again books nothing twice"
 
 
 def test_what_never_reached_the_venue_is_no_failure_of_the_venue() -> None:
     p = position(ENTRY, held="0")
-    for _, fact in recover([p], [], Said(), NOW).facts:
-        p = apply(p, fact)
+    for _, event in recover([p], [], Said(), NOW).events:
+        p = apply(p, event)
     assert (p.phase, p.orders, p.backoffs) == (Phase.ENTERING, (), {})
 
 
 def test_a_lost_order_keeps_its_number_from_being_given_again() -> None:
     p = position(next_order=3)
     signed = [SignedOrder("P-6", HASH)]
-    for _, fact in recover([p], signed, said(venue()), NOW).facts:
-        p = apply(p, fact)
+    for _, event in recover([p], signed, said(venue()), NOW).events:
+        p = apply(p, event)
     assert p.next_order == 7
 
 
@@ -336,7 +336,7 @@ def test_the_oldest_position_is_served_first_when_shares_are_missing() -> None:
     older = position()
     newer = replace(position(), id="Q", created_at=START + 1)
     found = recover([newer, older], [], said(balances={TOKEN: D(130)}), NOW)
-    assert [(i, getattr(f, "missing", None)) for i, f in found.facts] == [("Q", D(70))]
+    assert [(i, getattr(f, "missing", None)) for i, f in found.events] == [("Q", D(70))]
 
 
 def test_what_is_missing_is_not_sold() -> None:

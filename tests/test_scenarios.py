@@ -419,8 +419,8 @@ def test_unsound_prices_that_no_position_depends_on_are_nobodys() -> None:
     stage = Stage()
     feed("silent")(stage)
     assert not stage.alarms
-    assert not stage.desk.open_alarms()
-    assert stage.desk.markets[TOKEN].feed_problem  # but nothing is bought at them
+    assert not stage.engine.open_alarms()
+    assert stage.engine.markets[TOKEN].feed_problem  # but nothing is bought at them
     submit()(stage)
     assert [(a.kind, a.is_open) for a in stage.alarms] == [("feed", True)]
 
@@ -430,8 +430,8 @@ def test_an_alarm_about_prices_is_over_with_the_last_position() -> None:
     for cue, _ in held(sell_price=None, stop_loss_price=None):
         cue(stage)
     feed("silent")(stage)
-    assert [kind for _, kind, _ in stage.desk.open_alarms()] == ["feed"]
+    assert [kind for _, kind, _ in stage.engine.open_alarms()] == ["feed"]
     resolved("1")(stage)
     assert stage.position.phase is Phase.CLOSED
-    assert not stage.desk.open_alarms()
+    assert not stage.engine.open_alarms()
     assert [a.is_open for a in stage.alarms] == [True, False]

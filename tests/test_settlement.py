@@ -7,9 +7,9 @@ from stage import market
 from test_life import fill, made, undone
 
 from positions.engine import transitions
-from positions.engine.triggers import judge
+from positions.engine.triggers import next_event
 from positions.model import events
-from positions.model.events import AnyFact
+from positions.model.events import AnyEvent
 from positions.model.position import ExitReason, Phase, Role
 
 D = Decimal
@@ -26,14 +26,14 @@ SETTLED_ALL = events.Settled(time=7, payout=D(1), shares=D(100))
     ],
 )
 def test_what_is_heard_after_the_resolution_corrects_what_was_paid_out(
-    late: AnyFact, phase: Phase, reason: ExitReason | None
+    late: AnyEvent, phase: Phase, reason: ExitReason | None
 ) -> None:
     over = market(payout=D(1))
     p = transitions.apply(made(trades=("T-1",), bought=D(100), cost=D(50)), SETTLED_ALL)
     p = transitions.apply(p, late)
-    correction = judge(p, over, 9, 3)
+    correction = next_event(p, over, 9, 3)
     assert isinstance(correction, events.Settled)
     p = transitions.apply(p, correction)
     assert (p.held, p.phase, p.exit_reason) == (0, phase, reason)
-    assert judge(p, over, 9, 3) is None
+    assert next_event(p, over, 9, 3) is None
     assert p.settled + sum(f.shares for f in [late] if isinstance(f, events.OrderFilled)) == p.sold

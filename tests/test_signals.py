@@ -121,8 +121,8 @@ def test_another_program_opens_positions_within_its_caps(
     own = signal(pause_seconds=0, positions_max=2)
     other.watch(node.state, own)
     node.work()
-    assert sorted(node.desk.positions) == sorted(own.fields(n)["id"] for n in (0, 1))
-    assert {p.max_bid_price for p in node.desk.positions.values()} == {D("0.58")}
+    assert sorted(node.engine.positions) == sorted(own.fields(n)["id"] for n in (0, 1))
+    assert {p.max_bid_price for p in node.engine.positions.values()} == {D("0.58")}
     other.watch(node.state, own)  # begun anew it asks for nothing more
     assert node.work() == 0
     node.store.close()

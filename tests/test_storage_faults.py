@@ -160,13 +160,13 @@ def test_without_a_record_nothing_is_bought_and_exits_go_on() -> None:
     s = Stage()
     assert quote("0.53", "0.55")(s) == []
     assert submit()(s) == ["buy 100 @0.55"]
-    s.desk.record_changed(False)
+    s.engine.record_changed(False)
     assert turn()(s) == ["cancel entry"]
     assert "arm 30 @0.45" in filled(Role.ENTRY, "30", "0.55")(s)
     assert ended(Role.ENTRY)(s) == []
     sent = quote("0.44", "0.46")(s)
     assert sent == ["cancel target", "cancel stop"], "the exit goes on"
-    s.desk.record_changed(True)
+    s.engine.record_changed(True)
     assert "buy" not in " ".join(turn()(s))
 
 
@@ -233,9 +233,9 @@ def without_its_log(folder: Path) -> None:
     killed_with(folder)
     store = opened(folder)
     about = NodeRow("paper", 1, 0, "", False)
-    desk = World(0).desk
+    engine = World(0).engine
     copier = Copier(
-        folder, store.cursor, desk, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)
+        folder, store.cursor, engine, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)
     )
     copier.publish_last()
     store.close()

@@ -68,7 +68,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     store.set("halted", "yes")
     store.close()
     again = opened(tmp_path / "p.duckdb")
-    assert again.open_positions() == list(world.desk.positions.values())
+    assert again.open_positions() == list(world.engine.positions.values())
     assert again.setting("halted") == "yes"
     assert again.setting("other") is None
     again.close()

@@ -55,7 +55,7 @@ LONG_FILES = {
     "positions/operations/settings.py": "every setting, with its rule",
     "positions/storage/store.py": "the record's one writer, and what a start reads from it",
     "node.py": "the wiring of one node",
-    "strategies/position_manager.py": "the translator between Nautilus and the desk",
+    "strategies/position_manager.py": "the translator between Nautilus and the engine",
     "tests/fuzz.py": "the generator of nonsense, with what must hold whatever it makes",
     "tests/loopback/engine.py": "the loopback venue's order matching",
     "tests/loopback/server.py": "the loopback venue's HTTP and sockets",

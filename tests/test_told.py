@@ -1,4 +1,4 @@
-"""What is told beside the orders: the answers to cash-outs, and the facts that become the story."""
+"""What is told beside the orders: the answers to cash-outs, and the events that become the story."""
 
 from decimal import Decimal
 from typing import Any
@@ -92,7 +92,7 @@ def test_what_is_told_of_the_bid(name: str) -> None:
     for cue, _ in rows:
         cue(stage)
     kinds = (VANISHED, RETURNED, STUCK, UNSTUCK)
-    told = [(type(f), getattr(f, "bid", None)) for f in stage.facts if isinstance(f, kinds)]
+    told = [(type(f), getattr(f, "bid", None)) for f in stage.events if isinstance(f, kinds)]
     assert told == expected
 
 
@@ -102,6 +102,6 @@ def test_an_exit_is_stuck_once_for_each_reason() -> None:
     rows += [(quote(bid, "0.42"), 0) for bid in (None, None, "0.09", "0.08", None)]
     for cue, _ in rows:
         cue(stage)
-    told = [f.obstacle for f in stage.facts if isinstance(f, Stuck)]
+    told = [f.obstacle for f in stage.events if isinstance(f, Stuck)]
     assert told == [Obstacle.NO_BID, Obstacle.BELOW_FLOOR, Obstacle.NO_BID]
     assert stage.position.phase is Phase.WAITING

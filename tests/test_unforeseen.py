@@ -23,7 +23,7 @@ def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:
             step = journal.step
 
             def fail(one: Step, on_commit: Callable[[], None] | None = None) -> None:
-                if isinstance(one.fact, OrderFilled):
+                if isinstance(one.event, OrderFilled):
                     raise LookupError("no paper left")
                 step(one, on_commit)
 

@@ -47,9 +47,9 @@ def test_shares_that_are_missing_are_disputed_although_the_clock_was_set_back() 
     held(s)
     for seconds, is_disputed in ((1, False), (1, False), (BACK, False), (1, True)):
         later(seconds)(s)
-        s.desk.balance_seen(TOKEN, Decimal(60), s.now)
+        s.engine.balance_seen(TOKEN, Decimal(60), s.now)
         s.run()
-        assert (s.desk.positions[ID].dispute is not None) is is_disputed, seconds
+        assert (s.engine.positions[ID].dispute is not None) is is_disputed, seconds
 
 
 def test_the_lag_of_a_balance_counts_from_when_a_trade_was_heard_of() -> None:
@@ -65,6 +65,6 @@ def test_the_lag_of_a_balance_counts_from_when_a_trade_was_heard_of() -> None:
     s.now, s.run = heard, run  # type: ignore[method-assign]
     s.run()
     for _ in range(3):
-        s.desk.balance_seen(TOKEN, Decimal(60), s.now)
+        s.engine.balance_seen(TOKEN, Decimal(60), s.now)
         s.run()
-    assert s.desk.positions[ID].dispute is None
+    assert s.engine.positions[ID].dispute is None

@@ -200,7 +200,7 @@ def test_the_gate_tells_what_it_sees(name: str, action: Action) -> None:
     assert said in reply.message
     if code and action is Action.REFUSE:
         assert (reply.status, reply.code) == ("refused", code)
-        assert not stage.desk.positions
+        assert not stage.engine.positions
     else:
         assert reply.status == "accepted"
         assert ("WARNING" in reply.message) == bool(code)
@@ -214,7 +214,7 @@ def test_a_dry_run_tells_the_orders_and_the_money_and_opens_nothing() -> None:
     CALM(stage)
     sent = submit(sell_price=None, targets=["0.60:50%", "0.70"], dry_run=True)(stage)
     assert sent == []
-    assert not stage.desk.positions
+    assert not stage.engine.positions
     (reply,) = stage.replies
     assert (reply.status, reply.position_id) == ("accepted", "")
     # 100 x 0.55 + 100 x 0.04 x 0.55 x 0.45 = 55.99 paid; 50 x 0.60 + 50 x 0.70 = 65 at the targets,
@@ -248,7 +248,7 @@ def test_terms_are_told_as_they_are_asked_for() -> None:
         "keep_if_stop_trades": True,
     }
     submit(**wish(asked))(stage)
-    terms = msgspec.to_builtins(stage.desk.positions[ID].terms, builtin_types=(Decimal,))
+    terms = msgspec.to_builtins(stage.engine.positions[ID].terms, builtin_types=(Decimal,))
     assert told(terms) == {
         "targets": "0.6:50%",
         "trail": "5%",

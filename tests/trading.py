@@ -27,7 +27,7 @@ from node import Node
 from positions.commands.messages import Reply, decode_reply
 from positions.model.events import (
     Amended,
-    AnyFact,
+    AnyEvent,
     FillReversed,
     Opened,
     OrderFilled,
@@ -69,12 +69,12 @@ class Session:
     @property
     def positions(self) -> dict[str, Position]:
         """The node's own view."""
-        return self.node.strategy.desk.positions
+        return self.node.strategy.engine.positions
 
     @property
     def alarms(self) -> list[str]:
         """What is wrong now."""
-        return [text for _, _, text in self.node.strategy.desk.open_alarms()]
+        return [text for _, _, text in self.node.strategy.engine.open_alarms()]
 
     @property
     def unforeseen(self) -> str:
@@ -145,7 +145,7 @@ class Session:
         )
         for _ in range(times):
             await watch._look()
-            await self.until(lambda: not self.node.strategy.desk.has_work, "it is acted on")
+            await self.until(lambda: not self.node.strategy.engine.has_work, "it is acted on")
 
     async def agrees(self, market: MarketHandle) -> None:
         """Wait until our ledger of a market's first outcome is the venue's, to the last share."""
@@ -167,7 +167,7 @@ class Session:
         """The highest that anybody ever set for an outcome."""
         sql = "SELECT id FROM positions WHERE outcome_id = ?"
         found = self.node.store.cursor().execute(sql, [token]).fetchall()
-        told = [fact for (position_id,) in found for _, fact in self._facts(position_id)]
+        told = [event for (position_id,) in found for _, event in self._facts(position_id)]
         allowed = [f.position.max_bid_price for f in told if isinstance(f, Opened)]
         allowed += [f.max_bid_price for f in told if isinstance(f, Amended)]
         return max(allowed, default=Decimal(0))
@@ -195,7 +195,7 @@ class Session:
             traded[leg.order_id] = traded.get(leg.order_id, Decimal(0)) + leg.shares
         lines = [f"{self._booked(token)} booked, {self._traded(token)} traded"]
         for p in [p for p in self.positions.values() if p.outcome_id == token]:
-            told = [fact for _, fact in self._facts(p.id)]
+            told = [event for _, event in self._facts(p.id)]
             hashes = {f.order_id: f.venue_order_id for f in told if isinstance(f, OrderSigned)}
             booked = dict.fromkeys(hashes.values(), Decimal(0))
             for f in told:
@@ -219,10 +219,10 @@ class Session:
         lines = [] if p is None else [tell(story(p, f)) for _, f in self._facts(p.id)]
         lines += [f"{r.where} {r.status}" for r in self.venue.requests[-20:]]
         if p is not None:
-            lines += [str(p), str(self.node.strategy.desk.markets[p.outcome_id])]
+            lines += [str(p), str(self.node.strategy.engine.markets[p.outcome_id])]
         return "\n".join([*lines, *self.alarms])
 
-    def _facts(self, position_id: str) -> list[tuple[int, AnyFact]]:
+    def _facts(self, position_id: str) -> list[tuple[int, AnyEvent]]:
         self.node.store.flush()
         return self.node.store.events(position_id)
 

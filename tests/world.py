@@ -1,4 +1,4 @@
-"""A small world for seeded lives: the desk on one side, the simulated venue on the other.
+"""A small world for seeded lives: the engine on one side, the simulated venue on the other.
 
 Between them stands a courier that delays, reorders within reason, and now and then loses an answer
 to a cancel, as real connections do. The emulator is played too: it fires on every bid it passes.
@@ -17,11 +17,11 @@ from positions.commands.messages import Adopt, Command, from_fields
 from positions.engine import transitions
 from positions.engine.adoption import Holding
 from positions.engine.effects import Act, Answer, Effect, Step
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.lifecycle import LIFE
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
-from positions.model.events import AnyFact
+from positions.model.events import AnyEvent
 from positions.model.position import (
     OVER,
     SECOND,
@@ -55,11 +55,11 @@ class World:
         tick = self.rng.choice((CENT, CENT, D("0.001")))
         self.market = market(tick=tick, closes_at=START + 600 * SECOND)
         lasts = self.rng.choice((None, None, 60 * SECOND))
-        self.desk = Desk(replace(LIMITS, entry_lasts=lasts), cash=D(1000), strict=True)
-        self.desk.list_market(self.market)
+        self.engine = Engine(replace(LIMITS, entry_lasts=lasts), cash=D(1000), strict=True)
+        self.engine.list_market(self.market)
         self.venue = SimulatedPolymarket(D(1000))
         self.venue.list_token(TOKEN, self.market.tick, D(5), D("0.04"))
-        self.mail: deque[tuple[int, str, AnyFact]] = deque()
+        self.mail: deque[tuple[int, str, AnyEvent]] = deque()
         self.stops: dict[str, tuple[str, Decimal]] = {}
         self.roles: dict[str, Role] = {}
         self.posted: dict[str, matching.Order] = {}
@@ -95,11 +95,11 @@ class World:
         if self.rng.random() < 0.01:
             self.restart()
         if self.rng.random() < 0.03:
-            self.desk.feed_changed(TOKEN, self.rng.choice(("", "silent")), self.now)
+            self.engine.feed_changed(TOKEN, self.rng.choice(("", "silent")), self.now)
         self.turn()
         if self.rng.random() < 0.5:
             self.now += self.rng.choice((SECOND // 5, SECOND, 7 * SECOND))
-            self.desk.second_passed()
+            self.engine.second_passed()
             self.turn()
 
     def end(self) -> None:
@@ -107,12 +107,12 @@ class World:
         payout = self.rng.choice((D(0), D(1), D("0.5")))
         self.venue_says(self.venue.settle(TOKEN, payout, self.now))
         self.market.payout = payout
-        self.desk.market_changed(TOKEN)
+        self.engine.market_changed(TOKEN)
         for _ in range(40):
             self.now += SECOND
-            self.desk.second_passed()
+            self.engine.second_passed()
             self.turn(everything=True)
-        for p in self.desk.positions.values():
+        for p in self.engine.positions.values():
             assert p.phase in OVER, (p.phase, p.orders)
             assert p.held == 0
             assert not p.orders
@@ -126,22 +126,22 @@ class World:
         assert spent == booked, "the ledger and the venue's account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
-        """Deliver what is due and let the desk have its turns, until it is quiet."""
+        """Deliver what is due and let the engine have its turns, until it is quiet."""
         for _ in range(200):
             while self.mail and (everything or self.mail[0][0] <= self.now):
-                _, position_id, fact = self.mail.popleft()
-                self.desk.fact(position_id, fact)
-            if self.desk.has_work:
+                _, position_id, event = self.mail.popleft()
+                self.engine.event(position_id, event)
+            if self.engine.has_work:
                 self.take_turn()
             elif not self.write(everything=everything):
                 break
         else:
-            raise AssertionError("the desk finds no rest")
+            raise AssertionError("the engine finds no rest")
         self.check()
 
     def take_turn(self) -> None:
-        """One turn of the desk, and what it decided."""
-        for effect in self.desk.turn(self.now):
+        """One turn of the engine, and what it decided."""
+        for effect in self.engine.turn(self.now):
             self.carry_out(effect)
 
     def write(self, *, everything: bool) -> bool:  # noqa: ARG002
@@ -149,15 +149,15 @@ class World:
         return False
 
     def deliver(self, command: Command) -> None:
-        """Hand a command to the desk; an adoption with what the wallet has."""
+        """Hand a command to the engine; an adoption with what the wallet has."""
         if isinstance(command, Adopt):
-            self.desk.adopt(command, Holding(self.venue.shares(TOKEN) - self.unheard()))
+            self.engine.adopt(command, Holding(self.venue.shares(TOKEN) - self.unheard()))
         else:
-            self.desk.command(command)
+            self.engine.command(command)
 
     def unheard(self) -> Decimal:
-        """Shares of the fills that the desk was not told of yet."""
-        told = {t for p in self.desk.positions.values() for t in p.trades}
+        """Shares of the fills that the engine was not told of yet."""
+        told = {t for p in self.engine.positions.values() for t in p.trades}
         fills = {f.trade_id: f for _, _, f in self.mail if isinstance(f, events.OrderFilled)}
         new = [f for trade_id, f in fills.items() if trade_id not in told]
         return sum((f.shares if f.role is Role.ENTRY else -f.shares for f in new), D(0))
@@ -166,14 +166,14 @@ class World:
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
-            case Step(p, fact):
+            case Step(p, event):
                 self.steps.append(effect)
                 before = self.retold.get(p.id)
-                self.retold[p.id] = transitions.apply(before, fact)
+                self.retold[p.id] = transitions.apply(before, event)
                 if before is not None:
-                    check_fact(before, fact, self.market, self.now)
+                    check_fact(before, event, self.market, self.now)
                 if before is not None and before.phase is not p.phase:
-                    assert type(fact) in LIFE[before.phase, p.phase]
+                    assert type(event) in LIFE[before.phase, p.phase]
             case Answer(_, reply):
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
@@ -207,7 +207,7 @@ class World:
             post_only=o.post_only,
         )
         if o.role is Role.ENTRY:
-            p = self.desk.positions[position_id]
+            p = self.engine.positions[position_id]
             assert o.price <= p.max_bid_price
             assert o.shares + p.bought <= p.size
         answers = self.venue.submit(order, self.now)
@@ -229,14 +229,14 @@ class World:
     def venue_says(self, answers: list[matching.Event]) -> None:
         for e in answers:
             position_id = e.order_id.rpartition("-")[0]
-            fact: AnyFact
+            event: AnyEvent
             match e:
                 case matching.Accepted():
-                    fact = events.OrderAccepted(
+                    event = events.OrderAccepted(
                         time=self.now, order_id=e.order_id, venue_order_id=e.venue_order_id
                     )
                 case matching.Filled():
-                    fact = events.OrderFilled(
+                    event = events.OrderFilled(
                         time=self.now,
                         order_id=e.order_id,
                         trade_id=e.trade_id,
@@ -247,21 +247,23 @@ class World:
                         liquidity="maker" if e.is_maker else "taker",
                     )
                 case matching.CancelRejected():
-                    fact = events.CancelRefused(time=self.now, order_id=e.order_id, reason=e.reason)
+                    event = events.CancelRefused(
+                        time=self.now, order_id=e.order_id, reason=e.reason
+                    )
                 case _:
-                    fact = events.OrderClosed(
+                    event = events.OrderClosed(
                         time=self.now, order_id=e.order_id, end=_ENDS[type(e)], reason=""
                     )
-            self.post(position_id, fact)
+            self.post(position_id, event)
             if isinstance(e, matching.Filled) and self.rng.random() < 0.05:
-                self.post(position_id, fact)  # told twice
+                self.post(position_id, event)  # told twice
 
-    def post(self, position_id: str, fact: AnyFact) -> None:
+    def post(self, position_id: str, event: AnyEvent) -> None:
         slow = self.is_slow and self.rng.random() < 0.5
         due = self.now + (self.rng.choice((1, 2, 5)) * SECOND if slow else 0)
         if self.mail:
             due = max(due, self.mail[-1][0])
-        self.mail.append((due, position_id, fact))
+        self.mail.append((due, position_id, event))
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -291,8 +293,8 @@ class World:
         fields |= some_terms(self.rng, fields, max_bid, stop)
         self.deliver(from_fields(fields))
         self.turn()
-        if "risk" in fields and fields["id"] in self.desk.positions:
-            self.check_risk(self.desk.positions[fields["id"]], D(fields["risk"]))
+        if "risk" in fields and fields["id"] in self.engine.positions:
+            self.check_risk(self.engine.positions[fields["id"]], D(fields["risk"]))
 
     def check_risk(self, p: Position, risk: Decimal) -> None:
         """What a sale at the stop would lose is at most what the owner risks."""
@@ -303,19 +305,21 @@ class World:
 
     def take_off(self) -> None:
         """The venue takes an order off its book, unasked."""
-        live = [o.id for p in self.desk.positions.values() for o in p.orders if o.id in self.roles]
+        live = [
+            o.id for p in self.engine.positions.values() for o in p.orders if o.id in self.roles
+        ]
         if live:
             answers = self.venue.cancel(self.rng.choice(live), self.now)
             self.venue_says([e for e in answers if isinstance(e, matching.Canceled)])
 
     def restart(self) -> None:
         """The node begins anew from its record; the emulator has forgotten its stops."""
-        known = self.desk
+        known = self.engine
         self.market.seq = 0
         self.market.bid = self.market.ask = self.market.last = None
-        self.desk = Desk(known.limits, cash=known.cash, strict=True)
-        self.desk.list_market(self.market)
-        self.desk.load(known.positions.values(), halted=known.halted)
+        self.engine = Engine(known.limits, cash=known.cash, strict=True)
+        self.engine.list_market(self.market)
+        self.engine.load(known.positions.values(), halted=known.halted)
         self.stops.clear()
         for p in known.positions.values():
             for o in p.live(Role.STOP):
@@ -336,18 +340,18 @@ class World:
         )
         if self.rng.random() < 0.3:
             self.market.traded(bid + self.market.tick * self.rng.randint(-2, 2))
-        self.desk.viewed(TOKEN)
+        self.engine.viewed(TOKEN)
         if not no_bid:
             for order_id, (position_id, trigger) in list(self.stops.items()):
                 if bid <= trigger:
                     del self.stops[order_id]
                     seq = self.market.seq - self.rng.randint(0, 1)
                     released = events.StopReleased(time=self.now, order_id=order_id, quote_seq=seq)
-                    self.desk.fact(position_id, released)
+                    self.engine.event(position_id, released)
 
     def command(self) -> None:
         self.commands += 1
-        position_id = self.rng.choice(list(self.desk.positions) or ["none"])
+        position_id = self.rng.choice(list(self.engine.positions) or ["none"])
         if position_id == "none":
             return
         base = {"id": f"0190b5a2-7a3f-7c3e-8c3e-{self.commands:012}", "position_id": position_id}
@@ -362,7 +366,7 @@ class World:
 
     def check(self) -> None:
         """The promise, at every moment."""
-        for p in self.desk.positions.values():
+        for p in self.engine.positions.values():
             assert p.held >= 0, "sold more than held"
             assert p.bought <= p.size, "bought more than asked"
             assert p.locked <= p.held or self.mail, "offered more than held"

@@ -1,7 +1,7 @@
 """A recording and a list of commands as the data of Nautilus' backtest node.
 
-All data of one moment is one record, so that the desk has its turn after the whole of it: an engine
-that is fed quote by quote would act in the middle of a batch.
+All data of one moment is one record, so that the engine has its turn after the whole of it: fed
+quote by quote, it would act in the middle of a batch.
 """
 
 from collections import deque

@@ -1,7 +1,7 @@
 """Requests are checked here before they are believed.
 
 Pure functions: a request and what is known of its market, its position and the money give either a
-fact to book or a `Refusal` that names the field, the value and the rule.
+event to book or a `Refusal` that names the field, the value and the rule.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from positions.commands.messages import (
 from positions.commands.pre_trade_checks import Gate
 from positions.commands.wishes import Frame, priced
 from positions.model.events import Amended, EntryEnded, SaleAsked
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import EXITS, OVER, SECOND, ZERO, EntryEnd, Position, Role, Sale
 from positions.model.stops import trailing
 from positions.model.terms import Slice, Terms
@@ -84,26 +84,26 @@ def _cost(shares: Decimal, limit: Decimal, fee_rate: Decimal) -> Decimal:
 
 
 def open_position(
-    c: Submit, m: Market, funds: Funds, limits: Limits, now: int
+    c: Submit, book: InstrumentBook, funds: Funds, limits: Limits, now: int
 ) -> Position | Refusal:
     """The position that the request asks for, or why it is refused."""
-    target = target_price(c.sell_price, c.max_bid_price, m.tick)
-    stop = stop_price(c.stop_loss_price, c.max_bid_price, m.tick)
+    target = target_price(c.sell_price, c.max_bid_price, book.tick)
+    stop = stop_price(c.stop_loss_price, c.max_bid_price, book.tick)
     if stop is None:
-        stop = trailing(replace(c.terms, trail_from=None), c.max_bid_price, m.tick)
-    size = _size(c, m, stop, limits)
+        stop = trailing(replace(c.terms, trail_from=None), c.max_bid_price, book.tick)
+    size = _size(c, book, stop, limits)
     if isinstance(size, Refusal):
         return size
-    terms = replace(c.terms, targets=priced(c.terms.targets, c.max_bid_price, m.tick))
+    terms = replace(c.terms, targets=priced(c.terms.targets, c.max_bid_price, book.tick))
     expires = c.expires_on if c.expires is None else now + c.expires
     floor = limits.floor_price if c.floor_price is None else c.floor_price
     refusal = (
-        _check_market(m, funds)
-        or check_prices(m, c.max_bid_price, target, stop, floor)
-        or check_against_bid(m, stop)
-        or _check_size(m, size, stop)
-        or wishes.check(terms, Frame(m, size, c.max_bid_price, target, stop, floor, now))
-        or _check_money(m, size, c.max_bid_price, funds, limits)
+        _check_market(book, funds)
+        or check_prices(book, c.max_bid_price, target, stop, floor)
+        or check_against_bid(book, stop)
+        or _check_size(book, size, stop)
+        or wishes.check(terms, Frame(book, size, c.max_bid_price, target, stop, floor, now))
+        or _check_money(book, size, c.max_bid_price, funds, limits)
     )
     if refusal is None and expires is not None and expires <= now:
         refusal = Refusal("EXPIRED", f"expires was {expires}, must be later than now ({now})")
@@ -111,10 +111,10 @@ def open_position(
         return refusal
     return Position(
         id=c.id,
-        market_id=m.market_id,
-        market=m.slug,
-        outcome_id=m.outcome_id,
-        outcome=m.outcome,
+        market_id=book.market_id,
+        market=book.slug,
+        outcome_id=book.outcome_id,
+        outcome=book.outcome,
         size=size,
         max_bid_price=c.max_bid_price,
         created_at=now,
@@ -127,7 +127,9 @@ def open_position(
     )
 
 
-def _size(c: Submit, m: Market, stop: Decimal | None, limits: Limits) -> Decimal | Refusal:
+def _size(
+    c: Submit, book: InstrumentBook, stop: Decimal | None, limits: Limits
+) -> Decimal | Refusal:
     """The shares asked for: as such, for a stake, or for a loss at the stop."""
     if c.size is not None:
         return c.size
@@ -137,19 +139,19 @@ def _size(c: Submit, m: Market, stop: Decimal | None, limits: Limits) -> Decimal
     if stop is None or stop >= c.max_bid_price:
         rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
         return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
-    return wishes.size_at_risk(c.risk, c.max_bid_price, stop, m.fee_rate)
+    return wishes.size_at_risk(c.risk, c.max_bid_price, stop, book.fee_rate)
 
 
-def _check_market(m: Market, funds: Funds) -> Refusal | None:
-    if m.payout is not None:
-        return Refusal("MARKET_CLOSED", f"market {m.slug} is resolved, must be open")
+def _check_market(book: InstrumentBook, funds: Funds) -> Refusal | None:
+    if book.payout is not None:
+        return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if funds.halted:
         return Refusal("HALTED", "the node is halted and takes no new entries; see `resume`")
     return None
 
 
 def check_prices(
-    m: Market,
+    book: InstrumentBook,
     max_bid: Decimal | None,
     target: Decimal | None,
     stop: Decimal | None,
@@ -160,11 +162,11 @@ def check_prices(
     for field, value in named.items():
         if value is None:
             continue
-        if not m.tick <= value <= 1 - m.tick:
-            rule = f"must be from {m.tick} to {1 - m.tick} USDC per share"
+        if not book.tick <= value <= 1 - book.tick:
+            rule = f"must be from {book.tick} to {1 - book.tick} USDC per share"
             return Refusal("PRICE_OUT_OF_RANGE", f"{field} was {value}, {rule}")
-        if not on_grid(value, m.tick):
-            rule = f"must be a multiple of the market's tick {m.tick}"
+        if not on_grid(value, book.tick):
+            rule = f"must be a multiple of the market's tick {book.tick}"
             return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
     return _check_order(max_bid, target, stop, floor)
 
@@ -191,19 +193,19 @@ def _check_order(
     return None
 
 
-def check_against_bid(m: Market, stop: Decimal | None) -> Refusal | None:
+def check_against_bid(book: InstrumentBook, stop: Decimal | None) -> Refusal | None:
     """Refuse a stop that would sell at once."""
-    if m.through(stop):
-        rule = f"must be below the current bid {m.bid}"
+    if book.through(stop):
+        rule = f"must be below the current bid {book.bid}"
         return Refusal("STOP_AT_OR_ABOVE_BID", f"stop_loss_price was {stop}, {rule}")
     return None
 
 
-def _check_size(m: Market, size: Decimal, stop: Decimal | None) -> Refusal | None:
+def _check_size(book: InstrumentBook, size: Decimal, stop: Decimal | None) -> Refusal | None:
     if not on_grid(size, SIZE_STEP):
         return Refusal("SIZE_OFF_GRID", f"size was {size}, must be a multiple of 0.01 shares")
-    if size < m.minimum_size:
-        rule = f"must be at least the market's minimum of {m.minimum_size} shares"
+    if size < book.minimum_size:
+        rule = f"must be at least the market's minimum of {book.minimum_size} shares"
         return Refusal("SIZE_BELOW_MINIMUM", f"size was {size}, {rule}")
     return _check_worth(size, stop)
 
@@ -216,9 +218,9 @@ def _check_worth(size: Decimal, stop: Decimal | None) -> Refusal | None:
 
 
 def _check_money(
-    m: Market, size: Decimal, max_bid: Decimal, funds: Funds, limits: Limits
+    book: InstrumentBook, size: Decimal, max_bid: Decimal, funds: Funds, limits: Limits
 ) -> Refusal | None:
-    stake, cost = size * max_bid, _cost(size, max_bid, m.fee_rate)
+    stake, cost = size * max_bid, _cost(size, max_bid, book.fee_rate)
     if cost < MINIMUM_AMOUNT:
         rule = "must be worth at least $1 at max_bid_price"
         return Refusal("SIZE_BELOW_MINIMUM", f"size was {size}, {rule} {max_bid}")
@@ -235,12 +237,14 @@ def _check_money(
     return None
 
 
-def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked | Refusal:
+def sell(
+    c: Sell, p: Position, book: InstrumentBook, limits: Limits, now: int
+) -> SaleAsked | Refusal:
     """The cash-out that the request asks for, or why it is refused."""
     if p.sellable <= 0 or p.phase in OVER:
         return Refusal("NOTHING_TO_SELL", f"held was {p.sellable}, must be above 0 to sell")
-    if m.payout is not None:
-        return Refusal("MARKET_CLOSED", f"market {m.slug} is resolved, must be open")
+    if book.payout is not None:
+        return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if p.phase in EXITS:
         return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
     if p.sale is not None:
@@ -251,18 +255,20 @@ def sell(c: Sell, p: Position, m: Market, limits: Limits, now: int) -> SaleAsked
         return shares
     limit = c.min_price
     if limit is None:
-        if m.bid is None:
+        if book.bid is None:
             return Refusal("NO_BID", "the book has no bid; give min_price to wait for one")
         # A cent below at a finer tick: there every size can be sold (see rules.sellable_size).
-        limit = max(floor_to(m.bid - limits.slip_ticks * m.tick, max(m.tick, CENT)), m.tick)
-    elif not on_grid(limit, m.tick):
-        rule = f"must be a multiple of the market's tick {m.tick}"
+        limit = max(
+            floor_to(book.bid - limits.slip_ticks * book.tick, max(book.tick, CENT)), book.tick
+        )
+    elif not on_grid(limit, book.tick):
+        rule = f"must be a multiple of the market's tick {book.tick}"
         return Refusal("PRICE_OFF_TICK", f"min_price was {limit}, {rule}")
-    if shares * max(limit, m.bid or ZERO) < MINIMUM_AMOUNT:
+    if shares * max(limit, book.bid or ZERO) < MINIMUM_AMOUNT:
         rule = "must be worth at least $1, the venue's minimum"
         return Refusal("SIZE_BELOW_MINIMUM", f"shares was {shares}, {rule}")
     rest = p.sellable - shares
-    worth = min((x for x in (m.bid, p.stop_in_force) if x is not None), default=limit)
+    worth = min((x for x in (book.bid, p.stop_in_force) if x is not None), default=limit)
     if rest >= SIZE_STEP and rest * worth < MINIMUM_AMOUNT:
         rule = f"would leave {rest}, at {worth} under the venue's $1: sell all instead"
         return Refusal("LEAVES_UNSELLABLE_REST", f"shares was {shares}, {rule}")
@@ -290,10 +296,10 @@ def cancel(p: Position, now: int) -> EntryEnded | Refusal:
 
 
 def amend(
-    c: Amend, p: Position, m: Market, funds: Funds, limits: Limits, now: int
+    c: Amend, p: Position, book: InstrumentBook, funds: Funds, limits: Limits, now: int
 ) -> Amended | Refusal:
     """The prices that hold from now on, or why they may not."""
-    if p.phase in OVER or m.payout is not None:
+    if p.phase in OVER or book.payout is not None:
         return Refusal("NOT_OPEN", f"phase was {p.phase}, must be open to be amended")
     if p.phase in EXITS:
         return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
@@ -309,18 +315,18 @@ def amend(
         ("stop_loss_price", None if c.stop_loss_price is UNSET else stop),
     )
     for field, value in changed:
-        if value is not None and (not on_grid(value, m.tick) or not value <= 1 - m.tick):
-            rule = f"must be a multiple of the market's tick {m.tick}, at most {1 - m.tick}"
+        if value is not None and (not on_grid(value, book.tick) or not value <= 1 - book.tick):
+            rule = f"must be a multiple of the market's tick {book.tick}, at most {1 - book.tick}"
             return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
     entry_limit = None if p.entry_ended is not None else max_bid
-    terms = _amended_terms(c, p, m)
+    terms = _amended_terms(c, p, book)
     if c.targets is not UNSET:
-        target = _last_target(c.targets, p, m)
+        target = _last_target(c.targets, p, book)
     size = p.size if p.entry_ended is None else p.bought
-    frame = Frame(m, size, entry_limit, target, stop, p.floor_price, now)
+    frame = Frame(book, size, entry_limit, target, stop, p.floor_price, now)
     refusal = _check_order(entry_limit, target, stop, p.floor_price) or wishes.check(terms, frame)
     if refusal is None and max_bid > p.max_bid_price:
-        refusal = _check_raise(p, m, max_bid, funds, limits)
+        refusal = _check_raise(p, book, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:
         refusal = _check_worth(p.size, stop)
     if refusal is not None:
@@ -337,7 +343,7 @@ def amend(
 _AS_NEVER_ASKED = Terms()
 
 
-def _amended_terms(c: Amend, p: Position, m: Market) -> Terms:
+def _amended_terms(c: Amend, p: Position, book: InstrumentBook) -> Terms:
     """The terms with what changes; a new target takes the place of all that there were."""
     changes = {
         name: getattr(_AS_NEVER_ASKED, name) if value is None else value
@@ -345,26 +351,26 @@ def _amended_terms(c: Amend, p: Position, m: Market) -> Terms:
     }
     if c.targets is not UNSET:
         parts = [t for t in c.targets if t.part is not None]
-        changes["targets"] = priced(parts, p.max_bid_price, m.tick)
+        changes["targets"] = priced(parts, p.max_bid_price, book.tick)
     elif c.sell_price is not UNSET:
         changes["targets"] = ()
     return replace(p.terms, **changes)
 
 
-def _last_target(targets: tuple[Slice, ...], p: Position, m: Market) -> Decimal | None:
+def _last_target(targets: tuple[Slice, ...], p: Position, book: InstrumentBook) -> Decimal | None:
     """The price at which all that the other targets leave is sold."""
     last = targets[-1]
-    return None if last.part is not None else target_price(last.price, p.max_bid_price, m.tick)
+    return None if last.part is not None else target_price(last.price, p.max_bid_price, book.tick)
 
 
 def _check_raise(
-    p: Position, m: Market, max_bid: Decimal, funds: Funds, limits: Limits
+    p: Position, book: InstrumentBook, max_bid: Decimal, funds: Funds, limits: Limits
 ) -> Refusal | None:
     """Refuse a higher max bid that money or caps do not allow."""
     others = Funds(
         cash=funds.cash,
-        reserved=funds.reserved - reserved_by(p, m.fee_rate),
+        reserved=funds.reserved - reserved_by(p, book.fee_rate),
         staked=funds.staked - staked_by(p) + p.cost,
         halted=funds.halted,
     )
-    return _check_money(m, p.remaining, max_bid, others, limits)
+    return _check_money(book, p.remaining, max_bid, others, limits)

@@ -2,18 +2,18 @@
 
 from positions.commands.market_names import market_name
 from positions.commands.messages import Adopt, Refusal, Submit
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 
 
 class Listing:
     """Finds outcomes by their market's slug, condition id or URL, and their name or token id."""
 
     def __init__(self) -> None:
-        self.markets: dict[str, Market] = {}
+        self.markets: dict[str, InstrumentBook] = {}
         """By outcome id."""
         self._names: dict[str, list[str]] = {}
 
-    def add(self, market: Market) -> None:
+    def add(self, market: InstrumentBook) -> None:
         """Make an outcome known."""
         self.markets[market.outcome_id] = market
         for name in (market.market_id, market.slug):
@@ -30,15 +30,18 @@ class Listing:
         tokens = self._names.get(market_name(market), ())
         return not tokens or any(self.markets[token].seq == 0 for token in tokens)
 
-    def find(self, asked: Submit | Adopt) -> Market | Refusal:
+    def find(self, asked: Submit | Adopt) -> InstrumentBook | Refusal:
         """The outcome that a request names."""
         found = [self.markets[token] for token in self._names.get(market_name(asked.market), ())]
         if not found:
             rule = "must be one the node knows"
             return Refusal("UNKNOWN_MARKET", f"market was {asked.market!r}, {rule}")
-        for m in found:
-            if asked.outcome == m.outcome_id or asked.outcome.casefold() == m.outcome.casefold():
-                return m
-        known = ", ".join(sorted(m.outcome for m in found))
+        for book in found:
+            if (
+                asked.outcome == book.outcome_id
+                or asked.outcome.casefold() == book.outcome.casefold()
+            ):
+                return book
+        known = ", ".join(sorted(book.outcome for book in found))
         text = f"outcome was {asked.outcome!r}, must be one of {known}"
         return Refusal("UNKNOWN_OUTCOME", text)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from positions.commands.messages import Refusal
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import SECOND, ZERO, Position
 
 
@@ -52,9 +52,9 @@ class Finding(Struct, frozen=True):
     action: Action = Action.OFF
 
 
-def look(p: Position, m: Market, gate: Gate, now: int) -> list[Finding]:
+def look(p: Position, book: InstrumentBook, gate: Gate, now: int) -> list[Finding]:
     """What there is to say of the market before the position is opened."""
-    return [*_depth(p, m, gate), _spread(m, gate), _end(m, gate, now)]
+    return [*_depth(p, book, gate), _spread(book, gate), _end(book, gate, now)]
 
 
 def refusal(findings: list[Finding]) -> Refusal | None:
@@ -71,32 +71,32 @@ def tell(findings: list[Finding]) -> str:
     return "; ".join(marks.get(f.action, "") + f.text for f in findings)
 
 
-def _depth(p: Position, m: Market, gate: Gate) -> Iterator[Finding]:
+def _depth(p: Position, book: InstrumentBook, gate: Gate) -> Iterator[Finding]:
     if p.stop_in_force is None or gate.depth is Action.OFF:
         return
-    there = m.bid_size_from(p.stop_in_force)
+    there = book.bid_size_from(p.stop_in_force)
     wanted = f"bids at the stop {p.stop_in_force} or better want {there:f} shares"
     text = f"{wanted}; the stop would sell {p.size:f}"
     yield Finding("THIN_BIDS", text, gate.depth if there < p.size else Action.OFF)
 
 
-def _spread(m: Market, gate: Gate) -> Finding:
-    if m.bid is None or m.ask is None:
-        side = "bid" if m.bid is None else "ask"
+def _spread(book: InstrumentBook, gate: Gate) -> Finding:
+    if book.bid is None or book.ask is None:
+        side = "bid" if book.bid is None else "ask"
         return Finding("ONE_SIDED_BOOK", f"the book has no {side}", gate.spread)
-    spread = max(m.ask - m.bid, ZERO)
+    spread = max(book.ask - book.bid, ZERO)
     if spread > gate.spread_max:
         return Finding("WIDE_SPREAD", f"spread {spread} is above {gate.spread_max}", gate.spread)
     return Finding("WIDE_SPREAD", f"spread {spread}")
 
 
-def _end(m: Market, gate: Gate, now: int) -> Finding:
-    if m.closes_at is None:
+def _end(book: InstrumentBook, gate: Gate, now: int) -> Finding:
+    if book.closes_at is None:
         return Finding("NEAR_END", "the market states no end")
-    minutes = (m.closes_at - now) // (60 * SECOND)
-    if m.closes_at <= now:
-        return Finding("NEAR_END", f"its stated end {_day(m.closes_at)} is past", gate.end)
-    if m.closes_at - now < gate.end_within:
+    minutes = (book.closes_at - now) // (60 * SECOND)
+    if book.closes_at <= now:
+        return Finding("NEAR_END", f"its stated end {_day(book.closes_at)} is past", gate.end)
+    if book.closes_at - now < gate.end_within:
         return Finding("NEAR_END", f"the market ends in {minutes} minutes", gate.end)
     days, hours = divmod(minutes // 60, 24)
     text = f"{days} days" if days else f"{hours} hours" if hours else f"{minutes} minutes"

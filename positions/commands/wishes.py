@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.commands.messages import Refusal, target_price
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO
 from positions.model.targets import split
 from positions.model.terms import AfterFloor, Slice, Terms, Trigger
@@ -20,7 +20,7 @@ from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, on_
 class Frame(Struct, frozen=True):
     """What the terms must fit into; a `max_bid` of None is no longer to be met."""
 
-    market: Market
+    market: InstrumentBook
     size: Decimal
     max_bid: Decimal | None
     target: Decimal | None

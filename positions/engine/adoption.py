@@ -15,7 +15,7 @@ from positions.commands import wishes
 from positions.commands.checks import Limits, check_against_bid, check_prices
 from positions.commands.messages import Adopt, Refusal, stop_price, target_price
 from positions.commands.wishes import Frame, priced
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, EntryEnd, Position
 from positions.model.stops import trailing
 from positions.model.targets import lowest
@@ -57,15 +57,15 @@ class Holding(Struct, frozen=True):
 
 def open_position(
     c: Adopt,
-    m: Market,
+    book: InstrumentBook,
     holding: Holding,
     ours: Collection[Position],
     limits: Limits,
     now: int,
 ) -> Position | Refusal:
     """The position that holds the shares, or why it is refused; `ours` are those of the outcome."""
-    if m.payout is not None:
-        return Refusal("MARKET_CLOSED", f"market {m.slug} is resolved, must be open")
+    if book.payout is not None:
+        return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if holding.problem:
         text = f"the shares of the wallet cannot be told: {holding.problem}; send it again later"
         return Refusal("WALLET_UNKNOWN", text)
@@ -76,29 +76,29 @@ def open_position(
     if isinstance(paid, Refusal):
         return paid
     entry, fee = paid
-    stop = stop_price(c.stop_loss_price, entry, m.tick)
+    stop = stop_price(c.stop_loss_price, entry, book.tick)
     if stop is None:
-        stop = trailing(replace(c.terms, trail_from=None), m.bid or entry, m.tick)
+        stop = trailing(replace(c.terms, trail_from=None), book.bid or entry, book.tick)
     p = Position(
         id=c.id,
-        market_id=m.market_id,
-        market=m.slug,
-        outcome_id=m.outcome_id,
-        outcome=m.outcome,
+        market_id=book.market_id,
+        market=book.slug,
+        outcome_id=book.outcome_id,
+        outcome=book.outcome,
         size=shares,
         max_bid_price=entry,
         created_at=now,
-        sell_price=target_price(c.sell_price, entry, m.tick),
+        sell_price=target_price(c.sell_price, entry, book.tick),
         stop_loss_price=stop,
         floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
-        terms=replace(c.terms, targets=priced(c.terms.targets, entry, m.tick)),
+        terms=replace(c.terms, targets=priced(c.terms.targets, entry, book.tick)),
         bought=shares,
         cost=micro(shares * entry),
         buy_fees=micro(shares * fee),
         filled_at=now,
         entry_ended=EntryEnd.ADOPTED,
     )
-    return _check(p, m, now) or p
+    return _check(p, book, now) or p
 
 
 def _shares(c: Adopt, holding: Holding, owned: Decimal) -> Decimal | Refusal:
@@ -156,14 +156,14 @@ def _average(
     return (micro(cost / shares), fees / shares) if shares >= wanted else None
 
 
-def _check(p: Position, m: Market, now: int) -> Refusal | None:
-    frame = Frame(m, p.size, None, p.sell_price, p.stop_loss_price, p.floor_price, now)
+def _check(p: Position, book: InstrumentBook, now: int) -> Refusal | None:
+    frame = Frame(book, p.size, None, p.sell_price, p.stop_loss_price, p.floor_price, now)
     return (
         _check_purpose(p)
-        or check_prices(m, None, p.sell_price, p.stop_loss_price, p.floor_price)
-        or check_against_bid(m, p.stop_loss_price)
-        or _check_target(p, m)
-        or _check_size(p, m)
+        or check_prices(book, None, p.sell_price, p.stop_loss_price, p.floor_price)
+        or check_against_bid(book, p.stop_loss_price)
+        or _check_target(p, book)
+        or _check_size(p, book)
         or wishes.check(p.terms, frame)
     )
 
@@ -176,21 +176,21 @@ def _check_purpose(p: Position) -> Refusal | None:
     return Refusal("NO_EXIT", f"stop_loss_price was empty, {rule}")
 
 
-def _check_target(p: Position, m: Market) -> Refusal | None:
+def _check_target(p: Position, book: InstrumentBook) -> Refusal | None:
     target = lowest(p)
-    if target is None or m.bid is None or target > m.bid:
+    if target is None or book.bid is None or target > book.bid:
         return None
-    rule = f"must be above the current bid {m.bid}, at which it would be sold at once"
+    rule = f"must be above the current bid {book.bid}, at which it would be sold at once"
     return Refusal("TARGET_AT_OR_BELOW_BID", f"sell_price was {target}, {rule}")
 
 
-def _check_size(p: Position, m: Market) -> Refusal | None:
+def _check_size(p: Position, book: InstrumentBook) -> Refusal | None:
     """Refuse what its exit could not sell: a FAK needs $1, an offer that rests the minimum."""
     stop = p.stop_in_force
     if stop is not None and p.size * stop < MINIMUM_AMOUNT:
         rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
         return Refusal("STOP_UNSELLABLE", f"shares was {p.size}, {rule}")
-    if p.size < m.minimum_size and (stop is None or lowest(p) is not None):
-        rule = f"must be at least the market's minimum of {m.minimum_size} shares"
+    if p.size < book.minimum_size and (stop is None or lowest(p) is not None):
+        rule = f"must be at least the market's minimum of {book.minimum_size} shares"
         return Refusal("SIZE_BELOW_MINIMUM", f"shares was {p.size}, {rule}")
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
-from positions.model.events import AnyFact, Disputed, Reconciled
+from positions.model.events import AnyEvent, Disputed, Reconciled
 from positions.model.position import SECOND, ZERO, Position, Role
 
 BALANCE_LAG = 60 * SECOND
@@ -24,7 +24,7 @@ def may_lag(holders: Iterable[Position], balance: Decimal, moved_at: int, now: i
 
 def compare(
     holders: Iterable[Position], balance: Decimal, now: int
-) -> Iterator[tuple[str, AnyFact]]:
+) -> Iterator[tuple[str, AnyEvent]]:
     """What follows from the shares that the wallet has of the outcome that these positions hold.
 
     Where they are fewer than recorded, the oldest positions are served first, and what the others

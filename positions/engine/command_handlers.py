@@ -32,9 +32,9 @@ from positions.engine import adoption
 from positions.engine.adoption import Holding
 from positions.engine.transitions import apply
 from positions.model import stops
-from positions.model.events import Adopted, AnyFact, Opened, SaleEnded, Triggered
+from positions.model.events import Adopted, AnyEvent, Opened, SaleEnded, Triggered
 from positions.model.formatting import told
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import OVER, ExitReason, Position, SaleEnd
 
 _SALE_ENDED = {
@@ -57,7 +57,7 @@ class Standing(Protocol):
         """The outcomes that are known, by their names."""
 
     @property
-    def markets(self) -> Mapping[str, Market]:
+    def markets(self) -> Mapping[str, InstrumentBook]:
         """The same by outcome id."""
 
     @property
@@ -75,16 +75,16 @@ class Handled(Struct, frozen=True):
     """What a command comes to: events to book by position id, a halt or its end, and the reply."""
 
     reply: Reply
-    events: tuple[tuple[str, AnyFact], ...] = ()
+    events: tuple[tuple[str, AnyEvent], ...] = ()
     halted: bool | None = None
 
 
-def handle(desk: Standing, c: Command, holding: Holding, now: int) -> Handled:
+def handle(engine: Standing, c: Command, holding: Holding, now: int) -> Handled:
     """Check a command; what it comes to.
 
     Parameters
     ----------
-    desk
+    engine
         What it is checked against.
     c
         The command.
@@ -95,22 +95,22 @@ def handle(desk: Standing, c: Command, holding: Holding, now: int) -> Handled:
     """
     match c:
         case Submit():
-            handled = _submit(desk, c, now)
+            handled = _submit(engine, c, now)
         case Adopt():
-            handled = _adopt(desk, c, holding, now)
+            handled = _adopt(engine, c, holding, now)
         case Sell():
-            handled = _sell(desk, c, now)
+            handled = _sell(engine, c, now)
         case Cancel():
-            handled = _cancel(desk, c, now)
+            handled = _cancel(engine, c, now)
         case Amend():
-            handled = _amend(desk, c, now)
+            handled = _amend(engine, c, now)
         case Halt():
             text = "halted: no new entries until `resume`"
             handled = Handled(_accept(c, now, text), halted=True)
         case Resume():
             handled = Handled(_accept(c, now, "resumed: entries are sent again"), halted=False)
         case Flatten():
-            handled = _flatten(desk, c, now)
+            handled = _flatten(engine, c, now)
         case _:
             raise TypeError(f"{type(c).__name__} is not a command of the engine")
     return Handled(refused(c.id, handled, now)) if isinstance(handled, Refusal) else handled
@@ -130,47 +130,47 @@ def _accept(c: Command, now: int, text: str, position_id: str = "", *, done: boo
     )
 
 
-def _submit(desk: Standing, c: Submit, now: int) -> Handled | Refusal:
-    m = desk.listing.find(c)
-    if isinstance(m, Refusal):
-        return m
-    p = checks.open_position(c, m, desk.funds(), desk.limits, now)
+def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
+    book = engine.listing.find(c)
+    if isinstance(book, Refusal):
+        return book
+    p = checks.open_position(c, book, engine.funds(), engine.limits, now)
     if isinstance(p, Refusal):
         return p
-    seen = pre_trade_checks.look(p, m, desk.limits.gate, now)
+    seen = pre_trade_checks.look(p, book, engine.limits.gate, now)
     refusal = pre_trade_checks.refusal(seen)
     if refusal is not None:
         return refusal
     if c.dry_run:
-        text = f"dry run: {what_if(p, m)}; {pre_trade_checks.tell(seen)}"
+        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.tell(seen)}"
         return Handled(_accept(c, now, text))
     text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
     reply = _accept(c, now, f"{text}; {pre_trade_checks.tell(seen)}", p.id)
     return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
 
-def _adopt(desk: Standing, c: Adopt, holding: Holding, now: int) -> Handled | Refusal:
-    m = desk.listing.find(c)
-    if isinstance(m, Refusal):
-        return m
-    ours = [p for p in desk.positions.values() if p.outcome_id == m.outcome_id]
-    p = adoption.open_position(c, m, holding, ours, desk.limits, now)
+def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | Refusal:
+    book = engine.listing.find(c)
+    if isinstance(book, Refusal):
+        return book
+    ours = [p for p in engine.positions.values() if p.outcome_id == book.outcome_id]
+    p = adoption.open_position(c, book, holding, ours, engine.limits, now)
     if isinstance(p, Refusal):
         return p
-    seen = pre_trade_checks.tell(pre_trade_checks.look(p, m, desk.limits.gate, now))
+    seen = pre_trade_checks.tell(pre_trade_checks.look(p, book, engine.limits.gate, now))
     if c.dry_run:
-        return Handled(_accept(c, now, f"dry run: {what_if(p, m)}; {seen}"))
+        return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {seen}"))
     text = f"adopted: {p.size} {p.outcome} of {p.market} that cost {p.max_bid_price} each"
     exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
     reply = _accept(c, now, f"{text}; {exits}; {seen}", p.id)
     return Handled(reply, ((p.id, Adopted(time=now, position=p)),))
 
 
-def _sell(desk: Standing, c: Sell, now: int) -> Handled | Refusal:
-    p = _find(desk, c.position_id)
+def _sell(engine: Standing, c: Sell, now: int) -> Handled | Refusal:
+    p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
         return p
-    asked = checks.sell(c, p, desk.markets[p.outcome_id], desk.limits, now)
+    asked = checks.sell(c, p, engine.markets[p.outcome_id], engine.limits, now)
     if isinstance(asked, Refusal):
         return asked
     sale = asked.sale
@@ -178,8 +178,8 @@ def _sell(desk: Standing, c: Sell, now: int) -> Handled | Refusal:
     return Handled(_accept(c, now, text, p.id, done=False), ((p.id, asked),))
 
 
-def _cancel(desk: Standing, c: Cancel, now: int) -> Handled | Refusal:
-    p = _find(desk, c.position_id)
+def _cancel(engine: Standing, c: Cancel, now: int) -> Handled | Refusal:
+    p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
         return p
     ended = checks.cancel(p, now)
@@ -190,12 +190,12 @@ def _cancel(desk: Standing, c: Cancel, now: int) -> Handled | Refusal:
     return Handled(reply, ((p.id, ended),))
 
 
-def _amend(desk: Standing, c: Amend, now: int) -> Handled | Refusal:
-    p = _find(desk, c.position_id)
+def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
+    p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
         return p
-    m = desk.markets[p.outcome_id]
-    amended = checks.amend(c, p, m, desk.funds(), desk.limits, now)
+    book = engine.markets[p.outcome_id]
+    amended = checks.amend(c, p, book, engine.funds(), engine.limits, now)
     if isinstance(amended, Refusal):
         return amended
     p = apply(p, amended)
@@ -203,33 +203,33 @@ def _amend(desk: Standing, c: Amend, now: int) -> Handled | Refusal:
     terms = told(to_builtins(p.terms, builtin_types=(Decimal,)))
     text = f"max bid {p.max_bid_price}, {exits}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
-    if stops.is_reached(p, m):
-        text += f"; the bid {m.bid} is at the stop already: it acts at once"
+    if stops.is_reached(p, book):
+        text += f"; the bid {book.bid} is at the stop already: it acts at once"
     return Handled(_accept(c, now, text, p.id), ((p.id, amended),))
 
 
-def _flatten(desk: Standing, c: Flatten, now: int) -> Handled:
+def _flatten(engine: Standing, c: Flatten, now: int) -> Handled:
     """Halt, and sell everything: what is held, and what the entries still buy until they are off
     the book."""
-    bound = [p for p in desk.open_positions() if p.cause is None and p.phase not in OVER]
-    events = tuple((p.id, _flattened(desk.markets.get(p.outcome_id), now)) for p in bound)
+    bound = [p for p in engine.open_positions() if p.cause is None and p.phase not in OVER]
+    events = tuple((p.id, _flattened(engine.markets.get(p.outcome_id), now)) for p in bound)
     selling = sum(p.held > 0 for p in bound)
     text = f"halted; selling {selling} positions, taking back all entries"
     return Handled(_accept(c, now, text), events, halted=True)
 
 
-def _flattened(m: Market | None, now: int) -> Triggered:
+def _flattened(book: InstrumentBook | None, now: int) -> Triggered:
     return Triggered(
         time=now,
         cause=ExitReason.FLATTEN,
-        bid=None if m is None else m.bid,
-        bid_size=Decimal(0) if m is None else m.bid_size,
+        bid=None if book is None else book.bid,
+        bid_size=Decimal(0) if book is None else book.bid_size,
         stop_loss_price=None,
     )
 
 
-def _find(desk: Standing, position_id: str) -> Position | Refusal:
-    p = desk.positions.get(position_id)
+def _find(engine: Standing, position_id: str) -> Position | Refusal:
+    p = engine.positions.get(position_id)
     if p is None:
         rule = "is not known, or has been over for more than a day"
         return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")

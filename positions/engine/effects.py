@@ -1,18 +1,18 @@
-"""What a turn of the desk gives back, to be carried out in order."""
+"""What a turn of the engine gives back, to be carried out in order."""
 
 from msgspec import Struct
 
 from positions.commands.messages import Command, Reply
 from positions.engine.plan import Intent
-from positions.model.events import Adopted, AnyFact, OrderSent
+from positions.model.events import Adopted, AnyEvent, OrderSent
 from positions.model.position import Position, Role
 
 
 class Step(Struct, frozen=True):
-    """A position after a fact: to be recorded."""
+    """A position after an event: to be recorded."""
 
     position: Position
-    fact: AnyFact
+    event: AnyEvent
 
 
 class Act(Struct, frozen=True):
@@ -60,13 +60,15 @@ def acts_first(effects: list[Effect]) -> tuple[list[Act], list[Effect]]:
     Held back is what is done for a position of which a record must be on disk first: of an entry
     that is now sent, of an adoption.
     """
-    waiting = {e.position.id for e in effects if isinstance(e, Step) and _is_recorded_first(e.fact)}
+    waiting = {
+        e.position.id for e in effects if isinstance(e, Step) and _is_recorded_first(e.event)
+    }
     now = [e for e in effects if isinstance(e, Act) and e.position.id not in waiting]
     rest = [e for e in effects if not isinstance(e, Act) or e.position.id in waiting]
     return now, rest
 
 
-def _is_recorded_first(fact: AnyFact) -> bool:
-    if isinstance(fact, OrderSent):
-        return fact.order.role is Role.ENTRY
-    return isinstance(fact, Adopted)
+def _is_recorded_first(event: AnyEvent) -> bool:
+    if isinstance(event, OrderSent):
+        return event.order.role is Role.ENTRY
+    return isinstance(event, Adopted)

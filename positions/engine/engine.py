@@ -1,9 +1,9 @@
-"""All positions and markets of one node: facts and commands in, effects out.
+"""All positions and markets of one node: events and commands in, effects out.
 
-The desk is the whole decision-making of the node without Nautilus, the disk or a clock. Facts and
-commands are queued; a `turn` books them, asks `plan` what follows for every position concerned, and
-returns what must be done, in order: steps to record, intents to carry out, replies to give, alarms
-to raise. Nothing here is re-entrant: what comes back while effects are carried out waits for the
+All that a node decides is decided here, without Nautilus, the disk or a clock. Events and commands
+are queued; a `turn` books them, asks `plan` what follows for every position concerned, and returns
+what must be done, in order: steps to record, intents to carry out, replies to give, alarms to
+raise. Nothing here is re-entrant: what comes back while effects are carried out waits for the
 next turn. One position's trouble is its own: what an error leaves half done is taken back, and the
 position is disputed; where not even that can be booked, the last resort protects it.
 """
@@ -28,10 +28,10 @@ from positions.engine.last_resort import Trouble
 from positions.engine.plan import Intent, MoveStop, Send, plan
 from positions.engine.price_index import Levels
 from positions.engine.transitions import apply
-from positions.engine.triggers import judge
+from positions.engine.triggers import next_event
 from positions.model import stops
 from positions.model.events import (
-    AnyFact,
+    AnyEvent,
     CancelSent,
     Disputed,
     FillReversed,
@@ -40,7 +40,7 @@ from positions.model.events import (
     SaleEnded,
     StopMoved,
 )
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.orders import find
 from positions.model.position import EXITS, ZERO, Order, Position
 from positions.model.soundness import check
@@ -48,11 +48,11 @@ from positions.model.terms import Trigger
 
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
-_JUDGEMENTS_MAX = 20
+_EVENTS_MAX = 20
 _REASON_CHARACTERS = 200
 
 
-class Desk:
+class Engine:
     """Every position of a node, and the decisions about them.
 
     Parameters
@@ -79,7 +79,7 @@ class Desk:
         self._timed: dict[str, None] = {}
         self._confirming: dict[str, int] = {}
         self._woken: dict[str, None] = {}
-        self._queue: deque[tuple[str, AnyFact] | Command] = deque()
+        self._queue: deque[tuple[str, AnyEvent] | Command] = deque()
         self._effects: list[Effect] = []
         self._sweep = 0
         self.exposure = Exposure()
@@ -96,7 +96,7 @@ class Desk:
 
     # -- what comes in -----------------------------------------------------------------------------
 
-    def list_market(self, market: Market) -> None:
+    def list_market(self, market: InstrumentBook) -> None:
         """Make an outcome known."""
         market.halted = self.halted
         market.is_recorded = self._is_recorded
@@ -118,7 +118,7 @@ class Desk:
             self._moved_at[p.outcome_id] = max(before, p.updated_at)
 
     def viewed(self, outcome_id: str) -> None:
-        """A newer view of this outcome's book stands in its `Market`."""
+        """A newer view of this outcome's book stands in its `InstrumentBook`."""
         self._woken |= dict.fromkeys(self._crossed(outcome_id))
 
     def _crossed(self, outcome_id: str) -> Iterable[str]:
@@ -151,21 +151,21 @@ class Desk:
 
     def feed_changed(self, outcome_id: str, problem: str, now: int) -> None:
         """The outcome's prices cannot be trusted because of `problem`, or can again ("")."""
-        m = self.markets[outcome_id]
-        before, m.feed_problem = m.feed_problem, problem
+        book = self.markets[outcome_id]
+        before, book.feed_problem = book.feed_problem, problem
         if problem != before:
-            self._alarm_feed(m, now)
+            self._alarm_feed(book, now)
             self.market_changed(outcome_id)
 
-    def _alarm_feed(self, m: Market, now: int) -> None:
+    def _alarm_feed(self, book: InstrumentBook, now: int) -> None:
         """Tell of prices that cannot be trusted, while some position depends on them."""
-        is_told = m.feed_problem and any(
-            not self.positions[i].is_over for i in self._about(m.outcome_id)
+        is_told = book.feed_problem and any(
+            not self.positions[i].is_over for i in self._about(book.outcome_id)
         )
-        text = _feed_text(m, m.feed_problem) if is_told else ""
-        before = self._feeds.pop(m.outcome_id, "")
+        text = _feed_text(book, book.feed_problem) if is_told else ""
+        before = self._feeds.pop(book.outcome_id, "")
         if text:
-            self._feeds[m.outcome_id] = text
+            self._feeds[book.outcome_id] = text
         if text != before:
             self._effects.append(Alarm(now, "", "feed", text or before, is_open=bool(text)))
 
@@ -197,8 +197,8 @@ class Desk:
         if is_short:
             self._short[outcome_id] = balance
         if not is_short or before == balance:
-            for position_id, fact in compare(holders, balance, now):
-                self.fact(position_id, fact)
+            for position_id, event in compare(holders, balance, now):
+                self.event(position_id, event)
 
     def forget(self, before: int) -> list[Position]:
         """Drop the positions that were over before a time; the record has them. They are returned.
@@ -222,9 +222,9 @@ class Desk:
             market.is_recorded = can_be_written
         self._woken |= dict.fromkeys(self._open)
 
-    def fact(self, position_id: str, fact: AnyFact) -> None:
-        """Queue a fact for the next turn."""
-        self._queue.append((position_id, fact))
+    def event(self, position_id: str, event: AnyEvent) -> None:
+        """Queue an event for the next turn."""
+        self._queue.append((position_id, event))
 
     def command(self, command: Command) -> None:
         """Queue a command for the next turn."""
@@ -240,8 +240,8 @@ class Desk:
         for position_id in self._timed:
             self._woken[position_id] = None
         for outcome_id, levels in self._levels.items():
-            m = self.markets[outcome_id]
-            concerned = levels.restless if m.bid is None else self._crossed(outcome_id)
+            book = self.markets[outcome_id]
+            concerned = levels.restless if book.bid is None else self._crossed(outcome_id)
             self._woken |= dict.fromkeys(concerned)
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
@@ -276,29 +276,29 @@ class Desk:
         effects, self._effects = self._effects, []
         return effects
 
-    def _guarded(self, position_id: str, now: int, fact: AnyFact | None = None) -> None:
+    def _guarded(self, position_id: str, now: int, event: AnyEvent | None = None) -> None:
         """Handle one position; its errors stay its own, and leave nothing half done."""
         trouble = self._troubles.get(position_id)
-        if fact is not None and trouble is not None and trouble.unbooked:
-            trouble.add(fact)  # what happened before it comes first
+        if event is not None and trouble is not None and trouble.unbooked:
+            trouble.add(event)  # what happened before it comes first
             self._woken[position_id] = None
             return
         self._before, done = {}, len(self._effects)
         try:
-            if fact is None:
+            if event is None:
                 self._look(position_id, now)
             else:
-                self._book(position_id, fact, now)
+                self._book(position_id, event, now)
                 self._woken[position_id] = None
         except Exception as e:  # the boundary: see the module's docstring
             if self.strict:
                 raise
             self._take_back(done)
             if position_id in self.positions:
-                self._fail(position_id, now, e, fact)
+                self._fail(position_id, now, e, event)
                 self._resort(position_id, now)
             else:
-                text = f"a fact came for a position that is not known: {_reason(e)}"
+                text = f"an event came for a position that is not known: {_reason(e)}"
                 self._effects.append(Alarm(now, position_id, "stray", text, is_open=True))
 
     def _look(self, position_id: str, now: int) -> None:
@@ -309,8 +309,8 @@ class Desk:
         if trouble is None:
             self._decide(position_id, now)
             return
-        for fact in trouble.unbooked:
-            self._book(position_id, fact, now)
+        for event in trouble.unbooked:
+            self._book(position_id, event, now)
         if trouble.unbooked:  # that stands, whatever is decided next
             trouble.unbooked = []
             self._woken[position_id] = None
@@ -320,9 +320,9 @@ class Desk:
         self._keep(self.positions[position_id])
         self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=False))
 
-    def _book(self, position_id: str, fact: AnyFact, now: int) -> None:
-        after = self._note(position_id, fact)
-        if isinstance(fact, OrderFilled | FillReversed):
+    def _book(self, position_id: str, event: AnyEvent, now: int) -> None:
+        after = self._note(position_id, event)
+        if isinstance(event, OrderFilled | FillReversed):
             self._moved_at[after.outcome_id] = now
 
     # -- when something raises ---------------------------------------------------------------------
@@ -349,10 +349,12 @@ class Desk:
             self._levels[p.outcome_id].drop(position_id)
             self.exposure.drop(position_id, p.outcome_id)
 
-    def _fail(self, position_id: str, now: int, e: Exception, fact: AnyFact | None = None) -> None:
+    def _fail(
+        self, position_id: str, now: int, e: Exception, event: AnyEvent | None = None
+    ) -> None:
         """See to a position whose handling raised: disputed, or left to the last resort."""
         trouble, reason = self._troubles.get(position_id), _reason(e)
-        if trouble is None and fact is not None and self._dispute(position_id, now, reason):
+        if trouble is None and event is not None and self._dispute(position_id, now, reason):
             self._unforeseen(e)
             return
         if trouble is None:
@@ -360,8 +362,8 @@ class Desk:
             self._unforeseen(e)
             self._effects.append(_failing(self.positions[position_id], trouble, now, is_open=True))
             self._dispute(position_id, now, reason)
-        if fact is not None:
-            trouble.add(fact)
+        if event is not None:
+            trouble.add(event)
         self._watch(self.positions[position_id])
 
     def _dispute(self, position_id: str, now: int, reason: str) -> bool:
@@ -386,24 +388,24 @@ class Desk:
 
     def _resort(self, position_id: str, now: int) -> None:
         p, trouble = self.positions[position_id], self._troubles.get(position_id)
-        m = self.markets.get(p.outcome_id)
-        if m is None or trouble is None:
+        book = self.markets.get(p.outcome_id)
+        if book is None or trouble is None:
             return
         try:
-            intents = last_resort.intents(p, m, trouble, now, self.limits.slip_ticks)
+            intents = last_resort.intents(p, book, trouble, now, self.limits.slip_ticks)
         except Exception as e:
             if not trouble.is_helpless:
                 trouble.is_helpless = True
                 self._unforeseen(e)
             return
         for intent in intents:
-            fact = _booking(intent, now)
+            event = _booking(intent, now)
             self._before, done = {}, len(self._effects)
             try:
-                self._note(position_id, fact)
+                self._note(position_id, event)
             except Exception:
                 self._take_back(done)
-                trouble.add(fact)
+                trouble.add(event)
             self._effects.append(Act(self.positions[position_id], intent))
 
     def _unforeseen(self, e: Exception) -> None:
@@ -428,34 +430,34 @@ class Desk:
 
     def _decide(self, position_id: str, now: int) -> None:
         p = self.positions[position_id]
-        m = self.markets[p.outcome_id]
-        for _ in range(_JUDGEMENTS_MAX):
-            fact = judge(p, m, now, self.limits.slip_ticks)
-            if fact is None:
+        book = self.markets[p.outcome_id]
+        for _ in range(_EVENTS_MAX):
+            event = next_event(p, book, now, self.limits.slip_ticks)
+            if event is None:
                 break
-            p = self._note(position_id, fact)
-            if isinstance(fact, SaleEnded):
-                self._effects.append(Answer(None, sale_over(p, fact)))
+            p = self._note(position_id, event)
+            if isinstance(event, SaleEnded):
+                self._effects.append(Answer(None, sale_over(p, event)))
         else:
             raise RuntimeError(f"no end of judgements in phase {p.phase}")
-        for intent in plan(p, m, now, self.limits.slip_ticks, self.limits.entry_lasts):
+        for intent in plan(p, book, now, self.limits.slip_ticks, self.limits.entry_lasts):
             p = self._note(position_id, _booking(intent, now))
             self._effects.append(Act(p, intent))
 
-    def _note(self, position_id: str, fact: AnyFact) -> Position:
+    def _note(self, position_id: str, event: AnyEvent) -> Position:
         before = self.positions.get(position_id)
-        after = apply(before, fact)
+        after = apply(before, event)
         if after is before:
             return after
         self._before.setdefault(position_id, before)
         self._keep(after)
-        self._effects.append(Step(after, fact))
-        self._alarm(before, after, fact.time)
+        self._effects.append(Step(after, event))
+        self._alarm(before, after, event.time)
         return after
 
     def _keep(self, p: Position) -> None:
         check(p)
-        m = self.markets[p.outcome_id]
+        book = self.markets[p.outcome_id]
         before = self.positions.get(p.id)
         self.positions[p.id] = p
         if p.is_over and p.held <= 0:
@@ -471,10 +473,10 @@ class Desk:
             self._confirming.pop(p.id, None)
         else:
             self._confirming[p.id] = due
-        self.exposure.count(p, m.fee_rate, is_open=p.id in self._open)
-        self._levels[p.outcome_id].place(p, m)
-        if m.feed_problem and (before is None or before.is_over is not p.is_over):
-            self._alarm_feed(m, p.updated_at)
+        self.exposure.count(p, book.fee_rate, is_open=p.id in self._open)
+        self._levels[p.outcome_id].place(p, book)
+        if book.feed_problem and (before is None or before.is_over is not p.is_over):
+            self._alarm_feed(book, p.updated_at)
         if p.id in self._troubles:
             self._watch(p)
 
@@ -495,8 +497,8 @@ class Desk:
         try:
             handled = handle(self, c, self._holdings.pop(c.id, Holding()), now)
             if handled.halted is None:
-                for position_id, fact in handled.events:
-                    self._note(position_id, fact)
+                for position_id, event in handled.events:
+                    self._note(position_id, event)
                     self._woken[position_id] = None
         except Exception as e:  # the boundary: it is refused, and nothing of it is done
             if self.strict:
@@ -507,8 +509,8 @@ class Desk:
             handled = Handled(refused(c.id, Refusal("INTERNAL", text), now))
         if handled.halted is not None:
             self.halt(handled.halted)
-            for position_id, fact in handled.events:  # of many positions: each for itself
-                self._guarded(position_id, now, fact)
+            for position_id, event in handled.events:  # of many positions: each for itself
+                self._guarded(position_id, now, event)
         self._effects.append(Answer(c, handled.reply))
 
     def halt(self, halted: bool) -> None:
@@ -561,8 +563,8 @@ class Desk:
         return "" if p is None else p.market_id
 
 
-def _booking(intent: Intent, now: int) -> AnyFact:
-    """The fact that an intent is being carried out."""
+def _booking(intent: Intent, now: int) -> AnyEvent:
+    """The event that an intent is being carried out."""
     match intent:
         case Send(order):
             return OrderSent(time=now, order=order)
@@ -596,8 +598,8 @@ def _failing_text(p: Position, trouble: Trouble) -> str:
     return f"{p.market} {p.outcome}: cannot be handled: {trouble.reason}; {what}"
 
 
-def _feed_text(m: Market, problem: str) -> str:
-    return f"{m.slug} {m.outcome}: {problem}; nothing is bought, exits go on"
+def _feed_text(book: InstrumentBook, problem: str) -> str:
+    return f"{book.slug} {book.outcome}: {problem}; nothing is bought, exits go on"
 
 
 def _foreign_text(count: int, cost: Decimal) -> str:

@@ -1,9 +1,9 @@
 """What protects a position whose own book-keeping raises.
 
-Pure functions that need nothing but the position as it last was, the facts that could not be booked
-since, and the bid. While a position is in trouble its entry is taken back; once the bid is at the
-stop, or everything was being sold already, what rests is cancelled and what is free is sold by one
-FAK at a time. More than is held, less what is out, is never offered.
+Pure functions that need nothing but the position as it last was, the events that could not be
+booked since, and the bid. While a position is in trouble its entry is taken back; once the bid is
+at the stop, or everything was being sold already, what rests is cancelled and what is free is sold
+by one FAK at a time. More than is held, less what is out, is never offered.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from positions.engine.plan import Cancel, Intent, Send
-from positions.model.events import AnyFact, OrderClosed, OrderFilled, OrderSent
-from positions.model.instrument_book import Market
+from positions.model.events import AnyEvent, OrderClosed, OrderFilled, OrderSent
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import SECOND, SELLS, ZERO, Order, Position, Role
 from positions.model.soundness import check_order
 from positions.model.venue_rules import SIZE_STEP, Offer, exit_offer
@@ -36,7 +36,7 @@ class Trouble(Struct):
     reason
         What its handling raised.
     unbooked
-        The facts that could not be booked, in order; our own orders among them.
+        The events that could not be booked, in order; our own orders among them.
     sent_at
         When a sale was last sent for it.
     cancelled_at
@@ -48,52 +48,54 @@ class Trouble(Struct):
     """
 
     reason: str
-    unbooked: list[AnyFact] = []
+    unbooked: list[AnyEvent] = []
     sent_at: int | None = None
     cancelled_at: dict[str, int] = {}
     next_order: int = 1
     is_helpless: bool = False
 
-    def add(self, fact: AnyFact) -> None:
-        """Keep a fact that could not be booked."""
-        if fact not in self.unbooked and len(self.unbooked) < _FACTS_MAX:
-            self.unbooked.append(fact)
+    def add(self, event: AnyEvent) -> None:
+        """Keep an event that could not be booked."""
+        if event not in self.unbooked and len(self.unbooked) < _FACTS_MAX:
+            self.unbooked.append(event)
 
 
-def intents(p: Position, m: Market, trouble: Trouble, now: int, slip_ticks: int) -> list[Intent]:
+def intents(
+    p: Position, book: InstrumentBook, trouble: Trouble, now: int, slip_ticks: int
+) -> list[Intent]:
     """What to send for a position in trouble, cancels first; noted in `trouble`."""
     live = orders(p, trouble.unbooked)
     free = min(p.sellable, p.held) - sum((shares for _, shares in live.values()), ZERO)
     free -= _sold(p, trouble.unbooked)
-    is_selling = must_sell(p, m)
+    is_selling = must_sell(p, book)
     found: list[Intent] = [
         Cancel(o.id) for o in _unwanted([o for o, _ in live.values()], p, trouble, now, is_selling)
     ]
     paused = trouble.sent_at is not None and 0 <= now - trouble.sent_at < PAUSE
     if is_selling and free >= SIZE_STEP and not paused:
-        tick = m.tick if m.tick in _TICKS else Decimal("0.01")
-        offer = exit_offer(free, m.bid, tick, tick * slip_ticks, p.floor_price)
+        tick = book.tick if book.tick in _TICKS else Decimal("0.01")
+        offer = exit_offer(free, book.bid, tick, tick * slip_ticks, p.floor_price)
         if isinstance(offer, Offer):
             number = max(p.next_order if 0 < p.next_order < _FAR else _FAR, trouble.next_order)
-            sale = _sale(f"{p.id}-{number}", offer, m.seq, now)
+            sale = _sale(f"{p.id}-{number}", offer, book.seq, now)
             check_order(sale)
             trouble.next_order, trouble.sent_at = number + 1, now
             found.append(Send(sale))
     return found
 
 
-def must_sell(p: Position, m: Market) -> bool:
+def must_sell(p: Position, book: InstrumentBook) -> bool:
     """Whether everything is to be sold: the bid is at the stop, or a sale of all had begun."""
-    if m.payout is not None or m.bid is None or not 0 < m.bid < 1:
+    if book.payout is not None or book.bid is None or not 0 < book.bid < 1:
         return False
-    return p.cause is not None or m.through(p.stop_in_force) or m.through(p.terms.stop_hard)
+    return p.cause is not None or book.through(p.stop_in_force) or book.through(p.terms.stop_hard)
 
 
-def orders(p: Position, unbooked: Iterable[AnyFact]) -> dict[str, tuple[Order, Decimal]]:
+def orders(p: Position, unbooked: Iterable[AnyEvent]) -> dict[str, tuple[Order, Decimal]]:
     """The sells that may still be filled, each with so many shares."""
     live = {o.id: (o, max(o.leaves, ZERO)) for o in p.orders if o.role in SELLS}
-    for fact in unbooked:
-        match fact:
+    for event in unbooked:
+        match event:
             case OrderSent(order=order) if order.role in SELLS:
                 live[order.id] = (order, order.leaves)
             case OrderFilled(order_id=order_id, shares=shares) if order_id in live:
@@ -104,14 +106,14 @@ def orders(p: Position, unbooked: Iterable[AnyFact]) -> dict[str, tuple[Order, D
     return live
 
 
-def _sold(p: Position, unbooked: list[AnyFact]) -> Decimal:
+def _sold(p: Position, unbooked: list[AnyEvent]) -> Decimal:
     """The shares that unbooked fills sold; no order sells more than it offered."""
-    sold, so_far = ZERO, list[AnyFact]()
-    for fact in unbooked:
-        if isinstance(fact, OrderFilled) and fact.role in SELLS:
-            _, leaves = orders(p, so_far).get(fact.order_id, (None, ZERO))
-            sold += _part(fact.shares, leaves)
-        so_far.append(fact)
+    sold, so_far = ZERO, list[AnyEvent]()
+    for event in unbooked:
+        if isinstance(event, OrderFilled) and event.role in SELLS:
+            _, leaves = orders(p, so_far).get(event.order_id, (None, ZERO))
+            sold += _part(event.shares, leaves)
+        so_far.append(event)
     return sold
 
 

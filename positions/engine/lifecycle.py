@@ -1,7 +1,7 @@
-"""The life of a position as a table: from which phase to which, and by what facts.
+"""The life of a position as a table: from which phase to which, and by what events.
 
 The phase itself follows from the ledger (`life.phase_of`); this is the specification that it is
-held to: the tests walk every phase and every fact, and the README's diagram is printed from it by
+held to: the tests walk every phase and every event, and the README's diagram is printed from it by
 `python -m positions.engine.lifecycle README.md`.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from positions.model.events import (
     Disputed,
     EntryEnded,
-    Fact,
+    Event,
     LeftAsDust,
     NoMoreDust,
     OrderClosed,
@@ -27,7 +27,7 @@ from positions.model.events import (
 from positions.model.position import Phase
 
 P = Phase
-LIFE: dict[tuple[Phase, Phase], tuple[type[Fact], ...]] = {
+LIFE: dict[tuple[Phase, Phase], tuple[type[Event], ...]] = {
     # The entry.
     (P.ENTERING, P.FILLING): (OrderFilled,),
     (P.ENTERING, P.LEAVING): (EntryEnded, Settled, Disputed, Triggered, SaleAsked),
@@ -102,18 +102,18 @@ def diagram() -> str:
     """The usual paths of LIFE as a Mermaid state diagram; late fills and disputes are left out."""
     lines = ["```mermaid", "stateDiagram-v2", "    [*] --> entering"]
     lines.append("    [*] --> holding: adopted")
-    for (start, end), facts in LIFE.items():
+    for (start, end), events in LIFE.items():
         late = start in (P.CLOSED, P.CANCELLED, P.DUST) and end is not P.CLOSED
         if late or _RARE & {start, end}:
             continue
-        names = ", ".join(sorted({_words(f) for f in facts}))
+        names = ", ".join(sorted({_words(f) for f in events}))
         lines.append(f"    {start} --> {end}: {names}")
     lines += ["    closed --> [*]", "    cancelled --> [*]", "```"]
     return "\n".join(lines) + "\n"
 
 
-def _words(fact: type[Fact]) -> str:
-    return str(fact.__struct_config__.tag).replace("_", " ")
+def _words(event: type[Event]) -> str:
+    return str(event.__struct_config__.tag).replace("_", " ")
 
 
 def refresh(readme: str) -> str:

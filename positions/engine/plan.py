@@ -1,9 +1,9 @@
 """What follows for one position: the orders that should exist now.
 
 A pure function. `plan` compares the orders that should exist with those that do and says what to
-send: cancels first. It is called after every fact that matters and once a second, once `judge` has
-no fact to add, so a rejected order, a restart or a fill that raced a cancel needs no case of its
-own: the next round sees what is missing.
+send: cancels first. It is called after every event that matters and once a second, once
+`next_event` has none to add, so a rejected order, a restart or a fill that raced a cancel needs no
+case of its own: the next round sees what is missing.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.model import stops, targets
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
     EXITS,
     GTD_MARGIN,
@@ -71,18 +71,18 @@ Intent = Send | Cancel | MoveStop
 
 
 def plan(
-    p: Position, m: Market, now: int, slip_ticks: int, entry_lasts: int | None = None
+    p: Position, book: InstrumentBook, now: int, slip_ticks: int, entry_lasts: int | None = None
 ) -> list[Intent]:
     """What to send so that the orders that exist become those that should.
 
     An entry is sent to last `entry_lasts` nanoseconds and renewed when two thirds of that are over.
     """
     intents: list[Intent] = [
-        *_cancel_unwanted(p, m, now, entry_lasts),
-        *_entry(p, m, now, entry_lasts),
-        *_targets(p, m, now),
-        *_stop(p, m, now),
-        *_exit(p, m, now, slip_ticks),
+        *_cancel_unwanted(p, book, now, entry_lasts),
+        *_entry(p, book, now, entry_lasts),
+        *_targets(p, book, now),
+        *_stop(p, book, now),
+        *_exit(p, book, now, slip_ticks),
     ]
     number = p.next_order
     for index, intent in enumerate(intents):
@@ -92,19 +92,23 @@ def plan(
     return intents
 
 
-def _cancel_unwanted(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Cancel]:
-    surplus = targets.surplus(p, m) if p.live(Role.TARGET) else frozenset()
+def _cancel_unwanted(
+    p: Position, book: InstrumentBook, now: int, entry_lasts: int | None
+) -> Iterator[Cancel]:
+    surplus = targets.surplus(p, book) if p.live(Role.TARGET) else frozenset()
     for order in p.orders:
         asked = order.state is OrderState.CANCELLING
         unanswered = _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
-        unwanted = not _is_wanted(order, p, m) or _is_to_be_renewed(order, p, m, now, entry_lasts)
+        unwanted = not _is_wanted(order, p, book) or _is_to_be_renewed(
+            order, p, book, now, entry_lasts
+        )
         unwanted = unwanted or order.id in surplus
         if unwanted and (unanswered or not asked):
             yield Cancel(order.id)
 
 
 def _is_to_be_renewed(
-    order: Order, p: Position, m: Market, now: int, entry_lasts: int | None
+    order: Order, p: Position, book: InstrumentBook, now: int, entry_lasts: int | None
 ) -> bool:
     """Whether an entry is to be replaced by one that lasts longer.
 
@@ -112,21 +116,21 @@ def _is_to_be_renewed(
     """
     if order.role is not Role.ENTRY or order.expires_at is None or entry_lasts is None:
         return False
-    if order.expires_at == _expiry(p, order.sent_at, None) or order.leaves < m.minimum_size:
+    if order.expires_at == _expiry(p, order.sent_at, None) or order.leaves < book.minimum_size:
         return False
     return now >= order.sent_at + entry_lasts * 2 // 3
 
 
-def _is_wanted(order: Order, p: Position, m: Market) -> bool:
-    if m.payout is not None or p.phase in OVER:
+def _is_wanted(order: Order, p: Position, book: InstrumentBook) -> bool:
+    if book.payout is not None or p.phase in OVER:
         return False
     if order.immediate:
         return True  # it ends by itself
     match order.role:
         case Role.ENTRY:
-            return _wants_entry(p, m) and order.price == floor_to(p.max_bid_price, m.tick)
+            return _wants_entry(p, book) and order.price == floor_to(p.max_bid_price, book.tick)
         case Role.TARGET:
-            prices = [price for price, _ in targets.wanted(p, m)]
+            prices = [price for price, _ in targets.wanted(p, book)]
             return order.price in prices and p.locked <= p.sellable
         case Role.EXIT:
             return p.phase in EXITS
@@ -134,8 +138,8 @@ def _is_wanted(order: Order, p: Position, m: Market) -> bool:
             return _wants_stop(p) and order.state is not OrderState.RELEASED
 
 
-def _wants_entry(p: Position, m: Market) -> bool:
-    return p.entry_ended is None and m.entries_allowed and m.payout is None
+def _wants_entry(p: Position, book: InstrumentBook) -> bool:
+    return p.entry_ended is None and book.entries_allowed and book.payout is None
 
 
 def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
@@ -147,15 +151,15 @@ def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
     return min(ends) + GTD_MARGIN if ends else None
 
 
-def _entry(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterator[Send]:
-    price = floor_to(p.max_bid_price, m.tick)
+def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None) -> Iterator[Send]:
+    price = floor_to(p.max_bid_price, book.tick)
     size = floor_to(p.remaining, SIZE_STEP)
-    if not _wants_entry(p, m) or _entries(p) or size < m.minimum_size or price <= 0:
+    if not _wants_entry(p, book) or _entries(p) or size < book.minimum_size or price <= 0:
         return
     if p.may_send(Role.ENTRY, now):
         yield Send(
             _order(
-                m,
+                book,
                 now,
                 Role.ENTRY,
                 price,
@@ -166,21 +170,21 @@ def _entry(p: Position, m: Market, now: int, entry_lasts: int | None) -> Iterato
         )
 
 
-def _targets(p: Position, m: Market, now: int) -> Iterator[Intent]:
+def _targets(p: Position, book: InstrumentBook, now: int) -> Iterator[Intent]:
     """The resting sells; where little is free the highest is served first."""
-    if m.payout is not None or not p.may_send(Role.TARGET, now):
+    if book.payout is not None or not p.may_send(Role.TARGET, now):
         return
-    surplus = targets.surplus(p, m) if p.live(Role.TARGET) else frozenset()
+    surplus = targets.surplus(p, book) if p.live(Role.TARGET) else frozenset()
     if any(_is_leaving(o, now) for o in p.orders if o.id in surplus):
         return  # what it leaves is offered with the rest, in one order
     uncovered = p.sellable - p.locked
-    for price, shares in reversed(targets.wanted(p, m)):
+    for price, shares in reversed(targets.wanted(p, book)):
         resting = [o for o in p.live(Role.TARGET) if o.price == price]
         missing = min(uncovered, shares - sum((o.leaves for o in resting), ZERO))
         missing = floor_to(missing, SIZE_STEP)
         if missing > 0:
             uncovered -= missing
-            intent = _target(p, m, now, price, missing, resting)
+            intent = _target(p, book, now, price, missing, resting)
             if intent is not None:
                 yield intent
             if isinstance(intent, Send) and intent.order.immediate:
@@ -193,20 +197,25 @@ def _is_leaving(order: Order, now: int) -> bool:
 
 
 def _target(
-    p: Position, m: Market, now: int, price: Decimal, shares: Decimal, resting: list[Order]
+    p: Position,
+    book: InstrumentBook,
+    now: int,
+    price: Decimal,
+    shares: Decimal,
+    resting: list[Order],
 ) -> Intent | None:
-    if shares >= m.minimum_size:
-        return Send(_order(m, now, Role.TARGET, price, shares))
+    if shares >= book.minimum_size:
+        return Send(_order(book, now, Role.TARGET, price, shares))
     resting = [o for o in resting if o.state is not OrderState.CANCELLING]
     smallest = min(resting, key=lambda o: o.leaves, default=None)
-    if smallest is not None and smallest.leaves + shares >= m.minimum_size:
+    if smallest is not None and smallest.leaves + shares >= book.minimum_size:
         return Cancel(smallest.id)
-    if m.bid is not None and m.bid >= price and _may_take(p, m, now):
+    if book.bid is not None and book.bid >= price and _may_take(p, book, now):
         # Too few shares to rest: taken at the target once the bid is there.
         # Its limit is the target, whatever the bid: in a falling book one at the bid misses.
-        offer = exit_offer(shares, m.bid, m.tick, m.bid - price, price)
+        offer = exit_offer(shares, book.bid, book.tick, book.bid - price, price)
         if isinstance(offer, Offer):
-            return Send(_order(m, now, Role.TARGET, *offer, immediate=True))
+            return Send(_order(book, now, Role.TARGET, *offer, immediate=True))
     return None
 
 
@@ -214,14 +223,14 @@ def _wants_stop(p: Position) -> bool:
     return p.stop_in_force is not None and p.phase in PROTECTED and p.sellable > 0
 
 
-def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
-    price = stops.armed_price(p, m)
-    if not _wants_stop(p) or price is None or m.payout is not None:
+def _stop(p: Position, book: InstrumentBook, now: int) -> Iterator[Intent]:
+    price = stops.armed_price(p, book)
+    if not _wants_stop(p) or price is None or book.payout is not None:
         return
     live = p.live(Role.STOP)
     if not live:
         if p.released_seq is None and p.may_send(Role.STOP, now):
-            yield Send(_order(m, now, Role.STOP, price, p.sellable))
+            yield Send(_order(book, now, Role.STOP, price, p.sellable))
         return
     armed = live[0]
     if armed.state in (OrderState.SENT, OrderState.WORKING) and (
@@ -230,48 +239,48 @@ def _stop(p: Position, m: Market, now: int) -> Iterator[Intent]:
         yield MoveStop(armed.id, price, p.sellable)
 
 
-def _exit(p: Position, m: Market, now: int, slip_ticks: int) -> Iterator[Send]:
-    if m.payout is not None or not _may_take(p, m, now):
+def _exit(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> Iterator[Send]:
+    if book.payout is not None or not _may_take(p, book, now):
         return
     free = p.sellable - p.locked
     if p.phase in EXITS:
-        offer = offer_all(p, m, slip_ticks, free)
+        offer = offer_all(p, book, slip_ticks, free)
     elif p.phase is Phase.SELLING and p.sale is not None:
-        offer = _sale_offer(p, m, free)
+        offer = _sale_offer(p, book, free)
     else:
         return
     if _entry_in_the_way(p, now):
         return
     if isinstance(offer, Offer):
-        yield Send(_order(m, now, Role.EXIT, *offer, immediate=True))
+        yield Send(_order(book, now, Role.EXIT, *offer, immediate=True))
     elif p.phase is Phase.WAITING and p.terms.after_floor is AfterFloor.REST:
-        yield from _rest(p, m, now, floor_to(free, SIZE_STEP))
+        yield from _rest(p, book, now, floor_to(free, SIZE_STEP))
 
 
-def _rest(p: Position, m: Market, now: int, shares: Decimal) -> Iterator[Send]:
+def _rest(p: Position, book: InstrumentBook, now: int, shares: Decimal) -> Iterator[Send]:
     """An offer at the floor, where the bids there are lie below it."""
-    if p.floor_price > 0 and shares >= m.minimum_size:
-        price = targets.on_tick(p.floor_price, m.tick)
-        yield Send(_order(m, now, Role.EXIT, price, shares))
+    if p.floor_price > 0 and shares >= book.minimum_size:
+        price = targets.on_tick(p.floor_price, book.tick)
+        yield Send(_order(book, now, Role.EXIT, price, shares))
 
 
 def offer_all(
-    p: Position, m: Market, slip_ticks: int, shares: Decimal | None = None
+    p: Position, book: InstrumentBook, slip_ticks: int, shares: Decimal | None = None
 ) -> Offer | Obstacle:
     """The sale of everything, or of so many shares, that an exit can make now, or why it cannot."""
-    slip = m.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
+    slip = book.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
     floor = p.floor_price
-    if p.terms.after_floor is AfterFloor.ANYTHING and m.bid is not None and m.bid < floor:
+    if p.terms.after_floor is AfterFloor.ANYTHING and book.bid is not None and book.bid < floor:
         floor = ZERO
-    return exit_offer(p.sellable if shares is None else shares, m.bid, m.tick, slip, floor)
+    return exit_offer(p.sellable if shares is None else shares, book.bid, book.tick, slip, floor)
 
 
-def _sale_offer(p: Position, m: Market, free: Decimal) -> Offer | Obstacle:
+def _sale_offer(p: Position, book: InstrumentBook, free: Decimal) -> Offer | Obstacle:
     assert p.sale is not None
-    return exit_offer(min(p.sale.left, free), m.bid, m.tick, Decimal(1), p.sale.limit_price)
+    return exit_offer(min(p.sale.left, free), book.bid, book.tick, Decimal(1), p.sale.limit_price)
 
 
-def _may_take(p: Position, m: Market, now: int) -> bool:
+def _may_take(p: Position, book: InstrumentBook, now: int) -> bool:
     """Whether a further FAK may go out: one at a time, and each on a newer view of the book.
 
     A view that does not change is tried again after a pause, since it may be stale.
@@ -279,7 +288,7 @@ def _may_take(p: Position, m: Market, now: int) -> bool:
     if any(o.immediate for o in p.orders) or not p.may_send(Role.EXIT, now):
         return False
     pause = min(30, 2 ** min(p.attempts, 5)) * SECOND
-    return m.seq != p.exit_seq or _is_past(p.exit_at, pause, now)
+    return book.seq != p.exit_seq or _is_past(p.exit_at, pause, now)
 
 
 def _is_past(since: int, pause: int, now: int) -> bool:
@@ -300,7 +309,7 @@ def _entries(p: Position) -> tuple[Order, ...]:
 
 
 def _order(
-    m: Market,
+    book: InstrumentBook,
     now: int,
     role: Role,
     price: Decimal,
@@ -316,7 +325,7 @@ def _order(
         price=price,
         shares=shares,
         sent_at=now,
-        quote_seq=m.seq,
+        quote_seq=book.seq,
         immediate=immediate,
         post_only=post_only,
         expires_at=expires_at,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from positions.model import stops, targets
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import EXITS, OVER, ZERO, Position
 from positions.model.terms import Trigger
 
@@ -30,11 +30,11 @@ class Levels:
         self.restless: dict[str, None] = {}
         """Positions that every view of the book concerns; a dict, for its order is kept."""
 
-    def place(self, p: Position, m: Market) -> None:
+    def place(self, p: Position, book: InstrumentBook) -> None:
         """Keep the levels of a position as it is now."""
         over, exits = p.phase in OVER, p.phase in EXITS
         stop = None if over or exits else p.stop_in_force
-        target = None if over or exits else _wakes_above(p, m)
+        target = None if over or exits else _wakes_above(p, book)
         waits = p.touch is not None or p.released_seq is not None or p.no_bid
         if (exits or waits or p.sale is not None) and not over:
             self.restless[p.id] = None
@@ -77,14 +77,14 @@ class Levels:
         """Whether the stop of any position watches this price."""
         return trigger in self._kept
 
-    def crossed(self, m: Market) -> Iterable[str]:
+    def crossed(self, book: InstrumentBook) -> Iterable[str]:
         """The positions that the market as it is seen now concerns."""
         yield from self.restless
-        if m.bid is None:
+        if book.bid is None:
             yield from self._of
             return
         for trigger in self._kept:
-            low, high = self._prices(trigger, m, m.bid)
+            low, high = self._prices(trigger, book, book.bid)
             reached = self._stops[trigger]
             if reached and reached[-1][0] >= low:
                 yield from (p for _, p in reached[bisect_left(reached, (low, "")) :])
@@ -92,17 +92,19 @@ class Levels:
             if passed and passed[0][0] <= high:
                 yield from (p for _, p in passed[: bisect_right(passed, (high, _LAST_ID))])
 
-    def _prices(self, trigger: Trigger, m: Market, bid: Decimal) -> tuple[Decimal, Decimal]:
+    def _prices(
+        self, trigger: Trigger, book: InstrumentBook, bid: Decimal
+    ) -> tuple[Decimal, Decimal]:
         """The lowest and the highest price that any of these positions may see."""
         match trigger:
             case Trigger.SIZE:
-                return m.average_bid(self._largest) or bid, bid
-            case Trigger.LAST if m.last is not None:
-                return min(m.last, bid), max(m.last, bid)  # the hard stop watches the bid
+                return book.average_bid(self._largest) or bid, bid
+            case Trigger.LAST if book.last is not None:
+                return min(book.last, bid), max(book.last, bid)  # the hard stop watches the bid
         return bid, bid
 
 
-def _wakes_above(p: Position, m: Market) -> Decimal | None:
+def _wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
     """The lowest price above which a target may sell or the stop may be raised."""
-    levels = (targets.lowest(p), stops.wakes_above(p, m) if p.held > 0 else None)
+    levels = (targets.lowest(p), stops.wakes_above(p, book) if p.held > 0 else None)
     return min((level for level in levels if level is not None), default=None)

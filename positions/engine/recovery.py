@@ -1,7 +1,7 @@
 """What to book at a start: the record that an earlier process left, held against the venue.
 
 A node that was killed knows what it had committed, and what `sent.log` says was posted. The venue
-knows the rest. `recover` takes both and gives the facts that make the record true again, before
+knows the rest. `recover` takes both and gives the events that make the record true again, before
 anything new is sent. It rests on the order in which a node writes and acts:
 
 1. An entry is committed, then signed, then its hash is committed, and only then is it posted. So an
@@ -12,7 +12,7 @@ anything new is sent. It rests on the order in which a node writes and acts:
 
 Pure and total: every order ends adopted (it stays live), completed (its trades are booked),
 cancelled, or known never to have reached the venue; where the venue gave no answer an order stays
-as it is, since it may be filled until the venue says otherwise. Facts that are booked already
+as it is, since it may be filled until the venue says otherwise. Events that are booked already
 change nothing, so a start that was cut short is simply made again. Shares, USDC, nanoseconds.
 """
 
@@ -27,7 +27,7 @@ from msgspec.structs import replace
 from positions.engine.balances import compare, may_lag
 from positions.engine.transitions import apply, is_told
 from positions.model.events import (
-    AnyFact,
+    AnyEvent,
     Disputed,
     FillReversed,
     OrderAccepted,
@@ -118,7 +118,7 @@ class Recovery(Struct, frozen=True):
 
     Parameters
     ----------
-    facts
+    events
         To be booked, in order, each with its position's id.
     unanswered
         Orders that the venue did not tell enough of; ask for them again.
@@ -130,7 +130,7 @@ class Recovery(Struct, frozen=True):
         What was raised for single positions, which go on as they were recorded.
     """
 
-    facts: tuple[tuple[str, AnyFact], ...]
+    events: tuple[tuple[str, AnyEvent], ...]
     unanswered: tuple[str, ...]
     cancel: tuple[str, ...]
     foreign: tuple[VenueOrder, ...]
@@ -144,7 +144,7 @@ def recover(
     now: int,
     others: Container[str] = (),
 ) -> Recovery:
-    """The facts to book before anything is sent.
+    """The events to book before anything is sent.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def recover(
     said
         What the venue says.
     now
-        The time of the facts.
+        The time of the events.
     others
         Ids of positions that are recovered by themselves: their orders are left alone.
     """
@@ -192,7 +192,7 @@ class _Inquiry:
         self._of: dict[str, list[SignedOrder]] = defaultdict(list)
         for one in sorted(self._signed.values(), key=lambda s: _number(s.order_id)):
             self._of[one.order_id.rpartition("-")[0]].append(one)
-        self._facts: list[tuple[str, AnyFact]] = []
+        self._facts: list[tuple[str, AnyEvent]] = []
         # A trade of an unknown order may be that of a sale whose hash was lost.
         named = self._trades.keys() - self._ours - said.orders.keys()
         self._unanswered = dict.fromkeys(sorted(named), "")
@@ -362,12 +362,12 @@ class _Inquiry:
         closed = OrderClosed(time=self._now, order_id=order.id, end=end, reason=reason)
         self._book(position_id, closed)
 
-    def _book(self, position_id: str, fact: AnyFact) -> None:
+    def _book(self, position_id: str, event: AnyEvent) -> None:
         before = self.positions[position_id]
-        after = apply(before, fact)
+        after = apply(before, event)
         if after is not before:
             self.positions[position_id] = after
-            self._facts.append((position_id, fact))
+            self._facts.append((position_id, event))
 
     # -- the whole ---------------------------------------------------------------------------------
 
@@ -379,8 +379,8 @@ class _Inquiry:
             moved_at = max(traded_at, self._recorded_at.get(outcome_id, 0))
             holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
             if outcome_id not in waiting and not may_lag(holders, balance, moved_at, self._now):
-                for position_id, fact in compare(holders, balance, self._now):
-                    self._book(position_id, fact)
+                for position_id, event in compare(holders, balance, self._now):
+                    self._book(position_id, event)
 
     def result(self, others: Container[str]) -> Recovery:
         """What was found."""
@@ -389,7 +389,7 @@ class _Inquiry:
         live |= {s.venue_order_id for i, made in self._of.items() if i in others for s in made}
         still = [v for v in self._said.orders.values() if v.is_open]
         return Recovery(
-            facts=tuple(self._facts),
+            events=tuple(self._facts),
             unanswered=tuple(self._unanswered),
             cancel=tuple(v.venue_order_id for v in still if v.venue_order_id in self._ours - live),
             foreign=tuple(v for v in still if v.venue_order_id not in self._ours),
@@ -404,7 +404,7 @@ def _number(order_id: str) -> int:
     return int(order_id.rpartition("-")[2])
 
 
-def _fill(trade: VenueTrade, order_id: str, role: Role) -> AnyFact:
+def _fill(trade: VenueTrade, order_id: str, role: Role) -> AnyEvent:
     kind = FillReversed if trade.is_failed else OrderFilled
     return kind(
         time=trade.time,

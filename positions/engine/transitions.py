@@ -1,8 +1,8 @@
-"""A position's life: what each fact does to it.
+"""A position's life: what each event does to it.
 
-Book-keeping only. A fact is never refused: it happened. `apply` returns the position after the
-fact; what ought to be done about it is decided in `plan`. Applying the stored facts in order gives
-the stored position. No clock: each fact brings its time.
+Book-keeping only. An event is never refused: it happened. `apply` returns the position after it;
+what ought to be done about it is decided in `plan`. Applying the stored events in order gives the
+stored position. No clock: each event brings its time.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from positions.engine.backoff import calmed, pause_after
 from positions.model import events
-from positions.model.events import AnyFact, Fact
+from positions.model.events import AnyEvent, Event
 from positions.model.orders import drop, find, swap
 from positions.model.position import (
     ENDED_BY,
@@ -33,21 +33,21 @@ _REVERSED = " reversed"
 """Follows the id of a trade that failed to settle."""
 
 
-def apply(position: Position | None, fact: AnyFact) -> Position:
-    """The position after the fact; the very same object where the fact changes nothing.
+def apply(position: Position | None, event: AnyEvent) -> Position:
+    """The position after the event; the very same object where the event changes nothing.
 
     Raises
     ------
     ValueError
-        If the position does not exist and the fact is not `Opened`, or exists and it is.
+        If the position does not exist and the event is not `Opened`, or exists and it is.
     """
-    if isinstance(fact, events.Opened):
+    if isinstance(event, events.Opened):
         if position is not None:
             raise ValueError(f"position {position.id} is open already")
-        return replace(fact.position, phase=phase_of(fact.position), seq=1, updated_at=fact.time)
+        return replace(event.position, phase=phase_of(event.position), seq=1, updated_at=event.time)
     if position is None:
-        raise ValueError(f"{type(fact).__name__} came before the position was opened")
-    booked = _BOOK[type(fact)](position, fact)
+        raise ValueError(f"{type(event).__name__} came before the position was opened")
+    booked = _BOOK[type(event)](position, event)
     if booked is position:
         return position
     return replace(
@@ -55,7 +55,7 @@ def apply(position: Position | None, fact: AnyFact) -> Position:
         phase=phase_of(booked),
         touch=booked.touch if booked.held > 0 else None,
         seq=position.seq + 1,
-        updated_at=fact.time,
+        updated_at=event.time,
     )
 
 
@@ -285,7 +285,7 @@ def _cancel_sent(p: Position, f: events.CancelSent) -> Position:
     return replace(p, orders=swap(p, order))
 
 
-def _noted(p: Position, _: Fact) -> Position:
+def _noted(p: Position, _: Event) -> Position:
     return replace(p)
 
 
@@ -361,7 +361,7 @@ def _reconciled(p: Position, _: events.Reconciled) -> Position:
     return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
 
 
-_BOOK: dict[type[Fact], Callable[[Position, Any], Position]] = {
+_BOOK: dict[type[Event], Callable[[Position, Any], Position]] = {
     events.Amended: _amended,
     events.EntryEnded: _entry_ended,
     events.SaleAsked: _sale_asked,

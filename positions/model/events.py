@@ -1,6 +1,6 @@
-"""The facts that may happen to a position; each brings its time.
+"""The events that may happen to a position; each brings its time.
 
-A fact that changed a position is an event of its story, stored under its `kind`. Values only:
+An event that changed a position is an event of its story, stored under its `kind`. Values only:
 `life` books them. Prices are USDC per share, sizes shares, money USDC, times nanoseconds.
 """
 
@@ -27,13 +27,13 @@ def _snake(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
 
 
-class Fact(Struct, frozen=True, kw_only=True, tag_field="kind", tag=_snake):
+class Event(Struct, frozen=True, kw_only=True, tag_field="kind", tag=_snake):
     """Something that happened, at `time`."""
 
     time: int
 
 
-class Opened(Fact, frozen=True, kw_only=True):
+class Opened(Event, frozen=True, kw_only=True):
     """A request was accepted: the position exists."""
 
     position: Position
@@ -43,7 +43,7 @@ class Adopted(Opened, frozen=True, kw_only=True):
     """Shares that the wallet held already are a position: it begins with them, and buys nothing."""
 
 
-class Amended(Fact, frozen=True, kw_only=True):
+class Amended(Event, frozen=True, kw_only=True):
     """The owner changed the prices; the values are those that hold from now on."""
 
     max_bid_price: Decimal
@@ -53,19 +53,19 @@ class Amended(Fact, frozen=True, kw_only=True):
     """None = as they were."""
 
 
-class EntryEnded(Fact, frozen=True, kw_only=True):
+class EntryEnded(Event, frozen=True, kw_only=True):
     """Nothing more is to be bought."""
 
     reason: EntryEnd
 
 
-class SaleAsked(Fact, frozen=True, kw_only=True):
+class SaleAsked(Event, frozen=True, kw_only=True):
     """The owner cashes out by hand."""
 
     sale: Sale
 
 
-class SaleEnded(Fact, frozen=True, kw_only=True):
+class SaleEnded(Event, frozen=True, kw_only=True):
     """The cash-out by hand is over; what is left is protected again."""
 
     command_id: str
@@ -74,7 +74,7 @@ class SaleEnded(Fact, frozen=True, kw_only=True):
     left: Decimal
 
 
-class Triggered(Fact, frozen=True, kw_only=True):
+class Triggered(Event, frozen=True, kw_only=True):
     """Everything is to be sold: the bid reached the stop, or the owner flattens."""
 
     cause: ExitReason
@@ -83,50 +83,50 @@ class Triggered(Fact, frozen=True, kw_only=True):
     stop_loss_price: Decimal | None
 
 
-class Stuck(Fact, frozen=True, kw_only=True):
+class Stuck(Event, frozen=True, kw_only=True):
     """An exit cannot sell now."""
 
     obstacle: Obstacle
     bid: Decimal | None
 
 
-class Unstuck(Fact, frozen=True, kw_only=True):
+class Unstuck(Event, frozen=True, kw_only=True):
     """An exit can sell again."""
 
     bid: Decimal
 
 
-class BidVanished(Fact, frozen=True, kw_only=True):
+class BidVanished(Event, frozen=True, kw_only=True):
     """The book has no bid any more; nothing is sold for that."""
 
 
-class BidReturned(Fact, frozen=True, kw_only=True):
+class BidReturned(Event, frozen=True, kw_only=True):
     """The book has a bid again."""
 
     bid: Decimal
 
 
-class OrderSent(Fact, frozen=True, kw_only=True):
+class OrderSent(Event, frozen=True, kw_only=True):
     """An order is handed to Nautilus."""
 
     order: Order
 
 
-class OrderSigned(Fact, frozen=True, kw_only=True):
+class OrderSigned(Event, frozen=True, kw_only=True):
     """An order is signed and about to be posted; from now on the venue may know it by its hash."""
 
     order_id: str
     venue_order_id: str
 
 
-class OrderAccepted(Fact, frozen=True, kw_only=True):
+class OrderAccepted(Event, frozen=True, kw_only=True):
     """The venue, or the emulator for a stop, has the order."""
 
     order_id: str
     venue_order_id: str | None = None
 
 
-class OrderFilled(Fact, frozen=True, kw_only=True):
+class OrderFilled(Event, frozen=True, kw_only=True):
     """Shares changed hands. `liquidity` is maker or taker; the fee is in USDC."""
 
     order_id: str
@@ -138,7 +138,7 @@ class OrderFilled(Fact, frozen=True, kw_only=True):
     liquidity: str
 
 
-class FillReversed(Fact, frozen=True, kw_only=True):
+class FillReversed(Event, frozen=True, kw_only=True):
     """A trade that was told failed to settle on the chain: nothing changed hands after all."""
 
     order_id: str
@@ -150,7 +150,7 @@ class FillReversed(Fact, frozen=True, kw_only=True):
     liquidity: str
 
 
-class OrderClosed(Fact, frozen=True, kw_only=True):
+class OrderClosed(Event, frozen=True, kw_only=True):
     """An order ended without being filled whole."""
 
     order_id: str
@@ -158,27 +158,27 @@ class OrderClosed(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class CancelSent(Fact, frozen=True, kw_only=True):
+class CancelSent(Event, frozen=True, kw_only=True):
     """A cancel is on its way; until it is confirmed the order may be filled."""
 
     order_id: str
 
 
-class CancelRefused(Fact, frozen=True, kw_only=True):
+class CancelRefused(Event, frozen=True, kw_only=True):
     """The venue did not cancel: the order may just have been filled or cancelled."""
 
     order_id: str
     reason: str = ""
 
 
-class StopReleased(Fact, frozen=True, kw_only=True):
+class StopReleased(Event, frozen=True, kw_only=True):
     """The emulator says that the stop triggered; checked against our own view of the book."""
 
     order_id: str
     quote_seq: int
 
 
-class StopDismissed(Fact, frozen=True, kw_only=True):
+class StopDismissed(Event, frozen=True, kw_only=True):
     """The emulator's trigger does not count: the bid is above where the stop is armed.
 
     It was only passed through, or the stop waits to be sure and stands at its hard stop."""
@@ -186,7 +186,7 @@ class StopDismissed(Fact, frozen=True, kw_only=True):
     bid: Decimal
 
 
-class StopMoved(Fact, frozen=True, kw_only=True):
+class StopMoved(Event, frozen=True, kw_only=True):
     """The armed stop now has this trigger and size."""
 
     order_id: str
@@ -194,61 +194,61 @@ class StopMoved(Fact, frozen=True, kw_only=True):
     shares: Decimal
 
 
-class StopRaised(Fact, frozen=True, kw_only=True):
+class StopRaised(Event, frozen=True, kw_only=True):
     """The stop follows: it is raised because the watched price was `seen`; it never falls."""
 
     price: Decimal
     seen: Decimal
 
 
-class StopTouched(Fact, frozen=True, kw_only=True):
+class StopTouched(Event, frozen=True, kw_only=True):
     """The watched price is at the stop; all is sold if it stays there."""
 
     seen: Decimal | None
     quote_seq: int
 
 
-class StopRecovered(Fact, frozen=True, kw_only=True):
+class StopRecovered(Event, frozen=True, kw_only=True):
     """The watched price is above the stop again."""
 
     seen: Decimal
 
 
-class Settled(Fact, frozen=True, kw_only=True):
+class Settled(Event, frozen=True, kw_only=True):
     """The market is resolved: each share held pays `payout`, in USDC."""
 
     payout: Decimal
     shares: Decimal
 
 
-class LeftAsDust(Fact, frozen=True, kw_only=True):
+class LeftAsDust(Event, frozen=True, kw_only=True):
     """What is held could not be sold at any price."""
 
     shares: Decimal
 
 
-class NoMoreDust(Fact, frozen=True, kw_only=True):
+class NoMoreDust(Event, frozen=True, kw_only=True):
     """The tick changed: what could not be sold at any price can be."""
 
     shares: Decimal
 
 
-class Disputed(Fact, frozen=True, kw_only=True):
+class Disputed(Event, frozen=True, kw_only=True):
     """The ledger cannot be trusted until the venue is read again; `missing` are not there."""
 
     reason: str
     missing: Decimal = ZERO
 
 
-class Restarted(Fact, frozen=True, kw_only=True):
+class Restarted(Event, frozen=True, kw_only=True):
     """The node began anew: stops, views of the book and cancels under way are gone."""
 
 
-class Reconciled(Fact, frozen=True, kw_only=True):
+class Reconciled(Event, frozen=True, kw_only=True):
     """The venue was read and has what the ledger says: a dispute is over."""
 
 
-AnyFact = (
+AnyEvent = (
     Opened
     | Adopted
     | Amended

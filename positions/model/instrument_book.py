@@ -1,7 +1,8 @@
 """What is known of one outcome's market now: its grid and the best prices of its book.
 
-A `Market` is one token of the venue. The strategy keeps one per token up to date; `life` and `plan`
-only read it. Prices are USDC per share, sizes shares, times nanoseconds of the node's clock.
+An `InstrumentBook` is one token of the venue. The strategy keeps one per token up to date;
+`triggers` and `plan` only read it. Prices are USDC per share, sizes shares, times nanoseconds of
+the node's clock.
 """
 
 from decimal import Decimal
@@ -9,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 
-class Market(Struct):
+class InstrumentBook(Struct):
     """One outcome of a market, as last seen.
 
     `bid` and `ask` are None while that side of the book is empty or nothing was seen yet. `seq`

@@ -1,6 +1,6 @@
 """What a position is: its orders, its ledger, its phases, and what follows from the ledger.
 
-Only values; `facts` tells what may happen to them and `life` books it. Prices are USDC per share,
+Only values; `events` tells what may happen to them and `life` books it. Prices are USDC per share,
 sizes shares, money USDC, times nanoseconds.
 """
 
@@ -273,7 +273,7 @@ class Position(Struct, frozen=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come of it, save a late fact."""
+        """Whether nothing more is to come of it, save a late event."""
         return self.phase in OVER and not self.orders
 
     @property

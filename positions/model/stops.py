@@ -1,48 +1,48 @@
 """The stop: which price it watches, where it stands, when it has to be raised, and when it sells.
 
 Pure functions of a position and its market. The stop in force stands in the position itself and
-only facts change it, so that a restart finds it where it was. Prices are USDC per share, times
+only events change it, so that a restart finds it where it was. Prices are USDC per share, times
 nanoseconds.
 """
 
 from decimal import Decimal
 
 from positions.model import targets
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import PROTECTED, SECOND, Position
 from positions.model.terms import Percent, Terms, Trigger
 from positions.model.venue_rules import break_even_price, ceil_to, floor_to
 
 
-def seen(p: Position, m: Market) -> Decimal | None:
+def seen(p: Position, book: InstrumentBook) -> Decimal | None:
     """The price that the stop watches; None while there is none."""
     match p.terms.trigger:
         case Trigger.SIZE:
-            return m.average_bid(p.sellable if p.sellable > 0 else p.size)
-        case Trigger.LAST if m.last is not None:
-            return m.last
-    return m.bid
+            return book.average_bid(p.sellable if p.sellable > 0 else p.size)
+        case Trigger.LAST if book.last is not None:
+            return book.last
+    return book.bid
 
 
-def is_reached(p: Position, m: Market) -> bool:
+def is_reached(p: Position, book: InstrumentBook) -> bool:
     """Whether the watched price stands at or below the stop; never without a price or a stop."""
-    price, stop = seen(p, m), p.stop_in_force
+    price, stop = seen(p, book), p.stop_in_force
     return price is not None and stop is not None and price <= stop
 
 
-def is_certain(p: Position, m: Market, now: int) -> bool:
+def is_certain(p: Position, book: InstrumentBook, now: int) -> bool:
     """Whether a stop that is reached sells now: confirmed, or the bid is at the hard stop."""
-    if m.through(p.terms.stop_hard):
+    if book.through(p.terms.stop_hard):
         return True
     confirm, touch = p.terms.stop_confirm, p.touch
     if confirm is None:
-        return is_reached(p, m)
-    if touch is None or is_older_view(p, m) or not is_reached(p, m):
+        return is_reached(p, book)
+    if touch is None or is_older_view(p, book) or not is_reached(p, book):
         return False
     if confirm.span is not None:
         # A clock that was set back must not hold it up for as long.
         return not -SECOND <= now - touch.time < confirm.span
-    return m.seq - touch.quote_seq + 1 >= (confirm.quotes or 1)
+    return book.seq - touch.quote_seq + 1 >= (confirm.quotes or 1)
 
 
 def confirmed_at(p: Position) -> int | None:
@@ -53,27 +53,27 @@ def confirmed_at(p: Position) -> int | None:
     return p.touch.time + confirm.span
 
 
-def is_older_view(p: Position, m: Market) -> bool:
+def is_older_view(p: Position, book: InstrumentBook) -> bool:
     """Whether the stop was touched on a view of the book that an earlier run counted."""
-    return p.touch is not None and m.seq < p.touch.quote_seq
+    return p.touch is not None and book.seq < p.touch.quote_seq
 
 
-def armed_price(p: Position, m: Market) -> Decimal | None:
+def armed_price(p: Position, book: InstrumentBook) -> Decimal | None:
     """The trigger of the emulated stop: the hard stop while a touch is being confirmed."""
     price = p.stop_in_force
     if price is not None and p.touch is not None and p.terms.stop_hard is not None:
         price = p.terms.stop_hard
-    return None if price is None else max(floor_to(price, m.tick), m.tick)
+    return None if price is None else max(floor_to(price, book.tick), book.tick)
 
 
-def raised(p: Position, m: Market) -> Decimal | None:
+def raised(p: Position, book: InstrumentBook) -> Decimal | None:
     """The price to which the stop is to be raised now, at least a tick higher and below the bid."""
-    price = seen(p, m)
+    price = seen(p, book)
     if price is None or p.sellable <= 0 or p.phase not in PROTECTED:
         return None
-    found = [trailing(p.terms, price, m.tick), _break_even(p, m, price)]
+    found = [trailing(p.terms, price, book.tick), _break_even(p, book, price)]
     best = max((c for c in found if c is not None and c < price), default=None)
-    if best is None or (p.stop_in_force is not None and best < _next(p.stop_in_force, m.tick)):
+    if best is None or (p.stop_in_force is not None and best < _next(p.stop_in_force, book.tick)):
         return None
     return best
 
@@ -95,47 +95,47 @@ def trailing(terms: Terms, price: Decimal, tick: Decimal) -> Decimal | None:
     return stop if stop >= tick else None
 
 
-def _break_even(p: Position, m: Market, price: Decimal) -> Decimal | None:
+def _break_even(p: Position, book: InstrumentBook, price: Decimal) -> Decimal | None:
     terms = p.terms
     at = terms.break_even_at is not None and price >= terms.break_even_at
     count = terms.break_even_after
-    after = count is not None and targets.are_sold(p, count, m.minimum_size)
-    return break_even(p, m) if at or after else None
+    after = count is not None and targets.are_sold(p, count, book.minimum_size)
+    return break_even(p, book) if at or after else None
 
 
-def break_even(p: Position, m: Market) -> Decimal:
+def break_even(p: Position, book: InstrumentBook) -> Decimal:
     """The price at which a share held is sold without a loss, fees counted, and the offset."""
     paid = (p.cost + p.buy_fees) / p.bought
-    return ceil_to(break_even_price(paid, m.fee_rate) + p.terms.break_even_offset, m.tick)
+    return ceil_to(break_even_price(paid, book.fee_rate) + p.terms.break_even_offset, book.tick)
 
 
-def wakes_above(p: Position, m: Market) -> Decimal | None:
+def wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
     """The lowest bid above which the stop may have to be raised; None = at none."""
     terms, stop = p.terms, p.stop_in_force
     levels = []
     if terms.trail is not None and stop is not None:
-        follows = _next(stop, m.tick)
+        follows = _next(stop, book.tick)
         if isinstance(terms.trail, Percent):
             follows = follows * 100 / (100 - terms.trail.value)
         else:
             follows += terms.trail
         levels.append(max(follows, terms.trail_from or follows))
     if p.bought > 0 and (terms.break_even_at is not None or terms.break_even_after is not None):
-        level = break_even(p, m)
-        if stop is None or level >= _next(stop, m.tick):
+        level = break_even(p, book)
+        if stop is None or level >= _next(stop, book.tick):
             levels.append(max(level, terms.break_even_at or level))
     return min(levels, default=None)
 
 
-def ends_at(p: Position, m: Market) -> int | None:
+def ends_at(p: Position, book: InstrumentBook) -> int | None:
     """The time at which everything is sold; None = never."""
     times = [] if p.terms.exit_at is None else [p.terms.exit_at]
-    if p.terms.exit_before_end is not None and m.closes_at is not None:
-        times.append(m.closes_at - p.terms.exit_before_end)
+    if p.terms.exit_before_end is not None and book.closes_at is not None:
+        times.append(book.closes_at - p.terms.exit_before_end)
     return min(times, default=None)
 
 
-def is_time_up(p: Position, m: Market, now: int) -> bool:
+def is_time_up(p: Position, book: InstrumentBook, now: int) -> bool:
     """Whether everything is to be sold for the time."""
-    ends = ends_at(p, m)
+    ends = ends_at(p, book)
     return ends is not None and now >= ends

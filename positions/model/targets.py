@@ -8,7 +8,7 @@ joins the target below it, and the lowest the one above. Prices are USDC per sha
 from collections.abc import Sequence
 from decimal import Decimal
 
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Order, OrderState, Phase, Position, Role
 from positions.model.terms import Slice
 from positions.model.venue_rules import SIZE_STEP, ceil_to, floor_to
@@ -44,19 +44,19 @@ def left(p: Position, minimum: Decimal) -> list[Decimal]:
     return sizes
 
 
-def wanted(p: Position, m: Market) -> list[tuple[Decimal, Decimal]]:
+def wanted(p: Position, book: InstrumentBook) -> list[tuple[Decimal, Decimal]]:
     """Each target's price and the shares to be offered there, lowest first."""
     if p.phase not in (Phase.FILLING, Phase.HOLDING):
         return []
     levels = [*(t.price for t in p.terms.targets), p.sell_price]
     return [
-        (on_tick(price, m.tick), shares)
-        for price, shares in zip(levels, left(p, m.minimum_size), strict=True)
+        (on_tick(price, book.tick), shares)
+        for price, shares in zip(levels, left(p, book.minimum_size), strict=True)
         if isinstance(price, Decimal)
     ]
 
 
-def surplus(p: Position, m: Market) -> set[str]:
+def surplus(p: Position, book: InstrumentBook) -> set[str]:
     """The offers to be taken back although a target's price is theirs.
 
     The shares of a target change as an entry fills up: where more is offered than they are by now,
@@ -66,7 +66,7 @@ def surplus(p: Position, m: Market) -> set[str]:
     found: set[str] = set()
     offers = [o for o in p.live(Role.TARGET) if not o.immediate]
     slack = SIZE_STEP * (len(p.terms.targets) + 1)
-    for price, shares in wanted(p, m):
+    for price, shares in wanted(p, book):
         here = [o for o in offers if o.price == price]
         found |= {o.id for o in here if o.state is OrderState.CANCELLING}
         excess = sum((o.leaves for o in here), ZERO) - shares

@@ -12,7 +12,7 @@ from msgspec import Struct
 from positions.commands.messages import Reply
 from positions.engine.effects import Step
 from positions.model.formatting import to_json
-from positions.model.instrument_book import Market
+from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Position
 from positions.storage.rows import fill, row, story
 
@@ -60,7 +60,7 @@ class Outcome(Struct, frozen=True):
 
 def outcome(
     steps: Iterable[Step],
-    markets: Mapping[str, Market],
+    markets: Mapping[str, InstrumentBook],
     replies: Iterable[Reply],
     equity: list[Point],
     never_due: Iterable[str] = (),
@@ -72,8 +72,8 @@ def outcome(
     events: dict[str, list[dict[str, Any]]] = {}
     for step in steps:
         p = last[step.position.id] = step.position
-        events.setdefault(p.id, []).append(to_json(story(p, step.fact)))
-        filled = fill(p, step.fact)
+        events.setdefault(p.id, []).append(to_json(story(p, step.event)))
+        filled = fill(p, step.event)
         if filled is not None:
             del filled["position_id"]
             fills.setdefault(p.id, []).append(filled)
@@ -83,7 +83,7 @@ def outcome(
     return Outcome(rows, fills, events, refused, equity, tuple(never_due), undated_since)
 
 
-def _row(p: Position, m: Market) -> dict[str, Any]:
+def _row(p: Position, m: InstrumentBook) -> dict[str, Any]:
     price = m.bid if m.payout is None else m.payout
     return row(p, None if p.is_over and p.held <= 0 else price, m.fee_rate)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from positions.model.events import Adopted, AnyFact, FillReversed, Opened, OrderFilled, Settled
+from positions.model.events import Adopted, AnyEvent, FillReversed, Opened, OrderFilled, Settled
 from positions.model.formatting import told
 from positions.model.position import (
     PROTECTED,
@@ -83,43 +83,43 @@ def _waiting_for(p: Position) -> str | None:
     return None if p.stuck is None else p.stuck.value
 
 
-def story(p: Position, fact: AnyFact) -> dict[str, Any]:
-    """One event of the story of `p`, as it is after the fact: kind, time, and details.
+def story(p: Position, event: AnyEvent) -> dict[str, Any]:
+    """One event of the story of `p`, as it is after the event: kind, time, and details.
 
     A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
     """
-    told = replace(fact, position=p) if isinstance(fact, Opened) else fact
+    told = replace(event, position=p) if isinstance(event, Opened) else event
     values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
     if values.get("terms") is None:
         values.pop("terms", None)
     if isinstance(inner, dict):
         values |= {name: value for name, value in inner.items() if name not in values}
-    if isinstance(fact, OrderFilled) and fact.role is Role.EXIT and p.cause is ExitReason.STOP:
-        values["slippage"] = (p.stop_in_force or ZERO) - fact.price
+    if isinstance(event, OrderFilled) and event.role is Role.EXIT and p.cause is ExitReason.STOP:
+        values["slippage"] = (p.stop_in_force or ZERO) - event.price
     return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time")} | values
 
 
-def fill(p: Position, fact: AnyFact) -> dict[str, Any] | None:
-    """The fill that a fact states, if it states one; one that is undone has negative shares."""
-    if isinstance(fact, OrderFilled | FillReversed):
-        sign = 1 if isinstance(fact, OrderFilled) else -1
+def fill(p: Position, event: AnyEvent) -> dict[str, Any] | None:
+    """The fill that an event states, if it states one; one that is undone has negative shares."""
+    if isinstance(event, OrderFilled | FillReversed):
+        sign = 1 if isinstance(event, OrderFilled) else -1
         return {
             "position_id": p.id,
-            "order_id": fact.order_id,
-            "trade_id": fact.trade_id,
-            "time": fact.time,
-            "side": "buy" if fact.role is Role.ENTRY else "sell",
-            "shares": fact.shares * sign,
-            "price": fact.price,
-            "fee": fact.fee * sign,
-            "liquidity": fact.liquidity,
-            "role": fact.role.value,
+            "order_id": event.order_id,
+            "trade_id": event.trade_id,
+            "time": event.time,
+            "side": "buy" if event.role is Role.ENTRY else "sell",
+            "shares": event.shares * sign,
+            "price": event.price,
+            "fee": event.fee * sign,
+            "liquidity": event.liquidity,
+            "role": event.role.value,
         }
-    if isinstance(fact, Settled) and fact.shares:
-        return _own_fill(p, fact.time, "settlement", "sell", fact.shares, fact.payout, ZERO)
-    if isinstance(fact, Adopted):
-        return _own_fill(p, fact.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)
+    if isinstance(event, Settled) and event.shares:
+        return _own_fill(p, event.time, "settlement", "sell", event.shares, event.payout, ZERO)
+    if isinstance(event, Adopted):
+        return _own_fill(p, event.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)
     return None
 
 

@@ -18,8 +18,8 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
-from positions.engine.engine import Desk
-from positions.model.instrument_book import Market
+from positions.engine.engine import Engine
+from positions.model.instrument_book import InstrumentBook
 from positions.storage.backup import COPY, WANTED
 from positions.storage.database import connect, foreign_object
 from positions.storage.pulse import Pulse
@@ -92,7 +92,7 @@ class Copier:
         The folder of the record.
     cursor
         Gives a connection to the store's database.
-    desk
+    engine
         Where open positions, markets and alarms are looked up, on the caller's thread.
     redeemable
         What resolved markets have paid, in USDC.
@@ -101,7 +101,7 @@ class Copier:
     about
         The node.
     own_alarms
-        The open alarms of the node itself, as the desk has those of positions.
+        The open alarms of the node itself, as the engine has those of positions.
     pulse
         The event loop's signs of life: a copy made by a live thread must not hide a dead loop.
     """
@@ -110,7 +110,7 @@ class Copier:
         self,
         state: Path,
         cursor: Callable[[], duckdb.DuckDBPyConnection],
-        desk: Desk,
+        engine: Engine,
         redeemable: Callable[[], Decimal],
         market_time: Callable[[], int],
         about: NodeRow,
@@ -122,7 +122,7 @@ class Copier:
         self._history = state / "history.duckdb"
         self._wanted = state / _WANTED
         self._cursor = cursor
-        self._desk = desk
+        self._engine = engine
         self._redeemable = redeemable
         self._market_time = market_time
         self._about = about
@@ -145,10 +145,10 @@ class Copier:
         self._history.unlink(missing_ok=True)
 
     def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        desk, about = self._desk, self._about
+        engine, about = self._engine, self._about
         marks = []
-        for p in desk.open_positions():
-            m = desk.markets[p.outcome_id]
+        for p in engine.open_positions():
+            m = engine.markets[p.outcome_id]
             price = m.bid if m.payout is None else m.payout
             marks.append((p.id, price, unrealized_pnl(p, price, m.fee_rate)))
         node = (
@@ -159,18 +159,18 @@ class Copier:
             self._market_time(),
             about.catalog,
             about.is_synthetic,
-            desk.halted,
-            desk.cash,
+            engine.halted,
+            engine.cash,
             self._redeemable(),
-            sum(1 for _ in desk.open_positions()),
+            sum(1 for _ in engine.open_positions()),
             self._pulse.lag,
             self._pulse.undecided(),
         )
         return {
             "node": [node],
-            "markets": [_market_row(m) for m in desk.markets.values()],
+            "markets": [_market_row(m) for m in engine.markets.values()],
             "marks": marks,
-            "open_alarms": [*desk.open_alarms(), *self._own_alarms()],
+            "open_alarms": [*engine.open_alarms(), *self._own_alarms()],
         }
 
     def _copies(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
@@ -234,7 +234,7 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any,
         cursor.execute(f"INSERT INTO pub.{table} VALUES {values}", [v for r in part for v in r])
 
 
-def _market_row(m: Market) -> tuple[Any, ...]:
+def _market_row(m: InstrumentBook) -> tuple[Any, ...]:
     return (
         m.market_id,
         m.slug,

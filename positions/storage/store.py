@@ -1,7 +1,7 @@
 """The node's record: `positions.duckdb`, which the running node alone has open.
 
 Everything is written by one thread, which takes all that is queued, writes it in one transaction
-and only then calls back: the event loop never waits for the disk. Facts are kept as they came, so
+and only then calls back: the event loop never waits for the disk. Events are kept as they came, so
 that applying a position's events again gives the position; its row is for people and for a quick
 start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 """
@@ -23,7 +23,7 @@ from positions.commands.messages import Command, Reply, encode_reply
 from positions.engine.effects import Alarm, Step
 from positions.engine.recovery import SignedOrder
 from positions.engine.transitions import apply, phase_of
-from positions.model.events import AnyFact, OrderSent, OrderSigned
+from positions.model.events import AnyEvent, OrderSent, OrderSigned
 from positions.model.formatting import to_json
 from positions.model.orders import is_order_id
 from positions.model.position import Position, Role
@@ -106,21 +106,21 @@ class Store:
     # -- recording ---------------------------------------------------------------------------------
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Record a fact and the position after it."""
-        p, fact = step.position, step.fact
-        told = story(p, fact)
+        """Record an event and the position after it."""
+        p, event = step.position, step.event
+        told = story(p, event)
         encoded = msgspec.json.encode(to_json(told)).decode()
         rows: list[tuple[str, Row]] = [
             ("positions", _position_row(p)),
-            ("events", (p.id, p.seq, fact.time, told["kind"], encoded, _encode(fact))),
+            ("events", (p.id, p.seq, event.time, told["kind"], encoded, _encode(event))),
         ]
-        if isinstance(fact, OrderSent):
-            o = fact.order
+        if isinstance(event, OrderSent):
+            o = event.order
             sent = (o.price, o.shares, o.sent_at, o.venue_order_id)
             rows.append(("orders", (o.id, p.id, o.role.value, *sent)))
-        elif isinstance(fact, OrderSigned):
-            rows.append(("hashes", (fact.venue_order_id, fact.order_id)))
-        filled = fill(p, fact)
+        elif isinstance(event, OrderSigned):
+            rows.append(("hashes", (event.venue_order_id, event.order_id)))
+        filled = fill(p, event)
         if filled is not None:
             rows.append(("fills", tuple(filled.values())))
         self._put(rows, on_commit)
@@ -385,19 +385,19 @@ class Store:
         orders = [order for p in self.open_positions() for order in p.orders]
         return frozenset(o.venue_order_id for o in orders if o.venue_order_id is not None)
 
-    def events(self, position_id: str) -> list[tuple[int, AnyFact]]:
-        """The facts of a position in their order, each with its number."""
+    def events(self, position_id: str) -> list[tuple[int, AnyEvent]]:
+        """The events of a position in their order, each with its number."""
         sql = "SELECT seq, fact FROM events WHERE position_id = ? ORDER BY seq"
         found = self.cursor().execute(sql, [position_id]).fetchall()
-        return [(seq, msgspec.json.decode(fact, type=AnyFact)) for seq, fact in found]
+        return [(seq, msgspec.json.decode(event, type=AnyEvent)) for seq, event in found]
 
     def replay(self, position_id: str) -> Position:
-        """The position that its facts give; a gap in them is an error."""
+        """The position that its events give; a gap in them is an error."""
         position: Position | None = None
-        for number, (seq, fact) in enumerate(self.events(position_id), start=1):
+        for number, (seq, event) in enumerate(self.events(position_id), start=1):
             if seq != number:
                 raise StoreError(f"event {number} of position {position_id} is missing")
-            position = apply(position, fact)
+            position = apply(position, event)
         if position is None:
             raise StoreError(f"position {position_id} has no events")
         return position

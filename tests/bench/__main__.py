@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import answers, desks, quotes, recorders, records
+from bench import answers, engines, quotes, recorders, records
 from bench_live import bench_live
 
 ROWS: dict[str, Callable[[Path], None]] = {
-    "desk": desks.stops,
-    "kinds": desks.whole,
+    "engine": engines.stops,
+    "kinds": engines.whole,
     "commits": records.commits,
     "starts": records.starts,
     "restart": records.restart,

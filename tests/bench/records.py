@@ -12,7 +12,7 @@ from stage import LIMITS, Stage, filled, quote, submit
 from world import World
 
 from positions.engine.effects import Step
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.model.position import EntryEnd, Phase, Role
 from positions.storage.pulse import Pulse
 from positions.storage.snapshot import Copier, NodeRow
@@ -33,7 +33,7 @@ def copies(folder: Path) -> None:
     store = Store(state / "positions.duckdb", lambda f: f(), print)
     about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=True)
     copier = Copier(
-        state, store.cursor, Desk(LIMITS), lambda: D(0), lambda: 0, about, list, Pulse(int)
+        state, store.cursor, Engine(LIMITS), lambda: D(0), lambda: 0, about, list, Pulse(int)
     )
     told = events = 0
     for size in (100, 1000, 3000):
@@ -80,14 +80,14 @@ def commits(folder: Path) -> None:
 
 def _steps() -> list[Step]:
     stage, steps = Stage(), []
-    turn = stage.desk.turn
+    turn = stage.engine.turn
 
     def kept(now: int) -> list[Any]:
         effects = turn(now)
         steps.extend(e for e in effects if isinstance(e, Step))
         return effects
 
-    stage.desk.turn = kept  # type: ignore[method-assign]
+    stage.engine.turn = kept  # type: ignore[method-assign]
     for cue in (quote("0.5", "0.56"), submit(), filled(Role.ENTRY, "30", "0.55")):
         cue(stage)
     return steps
@@ -111,12 +111,12 @@ def starts(folder: Path, counts: Iterable[int] = (10, 100, 1_000, 10_000)) -> No
                     entry_ended=EntryEnd.COMPLETE,
                     phase=Phase.CLOSED,
                 )
-                store.step(Step(over, step.fact))
+                store.step(Step(over, step.event))
         store.close()
         before = resident()
         begun = time.perf_counter()
         store = Store(path, lambda f: f(), print)
-        stage.desk.load(store.open_positions(), halted=False)
+        stage.engine.load(store.open_positions(), halted=False)
         for read in (store.signed_orders, store.commands, store.account_entries):
             read()
         seconds = time.perf_counter() - begun

@@ -42,7 +42,7 @@ from py_clob_client_v2.http_helpers import helpers
 from trading import settings
 
 from bridge.one_sided_book import OneSidedBook
-from bridge.venue_messages import FEEDS, VENUE_FACTS, FeedState, VenueFact
+from bridge.venue_messages import FEEDS, VENUE_EVENTS, FeedState, VenueEvent
 from node import THREADS
 from positions.model import events
 from positions.operations.wallet import wallet
@@ -78,7 +78,7 @@ class Observer(Strategy):
         listen = self.msgbus.subscribe
         listen(f"data.{DataType(OneSidedBook).topic}", self._on_one_sided)
         listen("data.venue.close_price.*", self._on_close)
-        listen(VENUE_FACTS, self._on_fact)
+        listen(VENUE_EVENTS, self._on_event)
         listen(FEEDS, self._on_feed)
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
@@ -103,9 +103,9 @@ class Observer(Strategy):
     def _on_close(self, close: InstrumentClose) -> None:
         self.closes[close.instrument_id] = str(close.close_price)
 
-    def _on_fact(self, told: VenueFact) -> None:
+    def _on_event(self, told: VenueEvent) -> None:
         kinds = {events.FillReversed: "reversed", events.OrderFilled: "filled late"}
-        text = f"{kinds[type(told.fact)]} {told.fact.shares.normalize():f} @ {told.fact.price}"
+        text = f"{kinds[type(told.event)]} {told.event.shares.normalize():f} @ {told.event.price}"
         self.said.setdefault(told.client_order_id, []).append(text)
 
     def _on_feed(self, state: FeedState) -> None:

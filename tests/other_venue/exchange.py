@@ -31,7 +31,7 @@ class Book:
 
 
 @dataclass(slots=True)
-class Market:
+class InstrumentBook:
     """A market with two tokens; only the first is traded."""
 
     condition: str
@@ -50,7 +50,7 @@ class Order:
     """An order of the wallet. `until` is the second at which it lapses, 0 if never."""
 
     hash: str
-    market: Market
+    market: InstrumentBook
     is_buy: bool
     cents: int
     size: int
@@ -102,8 +102,8 @@ class Exchange:
 
     def __init__(self, cash: int, hear: Hear) -> None:
         self.cash = cash
-        self.markets: dict[str, Market] = {}
-        self.by_token: dict[str, Market] = {}
+        self.markets: dict[str, InstrumentBook] = {}
+        self.by_token: dict[str, InstrumentBook] = {}
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.shares: dict[str, int] = {}
@@ -112,11 +112,13 @@ class Exchange:
         self._hear = hear
         self._serial = itertools.count(1)
 
-    def add(self, slug: str) -> Market:
+    def add(self, slug: str) -> InstrumentBook:
         """List a market."""
         number = len(self.markets) + 1
         condition = f"0x{number:064x}"
-        market = Market(condition, slug, (f"{number:03}" + "7" * 70, f"{number:03}" + "8" * 70))
+        market = InstrumentBook(
+            condition, slug, (f"{number:03}" + "7" * 70, f"{number:03}" + "8" * 70)
+        )
         self.markets[condition] = market
         self.by_token |= dict.fromkeys(market.tokens, market)
         return market
@@ -213,7 +215,7 @@ class Exchange:
 
     # -- the crowd ---------------------------------------------------------------------------------
 
-    def move(self, market: Market, bids: dict[int, int], asks: dict[int, int]) -> None:
+    def move(self, market: InstrumentBook, bids: dict[int, int], asks: dict[int, int]) -> None:
         """Let the crowd bid and ask anew; what meets the wallet's resting orders trades first."""
         market.book = Book(dict(bids), dict(asks))
         mine = [o for o in self.live() if o.market is market]

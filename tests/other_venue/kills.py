@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from other_venue.audit import Asked, findings
-from other_venue.exchange import MILLION, Market
+from other_venue.exchange import MILLION, InstrumentBook
 from other_venue.server import OtherVenue
 from other_venue.words import KEYS
 
@@ -157,7 +157,7 @@ class Kills:
             if self.chance.random() < 0.1:
                 self.venue.failures = self.chance.choices(_FAILURES, k=2)
 
-    def _quote(self, market: Market) -> None:
+    def _quote(self, market: InstrumentBook) -> None:
         """The next price: a small step, with the sizes of both sides by chance."""
         step = self.chance.choice((-4, -2, -1, 1, 2, 4))
         cents = self._prices[market.condition] = min(

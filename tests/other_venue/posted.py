@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from other_venue.exchange import Market, Order, Rejected
+from other_venue.exchange import InstrumentBook, Order, Rejected
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, Side
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderV2
@@ -15,7 +15,7 @@ EXCHANGE = get_contract_config(_CHAIN).exchange_v2
 """The address of the contract that settles."""
 
 
-def read(posted: Json, markets: Mapping[str, Market]) -> Order:
+def read(posted: Json, markets: Mapping[str, InstrumentBook]) -> Order:
     """The order that a request posts; raises `Rejected`."""
     sent = posted["order"]
     is_buy = sent["side"] == "BUY"

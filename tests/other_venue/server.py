@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 from other_venue import words
-from other_venue.exchange import MILLION, Exchange, Fill, Market, Order, Rejected
+from other_venue.exchange import MILLION, Exchange, Fill, InstrumentBook, Order, Rejected
 from other_venue.posted import EXCHANGE, read
 
 Json = dict[str, Any]
@@ -75,7 +75,7 @@ class OtherVenue:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def move(self, market: Market, bids: dict[int, int], asks: dict[int, int]) -> None:
+    def move(self, market: InstrumentBook, bids: dict[int, int], asks: dict[int, int]) -> None:
         """Let the crowd bid and ask anew, and tell it."""
         self.exchange.lapse()
         self.exchange.move(market, bids, asks)
@@ -107,11 +107,11 @@ class OtherVenue:
             self._status[fill.id] = status
             self._tell("user", words.trade_said(fill, status))
 
-    def _tell_book(self, market: Market) -> None:
+    def _tell_book(self, market: InstrumentBook) -> None:
         for token in market.tokens:
             self._tell("market", self._said_book(market, token), token)
 
-    def _said_book(self, market: Market, token: str) -> Json:
+    def _said_book(self, market: InstrumentBook, token: str) -> Json:
         told = words.book(market, token, self.exchange.live())
         return told | {"event_type": "book"}
 

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from other_venue.exchange import MILLION, Fill, Market, Order
+from other_venue.exchange import MILLION, Fill, InstrumentBook, Order
 
 Json = dict[str, Any]
 WALLET = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
@@ -112,7 +112,7 @@ def trade_said(fill: Fill, status: str) -> Json:
     return trade(fill, status) | told | {"trade_owner": API_KEY}
 
 
-def book(market: Market, token: str, orders: list[Order]) -> Json:
+def book(market: InstrumentBook, token: str, orders: list[Order]) -> Json:
     """A token's whole book, the wallet's own orders in it; the best prices stand last."""
     bids, asks = dict(market.book.bids), dict(market.book.asks)
     for o in orders:
@@ -132,7 +132,7 @@ def book(market: Market, token: str, orders: list[Order]) -> Json:
     }
 
 
-def described(market: Market) -> Json:
+def described(market: InstrumentBook) -> Json:
     """A market as the order book describes it."""
     tokens = zip(market.tokens, ("Yes", "No"), strict=True)
     return {
@@ -158,7 +158,7 @@ def described(market: Market) -> Json:
     }
 
 
-def described_by_gamma(market: Market) -> Json:
+def described_by_gamma(market: InstrumentBook) -> Json:
     """A market as Gamma describes it."""
     return {
         "id": str(int(market.condition, 16)),

@@ -12,7 +12,7 @@ from nautilus_trader.model.identifiers import TradeId, VenueOrderId
 from nautilus_trader.model.objects import Money, Price, Quantity
 
 from bridge.clocks import now_ns
-from bridge.venue_messages import OWN_ORDERS, VENUE_FACTS, VenueFact
+from bridge.venue_messages import OWN_ORDERS, VENUE_EVENTS, VenueEvent
 from positions.model import events
 from positions.model.venue_rules import taker_fee
 from venues.polymarket.order_fill_tracker import (
@@ -108,7 +108,7 @@ class Teller:
         live: LiveOrder,
         trade: Trade,
     ) -> None:
-        fact = kind(
+        event = kind(
             time=now_ns(self._clock),
             order_id=live.id,
             trade_id=trade.id,
@@ -118,4 +118,4 @@ class Teller:
             fee=self._fee(live, trade),
             liquidity="maker" if trade.is_maker else "taker",
         )
-        self._msgbus.publish(VENUE_FACTS, VenueFact(live.id, fact))
+        self._msgbus.publish(VENUE_EVENTS, VenueEvent(live.id, event))

@@ -20,7 +20,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
 
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.recovery import Said, SignedOrder
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import Position
@@ -126,12 +126,12 @@ class Polymarket:
         """All such orders are known."""
         self._hardened.wallet_watch.is_taken_over.set()
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Look now and then at the books of what is held, and whether the wallet still has it."""
         if self.data is not None:
-            self.data.held = desk.held_shares
+            self.data.held = engine.held_shares
         if self.execution is not None:
-            self.execution.wallet_watch.watch(desk)
+            self.execution.wallet_watch.watch(engine)
 
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""

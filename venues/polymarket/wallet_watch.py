@@ -13,7 +13,7 @@ from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_tok
 from py_clob_client_v2.client import ClobClient
 
 from bridge.venue_messages import WalletView
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from venues.polymarket import parsing
 from venues.polymarket.clob import BalanceReader, keep_warm
 from venues.polymarket.order_reconciliation import Inquiry, said
@@ -74,10 +74,10 @@ class WalletWatch:
         self._has_more: set[str] = set()
         """Outcomes of which the wallet has more than is held: the rest is its owner's."""
 
-    def watch(self, desk: Desk) -> None:
+    def watch(self, engine: Engine) -> None:
         """Know from now on what is held, and by how many."""
-        self.held = desk.held_shares
-        self._inquiry.is_shared = lambda token: token in self._has_more or desk.is_shared(token)
+        self.held = engine.held_shares
+        self._inquiry.is_shared = lambda token: token in self._has_more or engine.is_shared(token)
 
     async def run(self) -> None:
         """Keep the connections open, and look."""

@@ -1,4 +1,4 @@
-"""The desk alone, by the kind of stop, and as part of a whole backtest."""
+"""The engine alone, by the kind of stop, and as part of a whole backtest."""
 
 import random
 import time
@@ -11,7 +11,7 @@ from stage import LIMITS, market
 
 from positions.commands.messages import from_fields
 from positions.engine.effects import Act
-from positions.engine.engine import Desk
+from positions.engine.engine import Engine
 from positions.engine.plan import Send
 from positions.model.events import OrderFilled
 
@@ -25,21 +25,21 @@ KINDS: dict[str, dict[str, str]] = {
 
 
 def stops(_: Path) -> None:
-    """What a quote costs the desk with so many positions of one market, by the kind of stop."""
-    print(f"cost per quote of the desk alone (µs), {COUNT} positions, ratio to plain stops")
+    """What a quote costs the engine with so many positions of one market, by the kind of stop."""
+    print(f"cost per quote of the engine alone (µs), {COUNT} positions, ratio to plain stops")
     plain = 0.0
     for kind, terms in KINDS.items():
         rng = random.Random(1)
-        desk = _protected(COUNT, terms)
-        (m,) = desk.markets.values()
+        engine = _protected(COUNT, terms)
+        (m,) = engine.markets.values()
         for n in range(2_100):
             if n <= 100:  # by then every trailing stop stands where it stays
                 begun = time.perf_counter()
             bid = D(rng.randint(50, 53)) / 100
             m.show(bid, D(100_000), bid + D("0.01"), D(rng.randint(1, 10)), n)
-            desk.viewed(m.outcome_id)
-            if desk.has_work:
-                desk.turn(n)
+            engine.viewed(m.outcome_id)
+            if engine.has_work:
+                engine.turn(n)
         cost = (time.perf_counter() - begun) / 2_000
         plain = plain or cost
         print(f"  {kind:>13}: {cost * 1e6:7.1f}  x{cost / plain:.1f}")
@@ -60,15 +60,15 @@ def whole(folder: Path) -> None:
         print(f"  {kind:>13}: {cost * 1e6:7.1f}  x{cost / plain:.1f}  {held}", flush=True)
 
 
-def _protected(count: int, terms: dict[str, str]) -> Desk:
-    """A desk whose positions are all bought."""
-    desk = Desk(replace(LIMITS, max_total_stake=D(10**9)), cash=D(10**9), strict=True)
-    desk.list_market(market())
+def _protected(count: int, terms: dict[str, str]) -> Engine:
+    """An engine whose positions are all bought."""
+    engine = Engine(replace(LIMITS, max_total_stake=D(10**9)), cash=D(10**9), strict=True)
+    engine.list_market(market())
     for n in range(count):
         fields = {"command": "submit", "id": str(UUID(int=n)), "market": "rain-in-london"}
         asked = {"outcome": "Yes", "max_bid": "0.60", "size": "10", "stop": f"0.{20 + n % 25}"}
-        desk.command(from_fields(fields | asked | terms))
-    for act in [e for e in desk.turn(0) if isinstance(e, Act) and isinstance(e.intent, Send)]:
+        engine.command(from_fields(fields | asked | terms))
+    for act in [e for e in engine.turn(0) if isinstance(e, Act) and isinstance(e.intent, Send)]:
         order = act.intent.order
         filled = OrderFilled(
             time=0,
@@ -80,6 +80,6 @@ def _protected(count: int, terms: dict[str, str]) -> Desk:
             fee=D(0),
             liquidity="maker",
         )
-        desk.fact(act.position.id, filled)
-    desk.turn(0)
-    return desk
+        engine.event(act.position.id, filled)
+    engine.turn(0)
+    return engine
