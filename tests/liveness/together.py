@@ -154,9 +154,13 @@ class Troupe:
             lambda: not ids & _shown_open(session.state),
             "`positions` did not show what was sold as over",
         )
-        told = await scenes[0].do(lambda: status(session.state))
-        if told.get("running") is not True:
-            raise Failed(f"`status` did not say that the node runs: {told}")
+        told: dict[str, Any] = {}
+        for _ in range(10):  # a loop that was late says so for a while, and that is true
+            told = await scenes[0].do(lambda: status(session.state))
+            if told.get("running") is True:
+                return
+            await asyncio.sleep(1)
+        raise Failed(f"`status` did not say that the node runs: {told}")
 
 
 @contextmanager
