@@ -16,6 +16,7 @@ from bridge.messages import CommandMessage
 from positions.commands.age import lapsed
 from positions.commands.files import Request
 from positions.engine.engine import Engine
+from positions.model.durations import SECOND
 from positions.operations.settings import Settings
 from positions.research.backtest_result import Outcome, outcome
 from recordings.catalog import Recording
@@ -26,7 +27,6 @@ from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, R
 from venues.simulated.account import Account
 from venues.spare import leave_positions_alone
 
-_NANOS = 1_000_000_000
 _POINTS = 2_000
 """About so many times is the account noted."""
 
@@ -66,7 +66,7 @@ class _Backtest:
         self._strategy = PositionManagerStrategy(
             self._engine, self._notebook, later=self._passes.soon
         )
-        span = max(1, (self._end - self._begin) // _NANOS // _POINTS)
+        span = max(1, (self._end - self._begin) // SECOND // _POINTS)
         self._watch = EquityWatch(
             self._engine, lambda: self._account.venue.redeemable, timedelta(seconds=span)
         )

@@ -19,6 +19,7 @@ from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from bridge.boundary import tell
 from bridge.ports import Finder, Holdings
+from bridge.venue import VENUE
 from positions.engine.engine import Engine
 from positions.engine.recovery import Recovery, recover
 from positions.model.formatting import iso
@@ -36,8 +37,6 @@ from venues.polymarket.order_fill_tracker import Trade
 from venues.replay import Replay, ReplayDataClient, replay_factory
 from venues.simulated.account import Account
 from venues.simulated.execution import SimulatedExecutionClient, simulated_factory
-
-VENUE = "POLYMARKET"
 
 Play = Callable[[TradingNode, Callable[[], bool]], Coroutine[Any, Any, None]]
 """What a node waits for once it trades; is told the node and whether nothing of ours is under way.
@@ -182,9 +181,9 @@ class ReplayGround(SimulatedGround):
     def attach(self, node: TradingNode) -> None:
         """Give the node the recording and the simulated venue."""
         data = replay_factory(self._recording.instruments, self._clients.append)
-        node.add_data_client_factory(VENUE, data)
+        node.add_data_client_factory(VENUE.value, data)
         orders = simulated_factory(self._account, self.clock, self._orders.append)
-        node.add_exec_client_factory(VENUE, orders)
+        node.add_exec_client_factory(VENUE.value, orders)
 
     def finder(self) -> Finder | None:
         """A recording's markets are all known."""
@@ -249,9 +248,9 @@ class PaperGround(SimulatedGround):
 
     def attach(self, node: TradingNode) -> None:
         """Give the node live prices and the simulated venue."""
-        node.add_data_client_factory(VENUE, self._venue.data_factory())
+        node.add_data_client_factory(VENUE.value, self._venue.data_factory())
         orders = simulated_factory(self._account, None, self._orders.append)
-        node.add_exec_client_factory(VENUE, orders)
+        node.add_exec_client_factory(VENUE.value, orders)
 
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""
@@ -339,8 +338,8 @@ class LiveGround:
 
     def attach(self, node: TradingNode) -> None:
         """Give the node the venue's clients."""
-        node.add_data_client_factory(VENUE, self._venue.data_factory())
-        node.add_exec_client_factory(VENUE, self._venue.exec_factory())
+        node.add_data_client_factory(VENUE.value, self._venue.data_factory())
+        node.add_exec_client_factory(VENUE.value, self._venue.exec_factory())
 
     def finder(self) -> Finder | None:
         """Markets are looked for at the venue."""

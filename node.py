@@ -36,8 +36,8 @@ from actors.publisher import Publisher
 from actors.watchdog import Watchdog
 from bridge.aside import Worker
 from bridge.boundary import tell
+from bridge.venue import VENUE
 from modes import (
-    VENUE,
     Ground,
     GroundError,
     LiveGround,
@@ -465,8 +465,8 @@ def _config(settings: Settings, ground: Ground) -> TradingNodeConfig:
         exec_engine=LiveExecEngineConfig(
             reconciliation=False, inflight_check_interval_ms=0, qsize=1_000_000
         ),
-        data_clients={VENUE: data_client},
-        exec_clients={VENUE: exec_client},
+        data_clients={VENUE.value: data_client},
+        exec_clients={VENUE.value: exec_client},
         timeout_connection=20,
         timeout_post_stop=0.1,
         timeout_disconnection=2,

@@ -8,6 +8,7 @@ from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 from bridge.clocked_actor import ClockedActor
 from bridge.timers import on_this_thread
 from positions.engine.engine import Engine
+from positions.model.durations import SECOND
 from positions.model.position import Position
 
 KEPT = timedelta(days=1)
@@ -36,7 +37,7 @@ class Forgetter(ClockedActor):
 
     def _forget(self, _: TimeEvent) -> None:
         now, kept = self.clock.timestamp_ns(), int(KEPT.total_seconds())
-        for p in self._engine.forget(now - kept * 1_000_000_000):
+        for p in self._engine.forget(now - kept * SECOND):
             self._purge(p)
         self.cache.purge_account_events(now, kept)
 

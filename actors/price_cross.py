@@ -9,12 +9,12 @@ from collections.abc import Callable
 import msgspec
 from nautilus_trader.common.component import Clock
 from nautilus_trader.model.data import DataType, QuoteTick
-from nautilus_trader.model.identifiers import Venue
 
 from bridge import conversion
 from bridge.boundary import bounded
 from bridge.clocked_actor import ClockedActor
 from bridge.messages import CommandMessage
+from bridge.venue import VENUE
 from positions.commands.market_names import market_name
 from positions.commands.signals import PriceCross, Watcher
 
@@ -41,7 +41,7 @@ class PriceCrossActor(ClockedActor):
     def on_start(self) -> None:
         """Watch the outcome that the signal names."""
         signal = self._watcher.signal
-        for instrument in self.cache.instruments(venue=Venue("POLYMARKET")):
+        for instrument in self.cache.instruments(venue=VENUE):
             m = conversion.market(instrument)
             named = market_name(signal.market) in (m.market_id, m.slug)
             if named and signal.outcome in (m.outcome_id, m.outcome):

@@ -32,7 +32,6 @@ from nautilus_trader.model.identifiers import (
     ClientOrderId,
     ExecAlgorithmId,
     InstrumentId,
-    Venue,
     VenueOrderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
@@ -40,17 +39,17 @@ from nautilus_trader.model.objects import FIXED_PRECISION, Money, Price, Quantit
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import VENUE
 from positions.model import events
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 
-VENUE = Venue("POLYMARKET")
 CURRENCY = pUSD
 STOP_ALGORITHM = ExecAlgorithmId("HOLD")
-_NANOS = 1_000_000_000
-_FAR = 4_000_000_000 * _NANOS
+_FAR = 4_000_000_000 * SECOND
 
 
 # -- in --------------------------------------------------------------------------------------------
@@ -312,4 +311,4 @@ def _time_in_force(o: Order) -> TimeInForce:
 
 
 def _moment(time: int) -> datetime:
-    return datetime.fromtimestamp(time // _NANOS, UTC)
+    return datetime.fromtimestamp(time // SECOND, UTC)

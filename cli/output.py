@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from positions.model.durations import SECOND
 from positions.model.foreign_text import LINE_LENGTH, clean, json_safe
 from positions.model.formatting import iso, plain, to_json
 from positions.operations.health import health
@@ -139,6 +140,6 @@ def age_line(state: Path, node: Mapping[str, Any]) -> str:
     seen = iso(node["heartbeat"])[11:19]
     market = iso(node["market_time"])[:19].replace("T", " ")
     kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
-    old = (time.time_ns() - node["heartbeat"]) // 1_000_000_000
+    old = (time.time_ns() - node["heartbeat"]) // SECOND
     age = f" ({old} s ago)" if old > 3 else ""
     return f"as of {seen}{age}, market time {market}, node {health(state, node)}{kind}"

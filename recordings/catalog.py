@@ -13,11 +13,12 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from bridge.one_sided_book import OneSidedBook
+from positions.model.durations import MINUTE
 from recordings.fold import complete
 from recordings.importer import ABOUT
 from recordings.tables import PRICE_DECIMALS, RecordingError
 
-_STRETCH = 15 * 60 * 1_000_000_000
+_STRETCH = 15 * MINUTE
 _TIME = attrgetter("ts_init")
 _SAME_MOMENT = 1_000
 

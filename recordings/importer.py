@@ -17,20 +17,21 @@ from nautilus_trader.core.data import Data
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.data import InstrumentClose, QuoteTick
 from nautilus_trader.model.enums import AssetClass, InstrumentCloseType
-from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
+from nautilus_trader.model.identifiers import InstrumentId, Symbol
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import FIXED_PRECISION, Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import VENUE
+from positions.model.durations import SECOND
 from recordings import tables
 from recordings.market_list import read_markets
 from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Seen
 
 ABOUT = "recording.json"
 """The file beside a catalog's data that says where it comes from."""
-_NANOS = 1_000_000_000
-_FAR = 4_102_444_800 * _NANOS
+_FAR = 4_102_444_800 * SECOND
 
 
 class Token(NamedTuple):
@@ -110,7 +111,7 @@ def _read_markets(path: Path) -> dict[str, Token]:
         for token in market["tokens"]:
             token_id = str(token["token_id"])
             symbol = f"{market['condition_id']}-{token_id}"
-            instrument_id = InstrumentId(Symbol(symbol), Venue("POLYMARKET"))
+            instrument_id = InstrumentId(Symbol(symbol), VENUE)
             tokens[token_id] = Token(market, token, instrument_id)
     return tokens
 
@@ -298,7 +299,7 @@ def _close(token: Token, last_quote: int) -> InstrumentClose | None:
     payout = token.token.get("settlement_price_inferred")
     if payout is None:
         return None
-    time = max(int(token.market.get("end_ts_ns") or 0), last_quote + _NANOS)
+    time = max(int(token.market.get("end_ts_ns") or 0), last_quote + SECOND)
     return InstrumentClose(
         token.instrument_id,
         Price.from_str(f"{Decimal(str(payout)):.{PRICE_DECIMALS}f}"),

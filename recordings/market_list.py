@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from positions.commands import strict_json
+from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
 from recordings.tables import PRICE_DECIMALS, RecordingError
 
@@ -17,7 +18,7 @@ _MICRO = Decimal("0.000001")
 _SIZE_MAX = Decimal(1_000_000)
 _TICK_MIN = Decimal(1).scaleb(-PRICE_DECIMALS)
 _TICK_MAX = Decimal("0.1")
-_TIME_MAX = 4_102_444_800 * 1_000_000_000
+_TIME_MAX = 4_102_444_800 * SECOND
 """The year 2100."""
 _NAME_MAX = 300
 

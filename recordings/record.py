@@ -7,6 +7,7 @@ from pathlib import Path
 from nautilus_trader.config import LiveDataEngineConfig, LoggingConfig, TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 
+from bridge.venue import VENUE
 from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning
 from recordings import journal
@@ -17,7 +18,6 @@ from recordings.tables import RecordingError
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.markets import VenueUnreachable
 
-VENUE = "POLYMARKET"
 _START_PATIENCE = 800
 """Looks, each after 50 ms, at whether the node has come up."""
 
@@ -54,7 +54,7 @@ class _Recording:
         self._recorder = Recorder(catalog, self._journal, _complain)
         self._node = TradingNode(config=self._config(), loop=self._loop)
         self._node.trader.add_actor(self._recorder)
-        self._node.add_data_client_factory(VENUE, self._venue.data_factory())
+        self._node.add_data_client_factory(VENUE.value, self._venue.data_factory())
         self._node.build()
 
     def _config(self) -> TradingNodeConfig:
@@ -69,7 +69,7 @@ class _Recording:
                 log_colors=False,
             ),
             data_engine=LiveDataEngineConfig(qsize=1_000_000),
-            data_clients={VENUE: self._venue.data_config()},
+            data_clients={VENUE.value: self._venue.data_config()},
             timeout_connection=20,
             timeout_post_stop=0.1,
             timeout_disconnection=2,

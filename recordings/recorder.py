@@ -15,16 +15,16 @@ from nautilus_trader.model.data import (
     QuoteTick,
     TradeTick,
 )
-from nautilus_trader.model.identifiers import InstrumentId, Venue
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
 from bridge.boundary import bounded
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import VENUE
 from positions.storage.locks import AlreadyRunning
 from recordings.importer import described
 from recordings.journal import Journal
 
-VENUE = Venue("POLYMARKET")
 EVERY_SECONDS = 1.0
 
 

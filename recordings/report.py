@@ -13,6 +13,7 @@ from typing import Any
 import plotly.graph_objects as go
 import plotly.io
 
+from positions.model.durations import SECOND
 from positions.model.formatting import iso, plain, to_json
 from positions.research.backtest_result import Outcome, totals
 from recordings.catalog import Price, Recording
@@ -20,7 +21,6 @@ from recordings.catalog import Price, Recording
 _CHARTS = 24
 """Outcomes that are drawn: those with the largest profits and losses."""
 _POINTS = 2_000
-_NANOS = 1_000_000_000
 _BID, _ASK, _GOOD, _BAD = "#2563eb", "#94a3b8", "#16a34a", "#dc2626"
 _FILLS = {
     "entry": ("triangle-up", _BID),
@@ -106,7 +106,7 @@ def _outcome(
 ) -> go.Figure:
     ends = {r["id"]: r["exit_time"] or o.equity[-1].time for r in rows}
     begin, end = min(r["created_at"] for r in rows), max(ends.values())
-    margin = max(30 * _NANOS, (end - begin) // 20)
+    margin = max(30 * SECOND, (end - begin) // 20)
     prices = _thinned(recording.prices(instrument_id, begin - margin, end + margin))
     figure = _figure("USDC per share")
     for name, color, price in (("bid", _BID, 1), ("ask", _ASK, 2)):
@@ -188,4 +188,4 @@ def _figure(unit: str) -> go.Figure:
 
 
 def _moment(time: int) -> datetime:
-    return datetime.fromtimestamp(time / _NANOS, UTC)
+    return datetime.fromtimestamp(time / SECOND, UTC)

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import pyarrow
 import pyarrow.parquet
 
+from positions.model.durations import SECOND
 from recordings.importer import import_recording
 
-START_NS = 1_772_452_800 * 1_000_000_000
+START_NS = 1_772_452_800 * SECOND
 """2026-03-02T12:00:00Z."""
 SECONDS = 840
 CALM = 300
 """So many seconds long nothing happens, so that who types slowly is in time."""
-_NANOS = 1_000_000_000
 _CENT = Decimal("0.01")
 _MILL = Decimal("0.001")
 

@@ -19,7 +19,6 @@ import pyarrow.parquet
 
 PRICE_DECIMALS = 4
 SIZE_DECIMALS = 6
-_NANOS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"_ns": 1, "_us": 10**3, "_ms": 10**6, "_s": 10**9}
 _NAMES = {

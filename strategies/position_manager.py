@@ -16,7 +16,6 @@ from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick, TradeTick
 from nautilus_trader.model.events import OrderEvent, OrderReleased
 from nautilus_trader.model.identifiers import (
-    ClientId,
     ClientOrderId,
     PositionId,
 )
@@ -29,6 +28,7 @@ from bridge.messages import CommandMessage
 from bridge.one_sided_book import OneSidedBook
 from bridge.ports import Holdings, Journal
 from bridge.timers import on_this_thread
+from bridge.venue import CLIENT_ID, VENUE
 from bridge.venue_messages import (
     DEPTHS,
     FEEDS,
@@ -131,7 +131,7 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     def on_start(self) -> None:
         """Make every known outcome tradable and begin the rounds."""
-        for instrument in self.cache.instruments(venue=conversion.VENUE):
+        for instrument in self.cache.instruments(venue=VENUE):
             self._list(instrument)
         self._listen(OneSidedBook, self._on_one_sided)
         self._listen(CommandMessage, self._on_command)
@@ -364,7 +364,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             tell(e)
 
     def _count_cash(self) -> None:
-        account = self.cache.account_for_venue(conversion.VENUE)
+        account = self.cache.account_for_venue(VENUE)
         if account is not None:
             self.engine.cash = conversion.cash(account.balance_total(conversion.CURRENCY))
 
@@ -433,7 +433,7 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.submit_order(
                 conversion.order(order, instrument, self.order_factory),
                 position_id=PositionId(position.id),
-                client_id=ClientId(conversion.VENUE.value),
+                client_id=CLIENT_ID,
             )
         except Exception as e:  # whatever is wrong with one order must not stop the others
             self._never_sent(position, order.id, OrderEnd.DENIED, f"{type(e).__name__}: {e}")

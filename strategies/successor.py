@@ -11,13 +11,14 @@ from decimal import Decimal
 from msgspec.structs import replace
 from nautilus_trader.common.component import Clock, MessageBus
 from nautilus_trader.config import StrategyConfig
-from nautilus_trader.model.identifiers import ClientId, InstrumentId, PositionId, TraderId
+from nautilus_trader.model.identifiers import InstrumentId, PositionId, TraderId
 from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from bridge import conversion
 from bridge.boundary import tell
 from bridge.clocks import now_ns
+from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.engine import Engine
 from positions.engine.transitions import apply
 from positions.model.events import AnyEvent
@@ -102,9 +103,8 @@ class SuccessorStrategy(Strategy):
         instrument = self.cache.instrument(conversion.instrument_id(position))
         rest = replace(order, shares=order.leaves)
         native = conversion.order(rest, instrument, self.order_factory)
-        client, owner = ClientId(conversion.VENUE.value), PositionId(position.id)
-        self.cache.add_order(native, owner, client)
-        account = self.cache.account_for_venue(conversion.VENUE)
+        self.cache.add_order(native, PositionId(position.id), CLIENT_ID)
+        account = self.cache.account_for_venue(VENUE)
         for event in conversion.adoption(native, order, account.id, now_ns(self.clock)):
             native.apply(event)
         self.cache.update_order(native)

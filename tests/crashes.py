@@ -22,7 +22,8 @@ from positions.engine.plan import Cancel, Send
 from positions.engine.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
 from positions.engine.transitions import apply
 from positions.model import events
-from positions.model.position import SECOND, SELLS, Order, OrderEnd, Position, Role
+from positions.model.durations import SECOND
+from positions.model.position import SELLS, Order, OrderEnd, Position, Role
 from venues.simulated import matching
 from venues.simulated.matching import Side, TimeInForce
 

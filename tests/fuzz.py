@@ -24,9 +24,9 @@ from positions.engine.engine import Engine
 from positions.engine.plan import Send
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade, recover
 from positions.model import events
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.position import (
-    SECOND,
     SELLS,
     EntryEnd,
     Order,

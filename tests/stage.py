@@ -15,9 +15,10 @@ from positions.engine.effects import Act, Alarm, Answer, Step
 from positions.engine.engine import Engine
 from positions.engine.plan import MoveStop, Send
 from positions.model import events
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import SECOND, Order, OrderEnd, Position, Role
+from positions.model.position import Order, OrderEnd, Position, Role
 
 ID = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
 TOKEN = "1001"

@@ -11,12 +11,13 @@ from stage import ID, START, Cue, Stage, ended, filled, order, quote, resolved, 
 from trading import record
 
 from actors import cache_purge
+from bridge.venue import VENUE
 from node import Node
-from positions.model.position import SECOND, Role
+from positions.model.durations import SECOND
+from positions.model.position import Role
 from positions.operations.settings import load
 from positions.storage.spool import Spool
 from recordings.sample import make_sample
-from venues.simulated.execution import POLYMARKET
 
 CONFIG = """
 mode = "replay"
@@ -88,7 +89,7 @@ def test_nautilus_lets_go_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert kept.stop_loss_price is None
         assert [p.id.value for p in trading.cache.positions()] == [kept.id]
         assert [o.client_order_id.value for o in trading.cache.orders()] == kept.order_ids
-        assert trading.cache.account_for_venue(POLYMARKET).event_count < 5
+        assert trading.cache.account_for_venue(VENUE).event_count < 5
 
     assert node.run(play) == 0
     (left,) = record(tmp_path / "state").open_positions()

@@ -11,7 +11,8 @@ from test_faults import crash, opened, resting, stopped
 from test_rare_faults import reaching
 from trading import Scenarios, Session
 
-from positions.model.position import SECOND, Role, realized_pnl
+from positions.model.durations import SECOND
+from positions.model.position import Role, realized_pnl
 
 pytestmark = pytest.mark.xdist_group("odd-faults")
 

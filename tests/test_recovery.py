@@ -18,8 +18,8 @@ from positions.engine.recovery import (
 )
 from positions.engine.transitions import apply, phase_of
 from positions.model import events
+from positions.model.durations import SECOND
 from positions.model.position import (
-    SECOND,
     EntryEnd,
     ExitReason,
     Order,

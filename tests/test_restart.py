@@ -17,8 +17,9 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY, Session, trade
 
 from positions.engine import balances
+from positions.model.durations import SECOND
 from positions.model.events import OrderClosed, Restarted
-from positions.model.position import SECOND, Phase, Role
+from positions.model.position import Phase, Role
 from positions.storage.spool import Spool
 
 D = Decimal

@@ -31,7 +31,8 @@ from stage import (
     turn,
 )
 
-from positions.model.position import SECOND, OrderEnd, Phase, Role
+from positions.model.durations import SECOND
+from positions.model.position import OrderEnd, Phase, Role
 
 ENTRY, TARGET, STOP, EXIT = Role.ENTRY, Role.TARGET, Role.STOP, Role.EXIT
 CALM = quote("0.53", "0.56")

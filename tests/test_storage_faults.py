@@ -19,7 +19,8 @@ from test_store import lives
 from world import World
 
 import node
-from positions.model.position import SECOND, Backoff, Role
+from positions.model.durations import SECOND
+from positions.model.position import Backoff, Role
 from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holder
 from positions.storage.pulse import Pulse

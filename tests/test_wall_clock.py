@@ -9,7 +9,8 @@ from stage import ID, TOKEN, Stage, filled, later, quote, submit
 
 from bridge.clocks import now_ns
 from positions.engine.balances import BALANCE_LAG
-from positions.model.position import SECOND, Phase, Role
+from positions.model.durations import SECOND
+from positions.model.position import Phase, Role
 
 BACK = -3600
 

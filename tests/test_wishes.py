@@ -10,8 +10,9 @@ from stage import ID, LIMITS, START, Stage, depth, filled, order, quote, submit
 
 from positions.commands.fields import Malformed
 from positions.commands.pre_trade_checks import Action, Gate
+from positions.model.durations import SECOND
 from positions.model.formatting import told
-from positions.model.position import SECOND, Role
+from positions.model.position import Role
 
 D = Decimal
 CLOSES = START + 3600 * SECOND

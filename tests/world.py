@@ -21,10 +21,10 @@ from positions.engine.engine import Engine
 from positions.engine.lifecycle import LIFE
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.position import (
     OVER,
-    SECOND,
     EntryEnd,
     Order,
     OrderEnd,

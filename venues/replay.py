@@ -21,15 +21,14 @@ from nautilus_trader.data.messages import RequestData, SubscribeData, Unsubscrib
 from nautilus_trader.live.data_client import LiveMarketDataClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.model.data import CustomData, DataType
-from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.system.kernel import NautilusKernel
 
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import CLIENT_ID, VENUE
+from positions.model.durations import SECOND
 from positions.storage.resume import Cursor
 
-POLYMARKET = Venue("POLYMARKET")
-_NANOS = 1_000_000_000
 _QUIET_PASSES = 4
 """Passes of the event loop without work after which nothing is under way: a message takes up to
 three passes from one of Nautilus' queues to its handler."""
@@ -53,8 +52,8 @@ class ReplayDataClient(LiveMarketDataClient):
     ) -> None:
         super().__init__(
             loop=loop,
-            client_id=ClientId(POLYMARKET.value),
-            venue=POLYMARKET,
+            client_id=CLIENT_ID,
+            venue=VENUE,
             msgbus=msgbus,
             cache=cache,
             clock=clock,
@@ -199,11 +198,11 @@ class Replay:
         while True:
             if not self._is_idle():  # a command came: time stands still until it is acted on
                 await self._settle()
-            now = begun + int((time.monotonic() - begun_wall) * pace * _NANOS)
+            now = begun + int((time.monotonic() - begun_wall) * pace * SECOND)
             if now >= moment:
                 return
             await self._advance(max(now, self._clock.timestamp_ns()))
-            await asyncio.sleep(min(_SLICE, (moment - now) / pace / _NANOS))
+            await asyncio.sleep(min(_SLICE, (moment - now) / pace / SECOND))
 
     async def _advance(self, moment: int) -> None:
         """Move the clock on, running each timer that comes due at its own time."""

@@ -8,7 +8,6 @@ only ever keep money from being spent, and late is better than never.
 from uuid import UUID
 
 from positions.commands.messages import (
-    MINUTE,
     VALID_FOR,
     Cancel,
     Command,
@@ -17,6 +16,7 @@ from positions.commands.messages import (
     Reply,
     refused,
 )
+from positions.model.durations import MINUTE
 from positions.model.formatting import iso
 
 AHEAD_MAX = 5 * MINUTE

@@ -21,9 +21,10 @@ from positions.commands.messages import (
 )
 from positions.commands.pre_trade_checks import Gate
 from positions.commands.wishes import Frame, priced
+from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, SaleAsked
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import EXITS, OVER, SECOND, ZERO, EntryEnd, Position, Role, Sale
+from positions.model.position import EXITS, OVER, ZERO, EntryEnd, Position, Role, Sale
 from positions.model.stops import trailing
 from positions.model.terms import Slice, Terms
 from positions.model.venue_rules import (

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from positions.model.durations import SECOND
 from positions.model.terms import AfterFloor, Confirm, Level, Percent, Slice, TakenOff, Trigger
 from positions.model.venue_rules import CENT
 
@@ -36,7 +37,6 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _PERCENT = re.compile(r"[+-]?([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_NANOS = 1_000_000_000
 _QUOTES = re.compile(r"([1-9][0-9]{0,3})quotes?")
 _TARGETS_MAX = 9
 _INT_MAX = 10**18
@@ -129,7 +129,7 @@ def time(field: str, value: object) -> int:
     if not YEARS[0] <= moment.year < YEARS[1]:
         raise Malformed(field, value, f"must be in the years {YEARS[0]} to {YEARS[1] - 1}")
     whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * _NANOS + moment.microsecond * 1000
+    return whole * SECOND + moment.microsecond * 1000
 
 
 def duration(field: str, value: object) -> int:
@@ -140,7 +140,7 @@ def duration(field: str, value: object) -> int:
     seconds = int(match[1]) * _SECONDS[match[2]]
     if seconds > SPAN_DAYS_MAX * _SECONDS["d"]:
         raise Malformed(field, value, f"must be at most {SPAN_DAYS_MAX}d")
-    return seconds * _NANOS
+    return seconds * SECOND
 
 
 def is_span(value: object) -> bool:
@@ -161,7 +161,7 @@ def confirm(field: str, value: object) -> Confirm:
     if not is_span(value):
         raise Malformed(field, value, "must be a span such as 3s, or 5quotes")
     span = duration(field, value)
-    if span > CONFIRM_HOURS_MAX * _SECONDS["h"] * _NANOS:
+    if span > CONFIRM_HOURS_MAX * _SECONDS["h"] * SECOND:
         raise Malformed(field, value, f"must be at most {CONFIRM_HOURS_MAX}h")
     return Confirm(span=span)
 

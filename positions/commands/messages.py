@@ -31,10 +31,10 @@ from positions.commands.fields import (
     time,
     uuid,
 )
+from positions.model.durations import MINUTE
 from positions.model.terms import Level, Percent, Slice, Terms
 from positions.model.venue_rules import CENT, ceil_to, floor_to
 
-MINUTE = 60 * 1_000_000_000
 VALID_FOR = 15 * MINUTE
 """How long after it was due a command is still acted on, unless it says otherwise."""
 

@@ -12,8 +12,9 @@ from enum import StrEnum
 from msgspec import Struct
 
 from positions.commands.messages import Refusal
+from positions.model.durations import SECOND
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import SECOND, ZERO, Position
+from positions.model.position import ZERO, Position
 
 
 class Action(StrEnum):

@@ -15,8 +15,7 @@ from msgspec import Struct
 from positions.commands.declared_positions import id_of
 from positions.commands.fields import Malformed
 from positions.commands.messages import from_fields
-
-_NANOS = 1_000_000_000
+from positions.model.durations import SECOND
 
 
 class PriceCross(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +112,7 @@ class Watcher:
             return None
         fields = self.signal.fields(self.asked)
         self.asked += 1
-        self._still_until = now + self.signal.pause_seconds * _NANOS
+        self._still_until = now + self.signal.pause_seconds * SECOND
         return fields
 
     @property

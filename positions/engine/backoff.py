@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from positions.model.position import BACKOFF_MAX, SECOND, Backoff, Role
+from positions.model.durations import SECOND
+from positions.model.position import BACKOFF_MAX, Backoff, Role
 
 _BACKOFF = {
     Role.ENTRY: (SECOND, BACKOFF_MAX),

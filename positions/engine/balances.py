@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent, Disputed, Reconciled
-from positions.model.position import SECOND, ZERO, Position, Role
+from positions.model.position import ZERO, Position, Role
 
 BALANCE_LAG = 60 * SECOND
 """How long the venue's balance of an outcome may lack shares that were bought: it is a copy of what

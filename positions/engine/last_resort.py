@@ -12,9 +12,10 @@ from decimal import Decimal
 from msgspec import Struct
 
 from positions.engine.plan import Cancel, Intent, Send
+from positions.model.durations import SECOND
 from positions.model.events import AnyEvent, OrderClosed, OrderFilled, OrderSent
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import SECOND, SELLS, ZERO, Order, Position, Role
+from positions.model.position import SELLS, ZERO, Order, Position, Role
 from positions.model.soundness import check_order
 from positions.model.venue_rules import SIZE_STEP, Offer, exit_offer
 

@@ -13,13 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.model import stops, targets
+from positions.model.durations import SECOND
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
     EXITS,
     GTD_MARGIN,
     OVER,
     PROTECTED,
-    SECOND,
     ZERO,
     Order,
     OrderState,

@@ -26,6 +26,7 @@ from msgspec.structs import replace
 
 from positions.engine.balances import compare, may_lag
 from positions.engine.transitions import apply, is_told
+from positions.model.durations import SECOND
 from positions.model.events import (
     AnyEvent,
     Disputed,
@@ -39,7 +40,6 @@ from positions.model.events import (
 )
 from positions.model.orders import find, is_order_id
 from positions.model.position import (
-    SECOND,
     SELLS,
     ZERO,
     Order,

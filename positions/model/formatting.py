@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-_NANOS = 1_000_000_000
+from positions.model.durations import SECOND
+
 _SPANS = frozenset({"stop_confirm", "exit_before_end"})
 TIMES = frozenset(
     {
@@ -28,7 +29,7 @@ TIMES = frozenset(
 
 def iso(time: int) -> str:
     """A time in ISO 8601, UTC, to the millisecond or as finely as it needs."""
-    whole, rest = divmod(time, _NANOS)
+    whole, rest = divmod(time, SECOND)
     fraction = f"{rest:09}"
     if fraction.endswith("000000"):
         fraction = fraction[:3]
@@ -49,7 +50,7 @@ def told(terms: Mapping[str, Any]) -> dict[str, str]:
 def _term(name: str, value: Any) -> str:
     match value:
         case {"span": int(span)} | int(span) if name in _SPANS:
-            return f"{span // _NANOS}s"
+            return f"{span // SECOND}s"
         case {"quotes": int(quotes)}:
             return f"{quotes}quotes"
         case {"value": percent}:

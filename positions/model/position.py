@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from positions.model.durations import SECOND
 from positions.model.terms import Terms
 from positions.model.venue_rules import Obstacle, micro
 
 ZERO = Decimal(0)
-SECOND = 1_000_000_000
 BACKOFF_MAX = 60 * SECOND
 """No role waits longer after failures."""
 GTD_MARGIN = 60 * SECOND

@@ -8,8 +8,9 @@ nanoseconds.
 from decimal import Decimal
 
 from positions.model import targets
+from positions.model.durations import SECOND
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import PROTECTED, SECOND, Position
+from positions.model.position import PROTECTED, Position
 from positions.model.terms import Percent, Terms, Trigger
 from positions.model.venue_rules import break_even_price, ceil_to, floor_to
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from positions.model.durations import SECOND
 from positions.storage.locks import Holder, holder
 from positions.storage.snapshot import NotPublished, Published
 
@@ -20,7 +21,6 @@ STALE_SECONDS = 10
 """A heartbeat is published every second; a busy machine may take some seconds for a copy."""
 LAG_SECONDS = 5
 UNDECIDED_SECONDS = 5
-_NANOS = 1_000_000_000
 
 
 class Health(Struct, frozen=True):
@@ -58,17 +58,17 @@ def judge_node(held: Holder | None, node: Mapping[str, Any], now: int) -> Health
     if held is None:
         return Health("NOT RUNNING")
     if node["heartbeat"] < held.started_at:  # what is published is of an earlier process
-        age = (now - held.started_at) // _NANOS
+        age = (now - held.started_at) // SECOND
         return Health("starting", (f"nothing is published yet, {max(0, age)} s after its start",))
     why = []
     lag, undecided = node.get("loop_lag", 0), node.get("undecided", 0)  # older copies have none
-    age = (now - node["heartbeat"]) // _NANOS
+    age = (now - node["heartbeat"]) // SECOND
     if age > STALE_SECONDS:
         why.append(f"its event loop gave no heartbeat for {age} s")
     if age < -STALE_SECONDS:
         why.append(f"its heartbeat is {-age} s in the future: the clock was set")
-    if lag > LAG_SECONDS * _NANOS:
-        why.append(f"its event loop was late by {lag / 1e9:.1f} s")
-    if undecided > UNDECIDED_SECONDS * _NANOS:
-        why.append(f"nothing was decided for {undecided / 1e9:.1f} s")
+    if lag > LAG_SECONDS * SECOND:
+        why.append(f"its event loop was late by {lag / SECOND:.1f} s")
+    if undecided > UNDECIDED_SECONDS * SECOND:
+        why.append(f"nothing was decided for {undecided / SECOND:.1f} s")
     return Health("NOT RESPONDING", tuple(why)) if why else Health("running")

@@ -20,7 +20,7 @@ from positions.commands.checks import Limits
 from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
-from positions.model.position import SECOND
+from positions.model.durations import SECOND
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""

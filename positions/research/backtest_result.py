@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from positions.commands.messages import Reply
 from positions.engine.effects import Step
+from positions.model.durations import SECOND
 from positions.model.formatting import to_json
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Position
@@ -123,7 +124,6 @@ class Totals(Struct, frozen=True):
 
 
 _MICRO = Decimal("0.000001")
-_NANOS = 1_000_000_000
 
 
 def totals(o: Outcome) -> Totals:
@@ -163,7 +163,7 @@ def _slippages(o: Outcome) -> Iterable[tuple[Decimal, Decimal]]:
 
 def _seconds(r: Mapping[str, Any], o: Outcome) -> Decimal:
     end = r["exit_time"] if r["held"] <= 0 and r["exit_time"] else o.equity[-1].time
-    return Decimal(end - r["filled_at"]) / _NANOS
+    return Decimal(end - r["filled_at"]) / SECOND
 
 
 def _capital_max(o: Outcome) -> Decimal:

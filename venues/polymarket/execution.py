@@ -26,6 +26,7 @@ from nautilus_trader.model.orders import Order
 from bridge.clocks import now_ns
 from bridge.venue_messages import WALLETS
 from positions.engine.adoption import Holding
+from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import OrderState
 from venues.bounded_http import PublicClient
@@ -43,7 +44,6 @@ from venues.polymarket.parsing import Unreadable
 from venues.polymarket.submit_outcome import Answer
 from venues.polymarket.wallet_watch import WalletWatch
 
-_NANOS = 1_000_000_000
 WATCH_SECONDS = 1.0
 
 Signed = Callable[[str, str, Callable[[], None]], None]
@@ -147,7 +147,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if ours.venue_order_id is None:
             raise ValueError(f"{ours.id} was never signed")
         # A clock that was set back since then must not make it young for as long.
-        age = max(now_ns(self._clock) - ours.sent_at, 0) / _NANOS
+        age = max(now_ns(self._clock) - ours.sent_at, 0) / SECOND
         live = LiveOrder(order, ours.venue_order_id, self._loop.time() - age, ours.shares)
         live.posted.set()
         live.track.placed()

@@ -21,6 +21,7 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
+from positions.model.durations import SECOND
 from venues.polymarket import parsing
 from venues.polymarket.order_fill_tracker import News
 from venues.polymarket.orders import (
@@ -32,7 +33,6 @@ from venues.polymarket.orders import (
 )
 from venues.polymarket.parsing import Unreadable
 
-_NANOS = 1_000_000_000
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
 ANSWER_SECONDS = 2.0
@@ -263,7 +263,7 @@ class Inquiry:
     async def _look_up_trades(self, live: LiveOrder) -> None:
         age = int(_now() - live.signed_at) + CLOCK_MARGIN
         market = get_polymarket_condition_id(live.order.instrument_id)
-        params = TradeParams(market=market, after=self._now_ns() // _NANOS - age)
+        params = TradeParams(market=market, after=self._now_ns() // SECOND - age)
         try:
             trades = await asyncio.to_thread(self._client.get_trades, params)
         except Exception as e:  # the client library fails in many ways at what is no JSON

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
+from positions.model.durations import SECOND
 from positions.model.trade_ids import trade_name
 from venues.polymarket.order_fill_tracker import Settlement, Trade
 
-_NANOS = 1_000_000_000
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
 AMOUNT_MAX = Decimal(10**12)
@@ -175,11 +175,11 @@ def _time(trade: Mapping[str, Any], status: Settlement) -> int:
     told_second = int(number(trade, "match_time", below=_SECONDS[1]))
     if told_second < _SECONDS[0]:
         raise Unreadable(f"match_time was {told_second}, must be from 2020 to 2100")
-    second = told_second * _NANOS
+    second = told_second * SECOND
     if status is not Settlement.MATCHED or "timestamp" not in trade:
         return second
     told = int(number(trade, "timestamp", below=_SECONDS[1] * 1000)) * _MILLIS
-    return told if second <= told < second + 10 * _NANOS else second
+    return told if second <= told < second + 10 * SECOND else second
 
 
 def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:

@@ -10,11 +10,11 @@ from nautilus_trader.adapters.polymarket.common.parsing import parse_polymarket_
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.instruments import BinaryOption
 
+from positions.model.durations import SECOND
 from venues.bounded_http import Answer, PublicClient
 from venues.polymarket.pages import ListTooLong
 from venues.polymarket.ticks import tick_of
 
-_NANOS = 1_000_000_000
 _ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
 """An end that is stated to be outside of this is none: years 1 and 9999 stand for not known."""
 _UNKNOWN = 0
@@ -27,7 +27,7 @@ def end_of(value: Any) -> int:
     except (TypeError, ValueError):
         return _UNKNOWN
     end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
-    return int(end.timestamp()) * _NANOS if _ENDS_MIN <= end < _ENDS_MAX else _UNKNOWN
+    return int(end.timestamp()) * SECOND if _ENDS_MIN <= end < _ENDS_MAX else _UNKNOWN
 
 
 MARKET_PAGES_MAX = 20

@@ -12,14 +12,13 @@ from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.model.durations import SECOND
 from positions.model.position import Order, OrderState, Position
 from positions.model.venue_rules import taker_fee
 from venues.polymarket import parsing
 from venues.polymarket.clob import BalanceReader
 from venues.polymarket.order_fill_tracker import FINAL, Settlement, Trade
 from venues.polymarket.orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
-
-_NANOS = 1_000_000_000
 
 
 class Reading(Struct, frozen=True):
@@ -105,7 +104,7 @@ class WalletReader:
             outcomes[p.market_id].add(p.outcome_id)
         found: dict[str, dict[str, list[Trade]]] = {}
         for market, since in begun.items():
-            params = TradeParams(market=market, after=since // _NANOS - CLOCK_MARGIN)
+            params = TradeParams(market=market, after=since // SECOND - CLOCK_MARGIN)
             for trade in await asyncio.to_thread(self._client.get_trades, params):
                 legs = parsing.legs_of(self._funder, trade)
                 # Of others only sales matter: one may be ours, and its hash lost.
@@ -203,4 +202,4 @@ def _may_still_arrive(order: Order | None, now: int) -> bool:
     if order is None or order.state is not OrderState.SENT:
         return False
     late = POST_AGAIN_SECONDS + gone_seconds(is_immediate=order.immediate)
-    return now < order.sent_at + int(late * _NANOS)
+    return now < order.sent_at + int(late * SECOND)

@@ -34,11 +34,9 @@ from nautilus_trader.model.enums import (
 from nautilus_trader.model.enums import TimeInForce as NautilusTimeInForce
 from nautilus_trader.model.identifiers import (
     AccountId,
-    ClientId,
     ClientOrderId,
     InstrumentId,
     TradeId,
-    Venue,
     VenueOrderId,
 )
 from nautilus_trader.model.instruments import BinaryOption
@@ -47,12 +45,12 @@ from nautilus_trader.model.orders import Order as NautilusOrder
 
 from bridge.conversion import touch
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.adoption import Holding
 from venues.simulated import matching
 from venues.simulated.account import Account
 from venues.simulated.matching import Event, Order, Side, TimeInForce
 
-POLYMARKET = Venue("POLYMARKET")
 _BEFORE_STRATEGIES = 100
 _TIMES_IN_FORCE = {
     NautilusTimeInForce.GTC: TimeInForce.GTC,
@@ -84,8 +82,8 @@ class SimulatedExecutionClient(LiveExecutionClient):
     ) -> None:
         super().__init__(
             loop=loop,
-            client_id=ClientId(POLYMARKET.value),
-            venue=POLYMARKET,
+            client_id=CLIENT_ID,
+            venue=VENUE,
             oms_type=OmsType.NETTING,
             account_type=AccountType.CASH,
             base_currency=pUSD,
@@ -94,7 +92,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
             cache=cache,
             clock=clock,
         )
-        self._set_account_id(AccountId(f"{POLYMARKET}-001"))
+        self._set_account_id(AccountId(f"{VENUE}-001"))
         self._kept = account
         self._venue = account.venue
         self._market_clock = market_clock
@@ -106,12 +104,12 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def open(self) -> None:
         """Follow the market, and report the account."""
-        for instrument in self._cache.instruments(venue=POLYMARKET):
+        for instrument in self._cache.instruments(venue=VENUE):
             self._on_instrument(instrument)
         listen = self._msgbus.subscribe
         first = _BEFORE_STRATEGIES
-        listen(f"data.instrument.{POLYMARKET}.*", self._on_instrument, priority=first)
-        listen(f"data.quotes.{POLYMARKET}.*", self._on_quote, priority=first)
+        listen(f"data.instrument.{VENUE}.*", self._on_instrument, priority=first)
+        listen(f"data.quotes.{VENUE}.*", self._on_quote, priority=first)
         listen(f"data.{DataType(OneSidedBook).topic}", self._on_one_sided, priority=first)
         listen("data.venue.close_price.*", self._on_close, priority=first)
         self._report_account()
