@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import stories
-from loopback.ledger import InstrumentBook, Level, Side
+from loopback.ledger import Level, Market, Side
 from loopback.server import LoopbackPolymarket, MarketHandle
 from msgspec import Struct
 from trading import Session, trade
@@ -116,12 +116,12 @@ class Stage:
         )
 
 
-def _left(market: InstrumentBook, side: Side) -> list[tuple[Decimal, Decimal]]:
+def _left(market: Market, side: Side) -> list[tuple[Decimal, Decimal]]:
     levels: Iterable[Level] = market.outside[side].values()
     return [(level.price, level.size) for level in levels]
 
 
-def _sees(seen: Seen, market: InstrumentBook) -> bool:
+def _sees(seen: Seen, market: Market) -> bool:
     """Whether a market is seen as it is, but for what is the node's own."""
     if market.is_closed:
         return seen.payout is not None
@@ -129,7 +129,7 @@ def _sees(seen: Seen, market: InstrumentBook) -> bool:
     return shown == touch_of_others(market, seen.outcome_id)
 
 
-def touch_of_others(market: InstrumentBook, token: str) -> tuple[Decimal | None | Decimal, ...]:
+def touch_of_others(market: Market, token: str) -> tuple[Decimal | None | Decimal, ...]:
     """The best bid and ask at which others stand, each with all that is there."""
     depth = market.depth(token)
     found: list[Decimal | None] = []
@@ -269,9 +269,9 @@ def _other(price: Decimal | None) -> Decimal | None:
     return None if price is None else 1 - price
 
 
-def _handle(slug: str) -> InstrumentBook:
+def _handle(slug: str) -> Market:
     """A market as the loopback lists it."""
-    return InstrumentBook(
+    return Market(
         slug=slug,
         question="",
         outcomes=("Yes", "No"),
@@ -283,9 +283,7 @@ def _handle(slug: str) -> InstrumentBook:
     )
 
 
-def _described(
-    market: InstrumentBook, resolved: Resolved | None, ends: int | None
-) -> dict[str, Any]:
+def _described(market: Market, resolved: Resolved | None, ends: int | None) -> dict[str, Any]:
     paid = (None, None) if resolved is None else (resolved.payout, 1 - resolved.payout)
     tokens = [
         {

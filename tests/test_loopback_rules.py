@@ -9,7 +9,7 @@ from loopback import rules
 from loopback.agenda import Agenda
 from loopback.engine import Engine
 from loopback.faults import Faults
-from loopback.ledger import CASH, Account, InstrumentBook, Kind, Ledger, Order, Side, Trade
+from loopback.ledger import CASH, Account, Kind, Ledger, Market, Order, Side, Trade
 from loopback.rules import Refused
 
 D = Decimal
@@ -25,7 +25,7 @@ class Silence:
     def __init__(self) -> None:
         self.said: list[str] = []
 
-    def book_changed(self, market: InstrumentBook) -> None:
+    def book_changed(self, market: Market) -> None:
         """Not of interest here."""
 
     def traded(self, trade: Trade) -> None:
@@ -47,7 +47,7 @@ class Stage:
         self.agenda = Agenda(loop)
         self.ledger = Ledger()
         self.engine = Engine(self.agenda, self.faults, self.heard, self.ledger)
-        self.market = InstrumentBook(
+        self.market = Market(
             "m", "?", ("Yes", "No"), D(tick), D(5), D("0.04"), False, "2030-01-01T00:00:00Z"
         )
         self.ledger.add(self.market)

@@ -14,7 +14,7 @@ import pytest
 from loopback.agenda import Agenda
 from loopback.engine import Engine
 from loopback.faults import Faults
-from loopback.ledger import CASH, ZERO, InstrumentBook, Kind, Ledger, Order, Side, Trade
+from loopback.ledger import CASH, ZERO, Kind, Ledger, Market, Order, Side, Trade
 from loopback.rules import Refused
 
 D = Decimal
@@ -27,7 +27,7 @@ SEEDS = [int(os.environ["SEED"])] if "SEED" in os.environ else range(25)
 class Deaf:
     """A listener to nothing."""
 
-    def book_changed(self, market: InstrumentBook) -> None:
+    def book_changed(self, market: Market) -> None:
         """Nothing."""
 
     def traded(self, trade: Trade) -> None:
@@ -50,7 +50,7 @@ class Storm:
         self.faults = Faults()
         self.engine = Engine(self.agenda, self.faults, Deaf(), self.ledger)
         self.engine.sellable_after = self.chance.choice((0.0, 3.0))
-        self.market = InstrumentBook(
+        self.market = Market(
             "m", "?", ("Yes", "No"), CENT, D(5), D("0.04"), False, "2030-01-01T00:00:00Z"
         )
         self.ledger.add(self.market)
