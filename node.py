@@ -71,7 +71,7 @@ from recordings.recorder import Recorder
 from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
-from venues.polymarket.clob import UnknownAdapter
+from venues.polymarket.api.clob import UnknownAdapter
 from venues.spare import leave_positions_alone
 
 THREADS = 64

@@ -95,7 +95,7 @@ def credentials(
     settings = _load(config)
     try:
         own = wallet(values, needs_api=False)
-        from venues.polymarket.clob import Refused, UnknownAdapter, derive_credentials
+        from venues.polymarket.api.clob import Refused, UnknownAdapter, derive_credentials
 
         try:
             made = derive_credentials(settings.venue.clob, own, settings.wallet.signature_type)

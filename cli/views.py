@@ -177,7 +177,7 @@ def _search(config: Path, text: str) -> list[dict[str, Any]]:
         venue = load(config).venue
     except SettingsError as e:
         fail(str(e), 2)
-    from venues.polymarket.gamma import GammaError, search_rows
+    from venues.polymarket.api.gamma import GammaError, search_rows
 
     try:
         return asyncio.run(search_rows(venue.gamma, text))

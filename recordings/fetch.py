@@ -18,7 +18,7 @@ from positions.commands.market_names import market_name
 from positions.operations.settings import VenueSettings
 from recordings.importer import Token, described, instrument
 from recordings.tables import RecordingError
-from venues.bounded_http import PublicClient
+from venues.polymarket.api.bounded_http import PublicClient
 
 _FINEST = "0.0001"
 """Prices are taken as they were, whatever the tick is now."""

@@ -37,8 +37,8 @@ from positions.model.position import (
     Sale,
 )
 from positions.model.terms import Confirm, Percent, Slice, Terms, Trigger
-from venues.polymarket import parsing
-from venues.polymarket.parsing import Unreadable
+from venues.polymarket.api import parsing
+from venues.polymarket.api.parsing import Unreadable
 from venues.simulated.account import Account
 
 D = Decimal

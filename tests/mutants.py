@@ -54,11 +54,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "commands/pre_trade_checks": REQUESTS,
     "commands/preview": REQUESTS,
     "commands/signals": ("test_signals.py",),
-    "venues/polymarket/freshness": VIEWS,
-    "venues/polymarket/local_book": VIEWS,
-    "venues/polymarket/market_messages": ("test_market_messages.py",),
-    "venues/polymarket/resolutions": ("test_resolutions.py",),
-    "venues/polymarket/ticks": ("test_market_messages.py",),
+    "venues/polymarket/market_data/freshness": VIEWS,
+    "venues/polymarket/market_data/local_book": VIEWS,
+    "venues/polymarket/market_data/market_messages": ("test_market_messages.py",),
+    "venues/polymarket/market_data/resolutions": ("test_resolutions.py",),
+    "venues/polymarket/api/ticks": ("test_market_messages.py",),
 }
 """Each module with the tests that concern it, the likeliest to notice first."""
 EXPLAINED: dict[str, str] = {
@@ -66,7 +66,7 @@ EXPLAINED: dict[str, str] = {
     "model/stops: follows": "of nothing and the price itself the price is the higher one",
     "model/stops: level": "of nothing and the price itself the price is the higher one",
     "engine/price_index: bid": "while there is a bid, there is an average",
-    "venues/polymarket/local_book: not any(resting) and not any(self._own)": (
+    "venues/polymarket/market_data/local_book: not any(resting) and not any(self._own)": (
         "without orders of ours the long way finds the same"
     ),
     "model/targets: ZERO": "a target before the last has a part",

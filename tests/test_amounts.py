@@ -6,7 +6,7 @@ import pytest
 from py_clob_client_v2.order_builder.builder import OrderBuilder
 from py_clob_client_v2.order_utils import Side
 
-from venues.polymarket.amounts import exact_amounts
+from venues.polymarket.api.amounts import exact_amounts
 
 D = Decimal
 SIZES = [D(hundredths) / 100 for hundredths in range(500, 10_500)]

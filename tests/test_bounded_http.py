@@ -11,13 +11,12 @@ import httpx
 import pytest
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues import bounded_http
-from venues.bounded_http import AnswerTooLarge, BoundedClient, PublicClient
-from venues.polymarket import pages
-from venues.polymarket.clob import close_connections, make_client
-from venues.polymarket.pages import ListTooLong
+from venues.polymarket.api import bounded_http, pages
+from venues.polymarket.api.bounded_http import AnswerTooLarge, BoundedClient, PublicClient
+from venues.polymarket.api.clob import close_connections, make_client
+from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.execution.submit_outcome import Answer, failed
 from venues.polymarket.provider import MARKET_PAGES_MAX, MarketListClient
-from venues.polymarket.submit_outcome import Answer, failed
 
 Serve = Callable[[socket.socket, threading.Event], None]
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -10,8 +10,8 @@ from stage import ID, Stage, submit
 from positions.commands.fields import Malformed
 from positions.commands.messages import Submit, decode, from_fields
 from positions.model.soundness import TIME_MAX, Unsound, check
-from venues.polymarket import parsing
-from venues.polymarket.parsing import Unreadable
+from venues.polymarket.api import parsing
+from venues.polymarket.api.parsing import Unreadable
 
 ENDLESS = 10**5000
 """Python refuses to write an integer of so many digits out."""

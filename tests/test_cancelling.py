@@ -11,15 +11,15 @@ from loopback.faults import Faults
 from loopback.server import MarketHandle
 from py_clob_client_v2.exceptions import PolyApiException
 from test_faults import crash, opened, resting, stopped
-from test_inquiry import HASH, SOLD, TOKEN, Venue, World
+from test_order_reconciliation import HASH, SOLD, TOKEN, Venue, World
 from trading import Scenarios, Session
 
 from positions.model.events import CancelRefused, CancelSent
 from positions.model.position import Role
-from venues.polymarket import cancelling
-from venues.polymarket.cancelling import Canceller
-from venues.polymarket.clob import VenueError, retry_after
-from venues.polymarket.order_fill_tracker import Canceled, Filled
+from venues.polymarket.api.clob import VenueError, retry_after
+from venues.polymarket.execution import cancelling
+from venues.polymarket.execution.cancelling import Canceller
+from venues.polymarket.execution.order_fill_tracker import Canceled, Filled
 
 pytestmark = pytest.mark.xdist_group("cancelling")
 

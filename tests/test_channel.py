@@ -12,7 +12,7 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from nautilus_trader.common.component import LiveClock
 from trading import KEY, PATIENCE
 
-from venues.polymarket.channel import ChannelClient
+from venues.polymarket.api.channel import ChannelClient
 
 MARKETS = 5
 EACH = 2

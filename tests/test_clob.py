@@ -13,14 +13,14 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderArgsV2, PartialCreateOrderOptions
 from py_clob_client_v2.http_helpers import helpers
 
-from venues.polymarket import clob
-from venues.polymarket.channel import ChannelClient
-from venues.polymarket.clob import UnknownAdapter, make_client, members
-from venues.polymarket.data import HardenedDataClient
-from venues.polymarket.execution import HardenedExecutionClient
+from venues.polymarket.api import clob
+from venues.polymarket.api.channel import ChannelClient
+from venues.polymarket.api.clob import UnknownAdapter, make_client, members
+from venues.polymarket.execution.client import HardenedExecutionClient
+from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.provider import HardenedProvider
 
-FILES = sorted((Path(__file__).parents[1] / "venues" / "polymarket").glob("*.py"))
+FILES = sorted((Path(__file__).parents[1] / "venues" / "polymarket").rglob("*.py"))
 NOWHERE = "http://127.0.0.1:9"
 NAUTILUS = {"_clock", "_log", "_loop"}
 """Attributes of all Nautilus components, which the adapter sets for itself in its socket client."""

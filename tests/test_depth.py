@@ -10,7 +10,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
 from stage import market
 
-from venues.polymarket.local_book import best
+from venues.polymarket.market_data.local_book import best
 
 D = Decimal
 

@@ -18,7 +18,7 @@ from positions.model.foreign_text import LINE_LENGTH, NAME_LENGTH, clean, json_s
 from positions.storage.snapshot import Published
 from positions.storage.spool import uuid7
 from recordings.importer import Token, instrument
-from venues.polymarket import gamma
+from venues.polymarket.api import gamma
 
 RUN = CliRunner()
 

@@ -9,8 +9,8 @@ from nautilus_trader.model.data import CustomData, OrderBookDeltas, QuoteTick
 from nautilus_trader.model.enums import BookType, RecordFlag
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.local_book import LocalBook, Reading, Verdict, as_data, fits
-from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.local_book import LocalBook, Reading, Verdict, as_data, fits
+from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
 
 D = Decimal
 OUTCOME = TestInstrumentProvider.binary_option()

@@ -12,7 +12,7 @@ from loopback.server import LoopbackPolymarket
 from recorded import FOLDER
 
 from positions.operations.settings import VenueSettings
-from venues.polymarket.gamma import Gamma
+from venues.polymarket.api.gamma import Gamma
 
 WIRE = FOLDER / "wire-messages.jsonl"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from venues.polymarket import market_messages
-from venues.polymarket.market_messages import Change, Changes, Touch
-from venues.polymarket.parsing import Unreadable
-from venues.polymarket.ticks import ImpossibleTick, tick_of
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.ticks import ImpossibleTick, tick_of
+from venues.polymarket.market_data import market_messages
+from venues.polymarket.market_data.market_messages import Change, Changes, Touch
 
 D = Decimal
 NOW = 1_796_000_000_000

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from venues.polymarket.own_levels import OwnLevels
+from venues.polymarket.market_data.own_levels import OwnLevels
 
 D = Decimal
 Book = Mapping[str, str]

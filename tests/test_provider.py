@@ -8,8 +8,8 @@ from nautilus_trader.common.component import TestClock
 from nautilus_trader.model.instruments import BinaryOption
 
 from bridge.conversion import market
+from venues.polymarket.api.ticks import ImpossibleTick
 from venues.polymarket.provider import HardenedProvider, end_of
-from venues.polymarket.ticks import ImpossibleTick
 
 DESCRIPTION = {
     "condition_id": "0xab",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from nautilus_trader.model.identifiers import InstrumentId
 
-from venues.polymarket.parsing import Unreadable
-from venues.polymarket.resolutions import (
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.market_data.resolutions import (
     ClobMarket,
     Contradiction,
     Payouts,

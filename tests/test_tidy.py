@@ -62,7 +62,7 @@ LONG_FILES = {
     "tests/stage.py": "one live node on the loopback venue, played by a test",
     "tests/test_bracket.py": "the table of what a position can be asked for",
     "tests/test_faults.py": "the list of faults at the venue",
-    "tests/test_inquiry.py": "the lookups of orders whose fate is unknown",
+    "tests/test_order_reconciliation.py": "the lookups of orders whose fate is unknown",
     "tests/test_life.py": "every state x every event",
     "tests/test_loopback.py": "the adapter on the loopback venue",
     "tests/test_loopback_rules.py": "the loopback venue's rules, each played",
@@ -74,8 +74,8 @@ LONG_FILES = {
     "tests/world.py": "the simulated world of the money core",
     "modes.py": "the run modes: where data comes from and orders go",
     "venues/simulated/matching.py": "the simulated venue's rules",
-    "venues/polymarket/data.py": "the market channel and what checks it",
-    "venues/polymarket/execution.py": "the life of an order at the venue",
+    "venues/polymarket/market_data/client.py": "the market channel and what checks it",
+    "venues/polymarket/execution/client.py": "the life of an order at the venue",
     "venues/simulated/execution.py": "the simulated venue's execution client",
 }
 """What is longer, with the one idea that holds each together."""

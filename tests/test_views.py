@@ -13,9 +13,9 @@ from decimal import Decimal
 import pytest
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.freshness import AHEAD_MS, Newest, told_at
-from venues.polymarket.local_book import LocalBook, Reading, Verdict
-from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.freshness import AHEAD_MS, Newest, told_at
+from venues.polymarket.market_data.local_book import LocalBook, Reading, Verdict
+from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
 
 D = Decimal
 OUTCOME = TestInstrumentProvider.binary_option()

@@ -9,7 +9,7 @@ from defects.table import defect
 from nautilus_trader.adapters.polymarket.config import PolymarketDataClientConfig
 
 from node import THREADS
-from venues.polymarket.clob import keep_warm
+from venues.polymarket.api.clob import keep_warm
 
 _HANG_SECONDS = 2.0
 

@@ -21,9 +21,9 @@ from py_clob_client_v2.constants import POLYGON
 from positions.operations.doctor import Check, Level, failed, ok, warning
 from positions.operations.settings import Settings
 from positions.operations.wallet import FUNDER, KEY, Wallet, WalletError, wallet
-from venues.bounded_http import BoundedClient
-from venues.polymarket.clob import UnknownAdapter, close_connections, make_client
-from venues.polymarket.gamma import parse
+from venues.polymarket.api.bounded_http import BoundedClient
+from venues.polymarket.api.clob import UnknownAdapter, close_connections, make_client
+from venues.polymarket.api.gamma import parse
 
 _SAMPLES = 5
 _SLOW_SECONDS = 0.5

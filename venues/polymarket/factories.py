@@ -26,17 +26,17 @@ from positions.model.position import Order as RecordedOrder
 from positions.model.position import Position
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet
-from venues.polymarket.clob import close_connections, make_client
-from venues.polymarket.data import HardenedDataClient
-from venues.polymarket.execution import HardenedExecutionClient, Signed
-from venues.polymarket.gamma import Gamma
+from venues.polymarket.api.clob import close_connections, make_client
+from venues.polymarket.api.gamma import Gamma
+from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.execution.client import HardenedExecutionClient, Signed
+from venues.polymarket.execution.live_orders import LiveOrders
+from venues.polymarket.execution.order_fill_tracker import Trade
+from venues.polymarket.execution.order_reconciliation import said
+from venues.polymarket.execution.wallet_reports import Reading, WalletReader
+from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
-from venues.polymarket.order_fill_tracker import Trade
-from venues.polymarket.order_reconciliation import said
-from venues.polymarket.orders import LiveOrders
-from venues.polymarket.pages import ListTooLong
 from venues.polymarket.provider import HardenedProvider, MarketListClient
-from venues.polymarket.wallet_reports import Reading, WalletReader
 
 _READ_AGAIN = (0.5, 1.0, 2.0)
 """Seconds after which the wallet is read again at a start, before the stops are armed without."""

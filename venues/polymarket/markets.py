@@ -6,7 +6,7 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
-from venues.polymarket.gamma import Gamma, GammaError
+from venues.polymarket.api.gamma import Gamma, GammaError
 
 
 class VenueUnreachable(RuntimeError):

@@ -11,9 +11,9 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.model.instruments import BinaryOption
 
 from positions.model.durations import SECOND
-from venues.bounded_http import Answer, PublicClient
-from venues.polymarket.pages import ListTooLong
-from venues.polymarket.ticks import tick_of
+from venues.polymarket.api.bounded_http import Answer, PublicClient
+from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.api.ticks import tick_of
 
 _ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
 """An end that is stated to be outside of this is none: years 1 and 9999 stand for not known."""

@@ -21,11 +21,11 @@ from py_clob_client_v2.clob_types import TradeParams
 from positions.engine.adoption import Deal, Holding
 from positions.model.position import ZERO
 from positions.model.venue_rules import taker_fee
-from venues.polymarket import parsing
-from venues.polymarket.clob import BalanceReader
-from venues.polymarket.order_fill_tracker import FINAL, Settlement, Trade
-from venues.polymarket.order_reconciliation import said
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.api import parsing
+from venues.polymarket.api.clob import BalanceReader
+from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.order_fill_tracker import FINAL, Settlement, Trade
+from venues.polymarket.execution.order_reconciliation import said
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""

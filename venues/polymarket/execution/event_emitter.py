@@ -15,7 +15,8 @@ from bridge.clocks import now_ns
 from bridge.venue_messages import OWN_ORDERS, VENUE_EVENTS, VenueEvent
 from positions.model import events
 from positions.model.venue_rules import taker_fee
-from venues.polymarket.order_fill_tracker import (
+from venues.polymarket.execution.live_orders import LiveOrder
+from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
     Canceled,
     Filled,
@@ -24,7 +25,6 @@ from venues.polymarket.order_fill_tracker import (
     Trade,
     Undone,
 )
-from venues.polymarket.orders import LiveOrder
 
 
 class Teller:

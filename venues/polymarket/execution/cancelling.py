@@ -20,9 +20,9 @@ from nautilus_trader.model.enums import OrderSide
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderMarketCancelParams, OrderPayload
 
-from venues.polymarket.clob import retry_after
-from venues.polymarket.order_reconciliation import Inquiry, said
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.api.clob import retry_after
+from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.order_reconciliation import Inquiry, said
 
 _PAUSES = (0.0, 0.0, 0.05, 0.15, 0.4, 0.8, 1.2, 1.2, 1.2)
 """Seconds before each attempt; as long together as the plan waits before it asks anew."""

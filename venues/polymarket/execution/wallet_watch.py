@@ -14,10 +14,10 @@ from py_clob_client_v2.client import ClobClient
 
 from bridge.venue_messages import WalletView
 from positions.engine.engine import Engine
-from venues.polymarket import parsing
-from venues.polymarket.clob import BalanceReader, keep_warm
-from venues.polymarket.order_reconciliation import Inquiry, said
-from venues.polymarket.orders import LiveOrders
+from venues.polymarket.api import parsing
+from venues.polymarket.api.clob import BalanceReader, keep_warm
+from venues.polymarket.execution.live_orders import LiveOrders
+from venues.polymarket.execution.order_reconciliation import Inquiry, said
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
 """Seconds between two looks, by whether the user channel is up."""

@@ -18,7 +18,7 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
 )
 from nautilus_trader.model.identifiers import InstrumentId
 
-from venues.polymarket.parsing import Unreadable
+from venues.polymarket.api.parsing import Unreadable
 
 RESOLUTION_SECONDS = 15.0
 _SOON_SECONDS = 2.0

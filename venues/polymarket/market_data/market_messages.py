@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from venues.polymarket.freshness import told_at
-from venues.polymarket.parsing import Unreadable, number, text
+from venues.polymarket.api.parsing import Unreadable, number, text
+from venues.polymarket.market_data.freshness import told_at
 
 _ONE = Decimal(1)
 _DECIMALS_MAX = 6

@@ -22,16 +22,16 @@ from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.model.durations import SECOND
-from venues.polymarket import parsing
-from venues.polymarket.order_fill_tracker import News
-from venues.polymarket.orders import (
+from venues.polymarket.api import parsing
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.execution.live_orders import (
     CLOCK_MARGIN,
     GONE_SECONDS,
     POST_AGAIN_SECONDS,
     LiveOrder,
     LiveOrders,
 )
-from venues.polymarket.parsing import Unreadable
+from venues.polymarket.execution.order_fill_tracker import News
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""

@@ -71,16 +71,16 @@ class Body:
             raise AnswerTooLarge(f"the answer is encoded as {encoding[:40]!r}")
         is_plain = encoding in ("identity", "")
         # 47: gzip or zlib, whichever it is
-        self._decoder = None if is_plain else zlib.decompressobj(47)
+        self._inflater = None if is_plain else zlib.decompressobj(47)
         self._parts: list[bytes] = []
         self._left = ANSWER_BYTES_MAX
 
     def add(self, raw: bytes) -> None:
         """Take what has come."""
         part = raw
-        if self._decoder is not None:
+        if self._inflater is not None:
             try:
-                part = self._decoder.decompress(raw, self._left + 1)
+                part = self._inflater.decompress(raw, self._left + 1)
             except zlib.error as e:
                 raise AnswerTooLarge(f"the answer cannot be decoded: {e}") from None
         self._left -= len(part)
@@ -91,7 +91,7 @@ class Body:
     def whole(self) -> bytes:
         """All of it."""
         body = b"".join(self._parts)
-        if self._decoder is not None and not self._decoder.eof and body:
+        if self._inflater is not None and not self._inflater.eof and body:
             raise AnswerTooLarge("the answer is cut short")
         return body
 

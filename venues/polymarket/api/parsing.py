@@ -13,7 +13,7 @@ import msgspec
 
 from positions.model.durations import SECOND
 from positions.model.trade_ids import trade_name
-from venues.polymarket.order_fill_tracker import Settlement, Trade
+from venues.polymarket.execution.order_fill_tracker import Settlement, Trade
 
 _MILLIS = 1_000_000
 _ONE = Decimal(1)

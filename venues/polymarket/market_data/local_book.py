@@ -25,9 +25,9 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 
 from bridge.one_sided_book import OneSidedBook
-from venues.polymarket.freshness import Newest
-from venues.polymarket.market_messages import Change, Changes, ToldBook, Touch
-from venues.polymarket.own_levels import Level, OwnLevels
+from venues.polymarket.market_data.freshness import Newest
+from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.own_levels import Level, OwnLevels
 
 _LEVELS_MAX = 20
 """Levels of each side of a book that are looked at."""

@@ -32,21 +32,29 @@ from py_clob_client_v2.clob_types import BookParams
 
 from bridge.clocks import now_ns
 from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
-from venues.polymarket import market_messages, parsing
-from venues.polymarket.asking import Asking
-from venues.polymarket.channel import channel_of
-from venues.polymarket.freshness import Newest, told_at
-from venues.polymarket.local_book import LocalBook, Reading, Verdict, View, as_data, fits
-from venues.polymarket.market_messages import Changes, ToldBook, mentioned
-from venues.polymarket.orders import LiveOrders
-from venues.polymarket.parsing import Unreadable
-from venues.polymarket.resolutions import (
+from venues.polymarket.api import parsing
+from venues.polymarket.api.channel import channel_of
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.ticks import ImpossibleTick, tick_of
+from venues.polymarket.execution.live_orders import LiveOrders
+from venues.polymarket.market_data import market_messages
+from venues.polymarket.market_data.book_requests import Asking
+from venues.polymarket.market_data.freshness import Newest, told_at
+from venues.polymarket.market_data.local_book import (
+    LocalBook,
+    Reading,
+    Verdict,
+    View,
+    as_data,
+    fits,
+)
+from venues.polymarket.market_data.market_messages import Changes, ToldBook, mentioned
+from venues.polymarket.market_data.resolutions import (
     ClobMarket,
     Resolutions,
     ResolutionWatch,
     clob_market,
 )
-from venues.polymarket.ticks import ImpossibleTick, tick_of
 
 _BOOKS_MAX = 100
 """Books asked for at once."""

@@ -12,10 +12,10 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket import order_reconciliation, orders
-from venues.polymarket.order_fill_tracker import Canceled, Filled, News, Rejected
-from venues.polymarket.order_reconciliation import Inquiry
-from venues.polymarket.orders import LiveOrder, LiveOrders
+from venues.polymarket.execution import live_orders, order_reconciliation
+from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.order_fill_tracker import Canceled, Filled, News, Rejected
+from venues.polymarket.execution.order_reconciliation import Inquiry
 
 HASH = "0x" + "ab" * 32
 TOKEN = "7" * 10
@@ -203,7 +203,7 @@ def test_what_is_to_be_cancelled_is_not_posted_again() -> None:
 def test_an_order_of_which_a_copy_was_refused_is_not_posted_again(
     killed: str, told: type[News], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(orders.LATE_SECONDS, True, 0.05)
+    monkeypatch.setitem(live_orders.LATE_SECONDS, True, 0.05)
 
     async def play() -> None:
         w = World(Venue())

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket.order_reconciliation import said
+from venues.polymarket.execution.order_reconciliation import said
 
 _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""

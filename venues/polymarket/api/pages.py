@@ -11,7 +11,7 @@ from typing import Any
 
 from py_clob_client_v2.constants import END_CURSOR, INITIAL_CURSOR
 
-from venues.bounded_http import received
+from venues.polymarket.api.bounded_http import received
 
 PAGES_MAX = 500
 LIST_BYTES_MAX = 64 * 2**20

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket.submit_outcome import Answer, answered, failed
+from venues.polymarket.execution.submit_outcome import Answer, answered, failed
 
 REPLIES: list[tuple[Any, Answer, str]] = [
     ({"success": True, "status": "live"}, Answer.PLACED, ""),

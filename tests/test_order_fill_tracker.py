@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from positions.model.trade_ids import is_told_otherwise, trade_name
-from venues.polymarket import parsing
-from venues.polymarket.order_fill_tracker import (
+from venues.polymarket.api import parsing
+from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
     Canceled,
     Filled,

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from positions.commands.market_names import market_name
 from positions.model.foreign_text import REASON_LENGTH, clean
-from venues.bounded_http import PublicClient
+from venues.polymarket.api.bounded_http import PublicClient
 
 _OK = 200
 _BATCH = 50

@@ -15,10 +15,10 @@ from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
 from positions.model.durations import SECOND
 from positions.model.position import Order, OrderState, Position
 from positions.model.venue_rules import taker_fee
-from venues.polymarket import parsing
-from venues.polymarket.clob import BalanceReader
-from venues.polymarket.order_fill_tracker import FINAL, Settlement, Trade
-from venues.polymarket.orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
+from venues.polymarket.api import parsing
+from venues.polymarket.api.clob import BalanceReader
+from venues.polymarket.execution.live_orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
+from venues.polymarket.execution.order_fill_tracker import FINAL, Settlement, Trade
 
 
 class Reading(Struct, frozen=True):

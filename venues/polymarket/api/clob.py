@@ -35,10 +35,10 @@ from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_builder.builder import ROUNDING_CONFIG, OrderBuilder
 
 from positions.operations.wallet import Wallet
-from venues.bounded_http import BoundedClient
-from venues.polymarket import parsing
-from venues.polymarket.amounts import exact_amounts
-from venues.polymarket.pages import Pages
+from venues.polymarket.api import parsing
+from venues.polymarket.api.amounts import exact_amounts
+from venues.polymarket.api.bounded_http import BoundedClient
+from venues.polymarket.api.pages import Pages
 
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""

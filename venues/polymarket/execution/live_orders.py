@@ -14,7 +14,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 
 from positions.model.position import Role
-from venues.polymarket.order_fill_tracker import Track
+from venues.polymarket.execution.order_fill_tracker import Track
 
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""

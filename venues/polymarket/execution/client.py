@@ -29,20 +29,21 @@ from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import OrderState
-from venues.bounded_http import PublicClient
-from venues.polymarket import parsing, submit_outcome
-from venues.polymarket.cancelling import Canceller
-from venues.polymarket.channel import channel_of
-from venues.polymarket.clob import teach_tick
-from venues.polymarket.event_emitter import Teller
-from venues.polymarket.heartbeat import Heartbeat
-from venues.polymarket.holdings import HoldingReader
-from venues.polymarket.order_fill_tracker import Canceled, Trade
-from venues.polymarket.order_reconciliation import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.orders import LiveOrder, LiveOrders
-from venues.polymarket.parsing import Unreadable
-from venues.polymarket.submit_outcome import Answer
-from venues.polymarket.wallet_watch import WalletWatch
+from venues.polymarket.api import parsing
+from venues.polymarket.api.bounded_http import PublicClient
+from venues.polymarket.api.channel import channel_of
+from venues.polymarket.api.clob import teach_tick
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.execution import submit_outcome
+from venues.polymarket.execution.cancelling import Canceller
+from venues.polymarket.execution.event_emitter import Teller
+from venues.polymarket.execution.heartbeat import Heartbeat
+from venues.polymarket.execution.holdings import HoldingReader
+from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.order_fill_tracker import Canceled, Trade
+from venues.polymarket.execution.order_reconciliation import ANSWER_SECONDS, Inquiry, said
+from venues.polymarket.execution.submit_outcome import Answer
+from venues.polymarket.execution.wallet_watch import WalletWatch
 
 WATCH_SECONDS = 1.0
 
