@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,22 +21,29 @@ YEARS = 30 * 365 * 24 * 60 * MINUTE
 POSITION = {"position_id": uuid7()}
 
 
-def made(age: float) -> str:
-    """A UUIDv7 of so many seconds ago."""
-    return str(UUID(int=int((time.time() - age) * 1000) << 80 | 7 << 76 | 2 << 62 | 1))
+def made(age: float) -> Callable[[], str]:
+    """What makes a UUIDv7 of so many seconds ago."""
+    return lambda: str(UUID(int=int((time.time() - age) * 1000) << 80 | 7 << 76 | 2 << 62 | 1))
 
 
-NUMBER = str(UUID(int=7 << 76 | 2 << 62 | 5))
+def random() -> str:
+    return str(uuid4())
+
+
+def number() -> str:
+    return str(UUID(int=7 << 76 | 2 << 62 | 5))
+
+
 # fmt: off
-AGES: dict[str, tuple[str, float, float | None, bool]] = {
-    # the id, the file's age and that which is stated, in seconds; whether it is acted on
+AGES: dict[str, tuple[Callable[[], str], float, float | None, bool]] = {
+    # what makes the id, the file's age and that which is stated, in seconds; whether it is acted on
     "of now":                                   (made(0),      0,      None,    True),
     "a week old":                               (made(WEEK),   WEEK,   None,    False),
     "a week old, its file copied now":          (made(WEEK),   0,      None,    False),
     "a file a week old under an id of now":     (made(0),      WEEK,   None,    False),
-    "another kind of id, of now":               (str(uuid4()), 0,      None,    True),
-    "another kind of id, a week old":           (str(uuid4()), WEEK,   None,    False),
-    "a number in the form of a UUIDv7":         (NUMBER,       0,      None,    True),
+    "another kind of id, of now":               (random,       0,      None,    True),
+    "another kind of id, a week old":           (random,       WEEK,   None,    False),
+    "a number in the form of a UUIDv7":         (number,       0,      None,    True),
     "an id of the future, a file a week old":   (made(-YEARS), WEEK,   None,    False),
     "an id and a file of the future":           (made(-YEARS), -WEEK,  None,    False),
     "all of it of the future":                  (made(-YEARS), -WEEK,  -YEARS,  False),
@@ -76,11 +84,11 @@ def play_one(
 
 @pytest.mark.parametrize("name", AGES)
 def test_an_age(name: str, tmp_path: Path) -> None:
-    command_id, age, stated, is_acted_on = AGES[name]
+    new_id, age, stated, is_acted_on = AGES[name]
     fields = '"command":"submit","market":"m","outcome":"Yes","max_bid":"0.5","size":"10"'
     if stated is not None:
         fields += f',"created_at":"{datetime.fromtimestamp(time.time() - stated, UTC).isoformat()}"'
-    play_one(tmp_path, command_id, age, f"{{{fields}}}".encode(), is_acted_on=is_acted_on)
+    play_one(tmp_path, new_id(), age, f"{{{fields}}}".encode(), is_acted_on=is_acted_on)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,7 +97,7 @@ def test_what_only_keeps_money_from_being_spent_has_no_age(kind: str, tmp_path: 
     if kind == "submit":
         fields = {"market": "m", "outcome": "Yes", "max_bid": "0.5", "size": "10"}
     content = json.dumps({"command": kind} | fields).encode()
-    play_one(tmp_path, made(WEEK), WEEK, content, is_acted_on=is_acted_on)
+    play_one(tmp_path, made(WEEK)(), WEEK, content, is_acted_on=is_acted_on)
 
 
 def test_the_time_of_an_id() -> None:

@@ -12,6 +12,7 @@ from test_rare_faults import reaching
 from trading import Scenarios, Session
 
 from positions.model.durations import SECOND
+from positions.model.formatting import iso
 from positions.model.position import Role, realized_pnl
 
 pytestmark = pytest.mark.xdist_group("odd-faults")
@@ -98,7 +99,8 @@ async def our_clock_is_an_hour_ahead_and_answers_are_lost(s: Session, m: MarketH
         unheard(s)
         reached = reaching(s)
         s.venue.faults.reset("POST /order", after=True)
-        p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
+        sent = iso(time.time_ns())  # the file's own time is that of the real clock
+        p = await s.submit(m, "0.55", "20", stop_loss_price="0.45", created_at=sent)
         await s.held(p, "20")
         s.venue.faults.reset("POST /order", after=True)
         crash(s, m)
