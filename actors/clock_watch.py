@@ -2,13 +2,14 @@
 a node that stood still. Each means that stops may have been missed, or that times are wrong.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from msgspec import Struct
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
+
+from bridge.timers import RepeatingTimer
 
 EVERY_SECONDS = 1.0
 STILL_SECONDS = 5.0
@@ -80,21 +81,16 @@ class ClockWatch(Actor):
         self._read = read
         self._last: Moment | None = None
         self._ends_at: float | None = None
-        self._handle: asyncio.TimerHandle | None = None
+        self._timer = RepeatingTimer(self.look, EVERY_SECONDS)
 
     def on_start(self) -> None:
-        """Begin to watch."""
-        self._last = self._read()
-        self._handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._look)
+        """Start watching."""
+        self._last = None
+        self._timer.start()
 
     def on_stop(self) -> None:
-        """End."""
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _look(self) -> None:
-        self._handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._look)
-        self.look()
+        """Stop watching."""
+        self._timer.stop()
 
     def look(self) -> None:
         """Compare this moment with the last one."""

@@ -23,10 +23,10 @@ from nautilus_trader.model.data import DataType
 
 from bridge.aside import Aside, inline
 from bridge.boundary import bounded, tell
-from bridge.clocked_actor import ClockedActor
+from bridge.clock_override import ClockedActor
 from bridge.clocks import now_ns
 from bridge.messages import REPLIES, CommandMessage
-from bridge.timers import on_this_thread
+from bridge.timers import Alert, RepeatingTimer
 from positions.commands.age import lapsed, sent_at
 from positions.commands.messages import Command, Refusal, Reply, encode_reply, refused
 from positions.storage.spool import Spool
@@ -45,7 +45,6 @@ UNWRITTEN_MAX = 500
 """Answers that are not on disk yet; with more, no further command is taken."""
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 """The contents of commands whose time is to come; more are refused."""
-_ALERT = "command-due"
 
 
 class _Waiting(NamedTuple):
@@ -96,14 +95,13 @@ class CommandReader(ClockedActor):
         self._found: deque[Taken] = deque()
         self._due: list[_Waiting] = []
         self._waiting_bytes = 0
-        self._alert_at: int | None = None
         self._answers: dict[str, bytes] = {}
         """What is to be written, the newest of each command."""
         self._writing: dict[str, bytes] = {}
         self._is_busy = self._is_handing_over = self._is_stopped = False
         self._failures: list[Exception] = []
         self._has_read_all = asyncio.Event()
-        self._poll_task: asyncio.Handle | None = None
+        self._timer = RepeatingTimer(self._poll, POLL_SECONDS)
         self._polls = 0
 
     def _time(self) -> int:
@@ -111,20 +109,18 @@ class CommandReader(ClockedActor):
 
     def on_start(self) -> None:
         """Listen for replies, and for what is due."""
-        # One callback for all: a clock of Nautilus keeps that of each alert for ever.
-        self._ring = on_this_thread(bounded(self._on_due))
+        self._alert = Alert(self.clock, "command-due", bounded(self._on_due))
         self.msgbus.subscribe(topic=REPLIES, handler=bounded(self._on_reply))
 
     async def begin(self) -> None:
         """Take up everything that waits, now that the strategy has what an earlier run left."""
-        self._poll()
+        self._timer.start()
         await self._has_read_all.wait()
 
     def on_stop(self) -> None:
         """Leave what comes from now on to the next start."""
         self._is_stopped = True
-        if self._poll_task is not None:
-            self._poll_task.cancel()
+        self._timer.stop()
 
     @property
     def has_answers(self) -> bool:
@@ -132,7 +128,6 @@ class CommandReader(ClockedActor):
         return bool(self._answers or self._writing)
 
     def _poll(self) -> None:
-        self._poll_task = asyncio.get_running_loop().call_later(POLL_SECONDS, self._poll)
         self._polls += 1
         if self._polls % ROTATE_EVERY == 0:
             self._aside(lambda: self._spool.rotate(KEEP_FILES, KEEP_SECONDS), lambda _: None)
@@ -217,16 +212,9 @@ class CommandReader(ClockedActor):
 
     def _set_alert(self) -> None:
         """One alert for the earliest: Nautilus' clock looks through all of them at each new one."""
-        first = self._due[0].at if self._due else None
-        if first is None or first == self._alert_at:
-            return
-        if _ALERT in self.clock.timer_names:
-            self.clock.cancel_timer(_ALERT)
-        self._alert_at = first
-        self.clock.set_time_alert_ns(_ALERT, first, self._ring)
+        self._alert.set(self._due[0].at if self._due else None)
 
     def _on_due(self, _: TimeEvent) -> None:
-        self._alert_at = None
         now = self._time()
         while self._due and self._due[0].at <= now:
             taken = heapq.heappop(self._due).taken

@@ -1,34 +1,29 @@
-"""Brings Nautilus' log to the disk once a second.
+"""Flushes Nautilus' log once a second.
 
-Nautilus keeps some kilobytes of it in memory until there are more, or until it ends well: of a node
-that hardly ever has something to tell, or that was killed, nothing would be there to read.
+Nautilus buffers some kilobytes of it until there are more, or until a normal shutdown: the log of a
+node that logs little, or that was killed, would be empty.
 """
-
-import asyncio
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.component import flush_logger
 from nautilus_trader.config import ActorConfig
 
+from bridge.timers import RepeatingTimer
+
 EVERY_SECONDS = 1.0
 
 
 class LogKeeper(Actor):
-    """Asks the log's own thread to write; waits for nothing."""
+    """Asks the log's own thread to flush; does not wait for it."""
 
     def __init__(self) -> None:
         super().__init__(ActorConfig(component_id="LogKeeper"))
-        self._handle: asyncio.TimerHandle | None = None
+        self._timer = RepeatingTimer(flush_logger, EVERY_SECONDS)
 
     def on_start(self) -> None:
-        """Begin."""
-        self._flush()
+        """Start flushing."""
+        self._timer.start()
 
     def on_stop(self) -> None:
-        """End; the node writes what is left."""
-        if self._handle is not None:
-            self._handle.cancel()
-
-    def _flush(self) -> None:
-        self._handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._flush)
-        flush_logger()
+        """Stop; the node flushes what is left."""
+        self._timer.stop()

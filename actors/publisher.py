@@ -1,10 +1,11 @@
-"""Publishes what readers in other processes see: once a second, and when the node stops."""
+"""Publishes the snapshot for readers in other processes once a second."""
 
-import asyncio
 from collections.abc import Callable
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
+
+from bridge.timers import RepeatingTimer
 
 EVERY_SECONDS = 1.0
 
@@ -15,23 +16,17 @@ class Publisher(Actor):
     Parameters
     ----------
     publish
-        Starts a copy; must not block.
+        Starts to write a snapshot; must not block.
     """
 
     def __init__(self, publish: Callable[[], None]) -> None:
         super().__init__(ActorConfig(component_id="Publisher"))
-        self._publish = publish
-        self._beat_handle: asyncio.TimerHandle | None = None
+        self._timer = RepeatingTimer(publish, EVERY_SECONDS)
 
     def on_start(self) -> None:
-        """Begin to publish."""
-        self._beat()
+        """Start publishing."""
+        self._timer.start()
 
     def on_stop(self) -> None:
-        """End; the node publishes once more when all is recorded."""
-        if self._beat_handle is not None:
-            self._beat_handle.cancel()
-
-    def _beat(self) -> None:
-        self._beat_handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._beat)
-        self._publish()
+        """Stop; the node publishes once more when everything is recorded."""
+        self._timer.stop()

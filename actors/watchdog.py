@@ -1,20 +1,20 @@
-"""Leaves signs that the event loop turns, and tells systemd so.
+"""Beats from the event loop, for the loop watch, for the snapshot's readers and for systemd.
 
-The thread of `positions.operations.loop_watch` and the snapshot's readers judge the signs. To
-systemd it is told that the node has come up, that its loop still turns, and that it stops, on the
-socket that systemd names in the environment of a `Type=notify` service; where there is none,
-nothing is.
+systemd is notified that the node is running, that its event loop still runs, and that it stops, on
+the socket that it names in the environment of a `Type=notify` service, if there is one.
 """
 
 import asyncio
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from threading import Thread
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
 
+from bridge.timers import RepeatingTimer
 from positions.storage.pulse import BEAT_SECONDS, Pulse
 
 
@@ -24,11 +24,11 @@ class Watchdog(Actor):
     Parameters
     ----------
     pulse
-        What is beaten.
+        What the beats are counted by.
     threads
-        What must live as long as the loop, by name.
+        Those that must live as long as the event loop.
     on_dead
-        Told, once, which of the threads has ended.
+        Called once with the name of each thread that has ended.
     values
         The environment: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` in microseconds.
     """
@@ -42,43 +42,37 @@ class Watchdog(Actor):
     ) -> None:
         super().__init__(ActorConfig(component_id="Watchdog"))
         self._socket = values.get("NOTIFY_SOCKET", "")
-        self._seconds = int(values.get("WATCHDOG_USEC") or 0) / 2e6
         self._pulse = pulse
         self._threads = list(threads)
         self._on_dead = on_dead
-        self._pulse_handle: asyncio.TimerHandle | None = None
-        self._beat_handle: asyncio.TimerHandle | None = None
+        self._pulse_timer = RepeatingTimer(self._beat, BEAT_SECONDS)
+        self._interval = int(values.get("WATCHDOG_USEC") or 0) / 2e6
+        self._systemd_timer = RepeatingTimer(partial(self._notify, "WATCHDOG=1"), self._interval)
 
     def on_start(self) -> None:
-        """Tell that the node trades, once every other component has started, too."""
-        self._leave_sign()
-        asyncio.get_running_loop().call_soon(self._up)
+        """Start the beats; notify systemd once every other component has started, too."""
+        self._pulse_timer.start()
+        asyncio.get_running_loop().call_soon(self._on_running)
 
     def on_stop(self) -> None:
-        """Tell that the node stops."""
+        """Stop the beats, and notify systemd."""
         self._pulse.end()
-        for handle in (self._beat_handle, self._pulse_handle):
-            if handle is not None:
-                handle.cancel()
-        self._tell("STOPPING=1")
+        self._pulse_timer.stop()
+        self._systemd_timer.stop()
+        self._notify("STOPPING=1")
 
-    def _leave_sign(self) -> None:
-        self._pulse_handle = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._leave_sign)
+    def _beat(self) -> None:
         self._pulse.beat()
         for thread in [t for t in self._threads if not t.is_alive()]:
             self._threads.remove(thread)
             self._on_dead(thread.name)
 
-    def _up(self) -> None:
-        self._tell("READY=1")
-        if self._seconds and self._socket:
-            self._beat()
+    def _on_running(self) -> None:
+        self._notify("READY=1")
+        if self._interval and self._socket:
+            self._systemd_timer.start()
 
-    def _beat(self) -> None:
-        self._beat_handle = asyncio.get_running_loop().call_later(self._seconds, self._beat)
-        self._tell("WATCHDOG=1")
-
-    def _tell(self, state: str) -> None:
+    def _notify(self, state: str) -> None:
         if not self._socket:
             return
         # A name that begins with @ is an abstract one, without a file.
@@ -87,4 +81,4 @@ class Watchdog(Actor):
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as out:
                 out.sendto(state.encode(), address)
         except OSError as e:
-            self.log.error(f"systemd cannot be told {state}: {e}")
+            self.log.error(f"systemd cannot be notified of {state}: {e}")

@@ -20,6 +20,7 @@ from nautilus_trader.model.instruments import BinaryOption
 
 from bridge.boundary import bounded
 from bridge.one_sided_book import OneSidedBook
+from bridge.timers import RepeatingTimer
 from bridge.venue import VENUE
 from positions.storage.locks import AlreadyRunning
 from recordings.importer import described
@@ -49,7 +50,7 @@ class Recorder(Actor):
         self._failure = ""
         self._known: set[InstrumentId] = set()
         self._last: dict[InstrumentId, int] = {}
-        self._beat_handle: asyncio.TimerHandle | None = None
+        self._timer = RepeatingTimer(self._flush, EVERY_SECONDS)
         self._folding: asyncio.Task[Any] | None = None
 
     def on_start(self) -> None:
@@ -68,18 +69,13 @@ class Recorder(Actor):
         listen(topic="data.venue.close_price.*", handler=bounded(self._on_close))
         for instrument in self.cache.instruments(venue=VENUE):
             self._on_instrument(instrument)
-        self._beat()
+        self._timer.start()
 
     def on_stop(self) -> None:
         """Write what is left."""
-        if self._beat_handle is not None:
-            self._beat_handle.cancel()
+        self._timer.stop()
         self._flush()
         self._journal.release()
-
-    def _beat(self) -> None:
-        self._beat_handle = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._beat)
-        self._flush()
 
     def _flush(self) -> None:
         try:

@@ -27,7 +27,7 @@ from bridge.clocks import now_ns
 from bridge.messages import CommandMessage
 from bridge.one_sided_book import OneSidedBook
 from bridge.ports import Holdings, Journal
-from bridge.timers import on_this_thread
+from bridge.timers import Alert, on_this_thread
 from bridge.venue import CLIENT_ID, VENUE
 from bridge.venue_messages import (
     DEPTHS,
@@ -58,7 +58,6 @@ from positions.model.events import AnyEvent
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
-from strategies.alert import Alert
 from strategies.market_search import MarketSearch
 from strategies.successor import SuccessorStrategy
 
@@ -358,7 +357,7 @@ class PositionManagerStrategy(SuccessorStrategy):
                         self._carry_out(effect)
                     except Exception as e:  # the others are carried out all the same
                         self._not_carried_out(effect, e)
-            self._confirmation.at(self.engine.next_confirmation(self._confirmation.rang_for))
+            self._confirmation.set(self.engine.next_confirmation(self._confirmation.last_due))
             self._decided_at = now_ns(self.clock)
         except Exception as e:
             tell(e)

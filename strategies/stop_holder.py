@@ -6,16 +6,16 @@ of the trigger from the `OrderReleased` event, checks it against its own view of
 `positions.engine.plan` says, and cancels the held order in a later turn.
 """
 
-from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.common.component import Clock
 from nautilus_trader.execution.algorithm import ExecAlgorithm
 from nautilus_trader.execution.config import ExecAlgorithmConfig
-from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.orders import Order
 
+from bridge.clock_override import ClockOverride
 from bridge.conversion import STOP_ALGORITHM
 
 
-class StopHolder(ExecAlgorithm):
+class StopHolder(ClockOverride, ExecAlgorithm):
     """Holds released stops.
 
     Parameters
@@ -26,18 +26,7 @@ class StopHolder(ExecAlgorithm):
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(ExecAlgorithmConfig(exec_algorithm_id=STOP_ALGORITHM))
-        self._given_clock = clock
-
-    def register(
-        self,
-        trader_id: TraderId,
-        portfolio: object,
-        msgbus: MessageBus,
-        cache: object,
-        clock: Clock,
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
+        self.clock_override = clock
 
     def on_order(self, order: Order) -> None:
         """Keep a released stop from the venue."""

@@ -9,14 +9,15 @@ from contextlib import suppress
 from decimal import Decimal
 
 from msgspec.structs import replace
-from nautilus_trader.common.component import Clock, MessageBus
+from nautilus_trader.common.component import Clock
 from nautilus_trader.config import StrategyConfig
-from nautilus_trader.model.identifiers import InstrumentId, PositionId, TraderId
+from nautilus_trader.model.identifiers import InstrumentId, PositionId
 from nautilus_trader.model.orders import Order as NautilusOrder
 from nautilus_trader.trading.strategy import Strategy
 
 from bridge import conversion
 from bridge.boundary import tell
+from bridge.clock_override import ClockOverride
 from bridge.clocks import now_ns
 from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.engine import Engine
@@ -26,7 +27,7 @@ from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, Position
 
 
-class SuccessorStrategy(Strategy):
+class SuccessorStrategy(ClockOverride, Strategy):
     """A strategy that takes over from the one of an earlier process.
 
     Parameters
@@ -48,19 +49,8 @@ class SuccessorStrategy(Strategy):
             )
         )
         self.engine = engine
-        self._given_clock = clock
+        self.clock_override = clock
         self._markets: dict[InstrumentId, InstrumentBook] = {}
-
-    def register(
-        self,
-        trader_id: TraderId,
-        portfolio: object,
-        msgbus: MessageBus,
-        cache: object,
-        clock: Clock,
-    ) -> None:
-        """Register with the trader, on the given clock."""
-        super().register(trader_id, portfolio, msgbus, cache, self._given_clock or clock)
 
     def _schedule(self) -> None:
         raise NotImplementedError

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from nautilus_trader.common.component import LiveClock, TestClock, TimeEvent
 
-from bridge.timers import on_this_thread
+from bridge.timers import Alert, RepeatingTimer, on_this_thread
 
 
 def test_a_live_clock_calls_back_on_the_loop() -> None:
@@ -37,3 +37,42 @@ def test_a_replays_clock_calls_back_at_once() -> None:
         return seen
 
     assert asyncio.run(run()) == [5]
+
+
+def test_an_error_of_one_call_ends_no_repeating_timer() -> None:
+    calls, errors = [], []
+
+    def fail_first() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise LookupError
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+        timer = RepeatingTimer(fail_first, 0.001)
+        timer.start()
+        assert calls == [1]
+        while len(calls) < 4:
+            await asyncio.sleep(0.001)
+        timer.stop()
+        count = len(calls)
+        await asyncio.sleep(0.01)
+        assert len(calls) == count
+
+    asyncio.run(run())
+    assert [type(e) for e in errors] == [LookupError]
+
+
+def test_an_alert_rings_for_the_earliest_and_anew_for_what_comes_after() -> None:
+    clock, seen = TestClock(), []
+    alert = Alert(clock, "alert", lambda e: seen.append(e.ts_event))
+    for due in (20, 10, None, 30):
+        alert.set(due)
+    for event in clock.advance_time(15):
+        event.handle()
+    assert (seen, alert.last_due) == ([10], 10)
+    alert.set(20)
+    for event in clock.advance_time(40):
+        event.handle()
+    assert (seen, alert.last_due) == ([10, 20], 20)
