@@ -134,7 +134,7 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
         [(0, "0.53", "0.55", 500)],
         [submit(1), submit(2, dry_run="true")], "holding", None, [("entry", "100", "0.55")]),
     "an entry that may not take rests until it is met": (
-        [(0, "0.53", "0.55", 500), (3, "0.53", "0.57", 500), (5, "0.53", "0.57", 500), (7, "0.53", "0.55", 500)],
+        [(0, "0.53", "0.57", 500), (3, "0.53", "0.56", 500), (5, "0.53", "0.57", 500), (7, "0.53", "0.55", 500)],
         [submit(1, post_only="true")], "holding", None, [("entry", "100", "0.55")]),
     "an entry is kept although the bid is at its stop": (
         [(0, "0.53", "0.56", 500), (2, "0.45", "0.56", 500), (4, "0.53", "0.55", 500)],

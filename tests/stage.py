@@ -243,16 +243,22 @@ def feed(problem: str) -> Cue:
     return play
 
 
-def ended(role: Role, end: OrderEnd = OrderEnd.CANCELED, *, index: int = -1) -> Cue:
+def ended(
+    role: Role,
+    end: OrderEnd = OrderEnd.CANCELED,
+    *,
+    index: int = -1,
+    reason: str = "says the venue",
+) -> Cue:
     """A live order ends without being filled whole."""
     return lambda s: s.event(
-        events.OrderClosed, order_id=s.live(role, index).id, end=end, reason="says the venue"
+        events.OrderClosed, order_id=s.live(role, index).id, end=end, reason=reason
     )
 
 
-def rejected(role: Role) -> Cue:
+def rejected(role: Role, reason: str = "says the venue") -> Cue:
     """The venue rejects a live order."""
-    return ended(role, OrderEnd.REJECTED)
+    return ended(role, OrderEnd.REJECTED, reason=reason)
 
 
 def accepted(role: Role) -> Cue:

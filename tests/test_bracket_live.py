@@ -110,15 +110,42 @@ async def an_entry_that_may_not_take_is_refused_and_rests_later(
     s: Session, m: MarketHandle
 ) -> None:
     asked = {"stop_loss_price": "0.45", "post_only": True}
-    p = await s.submit(m, "0.52", "20", **asked)
+    fields = {"market": m.slug, "outcome": "Yes", "max_bid_price": "0.52", "size": "20"} | asked
+    assert (await s.command("submit", **fields)).code == "POST_ONLY_WOULD_CROSS"
+    s.venue.faults.silent.add("market")  # the ask moves under the entry, and nobody says so
+    s.venue.quote(m.tokens[0], "0.49", "100", "0.51", "100")
+    p = await s.submit(m, "0.51", "20", **asked)
     await s.until(lambda: Role.ENTRY in s.positions[p].backoffs, "it would have taken")
+    assert any("order crosses book" in a for a in s.alarms), s.alarms
     assert s.positions[p].bought == 0
+    s.venue.faults.silent.clear()
     s.venue.quote(m.tokens[0], "0.50", "100", "0.54", "100")
     await resting(s, p, Role.ENTRY)
     s.venue.quote(m.tokens[0], None, 0, "0.54", "100")
-    assert s.venue.take(m.tokens[0], "SELL", "0.52", "20") == 20
+    assert s.venue.take(m.tokens[0], "SELL", "0.51", "20") == 20
     await s.held(p, "20")
     assert s.positions[p].buy_fees == 0
+
+
+@SCENARIOS.add
+async def a_wallet_that_may_not_buy_is_told_why_and_asked_once(s: Session, m: MarketHandle) -> None:
+    said = "maker address not allowed, please use the deposit wallet flow"
+    s.venue.faults.answer("POST /order", 400, times=None, error=said)
+    before = len(s.venue.asked("POST /order"))
+    p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
+    await s.phase(p, "cancelled")
+    assert s.positions[p].entry_ended is EntryEnd.REFUSED
+    assert any(said in a for a in s.alarms), s.alarms
+    assert len(s.venue.asked("POST /order")) == 1 + before
+
+
+@SCENARIOS.add
+async def an_exit_is_refused_for_good_and_sells_once_it_is_not(s: Session, m: MarketHandle) -> None:
+    p = await opened(s, m, sell_price="")
+    s.venue.faults.answer("POST /order", 400, times=2, error="address banned")
+    crash(s, m)
+    await s.until(lambda: any("address banned" in a for a in s.alarms), "an alarm")
+    await stopped(s, p)
 
 
 @SCENARIOS.add

@@ -31,6 +31,10 @@ REQUESTS: dict[str, tuple[dict[str, Any], str]] = {
     "an entry that has expired": ({"expires": "2026-04-13T16:00:00Z"}, "EXPIRED"),
     "an entry that expires a second later": ({"expires": "2026-04-13T16:00:01Z"}, ""),
     "as much as a position may cost": ({"stake": "60.50"}, ""),
+    "only to rest, and a tick below the ask": ({"max_bid_price": "0.55", "post_only": True}, ""),
+    "only to rest, and at the ask": ({"max_bid_price": "0.56", "post_only": True}, "POST_ONLY_WOULD_CROSS"),
+    "only to rest, and over the ask": ({"max_bid_price": "0.60", "post_only": True}, "POST_ONLY_WOULD_CROSS"),
+    "over the ask, and it may take": ({"max_bid_price": "0.60"}, ""),
     "a share's hundredth more": ({"size": "110.01"}, "MAX_STAKE_PER_POSITION"),
 }
 # name: (size, cues before, what is amended, the refusal)
@@ -99,3 +103,12 @@ def test_a_sale_is_worth_the_venues_minimum(name: str) -> None:
     for cue in (CALM, submit(sell_price=None), WHOLE, quote(bid, "0.90"), order("sell", **sale)):
         cue(stage)
     assert stage.replies[-1].code == code, stage.replies[-1].message
+
+
+def test_an_entry_that_shall_only_rest_is_not_amended_to_take() -> None:
+    stage = Stage()
+    for cue in (CALM, submit(post_only=True), order("amend", max_bid="0.56")):
+        cue(stage)
+    assert stage.replies[-1].code == "POST_ONLY_WOULD_CROSS"
+    order("amend", max_bid="0.54")(stage)
+    assert stage.replies[-1].code == ""

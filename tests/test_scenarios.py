@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from stage import (
+    ID,
     LIMITS,
     TOKEN,
     Stage,
@@ -31,11 +32,15 @@ from stage import (
     turn,
 )
 
+from positions.commands.messages import from_fields
+from positions.model import events
 from positions.model.durations import SECOND
 from positions.model.position import OrderEnd, Phase, Role
 
 ENTRY, TARGET, STOP, EXIT = Role.ENTRY, Role.TARGET, Role.STOP, Role.EXIT
 CALM = quote("0.53", "0.56")
+CROSSES = "invalid post-only order: order crosses book"
+BANNED = "address banned"
 BUY = "buy 100 @0.55"
 
 
@@ -216,8 +221,28 @@ SCENARIOS: dict[str, list[Any]] = {
         *stopped(), (ended(EXIT), []), (quote("0.40", "0.41"), ["sell 100 @0.34"]), Phase.EXITING],
     "an exit that met no bid is tried again after a pause where the book stays as it is": [
         *stopped(), (ended(EXIT), []), (later(1), []), (later(1), ["sell 100 @0.34"]), Phase.EXITING],
-    "a rejected exit is tried again after a quarter of a second": [
-        *stopped(), (rejected(EXIT), []), (quote("0.40", "0.41"), []), (later(0.25), ["sell 100 @0.37"]), Phase.EXITING],
+    "a rejected exit is tried again after a tenth of a second": [
+        *stopped(), (rejected(EXIT), []), (quote("0.40", "0.41"), []), (later(0.1), ["sell 100 @0.37"]), Phase.EXITING],
+    "a rejected exit is tried again on the view that it was decided on": [
+        *stopped(), (rejected(EXIT), []), (later(0.1), ["sell 100 @0.37"]), (rejected(EXIT), []), (later(0.1), []), (later(0.1), ["sell 100 @0.37"]), Phase.EXITING],
+    "an exit that is refused for a reason that lasts is tried again, at a slow pace": [
+        *stopped(), (rejected(EXIT, BANNED), []), (later(1.9), []), (later(0.1), ["sell 100 @0.37"]), (rejected(EXIT, BANNED), []), (later(3.9), []),
+        (later(0.1), ["sell 100 @0.37"]), *[(cue, sent) for _ in range(4) for cue, sent in ((rejected(EXIT, BANNED), []), (later(30), ["sell 100 @0.37"]))], Phase.EXITING],
+    "a target that is refused for a reason that lasts is tried again, at a slow pace": [
+        *held(), (rejected(TARGET, BANNED), []), (later(14.9), []), (later(0.1), ["offer 100 @0.70"]), Phase.HOLDING],
+    "an entry that is refused for a reason that lasts is not sent again": [
+        (submit(), [BUY]), (rejected(ENTRY, "maker address not allowed, please use the deposit wallet flow"), []), (later(60), []), Phase.CANCELLED],
+    "nor is one whose market is closed": [
+        (submit(), [BUY]), (rejected(ENTRY, "The orderbook 123 does not exist"), []), (later(60), []), Phase.CANCELLED],
+    "what it bought before that stays protected": [
+        (submit(), [BUY]), (filled(ENTRY, "40", "0.55"), ["offer 40 @0.70", "arm 40 @0.45"]), (ended(ENTRY), []), (later(1), ["buy 60 @0.55"]),
+        (rejected(ENTRY, BANNED), []), (later(60), []), Phase.HOLDING],
+    "an entry that shall only rest waits while it would take": [
+        (quote("0.50", "0.57"), []), (submit(post_only=True), [BUY + " post-only"]), (quote("0.53", "0.55"), []), (rejected(ENTRY, CROSSES), []),
+        (later(60), []), (quote("0.53", "0.56"), []), (later(1), [BUY + " post-only"]), Phase.ENTERING],
+    "it is sent at once where nobody asks": [
+        (quote("0.50", "0.57"), []), (submit(post_only=True), [BUY + " post-only"]), (quote("0.53", "0.54"), []), (rejected(ENTRY, CROSSES), []),
+        (quote("0.53", None), []), (later(1), [BUY + " post-only"]), Phase.ENTERING],
     "an exit goes on although the bid is back above the stop": [
         *stopped(), (ended(EXIT), []), (quote("0.60", "0.62"), ["sell 100 @0.54"]), Phase.EXITING],
     "a target filled in part while it was being cancelled leaves less to sell": [
@@ -436,3 +461,47 @@ def test_an_alarm_about_prices_is_over_with_the_last_position() -> None:
     assert stage.position.phase is Phase.CLOSED
     assert not stage.engine.open_alarms()
     assert [a.is_open for a in stage.alarms] == [True, False]
+
+
+# fmt: off
+REFUSALS: dict[str, tuple[Role, str, str]] = {
+    "an entry for a moment": (
+        ENTRY, CROSSES, f"refused or taken off the book, 1 time in a row: {CROSSES}; it is tried again"),
+    "an entry for good": (
+        ENTRY, "maker address not allowed", "the entry was refused for a reason that lasts, and is over: maker address not allowed"),
+    "words that would move the cursor": (ENTRY, "no\x1b[2J\nALARM: all sold", r"in a row: no\x1b[2J\x0aALARM: all sold; it is tried again"),
+    "no words at all": (ENTRY, "", "1 time in a row; it is tried again"),
+    "a sale for good": (EXIT, BANNED, f"for a reason that lasts: {BANNED}; it is tried again, slowly"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_an_alarm_tells_what_the_venue_said(name: str) -> None:
+    role, words, told = REFUSALS[name]
+    stage = Stage()
+    for cue in [submit()] if role is ENTRY else [row[0] for row in stopped()]:
+        cue(stage)
+    stage.alarms.clear()
+    rejected(role, words)(stage)
+    (alarm,) = (a for a in stage.alarms if a.kind.endswith("refused"))
+    assert alarm.is_open
+    assert told in alarm.text
+    assert alarm.text in [text for _, _, text in stage.engine.open_alarms()]
+
+
+def test_the_alarm_of_a_lasting_refusal_stays_until_an_entry_is_accepted() -> None:
+    stage = Stage()
+    submit()(stage)
+    rejected(ENTRY, BANNED)(stage)
+    assert stage.position.phase is Phase.CANCELLED
+    other = f"{ID[:-3]}777"
+    asked = {"market": "rain-in-london", "outcome": "Yes", "max_bid_price": "0.55", "size": "20"}
+    stage.engine.command(from_fields({"command": "submit", "id": other} | asked))
+    stage.run()
+    assert [kind for _, kind, _ in stage.engine.open_alarms()] == ["refused"]
+    accepted_ = events.OrderAccepted(time=stage.now, order_id=f"{other}-1", venue_order_id="V-2")
+    stage.engine.event(other, accepted_)
+    stage.run()
+    assert stage.engine.open_alarms() == []
+    assert [a.is_open for a in stage.alarms if a.kind == "refused"] == [True, False]

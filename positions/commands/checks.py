@@ -102,6 +102,7 @@ def open_position(
         _check_market(book, funds)
         or check_prices(book, c.max_bid_price, target, stop, floor)
         or check_against_bid(book, stop)
+        or _check_post_only(c.post_only, book, c.max_bid_price)
         or _check_size(book, size, stop)
         or wishes.check(terms, Frame(book, size, c.max_bid_price, target, stop, floor, now))
         or _check_money(book, size, c.max_bid_price, funds, limits)
@@ -199,6 +200,14 @@ def check_against_bid(book: InstrumentBook, stop: Decimal | None) -> Refusal | N
     if book.through(stop):
         rule = f"must be below the current bid {book.bid}"
         return Refusal("STOP_AT_OR_ABOVE_BID", f"stop_loss_price was {stop}, {rule}")
+    return None
+
+
+def _check_post_only(post_only: bool, book: InstrumentBook, max_bid: Decimal) -> Refusal | None:
+    """Refuse a bid that shall only rest, and would take."""
+    if post_only and book.would_take(max_bid):
+        rule = f"must be below the current ask {book.ask} to rest (post_only)"
+        return Refusal("POST_ONLY_WOULD_CROSS", f"max_bid_price was {max_bid}, {rule}")
     return None
 
 
@@ -326,6 +335,8 @@ def amend(
     size = p.size if p.entry_ended is None else p.bought
     frame = Frame(book, size, entry_limit, target, stop, p.floor_price, now)
     refusal = _check_order(entry_limit, target, stop, p.floor_price) or wishes.check(terms, frame)
+    if refusal is None and c.max_bid_price is not UNSET:
+        refusal = _check_post_only(p.post_only, book, max_bid)
     if refusal is None and max_bid > p.max_bid_price:
         refusal = _check_raise(p, book, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:

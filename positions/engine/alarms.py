@@ -3,7 +3,8 @@
 An alarm is open for as long as its condition holds, so it can neither be forgotten nor stay behind.
 """
 
-from positions.model.position import OVER, Phase, Position, Role
+from positions.model.foreign_text import clean
+from positions.model.position import OVER, Backoff, Phase, Position, Role
 from positions.model.venue_rules import Obstacle
 
 _OBSTACLE = {
@@ -33,6 +34,24 @@ def open_alarms(p: Position) -> dict[str, str]:
     elif p.no_bid:
         alarms["no_bid"] = f"{where}: the book has no bid; {p.held} shares stay protected"
     for role, backoff in p.backoffs.items():
-        times = f"{backoff.failures} time{'s' if backoff.failures > 1 else ''} in a row"
-        alarms[f"{role}_refused"] = f"{where}: {_REFUSED[role]}, {times}; it is tried again"
+        if role is Role.ENTRY and backoff.is_lasting:
+            continue  # it ends, and with it the position perhaps: see `refused_for_good`
+        alarms[f"{role}_refused"] = f"{where}: {_refusal(role, backoff)}"
     return alarms
+
+
+def _refusal(role: Role, backoff: Backoff) -> str:
+    times = f"{backoff.failures} time{'s' if backoff.failures > 1 else ''} in a row"
+    why = f": {clean(backoff.reason)}" if backoff.reason else ""
+    if not backoff.is_lasting:
+        return f"{_REFUSED[role]}, {times}{why}; it is tried again"
+    return f"{_REFUSED[role]}, {times}, for a reason that lasts{why}; it is tried again, slowly"
+
+
+def refused_for_good(p: Position) -> str:
+    """What to tell of an entry that is over because the venue would refuse any other, too."""
+    refused = p.backoffs.get(Role.ENTRY)
+    why = clean(refused.reason) if refused is not None else ""
+    return (
+        f"{p.market} {p.outcome}: the entry was refused for a reason that lasts, and is over: {why}"
+    )

@@ -1,25 +1,39 @@
-"""How long a role keeps still after its orders failed: each failure in a row doubles the pause."""
+"""How long a role keeps still after its orders failed: each failure in a row doubles the pause.
+
+An exit is tried again at once, and soon after; where the venue refuses it for a reason that lasts,
+it is tried all the same, at a pace at which nothing is lost by it.
+"""
 
 from collections.abc import Mapping
 
 from positions.model.durations import SECOND
 from positions.model.position import BACKOFF_MAX, Backoff, Role
+from positions.model.refusals import is_lasting
 
 _BACKOFF = {
     Role.ENTRY: (SECOND, BACKOFF_MAX),
     Role.TARGET: (SECOND, BACKOFF_MAX),
     Role.STOP: (SECOND // 4, 5 * SECOND),
-    Role.EXIT: (SECOND // 4, 5 * SECOND),
+    Role.EXIT: (SECOND // 10, 2 * SECOND),
 }
 """First and longest pause after a failure, by role."""
+_LASTING = {
+    Role.ENTRY: (BACKOFF_MAX, BACKOFF_MAX),
+    Role.TARGET: (15 * SECOND, BACKOFF_MAX),
+    Role.STOP: (SECOND // 4, 5 * SECOND),
+    Role.EXIT: (2 * SECOND, 30 * SECOND),
+}
+"""The same after a refusal that lasts."""
+_REASON_CHARACTERS = 300
 
 
-def pause_after(before: Backoff | None, role: Role, now: int) -> Backoff:
-    """The pause of `role` after one more failure."""
-    first, longest = _BACKOFF[role]
+def pause_after(before: Backoff | None, role: Role, now: int, reason: str = "") -> Backoff:
+    """The pause of `role` after one more failure, `reason` being the venue's words for it."""
+    lasts = is_lasting(reason)
+    first, longest = (_LASTING if lasts else _BACKOFF)[role]
     failures = 1 if before is None else before.failures + 1
     pause = min(longest, first * 2 ** min(failures - 1, 16))
-    return Backoff(failures, now + pause)
+    return Backoff(failures, now + pause, reason[:_REASON_CHARACTERS], lasts)
 
 
 def calmed(backoffs: Mapping[Role, Backoff], role: Role) -> dict[Role, Backoff]:

@@ -19,7 +19,7 @@ from positions.commands.instruments import Listing
 from positions.commands.messages import Adopt, Amend, Command, Refusal, Sell, Submit, refused
 from positions.engine import last_resort
 from positions.engine.adoption import Holding
-from positions.engine.alarms import open_alarms
+from positions.engine.alarms import open_alarms, refused_for_good
 from positions.engine.balances import compare, may_lag
 from positions.engine.command_handlers import Handled, handle, sale_over
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
@@ -34,7 +34,9 @@ from positions.model.events import (
     AnyEvent,
     CancelSent,
     Disputed,
+    EntryEnded,
     FillReversed,
+    OrderAccepted,
     OrderFilled,
     OrderSent,
     SaleEnded,
@@ -42,7 +44,7 @@ from positions.model.events import (
 )
 from positions.model.instrument_book import InstrumentBook
 from positions.model.orders import find
-from positions.model.position import EXITS, ZERO, Order, Position
+from positions.model.position import EXITS, ZERO, EntryEnd, Order, Position, Role
 from positions.model.soundness import check
 from positions.model.terms import Trigger
 
@@ -77,7 +79,7 @@ class Engine:
         self._levels: dict[str, Levels] = {}
         self._open: dict[str, None] = {}
         self._timed: dict[str, None] = {}
-        self._confirming: dict[str, int] = {}
+        self._due: dict[str, tuple[int, ...]] = {}
         self._woken: dict[str, None] = {}
         self._queue: deque[tuple[str, AnyEvent] | Command] = deque()
         self._effects: list[Effect] = []
@@ -87,6 +89,8 @@ class Engine:
         self._foreign_text = ""
         self._feeds: dict[str, str] = {}
         """The open alarms about prices, by outcome."""
+        self._refused = ""
+        """The open alarm about an entry that was refused for a reason that lasts."""
         self._short: dict[str, Decimal] = {}
         self._moved_at: dict[str, int] = {}
         self._holdings: dict[str, Holding] = {}
@@ -247,12 +251,14 @@ class Engine:
         self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
 
     def next_confirmation(self, after: int) -> int | None:
-        """The first time after another at which a stop that is touched may be certain."""
-        return min((due for due in self._confirming.values() if due > after), default=None)
+        """The first time after another at which a stop that is touched may be certain, or an exit
+        that was refused may be sent again."""
+        later = (due for times in self._due.values() for due in times if due > after)
+        return min(later, default=None)
 
     def confirmation_due(self, now: int) -> None:
-        """Wake the positions whose stop may be certain by now."""
-        self._woken |= {i: None for i, due in self._confirming.items() if due <= now}
+        """Wake the positions of which something is due by now."""
+        self._woken |= {i: None for i, times in self._due.items() if min(times) <= now}
 
     @property
     def has_work(self) -> bool:
@@ -453,6 +459,7 @@ class Engine:
         self._keep(after)
         self._effects.append(Step(after, event))
         self._alarm(before, after, event.time)
+        self._alarm_refused(before, event)
         return after
 
     def _keep(self, p: Position) -> None:
@@ -468,11 +475,11 @@ class Engine:
             self._timed[p.id] = None
         else:
             self._timed.pop(p.id, None)
-        due = None if p.is_over else stops.confirmed_at(p)
-        if due is None:
-            self._confirming.pop(p.id, None)
+        due = () if p.is_over else _due(p)
+        if not due:
+            self._due.pop(p.id, None)
         else:
-            self._confirming[p.id] = due
+            self._due[p.id] = due
         self.exposure.count(p, book.fee_rate, is_open=p.id in self._open)
         self._levels[p.outcome_id].place(p, book)
         if book.feed_problem and (before is None or before.is_over is not p.is_over):
@@ -489,6 +496,23 @@ class Engine:
         for kind, text in was.items():
             if kind not in now_open:
                 self._effects.append(Alarm(now, after.id, kind, text, is_open=False))
+
+    def _alarm_refused(self, p: Position | None, event: AnyEvent) -> None:
+        """Tell of an entry that is over for a reason that lasts, until another is accepted."""
+        text, before = self._refused, self._refused
+        match event:
+            case EntryEnded(reason=EntryEnd.REFUSED) if p is not None:
+                text = refused_for_good(p)
+            case OrderAccepted(order_id=order_id) if p is not None:
+                order = find(p, order_id)
+                text = "" if order is not None and order.role is Role.ENTRY else text
+            case OrderFilled(role=Role.ENTRY):
+                text = ""
+        if text != before:
+            self._refused = text
+            self._effects.append(
+                Alarm(event.time, "", "refused", text or before, is_open=bool(text))
+            )
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -538,9 +562,11 @@ class Engine:
         """Every open alarm: position id ("" for the node's own), kind, text."""
         feeds = [("", "feed", text) for text in self._feeds.values()]
         foreign = [("", "foreign_orders", self._foreign_text)] if self._foreign_text else []
+        refused = [("", "refused", self._refused)] if self._refused else []
         return (
             feeds
             + foreign
+            + refused
             + [
                 (position_id, kind, text)
                 for position_id in self._open
@@ -574,6 +600,13 @@ def _booking(intent: Intent, now: int) -> AnyEvent:
             return CancelSent(time=now, order_id=intent.order_id)
 
 
+def _due(p: Position) -> tuple[int, ...]:
+    """Times at which the position is looked at to the moment, not in the second after it."""
+    refused = p.backoffs.get(Role.EXIT)
+    times = (stops.confirmed_at(p), None if refused is None else refused.until)
+    return tuple(time for time in times if time is not None)
+
+
 def _has_deadline(p: Position) -> bool:
     """Whether the mere passing of time can concern the position."""
     cancelling = any(o.cancel_sent_at for o in p.orders)
@@ -581,7 +614,8 @@ def _has_deadline(p: Position) -> bool:
         p.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
     )
     ends = p.terms.exit_at is not None or p.terms.exit_before_end is not None
-    return bool(cancelling or expires or ends or p.touch or p.sale or p.backoffs)
+    waits = p.post_only and p.entry_ended is None and not p.live(Role.ENTRY)  # for the ask
+    return bool(cancelling or expires or ends or waits or p.touch or p.sale or p.backoffs)
 
 
 def _reason(e: Exception) -> str:

@@ -156,6 +156,8 @@ def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None)
     size = floor_to(p.remaining, SIZE_STEP)
     if not _wants_entry(p, book) or _entries(p) or size < book.minimum_size or price <= 0:
         return
+    if p.post_only and book.would_take(price):
+        return  # the venue would refuse it: it waits until it would rest
     if p.may_send(Role.ENTRY, now):
         yield Send(
             _order(

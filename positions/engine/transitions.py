@@ -94,7 +94,8 @@ def _amended(p: Position, f: events.Amended) -> Position:
 
 
 def _entry_ended(p: Position, f: events.EntryEnded) -> Position:
-    return replace(p, entry_ended=p.entry_ended or f.reason)
+    backoffs = calmed(p.backoffs, Role.ENTRY)  # it is not tried again
+    return replace(p, entry_ended=p.entry_ended or f.reason, backoffs=backoffs)
 
 
 def _sale_asked(p: Position, f: events.SaleAsked) -> Position:
@@ -260,7 +261,9 @@ def _order_closed(p: Position, f: events.OrderClosed) -> Position:
     if f.end is OrderEnd.GONE:
         return p
     if f.end in (OrderEnd.REJECTED, OrderEnd.DENIED):
-        return _failed(p, order.role, f.time)
+        # It says nothing of the view of the book that it was decided on.
+        p = replace(p, exit_seq=-1) if order.immediate else p
+        return _failed(p, order.role, f.time, f.reason)
     if order.immediate:
         return p if order.filled > 0 else replace(p, attempts=p.attempts + 1)
     asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED) or (
@@ -273,8 +276,9 @@ def _order_closed(p: Position, f: events.OrderClosed) -> Position:
     return _failed(p, order.role, f.time)
 
 
-def _failed(p: Position, role: Role, now: int) -> Position:
-    return replace(p, backoffs=p.backoffs | {role: pause_after(p.backoffs.get(role), role, now)})
+def _failed(p: Position, role: Role, now: int, reason: str = "") -> Position:
+    pause = pause_after(p.backoffs.get(role), role, now, reason)
+    return replace(p, backoffs=p.backoffs | {role: pause})
 
 
 def _cancel_sent(p: Position, f: events.CancelSent) -> Position:

@@ -81,6 +81,8 @@ def _entry_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent
         reason = EntryEnd.TIME_UP
     elif p.was_taken_off and p.terms.if_taken_off is TakenOff.END:
         reason = EntryEnd.TAKEN_OFF
+    elif _is_refused_for_good(p):
+        reason = EntryEnd.REFUSED
     elif p.held == 0 and stops.is_reached(p, book) and not p.terms.keep_if_stop_trades:
         reason = EntryEnd.STOP_REACHED
     elif p.remaining <= 0 or (
@@ -88,6 +90,11 @@ def _entry_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent
     ):
         reason = EntryEnd.COMPLETE
     return None if reason is None else EntryEnded(time=now, reason=reason)
+
+
+def _is_refused_for_good(p: Position) -> bool:
+    backoff = p.backoffs.get(Role.ENTRY)
+    return backoff is not None and backoff.is_lasting
 
 
 def _triggered(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:

@@ -92,6 +92,10 @@ class InstrumentBook(Struct):
             return self.bid_size
         return sum((size for bid, size in self.bids if bid >= price), Decimal(0))
 
+    def would_take(self, price: Decimal) -> bool:
+        """Whether a bid at `price` would meet the ask in place of resting."""
+        return self.ask is not None and price >= self.ask
+
     def through(self, stop_price: Decimal | None) -> bool:
         """Whether the bid stands at or below the stop; never without a bid or a stop."""
         return stop_price is not None and self.bid is not None and self.bid <= stop_price

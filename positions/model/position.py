@@ -80,6 +80,8 @@ class EntryEnd(StrEnum):
     MARKET_OVER = "market_over"
     TIME_UP = "time_up"
     TAKEN_OFF = "taken_off"
+    REFUSED = "refused"
+    """The venue takes none, for a reason that lasts."""
     ADOPTED = "adopted"
     """The shares were there before the position was."""
 
@@ -170,10 +172,15 @@ class Sale(Struct, frozen=True):
 
 
 class Backoff(Struct, frozen=True):
-    """Failures in a row of one role, and the time before which it is not tried again."""
+    """Failures in a row of one role, and the time before which it is not tried again.
+
+    `reason` are the venue's words for the last refusal; `is_lasting`: it would refuse again.
+    """
 
     failures: int
     until: int
+    reason: str = ""
+    is_lasting: bool = False
 
 
 class Touch(Struct, frozen=True):

@@ -48,6 +48,7 @@ _ENTRY_ENDED = {
     "target_reached": "the target is selling: nothing more is bought",
     "cancelled": "the entry is taken back",
     "time_up": "time is up: nothing more is bought",
+    "refused": "the venue refuses the entry for a reason that lasts: it is not sent again",
     "taken_off": "the venue took the entry off its book: it is not sent again",
 }
 
