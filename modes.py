@@ -22,6 +22,7 @@ from bridge.ports import Finder, Holdings
 from bridge.venue import VENUE
 from positions.engine.engine import Engine
 from positions.engine.recovery import Recovery, recover
+from positions.model.errors import VenueFailure
 from positions.model.formatting import iso
 from positions.model.position import Order
 from positions.operations.doctor import Level
@@ -43,7 +44,7 @@ Play = Callable[[TradingNode, Callable[[], bool]], Coroutine[Any, Any, None]]
 """
 
 
-class GroundError(RuntimeError):
+class GroundError(VenueFailure):
     """The node cannot trade here now."""
 
 

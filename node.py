@@ -39,7 +39,6 @@ from bridge.boundary import tell
 from bridge.venue import VENUE
 from modes import (
     Ground,
-    GroundError,
     LiveGround,
     PaperGround,
     Play,
@@ -47,6 +46,7 @@ from modes import (
 )
 from positions.engine.engine import Engine
 from positions.engine.recovery import Said, SignedOrder, recover
+from positions.model.errors import PolybracketError, in_words
 from positions.model.position import Position
 from positions.operations import logs
 from positions.operations.bell import Bell
@@ -54,24 +54,20 @@ from positions.operations.console import Terminal, open_missing
 from positions.operations.core_dumps import forbid_core_dumps
 from positions.operations.loop_watch import NO_MEMORY_CODE, LoopWatch
 from positions.operations.malloc_arenas import share_heaps
-from positions.operations.settings import Settings, SettingsError, load
-from positions.operations.wallet import WalletError, environment, wallet
+from positions.operations.settings import Settings, load
+from positions.operations.wallet import environment, wallet
 from positions.storage import submit_log
-from positions.storage.locks import AlreadyRunning, StateLock, WalletLock
-from positions.storage.private_files import NotPrivate
+from positions.storage.locks import StateLock, WalletLock
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Left, prepare, sign
-from positions.storage.schema import StoreError
 from positions.storage.snapshot import Copier, NodeRow
 from positions.storage.spool import Spool
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog
 from recordings.journal import Journal
 from recordings.recorder import Recorder
-from recordings.tables import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
-from venues.polymarket.api.clob import UnknownAdapter
 from venues.spare import leave_positions_alone
 
 THREADS = 64
@@ -106,12 +102,11 @@ def _run(settings: Settings, terminal: Terminal, *, fresh: bool) -> int:
     try:
         with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
             return Node(settings, fresh=fresh, terminal=terminal).run()
-    # Only its owner can mend these: see service.py.
-    except (NotPrivate, UnknownAdapter, WalletError) as e:
-        terminal.warn(f"polybracket: {e}")
-        return 2
-    except (AlreadyRunning, GroundError, RecordingError, StoreError, OSError) as e:
-        terminal.warn(f"polybracket: {e}")
+    except PolybracketError as e:
+        terminal.warn(f"polybracket: {in_words(e)}")
+        return e.node_exit_code
+    except OSError as e:
+        terminal.warn(f"polybracket: {in_words(e)}")
         return 1
 
 
@@ -494,10 +489,15 @@ def main() -> int:
             state=given.state,
             really_trade=given.yes_really_trade,
         )
-    except SettingsError as e:
-        print(f"polybracket: {e}", file=sys.stderr)
-        return 2
-    return run(settings, fresh=given.fresh)
+    except PolybracketError as e:
+        print(f"polybracket: {in_words(e)}", file=sys.stderr)
+        return e.node_exit_code
+    try:
+        return run(settings, fresh=given.fresh)
+    except Exception as e:
+        details = logs.try_to_note(settings.state_dir / "logs", e)
+        print(f"polybracket: {in_words(e, details)}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

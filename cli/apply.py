@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import Json, State, Wait, state_dir
-from cli.output import fail, say
+from cli.output import say
 from cli.sending import send
 from positions.commands.declared_positions import checked, difference, id_of, request
 from positions.commands.fields import Malformed
+from positions.commands.files import UnreadableRequests
 from positions.commands.messages import ACCEPTED, Command, decode, decode_reply
 from positions.storage.snapshot import NotPublished, Published
 from positions.storage.spool import Spool
@@ -56,22 +57,23 @@ def _declared(file: Path) -> dict[str, _Row]:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
     except OSError as e:
-        fail(f"{file}: cannot be read: {e.strerror}", 2)
+        raise UnreadableRequests(f"{file}: cannot be read: {e.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        fail(f"{file}: is not TOML: {e}", 2)
+        raise UnreadableRequests(f"{file}: is not TOML: {e}") from None
     entries = content.get("position")
     if set(content) != {"position"} or not isinstance(entries, list):
-        fail(f"{file}: must hold nothing but [[position]] tables", 2)
+        raise UnreadableRequests(f"{file}: must hold nothing but [[position]] tables")
     declared: dict[str, _Row] = {}
     for number, entry in enumerate(entries, start=1):
         fields = dict(entry) if isinstance(entry, dict) else {}
         name = fields.pop("name", None)
         if not isinstance(name, str) or not name or name in declared:
-            fail(f"{file}: position {number}: name was {name!r}, must be given and be its own", 2)
+            rule = f"name was {name!r}, must be given and be its own"
+            raise UnreadableRequests(f"{file}: position {number}: {rule}")
         try:
             checked(request(name, fields))
         except Malformed as e:
-            fail(f"{file}: position {name}: {e}", 2)
+            raise UnreadableRequests(f"{file}: position {name}: {e}") from None
         declared[name] = fields
     return declared
 

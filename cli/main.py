@@ -1,26 +1,60 @@
-"""The `polybracket` program: every command, and the one place where errors become one line."""
+"""The `polybracket` program: every command, and the one place where their errors are caught."""
 
 import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli import apply, recording, requests, research, setup, views
 from cli.options import DEFAULT_CONFIG, State, state_dir
-from cli.output import fail, say
+from cli.output import complain, say
+from positions.model.errors import PolybracketError, in_words
 from positions.operations.console import open_missing
 from positions.operations.core_dumps import forbid_core_dumps
-from positions.operations.settings import SettingsError, load
+from positions.operations.settings import load
 from positions.storage import backup
-from positions.storage.locks import AlreadyRunning
-from positions.storage.private_files import NotPrivate
-from positions.storage.schema import StoreError
+
+
+class Program(TyperGroup):
+    """Every command of the program; what one of them raises becomes one line and an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command that was asked for; no traceback reaches the terminal."""
+        try:
+            return super().main(*args, **options)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+        except PolybracketError as e:
+            complain(in_words(e))
+            sys.exit(e.exit_code)
+        except OSError as e:
+            complain(in_words(e))
+            sys.exit(1)
+        except Exception as e:
+            complain(in_words(e, _note(e)))
+            sys.exit(1)
+
+
+def _note(error: Exception) -> Path | None:
+    """Write down where an error came from that nobody foresaw; None = the disk does not take it."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="polybracket-", suffix=".log", delete=False
+        ) as file:
+            traceback.print_exception(error, file=file)
+            return Path(file.name)
+    except OSError:
+        return None
+
 
 app = typer.Typer(
+    cls=Program,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,11 +86,8 @@ def run(
 
     It goes on where the last one stopped; a replay that came to its end begins anew.
     """
-    try:
-        state = state or os.environ.get("POLYBRACKET_STATE")
-        settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)
-    except SettingsError as e:
-        fail(str(e), 2)
+    state = state or os.environ.get("POLYBRACKET_STATE")
+    settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)
     import node  # Nautilus takes a second to load; no other command needs it
 
     raise typer.Exit(node.run(settings, fresh=fresh))
@@ -68,10 +99,7 @@ def export_record(
 ) -> None:
     """Copy the whole record to a file; the node may run meanwhile."""
     folder = state_dir(state)
-    try:
-        backup.export(folder, file)
-    except (AlreadyRunning, NotPrivate, StoreError, OSError) as e:
-        fail(str(e))
+    backup.export(folder, file)
     say(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
 
 
@@ -81,30 +109,15 @@ def import_record(
 ) -> None:
     """Make a copy the record of a state folder that has none; `run` goes on from there."""
     folder = state_dir(state)
-    try:
-        backup.restore(file, folder)
-    except (AlreadyRunning, NotPrivate, StoreError, OSError) as e:
-        fail(str(e))
+    backup.restore(file, folder)
     say(f"{folder}: goes on from {file}")
 
 
 def main() -> None:
-    """Run the program; no traceback reaches the terminal."""
+    """Run the program."""
     forbid_core_dumps()
     open_missing()
-    try:
-        app()
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except Exception as e:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="polybracket-", suffix=".log", delete=False
-        ) as report:
-            traceback.print_exc(file=report)
-        name = type(e).__name__
-        print(f"polybracket: unexpected {name}: {e}; details in {report.name}", file=sys.stderr)
-        sys.exit(1)
+    app()
 
 
 if __name__ == "__main__":

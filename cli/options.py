@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.output import fail
-from positions.operations.settings import SettingsError, load
-from positions.storage.private_files import problem
+from positions.operations.settings import load
+from positions.storage.private_files import NotPrivate, problem
 
 DEFAULT_CONFIG = Path("config/replay.toml")
 LIVE_CONFIG = Path("config/live.toml")
@@ -30,7 +29,7 @@ def state_dir(given: Path | None) -> Path:
     folder = _named(given)
     wrong = problem(folder)
     if wrong:
-        fail(wrong)
+        raise NotPrivate(wrong)
     return folder
 
 
@@ -40,9 +39,4 @@ def _named(given: Path | None) -> Path:
     named = os.environ.get("POLYBRACKET_STATE")
     if named:
         return Path(named)
-    if not DEFAULT_CONFIG.exists():
-        return DEFAULT_STATE
-    try:
-        return load(DEFAULT_CONFIG).state_dir
-    except SettingsError as e:
-        fail(str(e), 2)
+    return load(DEFAULT_CONFIG).state_dir if DEFAULT_CONFIG.exists() else DEFAULT_STATE

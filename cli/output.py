@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -21,11 +21,10 @@ from positions.operations.health import health
 WIDTH = 150
 
 
-def fail(message: str, code: int = 1) -> NoReturn:
-    """End with a line on stderr for each line of the message."""
+def complain(message: str) -> None:
+    """Print a line on stderr for each line of a message about what went wrong."""
     for line in message.split("\n"):
         print(f"polybracket: {clean(line, LINE_LENGTH)}", file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def say(line: str, *, err: bool = False) -> None:

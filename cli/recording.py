@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cli.output import fail, say
-from positions.commands.fields import Malformed, duration, time
-from positions.operations.settings import SettingsError, load
+from cli.output import say
+from positions.commands.fields import duration, time
+from positions.operations.settings import load
 
 DEFAULT_CONFIG = Path("config/paper.toml")
 
@@ -31,19 +31,11 @@ def record(
     config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
 ) -> None:
     """Record markets of Polymarket, without a key; Ctrl-C ends it."""
-    try:
-        seconds = None if until is None else duration("until", until) / 1e9
-        settings = load(config)
-    except (Malformed, SettingsError) as e:
-        fail(str(e), 2)
+    seconds = None if until is None else duration("until", until) / 1e9
+    settings = load(config)
     from recordings.record import record as run
-    from recordings.tables import RecordingError
 
-    try:
-        code = run(settings, markets, catalog, seconds)
-    except (RecordingError, OSError) as e:
-        fail(str(e))
-    raise typer.Exit(code)
+    raise typer.Exit(run(settings, markets, catalog, seconds))
 
 
 def fetch(
@@ -54,19 +46,12 @@ def fetch(
     config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
 ) -> None:
     """Load what changed hands in a market; it says what that cannot tell."""
-    try:
-        first = None if begin is None else time("from", begin)
-        last = None if end is None else time("to", end)
-        venue = load(config).venue
-    except (Malformed, SettingsError) as e:
-        fail(str(e), 2)
+    first = None if begin is None else time("from", begin)
+    last = None if end is None else time("to", end)
+    venue = load(config).venue
     from recordings import fetch as program
-    from recordings.tables import RecordingError
 
-    try:
-        made = program.fetch(venue, market, first, last, catalog)
-    except (RecordingError, OSError) as e:
-        fail(str(e))
+    made = program.fetch(venue, market, first, last, catalog)
     say(f"{catalog}: {made.trades} trades")
     if made.is_partial:
         say("there are older trades, which the venue does not give out", err=True)
@@ -80,22 +65,15 @@ def catalog_import(
 ) -> None:
     """Make a catalog of a table of quotes or books, see docs/import.md; bad rows are left out."""
     from recordings.importer import import_recording
-    from recordings.tables import RecordingError
 
     rejected: list[str] = []
     try:
         made = import_recording(quotes, markets, catalog, rejected.append)
-    except RecordingError as e:
-        _tell(rejected)
-        fail(str(e))
-    _tell(rejected)
+    finally:
+        for line in rejected:
+            say(line, err=True)
     left_out = f"; {len(rejected)} rows left out" if rejected else ""
     say(
         f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
         f" outcomes in {made.markets} markets, {made.settled} resolved{left_out}"
     )
-
-
-def _tell(rejected: list[str]) -> None:
-    for line in rejected:
-        say(line, err=True)

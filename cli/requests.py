@@ -1,19 +1,18 @@
 """Commands that ask something of the node: they are checked here, queued, and answered by it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.options import Json, State, Wait, state_dir
-from cli.output import fail, short
+from cli.output import short
 from cli.sending import send
 from cli.terms import with_terms, with_terms_of_what_is_held
 from positions.commands import files
-from positions.commands.files import UnreadableRequests
+from positions.model.errors import InputError, RecordError
 from positions.storage.locks import holder
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import Published
 
 _DRY_RUN_WAIT = "10s"
 Market = Annotated[
@@ -97,12 +96,13 @@ def submit(
     wait = _dry_run_wait(state, wait) if dry_run else wait
     if file is None:
         if again:
-            fail("again was given, must be given together with --file", 2)
+            raise InputError("again was given, must be given together with --file")
         send([{"command": "submit", **given}], wait, state, as_json=as_json)
     elif given:
-        fail(f"{next(iter(given))} must not be given together with --file", 2)
+        raise InputError(f"{next(iter(given))} must not be given together with --file")
     else:
-        send(list(_from_file(file, again=again)), wait, state, as_json=as_json, file=file)
+        read = files.read if again else files.read_once
+        send(list(read(file)), wait, state, as_json=as_json, file=file)
 
 
 @with_terms_of_what_is_held
@@ -143,7 +143,8 @@ def _given(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _dry_run_wait(state: Path | None, wait: str | None) -> str:
     if holder(state_dir(state)) is None:
-        fail("no node is running; a dry run is answered by the node, with its limits and prices")
+        why = "a dry run is answered by the node, with its limits and prices"
+        raise RecordError(f"no node is running; {why}")
     return wait or _DRY_RUN_WAIT
 
 
@@ -214,15 +215,12 @@ def resolve(state: Path, part: str) -> str:
     if len(part) == 36:
         return part
     if len(part) < 4:
-        fail(f"ID was {part!r}, must be at least 4 characters", 2)
-    try:
-        with Published(state) as copy:
-            found = copy.find(part)
-    except NotPublished as e:
-        fail(str(e))
+        raise InputError(f"ID was {part!r}, must be at least 4 characters")
+    with Published(state) as copy:
+        found = copy.find(part)
     if len(found) != 1:
         which = ", ".join(short(i) for i in found[:5]) or "none"
-        fail(f"ID was {part!r}, must name one position; found: {which}", 2)
+        raise InputError(f"ID was {part!r}, must name one position; found: {which}")
     return found[0]
 
 
@@ -238,10 +236,3 @@ def _about(
     named = _given(fields)
     position_id = resolve(state_dir(state), position)
     send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
-
-
-def _from_file(path: Path, *, again: bool) -> Iterator[dict[str, Any]]:
-    try:
-        yield from (files.read if again else files.read_once)(path)
-    except UnreadableRequests as e:
-        fail(str(e), 2)

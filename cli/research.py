@@ -10,15 +10,15 @@ from rich.progress import Progress
 
 from cli.options import Json, State, state_dir
 from cli.outcomes import show_outcome, show_sweep
-from cli.output import fail, print_json
+from cli.output import print_json
 from positions.commands import files
 from positions.commands.files import Request, UnreadableRequests
-from positions.operations.settings import Settings, SettingsError, load
+from positions.model.errors import ConfigurationError, RecordError
+from positions.operations.settings import Settings, load
 from positions.research import grid
 from positions.research import session as sessions
 from positions.research.backtest_result import Outcome
 from positions.research.grid import BadGrid, Combination
-from positions.research.session import NoSession
 
 DEFAULT_CONFIG = Path("config/backtest.toml")
 DEFAULT_RESULTS = Path("state/sweep.parquet")
@@ -61,12 +61,8 @@ def backtest(
     """Try positions on recorded data: the strategy of the node, without waiting."""
     settings, requests = given(config, catalog, positions, begin, end, latency)
     import backtest as program  # Nautilus takes a second to load
-    from recordings.tables import RecordingError
 
-    try:
-        outcome = program.run(settings, requests)
-    except RecordingError as e:
-        fail(str(e))
+    outcome = program.run(settings, requests)
     show_outcome(outcome, as_json=as_json)
     if report is not None:
         _report(report, outcome, settings.backtest.catalog)
@@ -79,7 +75,7 @@ def _report(path: Path, outcome: Outcome, catalog: str) -> None:
     try:
         write_report(path, outcome, Recording(Path(catalog)), catalog)
     except OSError as e:
-        fail(f"{path}: cannot be written: {e.strerror}")
+        raise RecordError(f"{path}: cannot be written: {e.strerror}") from None
     typer.echo(f"report: {path}", err=True)
 
 
@@ -111,33 +107,29 @@ def sweep(
     import backtest as program
     from recordings import sweep as sweeps
     from recordings.catalog import Recording
-    from recordings.tables import RecordingError
 
-    try:
-        recording = Recording(Path(settings.backtest.catalog))
-        with _executor(ray, cores) as executor, Progress(console=Console(stderr=True)) as bar:
-            task = bar.add_task("combinations")
-            work = (settings, requests, combinations, results, executor)
-            rows = sweeps.sweep(
-                program.run, *work, lambda n, of: bar.update(task, completed=n, total=of)
-            )
-        if report is not None:
-            sweeps.write_heat_map(report, rows)
-    except (RecordingError, OSError) as e:
-        fail(str(e))
+    recording = Recording(Path(settings.backtest.catalog))
+    with _executor(ray, cores) as executor, Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("combinations")
+        work = (settings, requests, combinations, results, executor)
+        rows = sweeps.sweep(
+            program.run, *work, lambda n, of: bar.update(task, completed=n, total=of)
+        )
+    if report is not None:
+        sweeps.write_heat_map(report, rows)
     show_sweep(rows, _undated_since(asked, settings, recording.start_ns))
     typer.echo(f"results: {results}", err=True)
 
 
 def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combination]:
+    axes = grid.axes_of(vary)
     try:
-        axes = grid.axes_of(vary)
         for name, values in axes.items():
             for value in values:
                 files.checked(grid.vary(requests, {name: value}), f"{name}={value}")
-        return grid.combinations(axes)
-    except (BadGrid, UnreadableRequests) as e:
-        fail(str(e).splitlines()[0], 2)
+    except UnreadableRequests as e:  # of which each request has a line
+        raise BadGrid(str(e).splitlines()[0]) from None
+    return grid.combinations(axes)
 
 
 def _undated_since(asked: list[Request], settings: Settings, start: int) -> int | None:
@@ -153,17 +145,16 @@ def _executor(ray: str | None, count: int | None) -> Executor:
     try:
         return sweeps.RayExecutor(ray)
     except ImportError:
-        fail("ray is not installed: pip install 'polybracket[ray]'")
+        how = "pip install 'polybracket[ray]'"
+        raise ConfigurationError(f"ray is not installed: {how}") from None
     except Exception as e:  # whatever a cluster may say
-        fail(f"ray was {ray!r}, cannot be reached: {str(e).splitlines()[0]}")
+        why = str(e).splitlines()[0]
+        raise ConfigurationError(f"ray was {ray!r}, cannot be reached: {why}") from None
 
 
 def session(state: State = None) -> None:
     """Print the commands of a stopped node's session, as a file for `backtest`."""
-    try:
-        print_json(sessions.requests(state_dir(state)))
-    except NoSession as e:
-        fail(str(e))
+    print_json(sessions.requests(state_dir(state)))
 
 
 def given(
@@ -183,10 +174,5 @@ def given(
         "latency": latency,
     }
     named = {name: value for name, value in options.items() if value is not None}
-    try:
-        settings = load(config, backtest=named)
-        return settings, files.commands(Path(settings.backtest.positions))
-    except SettingsError as e:
-        fail(str(e), 2)
-    except UnreadableRequests as e:
-        fail(str(e).replace("\n", "\npolybracket: "), 2)
+    settings = load(config, backtest=named)
+    return settings, files.commands(Path(settings.backtest.positions))

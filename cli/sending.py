@@ -13,8 +13,9 @@ import msgspec
 import typer
 
 from cli.options import state_dir
-from cli.output import fail, say, short
+from cli.output import complain, say, short
 from positions.commands.fields import Malformed, duration
+from positions.commands.files import UnreadableRequests
 from positions.commands.messages import (
     ACCEPTED,
     Adopt,
@@ -24,10 +25,10 @@ from positions.commands.messages import (
     decode_reply,
     from_fields,
 )
+from positions.model.errors import InputError, RecordError
 from positions.model.foreign_text import json_safe
 from positions.model.terms import Percent
 from positions.operations.health import health_of
-from positions.storage.private_files import NotPrivate
 from positions.storage.spool import Spool, uuid7
 
 _POLL = 0.05
@@ -43,10 +44,7 @@ def send(
 ) -> None:
     """Check all, then queue all: a file with one bad line queues nothing."""
     folder = state_dir(state)
-    try:
-        seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
-    except Malformed as e:
-        fail(str(e), 2)
+    seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
     checked: list[tuple[dict[str, Any], Command]] = []
     errors = []
@@ -57,19 +55,18 @@ def send(
         except Malformed as e:
             errors.append(f"{file}: entry {number}: {e}" if file else str(e))
     if errors:
-        fail("\n".join(errors), 2)
+        raise InputError("\n".join(errors))
     if not checked:
-        fail(f"{file}: holds no request", 2)
+        raise UnreadableRequests(f"{file}: holds no request")
     ids = Counter(command.id for _, command in checked)
     twice = next((i for i, times in ids.items() if times > 1), None)
     if twice is not None:
-        fail(f"{file}: id was {twice}, stands there {ids[twice]} times", 2)
+        rule = f"id was {twice}, stands there {ids[twice]} times"
+        raise UnreadableRequests(f"{file}: {rule}")
     try:
         spool = Spool(folder)
-    except NotPrivate as e:
-        fail(str(e))
     except OSError as e:
-        fail(f"{folder}: cannot be written: {e.strerror}")
+        raise RecordError(f"{folder}: cannot be written: {e.strerror}") from None
     _queue(checked, spool, folder, as_json=as_json and not seconds, err=as_json)
     if seconds:
         _await([command for _, command in checked], spool, seconds, as_json=as_json)
@@ -115,7 +112,8 @@ def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
     rest = "nothing is queued"
     if done:
         rest = f"{done} of {count} are queued; the same file sent again queues the others alone"
-    fail(f"{why}; {rest}", code)
+    complain(f"{why}; {rest}")
+    raise typer.Exit(code)
 
 
 def _when_acted_on(folder: Path) -> str:

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from cli.options import LIVE_CONFIG, PAPER_CONFIG, Json
-from cli.output import fail, print_json, say
+from cli.output import print_json, say
+from positions.model.errors import ConfigurationError
 from positions.operations.doctor import Check, Level, check_machine, failed
-from positions.operations.env_file import EnvFileError, as_lines, write_env
-from positions.operations.service import ServiceError, unit
-from positions.operations.settings import Settings, SettingsError, load
-from positions.operations.wallet import API, KEY, WalletError, environment, wallet
+from positions.operations.env_file import as_lines, write_env
+from positions.operations.service import unit
+from positions.operations.settings import Settings, load
+from positions.operations.wallet import API, KEY, environment, wallet
 
 _ENV = Path(".env")
 
@@ -41,7 +42,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
 
     Exits with 1 when anything failed. No secret is shown.
     """
-    values = _environment()
+    values = environment()
     path = config or (LIVE_CONFIG if values.get(KEY) else PAPER_CONFIG)
     settings = _load(path)
     if not as_json:
@@ -91,25 +92,20 @@ def credentials(
     of this folder, of mode 0600, whose other lines stay as they are. The same key gets the same
     credentials each time.
     """
-    values = _environment()
+    values = environment()
     settings = _load(config)
-    try:
-        own = wallet(values, needs_api=False)
-        from venues.polymarket.api.clob import Refused, UnknownAdapter, derive_credentials
+    own = wallet(values, needs_api=False)
+    from venues.polymarket.api.clob import derive_credentials
 
-        try:
-            made = derive_credentials(settings.venue.clob, own, settings.wallet.signature_type)
-        except (Refused, UnknownAdapter) as e:
-            fail(str(e))
-        lines = dict(zip(API, made, strict=True))
-        if show:
-            typer.echo("\n".join(as_lines(lines)))
-            return
+    made = derive_credentials(settings.venue.clob, own, settings.wallet.signature_type)
+    lines = dict(zip(API, made, strict=True))
+    if show:
+        typer.echo("\n".join(as_lines(lines)))
+        return
+    try:
         write_env(_ENV, lines)
-    except (WalletError, EnvFileError) as e:
-        fail(str(e))
     except OSError as e:
-        fail(f"{_ENV} cannot be written: {e.strerror}")
+        raise ConfigurationError(f"{_ENV} cannot be written: {e.strerror}") from None
     typer.echo(f"written to {_ENV.absolute()}: {', '.join(API)}")
     other = [name for name in API if os.environ.get(name, lines[name]) != lines[name]]
     if other:
@@ -121,21 +117,8 @@ def credentials(
 def service(config: LiveConfig = LIVE_CONFIG) -> None:
     """Print the systemd unit that keeps the node running; it says how to install it."""
     program = Path(sys.executable).with_name("polybracket")
-    try:
-        typer.echo(unit(load(config), config, program), nl=False)
-    except (ServiceError, SettingsError) as e:
-        fail(str(e), 2)
-
-
-def _environment() -> Mapping[str, str]:
-    try:
-        return environment()
-    except WalletError as e:
-        fail(str(e))
+    typer.echo(unit(load(config), config, program), nl=False)
 
 
 def _load(path: Path) -> Settings:
-    try:
-        return load(path, state=os.environ.get("POLYBRACKET_STATE"))
-    except SettingsError as e:
-        fail(str(e), 2)
+    return load(path, state=os.environ.get("POLYBRACKET_STATE"))

@@ -13,7 +13,6 @@ from rich.text import Text
 from cli.options import PAPER_CONFIG, Json, State, state_dir
 from cli.output import (
     age_line,
-    fail,
     money,
     number,
     positions_table,
@@ -23,11 +22,12 @@ from cli.output import (
     table,
 )
 from cli.requests import PositionId, resolve
+from positions.model.errors import InputError
 from positions.model.formatting import iso, to_json
 from positions.operations.health import health
-from positions.operations.settings import SettingsError, load
+from positions.operations.settings import load
 from positions.storage.locks import holder
-from positions.storage.snapshot import RECENT_POSITIONS, NotPublished, Published, history
+from positions.storage.snapshot import RECENT_POSITIONS, Published, history
 from positions.storage.story import tell
 
 _AS_TOLD = (
@@ -43,21 +43,9 @@ def register(app: typer.Typer) -> None:
     app.command("status", epilog="Example: polybracket status")(status)
 
 
-def _open(state: Path) -> Published:
-    try:
-        return Published(state)
-    except NotPublished as e:
-        fail(str(e))
-
-
 def _whole(folder: Path) -> Published:
     """Everything: a stopped node's copy has it; a running one is asked for it."""
-    if holder(folder) is None:
-        return _open(folder)
-    try:
-        return history(folder)
-    except NotPublished as e:
-        fail(str(e))
+    return Published(folder) if holder(folder) is None else history(folder)
 
 
 def positions(
@@ -71,7 +59,7 @@ def positions(
     if watch:
         _watch(folder, everything=everything)
         return
-    with _open(folder) as copy:
+    with Published(folder) as copy:
         rows, line = copy.positions(everything=everything), age_line(folder, copy.node())
     if everything and len(rows) >= RECENT_POSITIONS:
         with _whole(folder) as copy:
@@ -85,7 +73,7 @@ def positions(
 
 def _watch(folder: Path, *, everything: bool) -> None:
     def view() -> Group:
-        with _open(folder) as copy:
+        with Published(folder) as copy:
             rows = copy.positions(everything=everything)
             return Group(positions_table(rows), Text(age_line(folder, copy.node()), "dim"))
 
@@ -103,10 +91,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     folder = state_dir(state)
     position_id = resolve(folder, position)
     with _told(folder, position_id) as copy:
-        try:
-            row = copy.position(position_id)
-        except NotPublished as e:
-            fail(str(e))
+        row = copy.position(position_id)
         fills, story = copy.fills(position_id), copy.story(position_id)
         line = age_line(folder, copy.node())
     if as_json:
@@ -124,7 +109,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
 
 def _told(folder: Path, position_id: str) -> Published:
     """The copy with the story of a position: an older one is asked of the running node."""
-    copy = _open(folder)
+    copy = Published(folder)
     return copy if copy.is_told(position_id) else _whole(folder)
 
 
@@ -145,7 +130,7 @@ def markets(
         line = _AS_TOLD if rows else f"Polymarket finds no open market for {text!r}"
     else:
         folder = state_dir(state)
-        with _open(folder) as copy:
+        with Published(folder) as copy:
             rows, line = copy.markets(text), age_line(folder, copy.node())
     if as_json:
         print_json(rows)
@@ -172,17 +157,12 @@ def markets(
 
 def _search(config: Path, text: str) -> list[dict[str, Any]]:
     if not text.strip():
-        fail("text was empty, must say what to look for: polybracket markets --live TEXT", 2)
-    try:
-        venue = load(config).venue
-    except SettingsError as e:
-        fail(str(e), 2)
-    from venues.polymarket.api.gamma import GammaError, search_rows
+        rule = "must say what to look for: polybracket markets --live TEXT"
+        raise InputError(f"text was empty, {rule}")
+    venue = load(config).venue
+    from venues.polymarket.api.gamma import search_rows
 
-    try:
-        return asyncio.run(search_rows(venue.gamma, text))
-    except GammaError as e:
-        fail(str(e))
+    return asyncio.run(search_rows(venue.gamma, text))
 
 
 def status(as_json: Json = False, state: State = None) -> None:
@@ -191,7 +171,7 @@ def status(as_json: Json = False, state: State = None) -> None:
     Exits with 1 while no node runs, while it does not respond, or while an alarm is open.
     """
     folder = state_dir(state)
-    with _open(folder) as copy:
+    with Published(folder) as copy:
         node, alarms, known = copy.node(), copy.open_alarms(), copy.markets()
     state_of = health(folder, node)
     quoted = max((m["quoted_at"] for m in known if m["quoted_at"]), default=None)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import pyarrow
 import pyarrow.parquet
 
+from positions.model.errors import RecordError
+
 PRICE_DECIMALS = 4
 SIZE_DECIMALS = 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -38,7 +40,7 @@ _SIDES = {"buy": "bids", "bid": "bids", "b": "bids", "sell": "asks", "ask": "ask
 _SIDES["s"] = "asks"
 
 
-class RecordingError(ValueError):
+class RecordingError(RecordError):
     """A recording cannot be used: its file, and what is wrong in it."""
 
 

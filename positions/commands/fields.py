@@ -13,13 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from positions.model.durations import SECOND
+from positions.model.errors import InputError
 from positions.model.terms import AfterFloor, Confirm, Level, Percent, Slice, TakenOff, Trigger
 from positions.model.venue_rules import CENT
 
 Parser = Callable[[str, object], Any]
 
 
-class Malformed(ValueError):
+class Malformed(InputError, ValueError):
     """The command cannot be understood: its sender must change it."""
 
     def __init__(self, field: str, value: object, rule: str) -> None:

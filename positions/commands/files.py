@@ -20,6 +20,7 @@ import msgspec
 from positions.commands import strict_json
 from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
+from positions.model.errors import InputError
 
 
 class Request(NamedTuple):
@@ -29,7 +30,7 @@ class Request(NamedTuple):
     content: str
 
 
-class UnreadableRequests(ValueError):
+class UnreadableRequests(InputError):
     """The file, or one of its requests, cannot be understood: one line for each."""
 
 

@@ -7,6 +7,7 @@ are shares or USDC, times nanoseconds since 1970.
 
 from decimal import Decimal
 
+from positions.model.errors import Bug
 from positions.model.orders import is_order_id
 from positions.model.position import Order, Position
 from positions.model.terms import Percent
@@ -19,7 +20,7 @@ TIME_MAX = 4_102_444_800_000_000_000
 """The year 2100: the clocks, the record and the tables of the recordings end a little later."""
 
 
-class Unsound(ValueError):
+class Unsound(Bug, ValueError):
     """A value that cannot be: the event or the row that states it must not be booked."""
 
 

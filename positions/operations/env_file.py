@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from positions.model.errors import ConfigurationError
+
 _PLAIN = re.compile(r"[A-Za-z0-9+/=_.-]+")
 _SETS = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=")
 
 
-class EnvFileError(ValueError):
+class EnvFileError(ConfigurationError):
     """The file cannot hold this; never says what."""
 
 

@@ -38,10 +38,12 @@ def note_text(folder: Path, text: str) -> Path:
     return path
 
 
-def try_to_note(folder: Path, error: BaseException) -> None:
-    """Append an error's traceback, if the disk takes it."""
-    with suppress(OSError):
-        note_error(folder, error)
+def try_to_note(folder: Path, error: BaseException) -> Path | None:
+    """Append an error's traceback; returns the file, or None where the disk does not take it."""
+    try:
+        return note_error(folder, error)
+    except OSError:
+        return None
 
 
 def note_error(folder: Path, error: BaseException) -> Path:

@@ -3,6 +3,7 @@
 import getpass
 from pathlib import Path
 
+from positions.model.errors import ConfigurationError
 from positions.operations.settings import Settings
 
 _UNIT = """\
@@ -62,8 +63,10 @@ WantedBy=multi-user.target
 """
 
 
-class ServiceError(ValueError):
+class ServiceError(ConfigurationError):
     """No unit can be made of this."""
+
+    exit_code = 2
 
 
 def unit(settings: Settings, config: Path, program: Path) -> str:

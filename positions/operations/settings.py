@@ -21,13 +21,16 @@ from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
 from positions.model.durations import SECOND
+from positions.model.errors import ConfigurationError
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""
 
 
-class SettingsError(ValueError):
+class SettingsError(ConfigurationError):
     """The configuration cannot be used: its owner must change it."""
+
+    exit_code = 2
 
 
 _LATENCY = re.compile(r"([0-9]{1,6})(ms|s)")

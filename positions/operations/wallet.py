@@ -13,6 +13,8 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from msgspec import Struct
 
+from positions.model.errors import ConfigurationError
+
 KEY = "POLYMARKET_PK"
 FUNDER = "POLYMARKET_FUNDER"
 API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
@@ -24,7 +26,7 @@ _KEYS_END = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D03
 _ADDRESS_FORM = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
-class WalletError(ValueError):
+class WalletError(ConfigurationError):
     """The wallet cannot be used; says what to set, never what was set."""
 
 

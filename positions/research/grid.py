@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from positions.commands.messages import SHORT_NAMES
+from positions.model.errors import InputError
 
 _RANGE = re.compile(r"([0-9.]+):([0-9.]+):([0-9.]+)")
 _VALUES_MAX = 1_000
@@ -17,7 +18,7 @@ Combination = dict[str, str]
 """Field -> value, as a request has them."""
 
 
-class BadGrid(ValueError):
+class BadGrid(InputError):
     """The grid cannot be understood: field, value and rule."""
 
 

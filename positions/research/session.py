@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
+from positions.model.errors import RecordError
 from positions.model.formatting import iso
 from positions.storage.record_copies import NO_RECORD, read_commands
 from positions.storage.schema import StoreError
 from positions.storage.spool import Spool
 
 
-class NoSession(RuntimeError):
+class NoSession(RecordError):
     """The state folder holds no session that can be read now."""
 
 

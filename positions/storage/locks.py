@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from positions.model.errors import RecordError
 from positions.storage.private_files import NotPrivate, open_file, require
 
 
@@ -28,7 +29,7 @@ class Holder(Struct, frozen=True):
     host: str
 
 
-class AlreadyRunning(RuntimeError):
+class AlreadyRunning(RecordError):
     """Another node holds the state folder."""
 
 

@@ -14,12 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from positions.model.errors import ConfigurationError
+
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-class NotPrivate(RuntimeError):
+class NotPrivate(ConfigurationError):
     """Somebody else may write here: its owner must change that; says how."""
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import duckdb
 
+from positions.model.errors import RecordError
 
-class StoreError(RuntimeError):
+
+class StoreError(RecordError):
     """The record cannot be used."""
 
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from positions.engine.engine import Engine
+from positions.model.errors import RecordError
 from positions.model.instrument_book import InstrumentBook
 from positions.storage.backup import COPY, WANTED
 from positions.storage.database import connect, foreign_object
@@ -256,7 +257,7 @@ def _market_row(m: InstrumentBook) -> tuple[Any, ...]:
 # -- the readers' side -----------------------------------------------------------------------------
 
 
-class NotPublished(RuntimeError):
+class NotPublished(RecordError):
     """There is nothing to read yet, or not what was asked for."""
 
 

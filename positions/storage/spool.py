@@ -20,6 +20,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
+from positions.model.errors import RecordError
 from positions.storage.private_files import FILE_MODE, require, require_inner
 
 SIZE_MAX = 64 * 1024
@@ -29,7 +30,7 @@ _SORTED_AT_ONCE = 1_000
 _NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.json")
 
 
-class SpoolError(ValueError):
+class SpoolError(RecordError):
     """One file of the spool cannot be used."""
 
 

@@ -6,10 +6,11 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
+from positions.model.errors import VenueFailure
 from venues.polymarket.api.gamma import Gamma, GammaError
 
 
-class VenueUnreachable(RuntimeError):
+class VenueUnreachable(VenueFailure, RuntimeError):
     """The venue did not answer, so nothing can be said of the market."""
 
 

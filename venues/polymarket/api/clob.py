@@ -34,6 +34,7 @@ from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_builder.builder import ROUNDING_CONFIG, OrderBuilder
 
+from positions.model.errors import ConfigurationError, VenueFailure
 from positions.operations.wallet import Wallet
 from venues.polymarket.api import parsing
 from venues.polymarket.api.amounts import exact_amounts
@@ -105,7 +106,7 @@ _PRIVATE: dict[type, tuple[str, ...]] = {
 """Methods, and attributes that `__init__` sets."""
 
 
-class UnknownAdapter(RuntimeError):
+class UnknownAdapter(ConfigurationError):
     """The installed adapter or client library is not the one that this package was made for."""
 
 
@@ -126,7 +127,7 @@ class VenueError(PolyApiException):
         """Seconds for which the venue wants to be asked no more; 0 where it does not say."""
 
 
-class Refused(RuntimeError):
+class Refused(VenueFailure):
     """The venue did not give what was asked for."""
 
 

@@ -13,6 +13,7 @@ import httpx
 from msgspec import Struct
 
 from positions.commands.market_names import market_name
+from positions.model.errors import VenueFailure
 from positions.model.foreign_text import REASON_LENGTH, clean
 from venues.polymarket.api.bounded_http import PublicClient
 
@@ -20,7 +21,7 @@ _OK = 200
 _BATCH = 50
 
 
-class GammaError(RuntimeError):
+class GammaError(VenueFailure, RuntimeError):
     """The description of the markets cannot be read now."""
 
 

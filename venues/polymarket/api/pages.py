@@ -11,6 +11,7 @@ from typing import Any
 
 from py_clob_client_v2.constants import END_CURSOR, INITIAL_CURSOR
 
+from positions.model.errors import VenueFailure
 from venues.polymarket.api.bounded_http import received
 
 PAGES_MAX = 500
@@ -19,7 +20,7 @@ LIST_SECONDS = 15.0
 """What a whole list may take; the time is counted to where its last page is asked for."""
 
 
-class ListTooLong(RuntimeError):
+class ListTooLong(VenueFailure, RuntimeError):
     """A list has no end within its bounds: what was read of it is not all there is."""
 
 

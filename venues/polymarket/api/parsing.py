@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from positions.model.durations import SECOND
+from positions.model.errors import VenueFailure
 from positions.model.trade_ids import trade_name
 from venues.polymarket.execution.order_fill_tracker import Settlement, Trade
 
@@ -32,7 +33,7 @@ _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTE
 """How the status of an order that is over begins; a killed one's may be a whole sentence."""
 
 
-class Unreadable(ValueError):
+class Unreadable(VenueFailure, ValueError):
     """A message of the venue that makes no sense."""
 
 

@@ -3,12 +3,14 @@
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from positions.model.errors import VenueFailure
+
 _TICK_MAX = Decimal("0.1")
 _DECIMALS_MAX = 6
 _TEXT_MAX = 12
 
 
-class ImpossibleTick(ValueError):
+class ImpossibleTick(VenueFailure, ValueError):
     """No market can have this tick."""
 
 

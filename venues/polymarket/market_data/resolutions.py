@@ -18,6 +18,7 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
 )
 from nautilus_trader.model.identifiers import InstrumentId
 
+from positions.model.errors import VenueFailure
 from venues.polymarket.api.parsing import Unreadable
 
 RESOLUTION_SECONDS = 15.0
@@ -33,7 +34,7 @@ Payouts = Mapping[str, Decimal]
 """What all outcomes of one market pay: token id -> USDC per share."""
 
 
-class Contradiction(ValueError):
+class Contradiction(VenueFailure, ValueError):
     """The sources do not tell the same."""
 
 
