@@ -1,6 +1,7 @@
 """The start after a crash, as a table: an order, what was written of it, what the venue says."""
 
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -173,9 +174,9 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
     "a target that was not logged was never posted":
         (position(TARGET), [], said(), ["closed gone"]),
     "a target in the log alone is known by its hash":
-        (position(TARGET), LOG, said(venue()), ["accepted"]),
+        (position(TARGET), LOG, said(venue()), ["signed", "accepted"]),
     "a target in the log that the venue does not know was not posted":
-        (position(TARGET), LOG, said(absent=True), ["closed gone"]),
+        (position(TARGET), LOG, said(absent=True), ["signed", "closed gone"]),
     "a target in the log that the venue does not answer for is asked about by its hash":
         (position(TARGET), LOG, said(), ["signed", "?"]),
     "a target that sold while away":
@@ -192,10 +193,10 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
         (position(TARGET), [], said(venue(price=D("0.71"))), ["closed gone", "foreign"]),
     "an exit that sold at the crash":
         (position(EXIT, cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
-         ["filled 100 exit"]),
+         ["signed", "filled 100 exit"]),
     "an exit that met no bid at the crash":
         (position(EXIT, cause=ExitReason.STOP), LOG, said(replace(FAK, matched=D(0))),
-         ["closed canceled"]),
+         ["signed", "closed canceled"]),
     "an exit of which only the log knows":
         (position(cause=ExitReason.STOP), LOG, said(FAK, trades=(trade("100"),)),
          ["sent exit", "filled 100 exit"]),
@@ -372,3 +373,70 @@ def test_no_more_is_missing_than_is_held(missing: str, sold: str, left: str, pha
         ),
     )
     assert (p.missing, p.phase, p.dispute is None) == (D(left), phase, D(left) == 0)
+
+
+# How far an exit had come when the node was killed: what the record and the log have of it, and
+# whether the venue took it.
+REACHED = {
+    "nothing was sent": ("", "", False),
+    "it was committed": ("sent", "", False),
+    "it was signed": ("sent", "logged", False),
+    "it was posted": ("sent", "logged", True),
+    "it was posted before it was committed": ("", "logged", True),
+    "its hash was committed": ("signed", "", True),
+    "its hash was committed before it was posted": ("signed", "logged", False),
+}
+
+
+class Left:
+    """What killed nodes leave: positions, the hashes of their orders, and sales at the venue."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, Position] = {}
+        self.hashes: dict[str, str] = {}
+        self.sold_by: dict[str, str] = {}
+
+    def start(self, log: list[SignedOrder]) -> None:
+        """Go on with it; every order at the venue has sold 100 shares, and is over."""
+        signed = [*(SignedOrder(i, h, Role.EXIT) for i, h in self.hashes.items()), *log]
+        says = Said(
+            orders={h: replace(FAK, venue_order_id=h) for h in self.sold_by},
+            absent=frozenset(s.venue_order_id for s in signed) - self.sold_by.keys(),
+            trades=tuple(replace(trade("100", h), venue_order_id=h) for h in self.sold_by),
+        )
+        for position_id, event in recover(list(self.positions.values()), signed, says, NOW).events:
+            self.book(position_id, event)
+
+    def book(self, position_id: str, event: events.AnyEvent) -> None:
+        """Record an event."""
+        self.positions[position_id] = apply(self.positions[position_id], event)
+        match event:
+            case events.OrderSent(order=o) if o.venue_order_id is not None:
+                self.hashes[o.id] = o.venue_order_id
+            case events.OrderSigned(order_id=order_id, venue_order_id=hash_):
+                self.hashes[order_id] = hash_
+
+
+@pytest.mark.parametrize("reached", list(product(REACHED, repeat=2)), ids=" and ".join)
+def test_the_sales_of_positions_that_are_alike_are_kept_apart(reached: tuple[str, str]) -> None:
+    left, log = Left(), []
+    for position_id, how_far in zip(("P", "Q"), reached, strict=True):
+        recorded, logged, is_posted = REACHED[how_far]
+        sent, hash_ = replace(EXIT, id=f"{position_id}-1"), f"0x{position_id}"
+        left.positions[position_id] = replace(position(cause=ExitReason.STOP), id=position_id)
+        if recorded:
+            left.book(position_id, events.OrderSent(time=START, order=sent))
+        if recorded == "signed":
+            signed = events.OrderSigned(time=START, order_id=sent.id, venue_order_id=hash_)
+            left.book(position_id, signed)
+        log += [SignedOrder(sent.id, hash_, order=sent)] if logged else []
+        left.sold_by |= {hash_: position_id} if is_posted else {}
+    left.start(log)
+    # What is left is about to be sold when the node is killed again; the log was emptied before.
+    for position_id, p in left.positions.items():
+        if p.held > 0:
+            again = replace(EXIT, id=f"{position_id}-{p.next_order}")
+            left.book(position_id, events.OrderSent(time=START, order=again))
+    left.start([])
+    sold = {position_id for position_id, p in left.positions.items() if p.sold > 0}
+    assert sold == set(left.sold_by.values())

@@ -238,6 +238,11 @@ class _Inquiry:
             if hash_ is None:
                 self._close(position_id, order, OrderEnd.GONE, "it was never sent")
             else:
+                if order.venue_order_id is None:
+                    # `sent.log` is emptied, and a sale that nobody knows by its hash then passes for
+                    # that of another position, which was alike.
+                    signed = OrderSigned(time=self._now, order_id=order.id, venue_order_id=hash_)
+                    self._book(position_id, signed)
                 self._book_trades(position_id, order.id, order.role, hash_)
                 self._conclude(position_id, order.id, hash_)
 
@@ -274,8 +279,6 @@ class _Inquiry:
         for hash_, found in sorted(self._said.orders.items(), key=lambda i: not i[1].is_open):
             if hash_ not in self._ours and self._is_alike(p, order, found):
                 self._ours.add(hash_)
-                signed = OrderSigned(time=self._now, order_id=order.id, venue_order_id=hash_)
-                self._book(p.id, signed)
                 return hash_
         return None
 
@@ -349,9 +352,6 @@ class _Inquiry:
                 self._close(position_id, order, OrderEnd.GONE, "it never reached the venue")
         elif found is None or found.matched > order.filled:
             self._unanswered[hash_] = p.outcome_id
-            if order.venue_order_id is None:  # it will be asked about by its hash
-                signed = OrderSigned(time=self._now, order_id=order_id, venue_order_id=hash_)
-                self._book(position_id, signed)
         elif not found.is_open:
             self._close(position_id, order, OrderEnd.CANCELED, "ended while the node was down")
         elif order.state is OrderState.SENT:
