@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from cli import apply, recording, requests, research, setup, views
-from cli.options import DEFAULT_CONFIG, State, state_dir
+from cli.options import ReplayConfig, State, state_dir
 from cli.output import complain, say
 from positions.model.errors import PolybracketError, in_words
 from positions.operations.console import open_missing
@@ -69,9 +70,27 @@ recording.register(app)
 apply.register(app)
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        say(f"polybracket {version('polybracket')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
 @app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")
 def run(
-    config: Annotated[Path, typer.Option(help="The settings.")] = DEFAULT_CONFIG,
+    config: ReplayConfig,
     catalog: Annotated[str | None, typer.Option(help="Replay this catalog.")] = None,
     speed: Annotated[str | None, typer.Option(help='Market seconds per second, or "max".')] = None,
     state: Annotated[str | None, typer.Option(help="The node's state folder.")] = None,

@@ -1,18 +1,36 @@
 """Options that many commands share."""
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from positions.operations.settings import load
 from positions.storage.private_files import NotPrivate, problem
 
-DEFAULT_CONFIG = Path("config/replay.toml")
-LIVE_CONFIG = Path("config/live.toml")
-PAPER_CONFIG = Path("config/paper.toml")
-DEFAULT_STATE = Path("state/replay")
+SHIPPED = Path(__file__).parents[1]
+"""Where the default configurations stand: beside the code."""
+
+
+def default_config(mode: str) -> Path:
+    """The configuration of a mode: that of the current folder, or else the one beside the code."""
+    own = Path("config") / f"{mode}.toml"
+    return own if own.exists() else SHIPPED / own
+
+
+def _config(mode: str, text: str = "The settings.") -> Any:
+    default = f"config/{mode}.toml, here or beside the program"
+    return typer.Option(
+        "--config", help=text, default_factory=partial(default_config, mode), show_default=default
+    )
+
+
+ReplayConfig = Annotated[Path, _config("replay")]
+LiveConfig = Annotated[Path, _config("live")]
+BacktestConfig = Annotated[Path, _config("backtest")]
+VenueConfig = Annotated[Path, _config("paper", "The settings that say where Polymarket is.")]
 
 State = Annotated[
     Path | None,
@@ -39,4 +57,4 @@ def _named(given: Path | None) -> Path:
     named = os.environ.get("POLYBRACKET_STATE")
     if named:
         return Path(named)
-    return load(DEFAULT_CONFIG).state_dir if DEFAULT_CONFIG.exists() else DEFAULT_STATE
+    return load(default_config("replay")).state_dir

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cli.options import VenueConfig
 from cli.output import say
 from positions.commands.fields import duration, time
 from positions.operations.settings import load
-
-DEFAULT_CONFIG = Path("config/paper.toml")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +26,8 @@ def register(app: typer.Typer) -> None:
 def record(
     markets: Annotated[list[str], typer.Argument(help="Slugs, condition ids or addresses.")],
     catalog: Annotated[Path, typer.Option(help="The folder of the recording.")],
+    config: VenueConfig,
     until: Annotated[str | None, typer.Option(help="For so long, such as 6h.")] = None,
-    config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
 ) -> None:
     """Record markets of Polymarket, without a key; Ctrl-C ends it."""
     seconds = None if until is None else duration("until", until) / 1e9
@@ -41,9 +40,9 @@ def record(
 def fetch(
     market: Annotated[str, typer.Argument(help="A slug, or an address.")],
     catalog: Annotated[Path, typer.Option(help="The folder to write to.")],
+    config: VenueConfig,
     begin: Annotated[str | None, typer.Option("--from", help="From this time on.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Up to this time.")] = None,
-    config: Annotated[Path, typer.Option(help="Where the venue is.")] = DEFAULT_CONFIG,
 ) -> None:
     """Load what changed hands in a market; it says what that cannot tell."""
     first = None if begin is None else time("from", begin)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from cli.options import Json, State, state_dir
+from cli.options import BacktestConfig, Json, State, state_dir
 from cli.outcomes import show_outcome, show_sweep
 from cli.output import print_json
 from positions.commands import files
@@ -20,9 +20,7 @@ from positions.research import session as sessions
 from positions.research.backtest_result import Outcome
 from positions.research.grid import BadGrid, Combination
 
-DEFAULT_CONFIG = Path("config/backtest.toml")
 DEFAULT_RESULTS = Path("state/sweep.parquet")
-Config = Annotated[Path, typer.Option(help="The settings.")]
 Catalog = Annotated[str | None, typer.Option(help="The recorded data.")]
 PositionsFile = Annotated[
     str | None, typer.Option(help="What to try: TOML, CSV or JSON lines of requests.")
@@ -49,7 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    config: Config = DEFAULT_CONFIG,
+    config: BacktestConfig,
     catalog: Catalog = None,
     positions: PositionsFile = None,
     begin: From = None,
@@ -83,7 +81,7 @@ def sweep(
     vary: Annotated[
         list[str], typer.Option(help="FIELD=FROM:TO:STEP or FIELD=VALUE,VALUE; may be repeated.")
     ],
-    config: Config = DEFAULT_CONFIG,
+    config: BacktestConfig,
     catalog: Catalog = None,
     positions: PositionsFile = None,
     begin: From = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import LIVE_CONFIG, PAPER_CONFIG, Json
+from cli.options import Json, LiveConfig, default_config
 from cli.output import print_json, say
 from positions.model.errors import ConfigurationError
 from positions.operations.doctor import Check, Level, check_machine, failed
@@ -23,9 +23,6 @@ Config = Annotated[
     Path | None,
     typer.Option(help="The settings; config/live.toml with a key in the environment, else paper."),
 ]
-
-
-LiveConfig = Annotated[Path, typer.Option("--config", help="The settings.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +40,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     Exits with 1 when anything failed. No secret is shown.
     """
     values = environment()
-    path = config or (LIVE_CONFIG if values.get(KEY) else PAPER_CONFIG)
+    path = config or default_config("live" if values.get(KEY) else "paper")
     settings = _load(path)
     if not as_json:
         why = "" if config else f" ({KEY} is {'' if values.get(KEY) else 'not '}set)"
@@ -78,13 +75,13 @@ def _tell(check: Check, *, as_json: bool) -> None:
 
 
 def credentials(
+    config: LiveConfig,
     show: Annotated[
         bool,
         typer.Option(
             "--show/--write-env", help="Print the secrets, or write them to .env (the default)."
         ),
     ] = False,
-    config: LiveConfig = LIVE_CONFIG,
 ) -> None:
     """Derive the API's credentials from the wallet's key, or make them.
 
@@ -114,7 +111,7 @@ def credentials(
         )
 
 
-def service(config: LiveConfig = LIVE_CONFIG) -> None:
+def service(config: LiveConfig) -> None:
     """Print the systemd unit that keeps the node running; it says how to install it."""
     program = Path(sys.executable).with_name("polybracket")
     typer.echo(unit(load(config), config, program), nl=False)

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from cli.options import PAPER_CONFIG, Json, State, state_dir
+from cli.options import Json, State, VenueConfig, state_dir
 from cli.output import (
     age_line,
     money,
@@ -114,13 +114,11 @@ def _told(folder: Path, position_id: str) -> Published:
 
 
 def markets(
+    config: VenueConfig,
     text: Annotated[str, typer.Argument(help="Part of a slug or question, or an id.")] = "",
     live: Annotated[
         bool, typer.Option("--live", help="Search Polymarket; no node needs to run.")
     ] = False,
-    config: Annotated[
-        Path, typer.Option(help="With --live: the settings that say where Polymarket is.")
-    ] = PAPER_CONFIG,
     as_json: Json = False,
     state: State = None,
 ) -> None:
