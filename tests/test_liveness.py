@@ -1,21 +1,16 @@
-"""A few hostile variants of each kind; more of them: `make liveness`."""
+"""A hostile variant of each kind that is played on one node, and a few of the others; more of them:
+`make liveness`."""
 
-import pytest
 from liveness.acts import ALONE, BETWEEN, TOGETHER, act_of, kind_of, sample
 from liveness.watch import play
 
 SEED = 1
-SAMPLES = {
-    "acts on one node": (2, TOGETHER),
-    "what an earlier node left": (1, BETWEEN),
-    "terminals and signals": (1, ALONE),
-}
+CHEAP = (*TOGETHER, "row", "terminal")
+"""Of the kinds that need a node of their own, one of each sort."""
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_the_other_position_is_sold_whatever_is_done(name: str) -> None:
-    each, kinds = SAMPLES[name]
-    failed = play(SEED, sample(each, kinds), workers=1)
+def test_the_other_position_is_sold_whatever_is_done() -> None:
+    failed = play(SEED, sample(1, CHEAP), workers=1)
     assert not failed, "\n".join(
         f"make liveness SEED={SEED} VARIANT={number}: {why}" for number, why in failed.items()
     )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from other_venue.kills import run
 
+BUYS_IN_BOTH_MARKETS_AND_FALLS_WHILE_DEAD = 32
+
 
 def test_a_node_killed_on_the_other_venue_sells_what_is_its_own(tmp_path: Path) -> None:
-    assert run(1, 2, tmp_path) == []
+    assert run(BUYS_IN_BOTH_MARKETS_AND_FALLS_WHILE_DEAD, 1, tmp_path) == []

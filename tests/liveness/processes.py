@@ -51,8 +51,8 @@ def terminal(chance: random.Random) -> Alone:
 def _sold_whatever_happens(stand: Stand) -> None:
     """Sold by the running node, which says that it runs, or after a restart if it ended."""
     if stand.is_over:
-        if stand.status_ok():
-            raise Failed("`status` said that all is well of a node that had ended")
+        if stand.shown_running():
+            raise Failed("`status` said that it runs of a node that had ended")
         stand.fall()
         stand.start()
         stand.sold(START_ROUNDS)
@@ -60,7 +60,7 @@ def _sold_whatever_happens(stand: Stand) -> None:
     stand.fall()
     stand.sold()
     if not stand.is_over:
-        stand.within(STATUS_ROUNDS, stand.status_ok, "`status` did not say that the node runs")
+        stand.within(STATUS_ROUNDS, stand.shown_running, "`status` did not say that the node runs")
 
 
 def _terminal() -> tuple[Streams, int]:
@@ -166,12 +166,12 @@ def frozen(chance: random.Random) -> Alone:
         if not falls_first:
             stand.fall()
         if not stand.is_sold():
-            untrue = "`status` said that all is well of a node that stands"
-            stand.within(STATUS_ROUNDS, lambda: not stand.status_ok(), untrue)
+            untrue = "`status` said that it runs of a node that stands"
+            stand.within(STATUS_ROUNDS, lambda: not stand.shown_running(), untrue)
         stand.send(signal.SIGCONT)
         stand.sold(START_ROUNDS)
         stand.within(
-            STATUS_ROUNDS, stand.status_ok, "`status` did not say that the node runs again"
+            STATUS_ROUNDS, stand.shown_running, "`status` did not say that the node runs again"
         )
 
     return Alone(f"signal: SIGSTOP {'after' if falls_first else 'before'} the fall", play)
@@ -221,8 +221,8 @@ def standing(chance: random.Random) -> Alone:
         stand.touch("stand")
         time.sleep(0.2)
         stand.fall()
-        untrue = "`status` said that all is well of a loop that stands"
-        stand.within(STATUS_ROUNDS, lambda: not stand.status_ok(), untrue)
+        untrue = "`status` said that it runs of a loop that stands"
+        stand.within(STATUS_ROUNDS, lambda: not stand.shown_running(), untrue)
         stand.within(STATUS_ROUNDS, stand.told.exists, "nobody was alarmed")
         stand.within(STATUS_ROUNDS, lambda: stand.is_over, "the process did not end")
         stand.start()
@@ -242,7 +242,7 @@ def starved(chance: random.Random) -> Alone:
         resource.prlimit(stand.pid, resource.RLIMIT_AS, (limit, limit))
         stand.within(
             STATUS_ROUNDS,
-            lambda: stand.is_over or stand.status_ok(),
+            lambda: stand.is_over or stand.shown_running(),
             "the process neither ended nor was well",
         )
         _wait_for_end(stand)

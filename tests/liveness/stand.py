@@ -1,16 +1,18 @@
 """A folder, a wallet, and a node in a process of its own that can be started, and again."""
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import random
+import signal
 import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from liveness.scene import GIVE_UP_SECONDS, ROUNDS_MAX, SHARES, Failed, Rounds
 from liveness.together import LIMITS, environment, status
@@ -24,6 +26,8 @@ _PROGRAM = ("-m", "cli.main")
 START_ROUNDS = 12_000
 STATUS_ROUNDS = 9000
 _END_SECONDS = 20.0
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 
 
 class Streams(NamedTuple):
@@ -50,6 +54,8 @@ class Stand:
         self._keys = venue.wallet(KEY, cash="1000000")
         self.funder = self._keys["POLYMARKET_FUNDER"]
         self.pair: list[MarketHandle] = []
+        self._said: dict[str, Any] = {}
+        """What `status` said last."""
         self.told = folder / "told"
         """What the alarm command was told, where it was configured."""
         self.configure("")
@@ -78,7 +84,7 @@ class Stand:
             stdout=to.out,
             stderr=to.err,
             start_new_session=True,
-            preexec_fn=_own_terminal if streams and streams.is_terminal else None,
+            preexec_fn=_own_terminal if streams and streams.is_terminal else _end_with_parent,
         )
         copy = self.state / "published.duckdb"
         self.within(
@@ -148,10 +154,10 @@ class Stand:
         """Wait until the other is sold; raises `Failed` where it is not."""
         self.within(rounds, self.is_sold, "the other position was not sold")
 
-    def status_ok(self) -> bool:
-        """Whether `status` ends with 0 and says that the node runs."""
-        told = status(self.state)
-        return told["exit"] == 0 and told.get("running") is True
+    def shown_running(self) -> bool:
+        """Whether `status` says that the node runs, whatever alarms are open."""
+        self._said = status(self.state)
+        return self._said.get("running") is True
 
     def within(self, rounds: int, is_so: Callable[[], bool], otherwise: str) -> None:
         """Wait for so many rounds of the venue; raises `Failed` in the end."""
@@ -159,7 +165,8 @@ class Stand:
         while not is_so():
             gone, seconds = self._rounds.count - begun, time.monotonic() - wall
             if gone > rounds or seconds > 2 * GIVE_UP_SECONDS:
-                raise Failed(f"{otherwise} within {gone} rounds of the venue ({seconds:.1f} s)")
+                after = f"within {gone} rounds of the venue ({seconds:.1f} s)"
+                raise Failed(f"{otherwise} {after}; `status` said {self._said}")
             self._rounds.sign()
             time.sleep(0.01)
 
@@ -169,5 +176,11 @@ class Stand:
         return 0
 
 
+def _end_with_parent() -> None:
+    """No node outlives a worker that was ended."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _own_terminal() -> None:
+    _end_with_parent()
     fcntl.ioctl(1, termios.TIOCSCTTY, 0)

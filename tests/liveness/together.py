@@ -23,9 +23,12 @@ from positions.storage.snapshot import NotPublished, Published
 Report = Callable[[int, str], None]
 """Told a variant's number when it begins, with "begun", and at its end, with what failed or ""."""
 ROOT = Path(__file__).parents[2]
+_BEAT_SECONDS = 1.0
 BATCH = 20
 """Pairs that are opened at once."""
 _OPENING_ROUNDS = 6000
+_OPENING_SECONDS = 150.0
+"""For a pair to be opened beside the others of its batch, on a busy machine."""
 _VICTIM_ROUNDS = 4000
 _TOLD_ROUNDS = 2000
 """For what `status` and `positions` show: they are published once a second."""
@@ -69,6 +72,19 @@ class Troupe:
             trade(self._venue, state, self._script, keys=self._keys, limits=LIMITS)
 
     async def _script(self, session: Session) -> None:
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._play_all(session)
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        """Tell that the node's loop turns."""
+        while True:
+            self._rounds.sign()
+            await asyncio.sleep(_BEAT_SECONDS)
+
+    async def _play_all(self, session: Session) -> None:
         numbers = sorted(self._acts)
         for first in range(0, len(numbers), BATCH):
             batch = numbers[first : first + BATCH]
@@ -123,7 +139,7 @@ class Troupe:
         asked |= {"stop": "0.45"} | ({"target": "0.70"} if target else {})
         reply = None
         for _ in range(20):
-            reply = await scene.session.command("submit", **asked)
+            reply = await scene.session.command("submit", _OPENING_SECONDS, **asked)
             if reply.status == "accepted":
                 return reply.position_id
             await asyncio.sleep(0.5)

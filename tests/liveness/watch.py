@@ -1,6 +1,5 @@
 """Watches workers from outside: one that gives no sign is ended; the rest is played by another."""
 
-import contextlib
 import json
 import os
 import queue
@@ -16,6 +15,9 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 GIVE_UP_SECONDS = 60.0
 """How long a worker may say nothing: it gives a sign while it waits."""
+TELL = signal.SIGUSR1
+"""Makes a worker tell where its threads are; Nautilus takes SIGABRT for itself."""
+_TELLING_SECONDS = 2.0
 _PROGRESS_SECONDS = 30.0
 _ENDED = "ended"
 
@@ -27,7 +29,7 @@ class _Worker:
         self.left = set(numbers)
         self.current = numbers[0]
         self.heard_at = time.monotonic()
-        self.stuck = ""
+        self.is_stuck, self.stuck = False, ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "liveness.worker", str(seed), *map(str, numbers)],
@@ -51,17 +53,29 @@ class _Worker:
         """End it, whatever it does."""
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def ended_by(self) -> str:
+        """How it ended of itself: its code, and the last that it told."""
+        told = self._told().splitlines()[-12:]
+        return "".join(f"\n  {line}" for line in (f"exit code {self._process.wait()}", *told))
 
     def stuck_at(self) -> str:
         """Where the node stood: the innermost calls of the main thread. It ends by that."""
-        self._process.send_signal(signal.SIGABRT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        self.end()
+        self._process.send_signal(TELL)
+        time.sleep(_TELLING_SECONDS)
+        self._process.kill()
+        told = self._told().rpartition("(most recent call first):")[2].splitlines()
+        return "".join(f"\n  {line.strip()}" for line in told[1:13])
+
+    def _told(self) -> str:
+        """What it told of errors, once it has ended."""
+        self._process.wait()
         self._errors.seek(0)
-        told = self._errors.read().decode(errors="replace")
-        main = told.rpartition("(most recent call first):")[2].splitlines()
-        return "".join(f"\n  {line.strip()}" for line in main[1:9])
+        return self._errors.read().decode(errors="replace")
 
 
 def play(
@@ -123,16 +137,17 @@ class _Watch:
                 for worker in self.running:
                     if time.monotonic() - worker.heard_at > GIVE_UP_SECONDS:
                         worker.heard_at = time.monotonic()
-                        worker.stuck = worker.stuck_at()
+                        worker.is_stuck, worker.stuck = True, worker.stuck_at()
                 continue
             worker.heard_at = time.monotonic()
             return worker, line
 
     def _over(self, worker: _Worker) -> None:
         self.running.discard(worker)
-        worker.end()
         if worker.left and worker.current not in self._failed:
-            self._fail(worker.current, f"the process ended, or stood still: {worker.stuck}")
+            why = f"it stood still: {worker.stuck}" if worker.is_stuck else worker.ended_by()
+            self._fail(worker.current, why)
+        worker.end()
         rest = sorted(worker.left - self._failed.keys())
         if rest:
             self._start(rest)

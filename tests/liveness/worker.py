@@ -20,6 +20,7 @@ from liveness.scene import Act, Failed, Rounds
 from liveness.stand import Stand
 from liveness.starts import Heirs
 from liveness.together import Troupe
+from liveness.watch import TELL
 from loopback.server import LoopbackPolymarket
 
 _SEGMENT = 160
@@ -100,5 +101,6 @@ class Worker:
 
 
 if __name__ == "__main__":
-    faulthandler.enable()  # so that one that stands still tells where
+    faulthandler.enable()
+    faulthandler.register(TELL)  # so that one that stands still tells where
     Worker(int(sys.argv[1]), [int(n) for n in sys.argv[2:]]).run()

@@ -27,6 +27,7 @@ from positions.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
 ROUND_SECONDS = 0.005
+BOUGHT_ROUNDS = 2000
 SOLD_ROUNDS = 3000
 """Within so many rounds of the venue all is sold once every stop is passed and the node is up."""
 _UP_SECONDS = 90.0
@@ -54,6 +55,8 @@ class Kills:
 
     def __init__(self, seed: int, folder: Path, tell: Callable[[str], None]) -> None:
         self.chance = random.Random(f"other venue {seed}")
+        self._weather = random.Random(f"weather {seed}")
+        """Of what goes on beside the owner: how often depends on the node's speed."""
         self.venue = OtherVenue(1_000_000 * MILLION)
         self.asked: dict[str, Asked] = {}
         self.slowest = 0
@@ -96,6 +99,8 @@ class Kills:
         if self.chance.random() < 0.6:
             self._ask()
         await asyncio.sleep(self.chance.uniform(0.2, 3.0))
+        if not kill:  # even the shortest run has something to lose
+            await self._passed(BOUGHT_ROUNDS, lambda: any(self.venue.exchange.shares.values()))
         falls = self.chance.random()
         if falls < 0.15:
             await self._fall("while the node ran")
@@ -147,23 +152,23 @@ class Kills:
     async def _wander(self) -> None:
         """Move prices, cut sockets and let requests fail, while it is not calm."""
         while True:
-            await asyncio.sleep(self.chance.uniform(0.01, 0.3))
+            await asyncio.sleep(self._weather.uniform(0.01, 0.3))
             if self._is_calm:
                 continue
-            market = self.chance.choice(list(self.venue.exchange.markets.values()))
+            market = self._weather.choice(list(self.venue.exchange.markets.values()))
             self._quote(market)
-            if self.chance.random() < 0.05:
-                self.venue.drop(self.chance.choice(("market", "user")))
-            if self.chance.random() < 0.1:
-                self.venue.failures = self.chance.choices(_FAILURES, k=2)
+            if self._weather.random() < 0.05:
+                self.venue.drop(self._weather.choice(("market", "user")))
+            if self._weather.random() < 0.1:
+                self.venue.failures = self._weather.choices(_FAILURES, k=2)
 
     def _quote(self, market: InstrumentBook) -> None:
         """The next price: a small step, with the sizes of both sides by chance."""
-        step = self.chance.choice((-4, -2, -1, 1, 2, 4))
+        step = self._weather.choice((-4, -2, -1, 1, 2, 4))
         cents = self._prices[market.condition] = min(
             max(self._prices[market.condition] + step, 34), 76
         )
-        sizes = [self.chance.choice((5, 50, 5000)) * MILLION for _ in range(2)]
+        sizes = [self._weather.choice((5, 50, 5000)) * MILLION for _ in range(2)]
         bids, asks = {cents: sizes[0], 10: 50 * MILLION}, {cents + 2: sizes[1], 95: 50 * MILLION}
         self.venue.move(market, bids, asks)
 
@@ -259,13 +264,19 @@ class Kills:
             store.close()
 
     async def _within(self, rounds: int, is_so: Callable[[], bool], otherwise: str) -> None:
+        if not await self._passed(rounds, is_so):
+            raise Broken(f"{otherwise} (within {rounds} rounds)")
+
+    async def _passed(self, rounds: int, is_so: Callable[[], bool]) -> bool:
+        """Whether something was so within so many rounds, while the node ran."""
         begun = self._rounds
         while not is_so():
             if self._rounds - begun > rounds:
-                raise Broken(f"{otherwise} (within {rounds} rounds)")
+                return False
             if self._node is not None and self._node.returncode is not None:
                 raise Broken(f"the node ended with {self._node.returncode}")
             await asyncio.sleep(ROUND_SECONDS)
+        return True
 
 
 def run(seed: int, kills: int, folder: Path, tell: Callable[[str], None] = print) -> list[str]:
