@@ -313,4 +313,4 @@ class CrashingWorld(World):
             ]
             bought = sum((o.filled for o in entries), D(0))
             still = sum((o.leaves for o in entries if o.order_id in resting), D(0))
-            assert bought + still <= p.size, "an entry was sent twice"
+            assert bought + still <= p.request.size, "an entry was sent twice"

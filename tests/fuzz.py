@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, get_args
 
 import msgspec
-from msgspec.structs import fields, replace
+from msgspec.structs import fields
 from stage import ID, LIMITS, START, TOKEN, market
 
 from positions.commands.fields import Malformed
@@ -28,13 +28,17 @@ from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.position import (
     SELLS,
+    Decision,
     EntryEnd,
+    Ledger,
     Order,
     OrderState,
     Phase,
     Position,
+    Request,
     Role,
     Sale,
+    update,
 )
 from positions.model.terms import Confirm, Percent, Slice, Terms, Trigger
 from venues.polymarket.api import parsing
@@ -85,7 +89,7 @@ class Fuzz:
         p = _holding(ID, TOKEN)
         self.untouched = {
             OTHER_ID: _holding(OTHER_ID, OTHER_TOKEN),
-            NEIGHBOUR_ID: replace(_holding(NEIGHBOUR_ID, TOKEN), terms=Terms(targets=())),
+            NEIGHBOUR_ID: update(_holding(NEIGHBOUR_ID, TOKEN), terms=Terms(targets=())),
         }
         self.engine.load([p, *self.untouched.values()], halted=False)
         for m in (self.market, self.other):
@@ -148,7 +152,7 @@ class Fuzz:
 
     def position(self) -> Position:
         """What a record may hold of the position."""
-        return replace(
+        return update(
             _holding(ID, self.rng.choice([TOKEN, TOKEN, "not listed"])),
             size=self.amount(),
             sell_price=self.rng.choice([None, self.price()]),
@@ -286,14 +290,11 @@ def _holding(position_id: str, token: str) -> Position:
         market="rain-in-london",
         outcome_id=token,
         outcome="Yes",
-        size=D(100),
-        max_bid_price=D("0.55"),
         created_at=START,
+        request=Request(size=D(100), max_bid_price=D("0.55"), stop_loss_price=D("0.45")),
+        ledger=Ledger(bought=D(100), cost=D(55)),
+        decision=Decision(entry_ended=EntryEnd.COMPLETE),
         phase=Phase.HOLDING,
-        stop_loss_price=D("0.45"),
-        bought=D(100),
-        cost=D(55),
-        entry_ended=EntryEnd.COMPLETE,
     )
 
 

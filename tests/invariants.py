@@ -19,17 +19,19 @@ def check_fact(p: Position, event: AnyEvent, m: InstrumentBook, now: int) -> Non
         case events.OrderSent(order=order) if order.quote_seq < 0:
             pass  # sent by an earlier process, and found at the venue
         case events.OrderSent(order=order) if order.role is Role.ENTRY:
-            assert order.post_only == p.post_only
+            assert order.post_only == p.request.post_only
             assert not stops.is_time_up(p, m, now), "buys when its time is up"
-            assert p.terms.if_taken_off is not TakenOff.END or not p.was_taken_off
+            assert p.request.terms.if_taken_off is not TakenOff.END or not p.decision.was_taken_off
         case events.OrderSent(order=order) if order.role is Role.TARGET:
             wanted = [price for price, _ in targets.wanted(p, m)]
             assert order.price in wanted or (order.immediate and order.price > min(wanted))
-        case events.OrderSent(order=order) if order.role is Role.EXIT and p.cause is not None:
-            anything = p.terms.after_floor is AfterFloor.ANYTHING
-            assert anything or order.price >= p.floor_price, "an exit below its floor"
+        case events.OrderSent(order=order) if (
+            order.role is Role.EXIT and p.decision.cause is not None
+        ):
+            anything = p.request.terms.after_floor is AfterFloor.ANYTHING
+            assert anything or order.price >= p.request.floor_price, "an exit below its floor"
         case events.EntryEnded(reason=EntryEnd.STOP_REACHED):
-            assert not p.terms.keep_if_stop_trades, "an entry that was to be kept has ended"
+            assert not p.request.terms.keep_if_stop_trades, "an entry that was to be kept has ended"
         case events.OrderFilled():
             _filled(p, event)
 
@@ -38,14 +40,16 @@ def _raised(p: Position, event: events.StopRaised) -> None:
     """A stop is raised below the price, and never falls by itself."""
     assert event.price < event.seen, "raised through the price"
     assert p.stop_in_force is None or event.price > p.stop_in_force
-    if p.terms.trail is None:
-        assert event.price * p.bought >= p.cost + p.buy_fees, "a stop at break-even loses"
+    if p.request.terms.trail is None:
+        assert event.price * p.ledger.bought >= p.ledger.cost + p.ledger.buy_fees, (
+            "a stop at break-even loses"
+        )
 
 
 def _triggered(p: Position, event: events.Triggered, m: InstrumentBook) -> None:
     """A stop that is to be confirmed sells once it is sure."""
-    confirm, touch = p.terms.stop_confirm, p.touch
-    if confirm is None or m.through(p.terms.stop_hard):
+    confirm, touch = p.request.terms.stop_confirm, p.decision.touch
+    if confirm is None or m.through(p.request.terms.stop_hard):
         return
     assert touch is not None, "sold without a touch of the stop"
     if confirm.span is not None:
@@ -71,12 +75,12 @@ def check_protected(p: Position, m: InstrumentBook, now: int, *, is_told: bool) 
         return
     assert p.phase in PROTECTED, p.phase
     at_stop = stops.is_reached(p, m)
-    assert not at_stop or p.touch is not None, "at the stop and nothing is done"
+    assert not at_stop or p.decision.touch is not None, "at the stop and nothing is done"
     assert not stops.is_certain(p, m, now), "sure of the stop and nothing is done"
     assert not stops.is_time_up(p, m, now), "its time is up"
     assert stops.raised(p, m) is None, "the stop is not as high as the price has raised it"
     armed = bool(p.live(Role.STOP))
-    excused = p.released_seq is not None or Role.STOP in p.backoffs
+    excused = p.decision.released_seq is not None or Role.STOP in p.pacing.backoffs
     assert armed or excused, "held without a stop"
-    if p.entry_ended is not None and is_dust(p.held, m.tick):
+    if p.decision.entry_ended is not None and is_dust(p.held, m.tick):
         assert p.locked > 0 or p.live(Role.ENTRY) or not is_told

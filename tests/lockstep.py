@@ -158,9 +158,9 @@ def _booked(s: Session) -> dict[str, tuple[Decimal, Decimal]]:
     """Shares bought and sold of each outcome that is still traded, as the node has booked them."""
     found: dict[str, tuple[Decimal, Decimal]] = {}
     for p in s.positions.values():
-        if p.bought and not s.venue.ledger.by_token[p.outcome_id].is_closed:
+        if p.ledger.bought and not s.venue.ledger.by_token[p.outcome_id].is_closed:
             bought, sold = found.get(p.outcome_id, (ZERO, ZERO))
-            found[p.outcome_id] = (bought + p.bought, sold + p.sold)
+            found[p.outcome_id] = (bought + p.ledger.bought, sold + p.ledger.sold)
     return found
 
 

@@ -133,7 +133,7 @@ class Storm:
         else:
             move = self.chance.randint(-3, 3) * CENT
             name = self.chance.choice(("sell_price", "stop_loss_price", "max_bid_price"))
-            before = getattr(p, name)
+            before = getattr(p.request, name)
             if before is not None and 0 < before + move < 1:
                 await self._command("amend", position_id=p.id, **{name: str(before + move)})
 
@@ -180,13 +180,13 @@ class Storm:
             assert self.venue.shares(s.funder, market.tokens[0]) >= 0, market
         for p in s.positions.values():
             self._check_bids(p)
-        assert not [p for p in s.positions.values() if p.dispute is not None], "disputed"
+        assert not [p for p in s.positions.values() if p.decision.dispute is not None], "disputed"
         assert not self.watch.unexplained, self.watch.unexplained
 
     def _check_bids(self, p: Position) -> None:
         """Nothing was bought above the highest max bid that its owner ever set."""
         told = [event for _, event in self._session.node.store.events(p.id)]
-        allowed = [f.position.max_bid_price for f in told if isinstance(f, Opened)]
+        allowed = [f.position.request.max_bid_price for f in told if isinstance(f, Opened)]
         allowed += [f.max_bid_price for f in told if isinstance(f, Amended)]
         bought = [f for f in told if isinstance(f, OrderFilled) and f.role is Role.ENTRY]
         assert all(f.price <= max(allowed) for f in bought), p.id
@@ -194,7 +194,7 @@ class Storm:
     def report(self) -> str:
         """What happened, in a few lines."""
         w, phases = self.watch, [p.phase for p in self._session.positions.values()]
-        reasons = [str(p.exit_reason) for p in self._session.positions.values()]
+        reasons = [str(p.ledger.exit_reason) for p in self._session.positions.values()]
         exits = sorted(w.exits.values()) or [0.0]
         return "\n".join(
             (
@@ -298,11 +298,11 @@ def _explains(trade: Trade, token: str) -> bool:
 
 def _is_bare(p: Position, tick: Decimal) -> bool:
     """Whether shares are held without what protects them."""
-    if p.stop_loss_price is None or p.held <= 0 or is_dust(p.held, tick):
+    if p.request.stop_loss_price is None or p.held <= 0 or is_dust(p.held, tick):
         return False
     if p.phase in EXITS or p.phase is Phase.DUST:
         return False
-    if p.released_seq is not None and p.no_bid:
+    if p.decision.released_seq is not None and p.decision.no_bid:
         return False  # it went off at a bid that is gone, or is our own: the next one decides
     return not any(o.state in _COVERING and o.leaves >= p.held for o in p.live(Role.STOP))
 

@@ -159,7 +159,11 @@ def test_what_shares_cost_that_no_price_is_told_for(name: str) -> None:
         assert reply.code == "ENTRY_PRICE_UNKNOWN"
         return
     p = stage.engine.positions[MINE]
-    assert (p.max_bid_price, p.cost, p.buy_fees) == (D(price), D(price) * 100, D(fees))
+    assert (p.request.max_bid_price, p.ledger.cost, p.ledger.buy_fees) == (
+        D(price),
+        D(price) * 100,
+        D(fees),
+    )
 
 
 def test_what_a_position_bought_is_its_own_with_its_cost() -> None:
@@ -170,7 +174,7 @@ def test_what_a_position_bought_is_its_own_with_its_cost() -> None:
     deals = (buy("0.55", "100", 1, id_="T-1"), buy("0.30", "20", 2))
     stage.engine.adopt(asked(OTHER, entry_price=None), Holding(D(120), deals=deals))
     assert stage.run() == ["offer 20 @0.70", "arm 20 @0.45"]
-    assert stage.engine.positions[OTHER].cost == D("6.00")
+    assert stage.engine.positions[OTHER].ledger.cost == D("6.00")
     stage.engine.adopt(asked(f"{OTHER[:-1]}2"), Holding(D(120)))
     stage.run()
     assert stage.replies[-1].code == "NOTHING_TO_ADOPT"

@@ -54,7 +54,7 @@ async def what_was_bought_on_the_website_is_protected(s: Session, m: MarketHandl
     await s.held(p, "20")
     await resting(s, p, Role.TARGET)
     # 20 x 0.52, and 20 x 0.04 x 0.52 x 0.48 as the venue's fee
-    assert (s.positions[p].cost, s.positions[p].buy_fees) == (D("10.4"), D("0.19968"))
+    assert (s.positions[p].ledger.cost, s.positions[p].ledger.buy_fees) == (D("10.4"), D("0.19968"))
     crash(s, m)
     await stopped(s, p)
     assert s.venue.shares(s.funder, m.tokens[0]) == 0
@@ -69,7 +69,7 @@ async def shares_from_elsewhere_need_a_price(s: Session, m: MarketHandle) -> Non
     await s.held(p, "20")
     crash(s, m)
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("8.80")
+    assert s.positions[p].ledger.proceeds == D("8.80")
 
 
 @SCENARIOS.add

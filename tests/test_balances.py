@@ -29,7 +29,7 @@ def seen(stage: Stage, balance: str, after: int = 0) -> Decimal:
     stage.now = START + after
     stage.engine.balance_seen(TOKEN, D(balance), stage.now)
     stage.run()
-    return stage.position.missing
+    return stage.position.decision.missing
 
 
 def test_they_count_once_the_balance_cannot_lag_any_more(stage: Stage) -> None:
@@ -39,9 +39,9 @@ def test_they_count_once_the_balance_cannot_lag_any_more(stage: Stage) -> None:
     assert seen(stage, "10", late) == 0  # a sale of it may not have been heard of
     assert seen(stage, "20", late) == 0
     assert seen(stage, "20", late) == 10
-    assert stage.position.dispute == "the venue has 20 of 30 shares"
+    assert stage.position.decision.dispute == "the venue has 20 of 30 shares"
     assert seen(stage, "30", late) == 0
-    assert stage.position.dispute is None
+    assert stage.position.decision.dispute is None
 
 
 def test_they_count_once_a_sale_of_more_was_refused(stage: Stage) -> None:

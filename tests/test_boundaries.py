@@ -4,7 +4,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from stage import ID, TOKEN, Stage, feed, filled, later, market, quote, reversed_, submit
 
 from positions.commands.messages import Flatten, Submit
@@ -13,7 +12,7 @@ from positions.engine.last_resort import PAUSE
 from positions.engine.plan import Cancel, Send
 from positions.model import events
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import OrderEnd, Position, Role
+from positions.model.position import OrderEnd, Position, Role, update
 from positions.model.terms import Percent, Terms
 
 D = Decimal
@@ -30,7 +29,7 @@ def stage(**changes: Any) -> Stage:
     s.engine.list_market(market(outcome_id=OTHER, outcome="Yes", slug="snow", market_id="0xbeef"))
     for cue in (submit(**changes), quote("0.54", "0.56"), filled(Role.ENTRY, "100", "0.55")):
         cue(s)
-    other = replace(s.position, id=SECOND_ID, outcome_id=OTHER, orders=(), sell_price=None)
+    other = update(s.position, id=SECOND_ID, outcome_id=OTHER, orders=(), sell_price=None)
     s.engine.load([other], halted=False)
     s.run()
     s.engine.strict = False
@@ -78,7 +77,7 @@ def test_an_event_that_cannot_be_booked(poison: dict[str, Any]) -> None:
     s.engine.event(SECOND_ID, events.OrderAccepted(time=s.now, order_id="none"))
     effects = s.engine.turn(s.now)
     assert s.position.held == before.held
-    assert s.position.dispute is not None
+    assert s.position.decision.dispute is not None
     assert [e for e in effects if isinstance(e, Unforeseen)]
     assert [e for e in effects if isinstance(e, Alarm) and e.kind == "disputed"]
     settle_other(s)
@@ -119,7 +118,7 @@ def test_a_market_that_cannot_be_decided_about() -> None:
 
 def poisoned(s: Stage) -> Position:
     """Have the position loaded with terms that nothing can be done with."""
-    p = replace(s.position, terms=POISON, orders=(), next_order=7)
+    p = update(s.position, terms=POISON, orders=(), next_order=7)
     s.engine.load([p], halted=False)
     s.engine.turn(s.now)
     return p

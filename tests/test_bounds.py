@@ -4,11 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from stage import ID, Stage, submit
 
 from positions.commands.fields import Malformed
 from positions.commands.messages import Submit, decode, from_fields
+from positions.model.position import update
 from positions.model.soundness import TIME_MAX, Unsound, check
 from venues.polymarket.api import parsing
 from venues.polymarket.api.parsing import Unreadable
@@ -156,7 +156,7 @@ def test_a_position_with_a_value_that_cannot_be(changes: dict[str, Any]) -> None
     submit()(s)
     check(s.position)
     with pytest.raises(Unsound):
-        check(replace(s.position, **changes))
+        check(update(s.position, **changes))
 
 
 def test_a_trade_that_names_one_maker_without_end_is_not_booked_once_a_naming() -> None:

@@ -39,7 +39,7 @@ async def the_average_bid_of_the_size_falls_to_the_stop(s: Session, m: MarketHan
     assert s.positions[p].phase == Phase.HOLDING
     book(s, m, ("0.50", "17"), ("0.41", "100"))  # 0.448
     await stopped(s, p)
-    assert s.positions[p].proceeds == 17 * D("0.50") + 23 * D("0.41")
+    assert s.positions[p].ledger.proceeds == 17 * D("0.50") + 23 * D("0.41")
 
 
 @SCENARIOS.add
@@ -87,11 +87,11 @@ async def targets_for_parts_rest_and_the_stop_follows(s: Session, m: MarketHandl
     await s.until(lambda: len(s.venue.orders(s.funder)) == 2, "both targets rest")
     s.venue.quote(m.tokens[0], "0.58", "100", "0.90", "100")
     assert s.venue.take(m.tokens[0], "BUY", "0.60", "20") == 20
-    await s.until(lambda: s.positions[p].target_sold == 20, "the first is sold")
+    await s.until(lambda: s.positions[p].ledger.target_sold == 20, "the first is sold")
     await s.until(lambda: stop_of(s.positions[p]) == D("0.53"), "the stop is raised for the rest")
     crash(s, m, "0.53")
     await stopped(s, p)
-    assert s.positions[p].proceeds == 20 * D("0.60") + 20 * D("0.53")
+    assert s.positions[p].ledger.proceeds == 20 * D("0.60") + 20 * D("0.53")
 
 
 @SCENARIOS.add
@@ -102,7 +102,7 @@ async def an_exit_rests_at_its_floor(s: Session, m: MarketHandle) -> None:
     s.venue.quote(m.tokens[0], "0.38", "100", "0.90", "100")
     assert s.venue.take(m.tokens[0], "BUY", "0.40", "20") == 20
     await stopped(s, p)
-    assert s.positions[p].proceeds == 20 * D("0.40")
+    assert s.positions[p].ledger.proceeds == 20 * D("0.40")
 
 
 @SCENARIOS.add
@@ -115,16 +115,16 @@ async def an_entry_that_may_not_take_is_refused_and_rests_later(
     s.venue.faults.silent.add("market")  # the ask moves under the entry, and nobody says so
     s.venue.quote(m.tokens[0], "0.49", "100", "0.51", "100")
     p = await s.submit(m, "0.51", "20", **asked)
-    await s.until(lambda: Role.ENTRY in s.positions[p].backoffs, "it would have taken")
+    await s.until(lambda: Role.ENTRY in s.positions[p].pacing.backoffs, "it would have taken")
     assert any("order crosses book" in a for a in s.alarms), s.alarms
-    assert s.positions[p].bought == 0
+    assert s.positions[p].ledger.bought == 0
     s.venue.faults.silent.clear()
     s.venue.quote(m.tokens[0], "0.50", "100", "0.54", "100")
     await resting(s, p, Role.ENTRY)
     s.venue.quote(m.tokens[0], None, 0, "0.54", "100")
     assert s.venue.take(m.tokens[0], "SELL", "0.51", "20") == 20
     await s.held(p, "20")
-    assert s.positions[p].buy_fees == 0
+    assert s.positions[p].ledger.buy_fees == 0
 
 
 @SCENARIOS.add
@@ -134,7 +134,7 @@ async def a_wallet_that_may_not_buy_is_told_why_and_asked_once(s: Session, m: Ma
     before = len(s.venue.asked("POST /order"))
     p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
     await s.phase(p, "cancelled")
-    assert s.positions[p].entry_ended is EntryEnd.REFUSED
+    assert s.positions[p].decision.entry_ended is EntryEnd.REFUSED
     assert any(said in a for a in s.alarms), s.alarms
     assert len(s.venue.asked("POST /order")) == 1 + before
 
@@ -154,7 +154,7 @@ async def the_game_starts_and_the_entry_ends(s: Session, m: MarketHandle) -> Non
     await resting(s, p, Role.ENTRY)
     s.venue.withdraw(m)
     await s.phase(p, "cancelled")
-    assert s.positions[p].entry_ended is EntryEnd.TAKEN_OFF
+    assert s.positions[p].decision.entry_ended is EntryEnd.TAKEN_OFF
 
 
 @SCENARIOS.add

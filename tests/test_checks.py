@@ -84,7 +84,7 @@ def test_a_request_within_its_limits(name: str) -> None:
     submit(**({"size": None} if "stake" in fields else {}) | fields)(stage)
     assert stage.replies[-1].code == code
     if not code and fields == {"size": None}:
-        assert stage.position.size == D("90.90")  # for 50 at 0.55
+        assert stage.position.request.size == D("90.90")  # for 50 at 0.55
 
 
 @pytest.mark.parametrize("name", AMENDED)

@@ -142,15 +142,15 @@ def check_record(store: Store) -> None:
     cash, redeemable = D(1000), D(0)
     for number in range(1, len(SUBMITS) + 1):
         p = store.replay(_id(number))
-        assert p.bought <= p.size, "an entry was sent twice"
+        assert p.ledger.bought <= p.request.size, "an entry was sent twice"
         assert p.held >= 0
         shares[p.outcome_id] -= p.held
-        paid = p.payout is not None and p.exit_reason == "settlement"
-        cash -= p.cost + p.fees
-        redeemable += p.proceeds if paid else D(0)
-        cash += D(0) if paid else p.proceeds
+        paid = p.ledger.payout is not None and p.ledger.exit_reason == "settlement"
+        cash -= p.ledger.cost + p.fees
+        redeemable += p.ledger.proceeds if paid else D(0)
+        cash += D(0) if paid else p.ledger.proceeds
         roles = {o.role for o in p.orders}
-        assert p.held == 0 or p.stop_loss_price is None or roles & {"stop", "exit"}
+        assert p.held == 0 or p.request.stop_loss_price is None or roles & {"stop", "exit"}
         asked = [f for _, f in store.events(p.id) if type(f).__name__ == "SaleAsked"]
         assert len(asked) == (1 if number == 3 else 0), "a command was acted on twice"
     assert set(shares.values()) == {D(0)}, "the venue has other shares than the ledger"

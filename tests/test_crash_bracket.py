@@ -83,4 +83,4 @@ def end(store: Store, position_id: str) -> End:
     """How it ended by its events; its fills as they are kept."""
     p = store.replay(position_id)
     fills = store.cursor().execute(_FILLS, [position_id]).fetchall()
-    return p.phase, p.exit_reason, fills
+    return p.phase, p.ledger.exit_reason, fills

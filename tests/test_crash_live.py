@@ -208,7 +208,7 @@ def test_shares_are_adopted_once_wherever_the_node_is_killed(
     store = Store(person.state / "positions.duckdb", lambda f: f(), lambda _: None)
     try:
         (p,) = (store.replay(position_id) for position_id in person.ids)
-        assert (p.bought, p.sold) == (20, 20)
+        assert (p.ledger.bought, p.ledger.sold) == (20, 20)
         assert len(store.commands()) == 1
     finally:
         store.close()
@@ -288,9 +288,11 @@ def check(person: Person) -> None:
             legs = [leg for leg in legs if leg.wallet.lower() == wallet]
             bought = sum((leg.shares for leg in legs if leg.side == "BUY"), D(0))
             sold = sum((leg.shares for leg in legs if leg.side == "SELL"), D(0))
-            assert (p.bought, p.sold) == (bought, sold) == (20, 20), "an order was lost or doubled"
+            assert (p.ledger.bought, p.ledger.sold) == (bought, sold) == (20, 20), (
+                "an order was lost or doubled"
+            )
             money = sum((leg.amount * (1 if leg.side == "SELL" else -1) for leg in legs), D(0))
-            assert p.proceeds - p.cost == money
+            assert p.ledger.proceeds - p.ledger.cost == money
             assert p.fees == sum((leg.fee for leg in legs), D(0))
     finally:
         store.close()

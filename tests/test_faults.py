@@ -57,7 +57,7 @@ def lift(s: Session, m: MarketHandle, shares: str) -> None:
 async def stopped(s: Session, p: str) -> None:
     """Wait until everything is sold by the stop."""
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "stop"
+    assert s.positions[p].ledger.exit_reason == "stop"
     assert s.positions[p].held == 0
 
 
@@ -73,7 +73,7 @@ async def the_resting_target_holds_the_shares(s: Session, m: MarketHandle) -> No
 async def the_target_is_rejected(s: Session, m: MarketHandle) -> None:
     s.venue.faults.answer("POST /order", 400, times=1, error="no luck", token='"side":"SELL"')
     p = await opened(s, m)
-    await s.until(lambda: Role.TARGET in s.positions[p].backoffs, "the target is rejected")
+    await s.until(lambda: Role.TARGET in s.positions[p].pacing.backoffs, "the target is rejected")
     await resting(s, p, Role.TARGET)
     crash(s, m)
     await stopped(s, p)
@@ -114,7 +114,7 @@ async def the_target_fills_while_it_is_being_cancelled(s: Session, m: MarketHand
     await s.until(lambda: len(s.venue.asked("DELETE /order")) > before, "it is being cancelled")
     lift(s, m, "8")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("5.60") + D("5.28")  # 8 x 0.70, 12 x 0.44
+    assert s.positions[p].ledger.proceeds == D("5.60") + D("5.28")  # 8 x 0.70, 12 x 0.44
 
 
 @SCENARIOS.add
@@ -127,14 +127,14 @@ async def the_bids_vanish_before_the_exit_arrives(s: Session, m: MarketHandle) -
     await s.phase(p, "waiting")
     s.venue.quote(m.tokens[0], "0.30", "100", "0.50", "100")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("6.00")
+    assert s.positions[p].ledger.proceeds == D("6.00")
 
 
 @SCENARIOS.add
 async def the_exit_fills_in_parts(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     crash(s, m, size="7")
-    await s.until(lambda: s.positions[p].sold == 7, "7 shares are sold")
+    await s.until(lambda: s.positions[p].ledger.sold == 7, "7 shares are sold")
     s.venue.quote(m.tokens[0], "0.40", "100", "0.50", "100")
     await stopped(s, p)
 
@@ -184,9 +184,11 @@ async def the_entrys_connection_is_reset_before_it_arrives(s: Session, m: Market
 async def the_entrys_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     s.venue.faults.failing_trades = 1
     p = await s.submit(m, "0.55", "20", sell_price="0.70", stop_loss_price="0.45")
-    await s.until(lambda: len(s.positions[p].trades) >= 3, "the trade is undone, another is made")
+    await s.until(
+        lambda: len(s.positions[p].ledger.trades) >= 3, "the trade is undone, another is made"
+    )
     await s.held(p, "20")
-    assert s.positions[p].bought == 20
+    assert s.positions[p].ledger.bought == 20
 
 
 @SCENARIOS.add
@@ -195,7 +197,7 @@ async def the_exits_trade_fails_to_settle(s: Session, m: MarketHandle) -> None:
     await s.settled()
     s.venue.faults.failing_trades = 1
     crash(s, m)
-    await s.until(lambda: len(s.positions[p].trades) >= 3, "the sale is undone")
+    await s.until(lambda: len(s.positions[p].ledger.trades) >= 3, "the sale is undone")
     crash(s, m, "0.43")
     await stopped(s, p)
 
@@ -216,14 +218,14 @@ async def the_balance_lacks_just_bought_shares_for_a_while(s: Session, m: Market
     p = await opened(s, m, sell_price="")
     s.venue.faults.balance_lag = 30
     await s.looks(3)
-    assert s.positions[p].dispute is None
+    assert s.positions[p].decision.dispute is None
 
 
 @SCENARIOS.add
 async def the_bids_vanish_and_return_lower(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     s.venue.quote(m.tokens[0], None, 0, "0.52", "100")
-    await s.until(lambda: s.positions[p].no_bid, "it is seen that there is no bid")
+    await s.until(lambda: s.positions[p].decision.no_bid, "it is seen that there is no bid")
     assert s.positions[p].live(Role.STOP)
     assert any("no bid" in a for a in s.alarms)
     crash(s, m, "0.20")
@@ -257,7 +259,7 @@ async def the_user_channel_is_down_while_the_target_fills(s: Session, m: MarketH
     s.venue.quote(m.tokens[0], "0.50", "100", "0.90", "100")
     assert s.venue.take(m.tokens[0], "BUY", "0.70", "20") == 20
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "target"
+    assert s.positions[p].ledger.exit_reason == "target"
 
 
 @SCENARIOS.add
@@ -266,7 +268,7 @@ async def the_tick_changes_between_arming_and_the_stop(s: Session, m: MarketHand
     s.venue.change_tick(m, "0.001")
     s.venue.quote(m.tokens[0], "0.447", "100", "0.46", "100")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("8.94")
+    assert s.positions[p].ledger.proceeds == D("8.94")
 
 
 @SCENARIOS.add
@@ -308,8 +310,8 @@ async def the_market_is_resolved_while_the_exit_waits(s: Session, m: MarketHandl
     await s.phase(p, "exiting")
     s.venue.resolve(m, m.tokens[0])
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "settlement"
-    assert s.positions[p].payout == 1
+    assert s.positions[p].ledger.exit_reason == "settlement"
+    assert s.positions[p].ledger.payout == 1
 
 
 @SCENARIOS.add
@@ -318,7 +320,7 @@ async def the_resolution_is_not_told(s: Session, m: MarketHandle) -> None:
     s.venue.resolve(m, payouts={m.tokens[0]: "0.5", m.tokens[1]: "0.5"}, message=False)
     await s.until(lambda: any(m.slug in a for a in s.alarms), "the book cannot be read any more")
     await s.phase(p, "closed")
-    assert s.positions[p].payout == D("0.5")
+    assert s.positions[p].ledger.payout == D("0.5")
     await s.until(lambda: not any(m.slug in a for a in s.alarms), "the alarms are over")
 
 
@@ -349,7 +351,7 @@ async def a_killed_orders_status_is_a_sentence(s: Session, m: MarketHandle) -> N
     p = await opened(s, m, sell_price="")
     s.venue.faults.killed_text = True
     crash(s, m, size="7")
-    await s.until(lambda: s.positions[p].sold == 7, "7 shares are sold")
+    await s.until(lambda: s.positions[p].ledger.sold == 7, "7 shares are sold")
     s.venue.quote(m.tokens[0], "0.43", "100", "0.50", "100")
     await stopped(s, p)
 
@@ -360,7 +362,7 @@ async def messages_come_before_the_reply_twice_and_swapped(s: Session, m: Market
     s.venue.faults.postpone("trade MATCHED", 0.2, times=None)
     p = await opened(s, m)
     crash(s, m, size="7")
-    await s.until(lambda: s.positions[p].sold == 7, "7 shares are sold")
+    await s.until(lambda: s.positions[p].ledger.sold == 7, "7 shares are sold")
     s.venue.quote(m.tokens[0], "0.43", "100", "0.50", "100")
     await stopped(s, p)
 
@@ -370,7 +372,7 @@ async def every_message_of_the_user_channel_is_lost(s: Session, m: MarketHandle)
     s.venue.faults.silent.add("user")
     p = await opened(s, m)
     crash(s, m, size="7")
-    await s.until(lambda: s.positions[p].sold == 7, "7 shares are sold")
+    await s.until(lambda: s.positions[p].ledger.sold == 7, "7 shares are sold")
     s.venue.quote(m.tokens[0], "0.43", "100", "0.50", "100")
     await stopped(s, p)
 

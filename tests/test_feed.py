@@ -109,7 +109,7 @@ async def prices_that_are_stated_alone_are_compared(s: Session, m: MarketHandle)
 @SCENARIOS.add
 async def prices_that_are_stated_wrongly_trigger_nothing(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, trail="0.05")
-    stop = s.positions[p].stop_loss_price
+    stop = s.positions[p].request.stop_loss_price
     for bid, ask in (("0.01", "0.52"), ("0.90", "0.95"), ("0.10", "0.12")):
         change = {"asset_id": m.tokens[0], "price": "0.02", "size": "5", "side": "BUY"}
         told = change | {"best_bid": bid, "best_ask": ask}
@@ -117,7 +117,7 @@ async def prices_that_are_stated_wrongly_trigger_nothing(s: Session, m: MarketHa
         push(s, {"event_type": "price_change", "price_changes": [told]} | ids)
         await asyncio.sleep(0.5)
     assert known(s, m).bid == D("0.5")
-    assert (s.positions[p].phase, s.positions[p].stop_loss_price) == ("holding", stop)
+    assert (s.positions[p].phase, s.positions[p].request.stop_loss_price) == ("holding", stop)
 
 
 @SCENARIOS.add
@@ -179,7 +179,7 @@ async def a_false_resolution_leaves_the_stop_armed(s: Session, m: MarketHandle) 
         told = {"event_type": "market_resolved", "winning_asset_id": winner, "timestamp": "1"}
         push(s, told | {"market": m.condition_id})
         await s.until(lambda: any("told to be" in a for a in s.alarms), "it is alarmed")
-    assert s.positions[p].payout is None
+    assert s.positions[p].ledger.payout is None
     assert s.positions[p].live(Role.STOP)
     s.venue.quote(m.tokens[0], "0.40", "100", "0.46", "100")
     await stopped(s, p)

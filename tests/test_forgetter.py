@@ -86,11 +86,11 @@ def test_nautilus_lets_go_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     async def play(trading: TradingNode, is_idle: Callable[[], bool]) -> None:
         await node._ground.play(trading, is_idle)
         (kept,) = node.strategy.engine.positions.values()
-        assert kept.stop_loss_price is None
+        assert kept.request.stop_loss_price is None
         assert [p.id.value for p in trading.cache.positions()] == [kept.id]
         assert [o.client_order_id.value for o in trading.cache.orders()] == kept.order_ids
         assert trading.cache.account_for_venue(VENUE).event_count < 5
 
     assert node.run(play) == 0
     (left,) = record(tmp_path / "state").open_positions()
-    assert left.stop_loss_price is None
+    assert left.request.stop_loss_price is None

@@ -13,21 +13,25 @@ from positions.engine.lifecycle import LIFE, UNDONE, refresh
 from positions.model import events
 from positions.model.events import AnyEvent, Event
 from positions.model.position import (
+    GROUPS,
     OVER,
     Backoff,
     EntryEnd,
     ExitReason,
+    Ledger,
     Order,
     OrderEnd,
     OrderState,
     Phase,
     Position,
+    Request,
     Role,
     Sale,
     SaleEnd,
     entry_price,
     exit_price,
     realized_pnl,
+    update,
 )
 from positions.model.terms import Terms
 from positions.model.venue_rules import Obstacle
@@ -56,12 +60,14 @@ BASE = Position(
     market="rain-in-london",
     outcome_id=TOKEN,
     outcome="Yes",
-    size=D(100),
-    max_bid_price=D("0.55"),
     created_at=START,
-    sell_price=D("0.70"),
-    stop_loss_price=D("0.45"),
-    trades=("BUY",),
+    request=Request(
+        size=D(100),
+        max_bid_price=D("0.55"),
+        sell_price=D("0.70"),
+        stop_loss_price=D("0.45"),
+    ),
+    ledger=Ledger(trades=("BUY",)),
 )
 BOUGHT = {"bought": D(100), "cost": D(55), "entry_ended": EntryEnd.COMPLETE}
 SALE = Sale("C", D(40), D("0.50"), START + 60)
@@ -69,9 +75,13 @@ ENTRY, TARGET = order(Role.ENTRY, 1), order(Role.TARGET, 2)
 STOP, EXIT = order(Role.STOP, 3), order(Role.EXIT, 4, immediate=True)
 
 
+def value(p: Position, field: str) -> Any:
+    return getattr(getattr(p, GROUPS[field]) if field in GROUPS else p, field)
+
+
 def made(**fields: Any) -> Position:
-    p = msgspec.structs.replace(BASE, **fields)
-    return msgspec.structs.replace(p, phase=transitions.phase_of(p))
+    p = update(BASE, **fields)
+    return update(p, phase=transitions.phase_of(p))
 
 
 POSITIONS: dict[Phase, list[Position]] = {
@@ -198,7 +208,11 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
                 continue  # the venue pays what is held
             if kind is events.OrderSent and event.order.role is Role.ENTRY and phase in OVER:
                 continue  # nothing is bought any more
-            undone = before.bought if getattr(event, "role", None) is Role.ENTRY else before.sold
+            undone = (
+                before.ledger.bought
+                if getattr(event, "role", None) is Role.ENTRY
+                else before.ledger.sold
+            )
             if kind is events.FillReversed and undone < event.shares:
                 continue  # only what was traded can be undone
             after = transitions.apply(before, event)
@@ -213,7 +227,7 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
                 sign = 1 if event.role is Role.ENTRY else -1
                 assert after.held == before.held + sign * event.shares
                 assert transitions.apply(after, event) is after, "a trade counts once"
-            elif isinstance(event, events.FillReversed) and event.trade_id in before.trades:
+            elif isinstance(event, events.FillReversed) and event.trade_id in before.ledger.trades:
                 sign = -1 if event.role is Role.ENTRY else 1
                 assert after.held == before.held + sign * event.shares
                 assert transitions.apply(after, event) is after, "a trade is undone once"
@@ -326,7 +340,7 @@ def test_what_is_booked(name: str) -> None:
     position, events, expected = BOOKED[name]
     for event in events:
         position = transitions.apply(position, event)
-    assert {field: getattr(position, field) for field in expected} == expected
+    assert {field: value(position, field) for field in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -383,7 +397,7 @@ def test_a_settled_position_is_over() -> None:
         after = transitions.apply(before, events.Settled(time=1, payout=D(1), shares=before.held))
         assert after.held == 0
         assert after.phase in OVER or after.live(Role.ENTRY)
-        assert after.exit_reason is ExitReason.SETTLEMENT
+        assert after.ledger.exit_reason is ExitReason.SETTLEMENT
 
 
 def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:

@@ -41,10 +41,10 @@ async def a_sale_is_heard_of_after_the_market_is_resolved(s: Session, m: MarketH
     crash(s, m)
     await s.until(lambda: s.venue.shares(s.funder, m.tokens[0]) == 0, "it is sold")
     s.venue.resolve(m, m.tokens[0])
-    await s.until(lambda: s.positions[p].settled == 20, "20 shares count as paid out")
-    await s.until(lambda: s.positions[p].settled == 0, "they were not there")
+    await s.until(lambda: s.positions[p].ledger.settled == 20, "20 shares count as paid out")
+    await s.until(lambda: s.positions[p].ledger.settled == 0, "they were not there")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("8.80")
+    assert s.positions[p].ledger.proceeds == D("8.80")
 
 
 @SCENARIOS.add
@@ -58,7 +58,7 @@ async def a_buy_fails_to_settle_after_the_market_is_resolved(s: Session, m: Mark
     await s.phase(p, "closed")
     s.venue.fail(s.venue.trades(s.funder)[-1])
     await s.phase(p, "cancelled")
-    assert (s.positions[p].sold, realized_pnl(s.positions[p])) == (0, 0)
+    assert (s.positions[p].ledger.sold, realized_pnl(s.positions[p])) == (0, 0)
 
 
 @SCENARIOS.add
@@ -84,7 +84,7 @@ async def the_reply_to_an_entry_is_cut_short(s: Session, m: MarketHandle) -> Non
     p = await s.submit(m, "0.51", "20", stop_loss_price="0.45")
     await resting(s, p, Role.ENTRY)
     assert len(reached) == 1, "one order buys"
-    assert not s.positions[p].backoffs
+    assert not s.positions[p].pacing.backoffs
     s.venue.quote(m.tokens[0], "0.46", "100", "0.50", "100")
     await s.held(p, "20")
     crash(s, m)
@@ -124,7 +124,7 @@ async def a_targets_end_is_told_without_its_trades(s: Session, m: MarketHandle) 
     s.venue.faults.clear()
     await stopped(s, p)
     await s.agrees(m)
-    assert (s.positions[p].target_sold, s.positions[other].sold) == (15, 0)
+    assert (s.positions[p].ledger.target_sold, s.positions[other].ledger.sold) == (15, 0)
     assert s.venue.shares(s.funder, m.tokens[0]) == 20
 
 
@@ -200,7 +200,7 @@ async def an_entry_is_filled_while_flatten_takes_it_back(s: Session, m: MarketHa
     await s.until(lambda: bool(s.venue.asked("DELETE /order")), "it is being cancelled")
     s.venue.quote(m.tokens[0], "0.48", "500", "0.49", "500")
     await s.phase(p, "closed")
-    assert (s.positions[p].bought, s.positions[p].exit_reason) == (20, "flatten")
+    assert (s.positions[p].ledger.bought, s.positions[p].ledger.exit_reason) == (20, "flatten")
     assert s.venue.shares(s.funder, m.tokens[0]) == 0
     await s.command("resume")
 

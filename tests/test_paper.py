@@ -31,7 +31,7 @@ def test_a_paper_node_trades_on_live_prices_without_a_key(
             await s.phase(stopped, "closed")
             venue.resolve(market, token)
             await s.phase(kept, "closed")
-            reasons = [s.positions[p].exit_reason for p in (rich, stopped, kept)]
+            reasons = [s.positions[p].ledger.exit_reason for p in (rich, stopped, kept)]
             assert reasons == ["target", "stop", "settlement"]
             assert s.alarms == []
 

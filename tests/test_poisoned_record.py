@@ -16,7 +16,7 @@ from trading import Session, trade
 from positions.engine.effects import Alarm, Step
 from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade, recover
 from positions.model.events import Disputed
-from positions.model.position import Position, Role
+from positions.model.position import Position, Role, update
 from positions.storage.resume import Cursor, prepare, sign
 from positions.storage.store import UNWRITABLE, Store
 from positions.storage.submit_log import SentLog, read
@@ -86,7 +86,7 @@ def test_an_amount_that_does_not_fit_its_column(tmp_path: Path) -> None:
     set_aside: list[str] = []
     store = opened(tmp_path, set_aside, [])
     p = held(store)
-    step = Step(replace(p, seq=p.seq + 1, bought=D("1e15")), Disputed(time=p.updated_at, reason=""))
+    step = Step(update(p, seq=p.seq + 1, bought=D("1e15")), Disputed(time=p.updated_at, reason=""))
     store.step(step)
     store.set("halted", "yes")
     store.flush()
@@ -133,7 +133,7 @@ def test_a_row_that_cannot_be_read_is_made_from_what_can(
         assert [found] == before
     else:
         assert (found.held, found.stop_in_force) == (p.held, p.stop_in_force)
-        assert found.dispute is not None
+        assert found.decision.dispute is not None
         assert found.next_order > 2
     assert len(set_aside) == 1
     store.signed_orders()

@@ -37,7 +37,7 @@ async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -
     client = s.node._ground._venue.client  # type: ignore[union-attr]
     address, client.host = client.host, "http://127.0.0.1:9"
     crash(s, m)
-    await s.until(lambda: Role.EXIT in s.positions[p].backoffs, "it is surely not sent")
+    await s.until(lambda: Role.EXIT in s.positions[p].pacing.backoffs, "it is surely not sent")
     client.host = address
     await stopped(s, p)
 
@@ -82,9 +82,11 @@ async def a_trades_failure_is_told_with_its_match(s: Session, m: MarketHandle) -
     s.venue.faults.clear()
     failed = messages.trade_event(trade, trade.taker, int(trade.matched_at * 1000))
     s.venue.push("user", json.dumps([failed | {"status": "MATCHED"}, failed]))
-    await s.until(lambda: len(s.positions[p].trades) >= 3, "the trade is undone, another is made")
+    await s.until(
+        lambda: len(s.positions[p].ledger.trades) >= 3, "the trade is undone, another is made"
+    )
     await s.held(p, "20")
-    assert s.positions[p].bought == 20
+    assert s.positions[p].ledger.bought == 20
 
 
 @SCENARIOS.add
@@ -101,7 +103,7 @@ async def the_exits_trade_has_failed_before_it_is_heard_of(s: Session, m: Market
     s.venue.faults.clear()
     crash(s, m, "0.43")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("8.60")
+    assert s.positions[p].ledger.proceeds == D("8.60")
 
 
 async def stopped_in_a_lively_market(s: Session, m: MarketHandle, p: str) -> None:
@@ -111,7 +113,7 @@ async def stopped_in_a_lively_market(s: Session, m: MarketHandle, p: str) -> Non
         await asyncio.sleep(0.01)
         if s.positions[p].phase == "closed":
             break
-    assert s.positions[p].exit_reason == "stop"
+    assert s.positions[p].ledger.exit_reason == "stop"
 
 
 @SCENARIOS.add
@@ -159,7 +161,7 @@ async def the_size_is_one_that_floats_cut_short(s: Session, m: MarketHandle) -> 
     p = await opened(s, m, "20.4")
     s.venue.quote(m.tokens[0], "0.38", "100", "0.46", "100")
     await stopped(s, p)
-    assert s.positions[p].proceeds == D("7.752")
+    assert s.positions[p].ledger.proceeds == D("7.752")
 
 
 @SCENARIOS.add
@@ -167,11 +169,11 @@ async def the_owner_sells_a_part_on_the_website(s: Session, m: MarketHandle) -> 
     p = await opened(s, m, sell_price="")
     await s.settled()
     s.venue.give(s.funder, m.tokens[0], "-8")
-    await s.until(lambda: s.positions[p].missing == 8, "it is noticed")
+    await s.until(lambda: s.positions[p].decision.missing == 8, "it is noticed")
     await s.until(lambda: s.positions[p].live(Role.STOP)[0].shares == 12, "12 are protected")
     assert any("12 of 20 shares" in a for a in s.alarms)
     crash(s, m)
-    await s.until(lambda: s.positions[p].sold == 12, "what is there is sold")
+    await s.until(lambda: s.positions[p].ledger.sold == 12, "what is there is sold")
 
 
 def reaching(s: Session) -> list[str]:
@@ -194,10 +196,10 @@ async def half_is_sold_once(s: Session, m: MarketHandle, break_it: Callable[[], 
     break_it()
     await s.command("sell", position_id=p, fraction="0.5")
     await s.until(lambda: len(reached) > 1, "it is posted twice")
-    await s.until(lambda: s.positions[p].sale is None, "half of it is sold")
+    await s.until(lambda: s.positions[p].decision.sale is None, "half of it is sold")
     assert len(set(reached)) == 1, "it is one order"
     await s.agrees(m)
-    assert (s.positions[p].sold, s.positions[other].sold) == (10, 0)
+    assert (s.positions[p].ledger.sold, s.positions[other].ledger.sold) == (10, 0)
     assert s.venue.shares(s.funder, m.tokens[0]) == 30
 
 
@@ -226,7 +228,7 @@ async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: Mar
     crash(s, m, "0.20")
     await stopped(s, p)
     assert len(set(reached)) == 2, "one more, at a price that is bid"
-    assert s.positions[p].proceeds == 4
+    assert s.positions[p].ledger.proceeds == 4
 
 
 @SCENARIOS.add
@@ -246,7 +248,7 @@ async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHa
     p = await opened(s, m)
     await s.until(lambda: reached.count(reached[0]) == 2, "it is posted twice")
     await s.agrees(m)
-    assert s.positions[p].bought == 20
+    assert s.positions[p].ledger.bought == 20
     crash(s, m)
     await stopped(s, p)
 
@@ -262,7 +264,7 @@ async def a_target_is_met_unheard_just_before_it_is_taken_back(s: Session, m: Ma
     await s.command("sell", position_id=p)
     await s.until(lambda: s.positions[p].held == 0, "it is sold")
     await s.agrees(m)
-    assert (s.positions[p].sold, s.positions[other].sold) == (20, 0)
+    assert (s.positions[p].ledger.sold, s.positions[other].ledger.sold) == (20, 0)
     assert s.venue.shares(s.funder, m.tokens[0]) == 20
 
 
@@ -317,8 +319,8 @@ async def a_target_is_sold_unheard_just_after_it_was_placed(s: Session, m: Marke
     assert s.venue.take(m.tokens[0], "BUY", "0.70", "20") == 20
     await s.looks(3)
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "target"
-    assert s.positions[p].dispute is None
+    assert s.positions[p].ledger.exit_reason == "target"
+    assert s.positions[p].decision.dispute is None
     assert not [f for _, f in s._facts(p) if isinstance(f, Disputed)]
 
 

@@ -21,13 +21,17 @@ from positions.engine.transitions import apply, phase_of
 from positions.model import events
 from positions.model.durations import SECOND
 from positions.model.position import (
+    Decision,
     EntryEnd,
     ExitReason,
+    Ledger,
     Order,
     OrderState,
     Phase,
     Position,
+    Request,
     Role,
+    update,
 )
 
 D = Decimal
@@ -48,19 +52,20 @@ def position(*orders: Order, held: str = "100", **fields: Any) -> Position:
         market="rain-in-london",
         outcome_id=TOKEN,
         outcome="Yes",
-        size=D(100),
-        max_bid_price=D("0.50"),
         created_at=START,
-        stop_loss_price=D("0.45"),
-        sell_price=D("0.70"),
+        request=Request(
+            size=D(100),
+            max_bid_price=D("0.50"),
+            stop_loss_price=D("0.45"),
+            sell_price=D("0.70"),
+        ),
         orders=orders,
         next_order=1 + len(orders),
-        bought=D(held),
-        cost=D(held) / 2,
-        entry_ended=EntryEnd.COMPLETE if D(held) == 100 else None,
+        ledger=Ledger(bought=D(held), cost=D(held) / 2),
+        decision=Decision(entry_ended=EntryEnd.COMPLETE if D(held) == 100 else None),
     )
-    p = replace(p, **fields)
-    return replace(p, phase=phase_of(p))
+    p = update(p, **fields)
+    return update(p, phase=phase_of(p))
 
 
 def venue(matched: str = "0", *, is_open: bool = True, **fields: Any) -> VenueOrder:
@@ -322,7 +327,7 @@ def test_what_never_reached_the_venue_is_no_failure_of_the_venue() -> None:
     p = position(ENTRY, held="0")
     for _, event in recover([p], [], Said(), NOW).events:
         p = apply(p, event)
-    assert (p.phase, p.orders, p.backoffs) == (Phase.ENTERING, (), {})
+    assert (p.phase, p.orders, p.pacing.backoffs) == (Phase.ENTERING, (), {})
 
 
 def test_a_lost_order_keeps_its_number_from_being_given_again() -> None:
@@ -372,7 +377,11 @@ def test_no_more_is_missing_than_is_held(missing: str, sold: str, left: str, pha
             liquidity="maker",
         ),
     )
-    assert (p.missing, p.phase, p.dispute is None) == (D(left), phase, D(left) == 0)
+    assert (p.decision.missing, p.phase, p.decision.dispute is None) == (
+        D(left),
+        phase,
+        D(left) == 0,
+    )
 
 
 # How far an exit had come when the node was killed: what the record and the log have of it, and
@@ -438,5 +447,5 @@ def test_the_sales_of_positions_that_are_alike_are_kept_apart(reached: tuple[str
             again = replace(EXIT, id=f"{position_id}-{p.next_order}")
             left.book(position_id, events.OrderSent(time=START, order=again))
     left.start([])
-    sold = {position_id for position_id, p in left.positions.items() if p.sold > 0}
+    sold = {position_id for position_id, p in left.positions.items() if p.ledger.sold > 0}
     assert sold == set(left.sold_by.values())

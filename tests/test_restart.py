@@ -75,18 +75,18 @@ async def is_protected_as_before(s: Session, m: MarketHandle, p: str) -> None:
     assert order.id == target.venue_order_id
     s.venue.quote(m.tokens[0], "0.44", "100", "0.47", "100")
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "stop"
+    assert s.positions[p].ledger.exit_reason == "stop"
 
 
 async def is_sold_at_its_target(s: Session, _: MarketHandle, p: str) -> None:
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "target"
-    assert s.positions[p].proceeds == D("14.00")
+    assert s.positions[p].ledger.exit_reason == "target"
+    assert s.positions[p].ledger.proceeds == D("14.00")
 
 
 async def is_stopped_out_at_once(s: Session, _: MarketHandle, p: str) -> None:
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "stop"
+    assert s.positions[p].ledger.exit_reason == "stop"
 
 
 async def is_sold_again(s: Session, m: MarketHandle, p: str) -> None:
@@ -119,7 +119,7 @@ async def offers_again(s: Session, _: MarketHandle, p: str) -> None:
 
 async def is_paid_out(s: Session, _: MarketHandle, p: str) -> None:
     await s.phase(p, "closed")
-    assert s.positions[p].exit_reason == "settlement"
+    assert s.positions[p].ledger.exit_reason == "settlement"
 
 
 async def protects_the_part(s: Session, _: MarketHandle, p: str) -> None:
@@ -138,7 +138,7 @@ async def goes_on_bidding(s: Session, _: MarketHandle, p: str) -> None:
 
 
 async def is_disputed(s: Session, _: MarketHandle, p: str) -> None:
-    await s.until(lambda: s.positions[p].dispute is not None, "it is disputed")
+    await s.until(lambda: s.positions[p].decision.dispute is not None, "it is disputed")
     assert any("disagree" in a for a in s.alarms)
     await s.until(
         lambda: [o.shares for o in s.positions[p].live(Role.STOP)] == [D(12)], "12 are protected"
@@ -252,7 +252,7 @@ def test_while_the_node_was_away(
         async def second(s: Session) -> None:
             await back(s, m, opened[0])
             assert "foreign_orders" not in _alarm_kinds(s), "our own orders are not foreign"
-            if s.positions[opened[0]].dispute is None:
+            if s.positions[opened[0]].decision.dispute is None:
                 await s.agrees(m)
 
         trade(venue, tmp_path, first, keys=keys)
@@ -327,8 +327,8 @@ def test_a_trade_that_is_told_in_another_form_after_the_restart_counts_once(
             await s.until(lambda: opened[0] in s.positions, "it is looked at")
             await s.looks(1)
             p = s.positions[opened[0]]
-            assert (p.bought, p.sold) == (D(20), D(20 * is_sold))
-            assert p.dispute is None
+            assert (p.ledger.bought, p.ledger.sold) == (D(20), D(20 * is_sold))
+            assert p.decision.dispute is None
 
         trade(venue, tmp_path, first, keys=keys)
         forms.append(not is_whole_first)
@@ -348,10 +348,12 @@ def test_what_was_queued_meanwhile_waits_for_the_first_prices(tmp_path: Path) ->
 
         async def second(s: Session) -> None:
             await s.phase(opened[0], "closed")
-            assert s.positions[opened[0]].exit_reason == "manual"
+            assert s.positions[opened[0]].ledger.exit_reason == "manual"
             await s.until(lambda: opened[1] in s.positions, "the gate saw the book")
             await s.held(opened[1], "20")
-            assert s.positions[opened[1]].stop_loss_price == D("0.40"), "amended once it was open"
+            assert s.positions[opened[1]].request.stop_loss_price == D("0.40"), (
+                "amended once it was open"
+            )
 
         trade(venue, tmp_path, first, keys=keys, gate=gate)
         sale = {"command": "sell", "position_id": opened[0]}

@@ -423,7 +423,7 @@ def test_renewal(name: str) -> None:
     for number, (cue, expected) in enumerate(rows):
         assert cue(stage) == expected, f"row {number}"
     assert stage.position.phase is phase
-    assert not stage.position.backoffs
+    assert not stage.position.pacing.backoffs
 
 
 def test_unsound_prices_are_an_alarm_until_they_are_sound() -> None:

@@ -34,6 +34,9 @@ def test_what_is_heard_after_the_resolution_corrects_what_was_paid_out(
     correction = next_event(p, over, 9, 3)
     assert isinstance(correction, events.Settled)
     p = transitions.apply(p, correction)
-    assert (p.held, p.phase, p.exit_reason) == (0, phase, reason)
+    assert (p.held, p.phase, p.ledger.exit_reason) == (0, phase, reason)
     assert next_event(p, over, 9, 3) is None
-    assert p.settled + sum(f.shares for f in [late] if isinstance(f, events.OrderFilled)) == p.sold
+    assert (
+        p.ledger.settled + sum(f.shares for f in [late] if isinstance(f, events.OrderFilled))
+        == p.ledger.sold
+    )

@@ -122,7 +122,7 @@ def test_another_program_opens_positions_within_its_caps(
     other.watch(node.state, own)
     node.work()
     assert sorted(node.engine.positions) == sorted(own.fields(n)["id"] for n in (0, 1))
-    assert {p.max_bid_price for p in node.engine.positions.values()} == {D("0.58")}
+    assert {p.request.max_bid_price for p in node.engine.positions.values()} == {D("0.58")}
     other.watch(node.state, own)  # begun anew it asks for nothing more
     assert node.work() == 0
     node.store.close()

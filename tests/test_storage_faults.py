@@ -13,14 +13,13 @@ from typing import Any
 
 import duckdb
 import pytest
-from msgspec.structs import replace
 from stage import START, Stage, ended, filled, quote, submit, turn
 from test_store import lives
 from world import World
 
 import node
 from positions.model.durations import SECOND
-from positions.model.position import Backoff, Role
+from positions.model.position import Backoff, Role, update
 from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holder
 from positions.storage.pulse import Pulse
@@ -320,7 +319,7 @@ def test_the_lock_of_a_dead_node_holds_nobody_up(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_set_back_holds_no_exit_up() -> None:
-    p = replace(lives(1).steps[-1].position, backoffs={Role.EXIT: Backoff(3, START + SECOND)})
+    p = update(lives(1).steps[-1].position, backoffs={Role.EXIT: Backoff(3, START + SECOND)})
     assert not p.may_send(Role.EXIT, START)
     assert p.may_send(Role.EXIT, START - 3600 * SECOND)
     assert p.may_send(Role.EXIT, START + 3600 * SECOND)

@@ -49,12 +49,12 @@ def test_the_events_of_every_position_give_the_position(tmp_path: Path) -> None:
         assert store.replay(position_id) == position
     rows = store.cursor().execute("SELECT id, phase, volume, held FROM positions").fetchall()
     assert {r[0]: r[1:] for r in rows} == {
-        p.id: (p.phase.value, p.bought, p.held) for p in expected.values()
+        p.id: (p.phase.value, p.ledger.bought, p.held) for p in expected.values()
     }
     fills = store.cursor().execute("SELECT count(*) FROM fills").fetchone()
-    told = sum(len(p.trades) for p in expected.values())
-    paid = sum(1 for p in expected.values() if p.exit_reason == "settlement")
-    adopted = sum(1 for p in expected.values() if p.entry_ended is EntryEnd.ADOPTED)
+    told = sum(len(p.ledger.trades) for p in expected.values())
+    paid = sum(1 for p in expected.values() if p.ledger.exit_reason == "settlement")
+    adopted = sum(1 for p in expected.values() if p.decision.entry_ended is EntryEnd.ADOPTED)
     assert fills == (told + paid + adopted,)
     store.close()
 
@@ -169,7 +169,7 @@ def test_a_record_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
         )
     store = opened(path)
     (p,) = store.open_positions()
-    assert (p.terms, p.stop_in_force, p.touch) == (Terms(), Decimal("0.45"), None)
+    assert (p.request.terms, p.stop_in_force, p.decision.touch) == (Terms(), Decimal("0.45"), None)
     found = store.cursor().execute("SELECT stop_in_force, terms FROM positions").fetchall()
     assert found == [(Decimal("0.45"), "{}")]
     store.close()

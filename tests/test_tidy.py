@@ -48,6 +48,7 @@ LINES_WITHOUT_A_WORD = 350
 LONG_FILES = {
     "positions/commands/checks.py": "every check of a request",
     "positions/commands/messages.py": "what people and programs send, decoded",
+    "positions/model/position.py": "what a position is, and what follows from its ledger",
     "positions/engine/engine.py": "the turn: events in, effects out",
     "positions/engine/transitions.py": "what each event changes in a position",
     "positions/storage/snapshot.py": "the copy that readers see, written and read",

@@ -76,8 +76,8 @@ def test_another_host_of_the_wallet_is_alarmed_about_and_never_fought(tmp_path: 
             await asyncio.to_thread(fall, person)
             await s.phase(p, "closed")
             await s.until(lambda: set(person.phases().values()) == {"closed"}, "the first sells")
-            assert s.positions[p].sold == 20
-            assert s.positions[p].dispute is None
+            assert s.positions[p].ledger.sold == 20
+            assert s.positions[p].decision.dispute is None
 
         trade(venue, tmp_path / "elsewhere", second, keys=person.keys)
         assert venue.shares(person.funder, m.tokens[0]) == 0

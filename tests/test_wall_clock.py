@@ -50,7 +50,7 @@ def test_shares_that_are_missing_are_disputed_although_the_clock_was_set_back() 
         later(seconds)(s)
         s.engine.balance_seen(TOKEN, Decimal(60), s.now)
         s.run()
-        assert (s.engine.positions[ID].dispute is not None) is is_disputed, seconds
+        assert (s.engine.positions[ID].decision.dispute is not None) is is_disputed, seconds
 
 
 def test_the_lag_of_a_balance_counts_from_when_a_trade_was_heard_of() -> None:
@@ -68,4 +68,4 @@ def test_the_lag_of_a_balance_counts_from_when_a_trade_was_heard_of() -> None:
     for _ in range(3):
         s.engine.balance_seen(TOKEN, Decimal(60), s.now)
         s.run()
-    assert s.engine.positions[ID].dispute is None
+    assert s.engine.positions[ID].decision.dispute is None

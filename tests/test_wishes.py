@@ -249,7 +249,7 @@ def test_terms_are_told_as_they_are_asked_for() -> None:
         "keep_if_stop_trades": True,
     }
     submit(**wish(asked))(stage)
-    terms = msgspec.to_builtins(stage.engine.positions[ID].terms, builtin_types=(Decimal,))
+    terms = msgspec.to_builtins(stage.engine.positions[ID].request.terms, builtin_types=(Decimal,))
     assert told(terms) == {
         "targets": "0.6:50%",
         "trail": "5%",

@@ -121,7 +121,7 @@ class Session:
         """Wait until so many shares are held, and protected if there is a stop."""
         p = self.positions
         await self.until(lambda: str(p[position_id].held) == shares, f"{shares} shares are held")
-        if p[position_id].stop_loss_price is not None:
+        if p[position_id].request.stop_loss_price is not None:
             await self.until(
                 lambda: bool(p[position_id].live(Role.STOP)), f"{shares} shares are protected"
             )
@@ -168,7 +168,7 @@ class Session:
         sql = "SELECT id FROM positions WHERE outcome_id = ?"
         found = self.node.store.cursor().execute(sql, [token]).fetchall()
         told = [event for (position_id,) in found for _, event in self._facts(position_id)]
-        allowed = [f.position.max_bid_price for f in told if isinstance(f, Opened)]
+        allowed = [f.position.request.max_bid_price for f in told if isinstance(f, Opened)]
         allowed += [f.max_bid_price for f in told if isinstance(f, Amended)]
         return max(allowed, default=Decimal(0))
 

@@ -117,12 +117,12 @@ class World:
             assert p.held == 0
             assert not p.orders
         everyone = {s.position.id: s.position for s in self.steps}.values()
-        adopted = [p for p in everyone if p.entry_ended is EntryEnd.ADOPTED]
-        left = self.given - sum((p.bought for p in adopted), D(0))
+        adopted = [p for p in everyone if p.decision.entry_ended is EntryEnd.ADOPTED]
+        left = self.given - sum((p.ledger.bought for p in adopted), D(0))
         assert left >= 0, "adopted more than there is"
         spent = self.venue.cash + self.venue.redeemable - 1000 - left * payout
         booked = sum((realized_pnl(p) for p in everyone), D(0))
-        booked += sum((p.cost for p in adopted), D(0))  # nobody paid for them here
+        booked += sum((p.ledger.cost for p in adopted), D(0))  # nobody paid for them here
         assert spent == booked, "the ledger and the venue's account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
@@ -157,7 +157,7 @@ class World:
 
     def unheard(self) -> Decimal:
         """Shares of the fills that the engine was not told of yet."""
-        told = {t for p in self.engine.positions.values() for t in p.trades}
+        told = {t for p in self.engine.positions.values() for t in p.ledger.trades}
         fills = {f.trade_id: f for _, _, f in self.mail if isinstance(f, events.OrderFilled)}
         new = [f for trade_id, f in fills.items() if trade_id not in told]
         return sum((f.shares if f.role is Role.ENTRY else -f.shares for f in new), D(0))
@@ -208,8 +208,8 @@ class World:
         )
         if o.role is Role.ENTRY:
             p = self.engine.positions[position_id]
-            assert o.price <= p.max_bid_price
-            assert o.shares + p.bought <= p.size
+            assert o.price <= p.request.max_bid_price
+            assert o.shares + p.ledger.bought <= p.request.size
         answers = self.venue.submit(order, self.now)
         if isinstance(answers[0], matching.Accepted):
             self.posted[o.id] = order
@@ -298,10 +298,14 @@ class World:
 
     def check_risk(self, p: Position, risk: Decimal) -> None:
         """What a sale at the stop would lose is at most what the owner risks."""
-        assert p.stop_loss_price is not None
-        prices = (p.max_bid_price, p.stop_loss_price)
-        fees = sum((taker_fee(p.size, price, self.market.fee_rate) for price in prices), D(0))
-        assert p.size * (p.max_bid_price - p.stop_loss_price) + fees <= risk + D("0.00001")
+        assert p.request.stop_loss_price is not None
+        prices = (p.request.max_bid_price, p.request.stop_loss_price)
+        fees = sum(
+            (taker_fee(p.request.size, price, self.market.fee_rate) for price in prices), D(0)
+        )
+        assert p.request.size * (
+            p.request.max_bid_price - p.request.stop_loss_price
+        ) + fees <= risk + D("0.00001")
 
     def take_off(self) -> None:
         """The venue takes an order off its book, unasked."""
@@ -368,7 +372,7 @@ class World:
         """The promise, at every moment."""
         for p in self.engine.positions.values():
             assert p.held >= 0, "sold more than held"
-            assert p.bought <= p.size, "bought more than asked"
+            assert p.ledger.bought <= p.request.size, "bought more than asked"
             assert p.locked <= p.held or self.mail, "offered more than held"
             assert len(p.live(Role.STOP)) <= 1
             assert sum(o.immediate for o in p.orders) <= 1

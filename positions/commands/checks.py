@@ -24,7 +24,7 @@ from positions.commands.wishes import Frame, priced
 from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, SaleAsked
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import EXITS, OVER, ZERO, EntryEnd, Position, Role, Sale
+from positions.model.position import EXITS, OVER, ZERO, EntryEnd, Position, Request, Role, Sale
 from positions.model.stops import trailing
 from positions.model.terms import Slice, Terms
 from positions.model.venue_rules import (
@@ -66,18 +66,18 @@ class Funds(Struct, frozen=True):
 
 def reserved_by(p: Position, fee_rate: Decimal) -> Decimal:
     """Cash that the position's entry may still take, fee included, in USDC."""
-    if p.entry_ended is None:
+    if p.decision.entry_ended is None:
         shares = max(p.remaining, ZERO)
     else:
         shares = sum((o.leaves for o in p.live(Role.ENTRY)), ZERO)
-    return _cost(shares, p.max_bid_price, fee_rate)
+    return _cost(shares, p.request.max_bid_price, fee_rate)
 
 
 def staked_by(p: Position) -> Decimal:
     """What the position has at stake: the cost of what it holds and of what it may still buy."""
-    held = micro(p.cost * p.held / p.bought) if p.bought else ZERO
-    open_entry = p.entry_ended is None or p.live(Role.ENTRY)
-    return held + (max(p.remaining, ZERO) * p.max_bid_price if open_entry else ZERO)
+    held = micro(p.ledger.cost * p.held / p.ledger.bought) if p.ledger.bought else ZERO
+    open_entry = p.decision.entry_ended is None or p.live(Role.ENTRY)
+    return held + (max(p.remaining, ZERO) * p.request.max_bid_price if open_entry else ZERO)
 
 
 def _cost(shares: Decimal, limit: Decimal, fee_rate: Decimal) -> Decimal:
@@ -117,15 +117,17 @@ def open_position(
         market=book.slug,
         outcome_id=book.outcome_id,
         outcome=book.outcome,
-        size=size,
-        max_bid_price=c.max_bid_price,
         created_at=now,
-        sell_price=target,
-        stop_loss_price=stop,
-        floor_price=floor,
-        post_only=c.post_only,
-        entry_expires_at=expires,
-        terms=terms,
+        request=Request(
+            size=size,
+            max_bid_price=c.max_bid_price,
+            sell_price=target,
+            stop_loss_price=stop,
+            floor_price=floor,
+            post_only=c.post_only,
+            entry_expires_at=expires,
+            terms=terms,
+        ),
     )
 
 
@@ -257,8 +259,10 @@ def sell(
         return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if p.phase in EXITS:
         return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
-    if p.sale is not None:
-        rule = f"{p.sale.left} shares are being sold already by {p.sale.command_id}"
+    if p.decision.sale is not None:
+        rule = (
+            f"{p.decision.sale.left} shares are being sold already by {p.decision.sale.command_id}"
+        )
         return Refusal("SALE_UNDER_WAY", f"position_id was {p.id}, {rule}")
     shares = _shares_to_sell(c, p)
     if isinstance(shares, Refusal):
@@ -300,8 +304,8 @@ def _shares_to_sell(c: Sell, p: Position) -> Decimal | Refusal:
 
 def cancel(p: Position, now: int) -> EntryEnded | Refusal:
     """The end of the entry, or why there is nothing to take back."""
-    if p.entry_ended is not None:
-        return Refusal("NOTHING_TO_CANCEL", f"the entry is over already: {p.entry_ended}")
+    if p.decision.entry_ended is not None:
+        return Refusal("NOTHING_TO_CANCEL", f"the entry is over already: {p.decision.entry_ended}")
     return EntryEnded(time=now, reason=EntryEnd.CANCELLED)
 
 
@@ -313,12 +317,12 @@ def amend(
         return Refusal("NOT_OPEN", f"phase was {p.phase}, must be open to be amended")
     if p.phase in EXITS:
         return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
-    if c.max_bid_price is not UNSET and p.entry_ended is not None:
-        rule = f"must be left out: the entry is over ({p.entry_ended})"
+    if c.max_bid_price is not UNSET and p.decision.entry_ended is not None:
+        rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
         return Refusal("ENTRY_OVER", f"max_bid_price was {c.max_bid_price}, {rule}")
-    max_bid = p.max_bid_price if c.max_bid_price is UNSET else c.max_bid_price
-    target = p.sell_price if c.sell_price is UNSET else c.sell_price
-    stop = p.stop_loss_price if c.stop_loss_price is UNSET else c.stop_loss_price
+    max_bid = p.request.max_bid_price if c.max_bid_price is UNSET else c.max_bid_price
+    target = p.request.sell_price if c.sell_price is UNSET else c.sell_price
+    stop = p.request.stop_loss_price if c.stop_loss_price is UNSET else c.stop_loss_price
     changed: Iterable[tuple[str, Decimal | None]] = (
         ("max_bid_price", None if c.max_bid_price is UNSET else max_bid),
         ("sell_price", None if c.sell_price is UNSET else target),
@@ -328,19 +332,21 @@ def amend(
         if value is not None and (not on_grid(value, book.tick) or not value <= 1 - book.tick):
             rule = f"must be a multiple of the market's tick {book.tick}, at most {1 - book.tick}"
             return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
-    entry_limit = None if p.entry_ended is not None else max_bid
+    entry_limit = None if p.decision.entry_ended is not None else max_bid
     terms = _amended_terms(c, p, book)
     if c.targets is not UNSET:
         target = _last_target(c.targets, p, book)
-    size = p.size if p.entry_ended is None else p.bought
-    frame = Frame(book, size, entry_limit, target, stop, p.floor_price, now)
-    refusal = _check_order(entry_limit, target, stop, p.floor_price) or wishes.check(terms, frame)
+    size = p.request.size if p.decision.entry_ended is None else p.ledger.bought
+    frame = Frame(book, size, entry_limit, target, stop, p.request.floor_price, now)
+    refusal = _check_order(entry_limit, target, stop, p.request.floor_price) or wishes.check(
+        terms, frame
+    )
     if refusal is None and c.max_bid_price is not UNSET:
-        refusal = _check_post_only(p.post_only, book, max_bid)
-    if refusal is None and max_bid > p.max_bid_price:
+        refusal = _check_post_only(p.request.post_only, book, max_bid)
+    if refusal is None and max_bid > p.request.max_bid_price:
         refusal = _check_raise(p, book, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:
-        refusal = _check_worth(p.size, stop)
+        refusal = _check_worth(p.request.size, stop)
     if refusal is not None:
         return refusal
     return Amended(
@@ -363,16 +369,20 @@ def _amended_terms(c: Amend, p: Position, book: InstrumentBook) -> Terms:
     }
     if c.targets is not UNSET:
         parts = [t for t in c.targets if t.part is not None]
-        changes["targets"] = priced(parts, p.max_bid_price, book.tick)
+        changes["targets"] = priced(parts, p.request.max_bid_price, book.tick)
     elif c.sell_price is not UNSET:
         changes["targets"] = ()
-    return replace(p.terms, **changes)
+    return replace(p.request.terms, **changes)
 
 
 def _last_target(targets: tuple[Slice, ...], p: Position, book: InstrumentBook) -> Decimal | None:
     """The price at which all that the other targets leave is sold."""
     last = targets[-1]
-    return None if last.part is not None else target_price(last.price, p.max_bid_price, book.tick)
+    return (
+        None
+        if last.part is not None
+        else target_price(last.price, p.request.max_bid_price, book.tick)
+    )
 
 
 def _check_raise(
@@ -382,7 +392,7 @@ def _check_raise(
     others = Funds(
         cash=funds.cash,
         reserved=funds.reserved - reserved_by(p, book.fee_rate),
-        staked=funds.staked - staked_by(p) + p.cost,
+        staked=funds.staked - staked_by(p) + p.ledger.cost,
         halted=funds.halted,
     )
     return _check_money(book, p.remaining, max_bid, others, limits)

@@ -77,8 +77,8 @@ def _depth(p: Position, book: InstrumentBook, gate: Gate) -> Iterator[Finding]:
         return
     there = book.bid_size_from(p.stop_in_force)
     wanted = f"bids at the stop {p.stop_in_force} or better want {there:f} shares"
-    text = f"{wanted}; the stop would sell {p.size:f}"
-    yield Finding("THIN_BIDS", text, gate.depth if there < p.size else Action.OFF)
+    text = f"{wanted}; the stop would sell {p.request.size:f}"
+    yield Finding("THIN_BIDS", text, gate.depth if there < p.request.size else Action.OFF)
 
 
 def _spread(book: InstrumentBook, gate: Gate) -> Finding:

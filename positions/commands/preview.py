@@ -20,39 +20,43 @@ def what_if(p: Position, book: InstrumentBook) -> str:
 
 def _lines(p: Position, book: InstrumentBook) -> Iterator[str]:
     paid = _paid(p, book)
-    kind = " post-only" if p.post_only else ""
-    if p.bought > 0:
-        yield f"would adopt {p.size} that cost {_money(paid)} with fee"
+    kind = " post-only" if p.request.post_only else ""
+    if p.ledger.bought > 0:
+        yield f"would adopt {p.request.size} that cost {_money(paid)} with fee"
     else:
-        yield f"would buy {p.size} at {p.max_bid_price}{kind}, for at most {_money(paid)} with fee"
+        what = f"{p.request.size} at {p.request.max_bid_price}{kind}"
+        yield f"would buy {what}, for at most {_money(paid)} with fee"
     offers = _offers(p, book)
     for price, shares in offers:
         yield f"offer {shares:f} at {price}"
     if p.stop_in_force is not None:
         yield f"arm the stop at {p.stop_in_force}"
-    even = break_even_price(paid / p.size, book.fee_rate)
+    even = break_even_price(paid / p.request.size, book.fee_rate)
     yield f"break-even {even.quantize(MICRO)}"
     if offers:
         won = sum((price * shares for price, shares in offers), ZERO)
-        share = sum((shares for _, shares in offers), ZERO) / p.size
+        share = sum((shares for _, shares in offers), ZERO) / p.request.size
         yield f"profit at target {_money(won - paid * share)}"
     if p.stop_in_force is not None:
-        got = p.size * p.stop_in_force - taker_fee(p.size, p.stop_in_force, book.fee_rate)
+        fee = taker_fee(p.request.size, p.stop_in_force, book.fee_rate)
+        got = p.request.size * p.stop_in_force - fee
         yield f"result at stop {_money(got - paid)}"
     yield f"result if no bid is left {_money(-paid)}"
 
 
 def _paid(p: Position, book: InstrumentBook) -> Decimal:
-    if p.bought > 0:
-        return p.cost + p.buy_fees
-    fee = ZERO if p.post_only else taker_fee(p.size, p.max_bid_price, book.fee_rate)
-    return p.size * p.max_bid_price + fee
+    asked, ledger = p.request, p.ledger
+    if ledger.bought > 0:
+        return ledger.cost + ledger.buy_fees
+    fee = ZERO if asked.post_only else taker_fee(asked.size, asked.max_bid_price, book.fee_rate)
+    return asked.size * asked.max_bid_price + fee
 
 
 def _offers(p: Position, book: InstrumentBook) -> list[tuple[Decimal, Decimal]]:
-    levels = [*(t.price for t in p.terms.targets), p.sell_price]
-    has_last = p.sell_price is not None
-    sizes = targets.split(p.size, p.terms.targets, book.minimum_size, has_last=has_last)
+    asked = p.request
+    levels = [*(t.price for t in asked.terms.targets), asked.sell_price]
+    has_last = asked.sell_price is not None
+    sizes = targets.split(asked.size, asked.terms.targets, book.minimum_size, has_last=has_last)
     return [
         (targets.on_tick(price, book.tick), shares)
         for price, shares in zip(levels, sizes, strict=True)

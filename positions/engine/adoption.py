@@ -16,7 +16,7 @@ from positions.commands.checks import Limits, check_against_bid, check_prices
 from positions.commands.messages import Adopt, Refusal, stop_price, target_price
 from positions.commands.wishes import Frame, priced
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import ZERO, EntryEnd, Position
+from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position, Request
 from positions.model.stops import trailing
 from positions.model.targets import lowest
 from positions.model.trade_ids import is_told_otherwise
@@ -72,7 +72,7 @@ def open_position(
     shares = _shares(c, holding, sum((max(p.held, ZERO) for p in ours), ZERO))
     if isinstance(shares, Refusal):
         return shares
-    paid = _paid(c, holding, {t for p in ours for t in p.trades}, shares)
+    paid = _paid(c, holding, {t for p in ours for t in p.ledger.trades}, shares)
     if isinstance(paid, Refusal):
         return paid
     entry, fee = paid
@@ -85,18 +85,22 @@ def open_position(
         market=book.slug,
         outcome_id=book.outcome_id,
         outcome=book.outcome,
-        size=shares,
-        max_bid_price=entry,
         created_at=now,
-        sell_price=target_price(c.sell_price, entry, book.tick),
-        stop_loss_price=stop,
-        floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
-        terms=replace(c.terms, targets=priced(c.terms.targets, entry, book.tick)),
-        bought=shares,
-        cost=micro(shares * entry),
-        buy_fees=micro(shares * fee),
-        filled_at=now,
-        entry_ended=EntryEnd.ADOPTED,
+        request=Request(
+            size=shares,
+            max_bid_price=entry,
+            sell_price=target_price(c.sell_price, entry, book.tick),
+            stop_loss_price=stop,
+            floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
+            terms=replace(c.terms, targets=priced(c.terms.targets, entry, book.tick)),
+        ),
+        ledger=Ledger(
+            bought=shares,
+            cost=micro(shares * entry),
+            buy_fees=micro(shares * fee),
+            filled_at=now,
+        ),
+        decision=Decision(entry_ended=EntryEnd.ADOPTED),
     )
     return _check(p, book, now) or p
 
@@ -157,19 +161,34 @@ def _average(
 
 
 def _check(p: Position, book: InstrumentBook, now: int) -> Refusal | None:
-    frame = Frame(book, p.size, None, p.sell_price, p.stop_loss_price, p.floor_price, now)
+    frame = Frame(
+        book,
+        p.request.size,
+        None,
+        p.request.sell_price,
+        p.request.stop_loss_price,
+        p.request.floor_price,
+        now,
+    )
     return (
         _check_purpose(p)
-        or check_prices(book, None, p.sell_price, p.stop_loss_price, p.floor_price)
-        or check_against_bid(book, p.stop_loss_price)
+        or check_prices(
+            book, None, p.request.sell_price, p.request.stop_loss_price, p.request.floor_price
+        )
+        or check_against_bid(book, p.request.stop_loss_price)
         or _check_target(p, book)
         or _check_size(p, book)
-        or wishes.check(p.terms, frame)
+        or wishes.check(p.request.terms, frame)
     )
 
 
 def _check_purpose(p: Position) -> Refusal | None:
-    exits = (p.stop_loss_price, lowest(p), p.terms.exit_at, p.terms.exit_before_end)
+    exits = (
+        p.request.stop_loss_price,
+        lowest(p),
+        p.request.terms.exit_at,
+        p.request.terms.exit_before_end,
+    )
     if any(e is not None for e in exits):
         return None
     rule = "must be given, or a sell_price, an exit_at or an exit_before_end"
@@ -187,10 +206,10 @@ def _check_target(p: Position, book: InstrumentBook) -> Refusal | None:
 def _check_size(p: Position, book: InstrumentBook) -> Refusal | None:
     """Refuse what its exit could not sell: a FAK needs $1, an offer that rests the minimum."""
     stop = p.stop_in_force
-    if stop is not None and p.size * stop < MINIMUM_AMOUNT:
+    if stop is not None and p.request.size * stop < MINIMUM_AMOUNT:
         rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
-        return Refusal("STOP_UNSELLABLE", f"shares was {p.size}, {rule}")
-    if p.size < book.minimum_size and (stop is None or lowest(p) is not None):
+        return Refusal("STOP_UNSELLABLE", f"shares was {p.request.size}, {rule}")
+    if p.request.size < book.minimum_size and (stop is None or lowest(p) is not None):
         rule = f"must be at least the market's minimum of {book.minimum_size} shares"
-        return Refusal("SIZE_BELOW_MINIMUM", f"shares was {p.size}, {rule}")
+        return Refusal("SIZE_BELOW_MINIMUM", f"shares was {p.request.size}, {rule}")
     return None

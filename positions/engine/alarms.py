@@ -26,14 +26,16 @@ def open_alarms(p: Position) -> dict[str, str]:
         return {}
     where = f"{p.market} {p.outcome}"
     alarms = {}
-    if p.phase is Phase.DISPUTED or p.dispute is not None:
-        why = p.dispute or f"sold {p.sold} of {p.bought} bought"
+    if p.phase is Phase.DISPUTED or p.decision.dispute is not None:
+        why = p.decision.dispute or f"sold {p.ledger.sold} of {p.ledger.bought} bought"
         alarms["disputed"] = f"{where}: the record and the venue disagree: {why}"
-    if p.stuck is not None and p.phase is Phase.WAITING:
-        alarms["waiting"] = f"{where}: {p.held} shares cannot be sold: {_OBSTACLE[p.stuck]}"
-    elif p.no_bid:
+    if p.decision.stuck is not None and p.phase is Phase.WAITING:
+        alarms["waiting"] = (
+            f"{where}: {p.held} shares cannot be sold: {_OBSTACLE[p.decision.stuck]}"
+        )
+    elif p.decision.no_bid:
         alarms["no_bid"] = f"{where}: the book has no bid; {p.held} shares stay protected"
-    for role, backoff in p.backoffs.items():
+    for role, backoff in p.pacing.backoffs.items():
         if role is Role.ENTRY and backoff.is_lasting:
             continue  # it ends, and with it the position perhaps: see `refused_for_good`
         alarms[f"{role}_refused"] = f"{where}: {_refusal(role, backoff)}"
@@ -50,7 +52,7 @@ def _refusal(role: Role, backoff: Backoff) -> str:
 
 def refused_for_good(p: Position) -> str:
     """What to tell of an entry that is over because the venue would refuse any other, too."""
-    refused = p.backoffs.get(Role.ENTRY)
+    refused = p.pacing.backoffs.get(Role.ENTRY)
     why = clean(refused.reason) if refused is not None else ""
     return (
         f"{p.market} {p.outcome}: the entry was refused for a reason that lasts, and is over: {why}"

@@ -19,7 +19,7 @@ def may_lag(holders: Iterable[Position], balance: Decimal, moved_at: int, now: i
     nothing, the sale of all is tried again all the same. A clock that was set back since puts
     nothing off.
     """
-    is_refused = any(Role.EXIT in p.backoffs for p in holders)
+    is_refused = any(Role.EXIT in p.pacing.backoffs for p in holders)
     return 0 <= now - moved_at < BALANCE_LAG and not (is_refused and balance > 0)
 
 
@@ -38,7 +38,7 @@ def compare(
         left -= max(p.held, ZERO) - missing
         if missing > 0:
             reason = f"the venue has {balance:f} of {total:f} shares"
-            if (p.dispute, p.missing) != (reason, missing):
+            if (p.decision.dispute, p.decision.missing) != (reason, missing):
                 yield p.id, Disputed(time=now, reason=reason, missing=missing)
-        elif p.dispute is not None and p.held >= 0:
+        elif p.decision.dispute is not None and p.held >= 0:
             yield p.id, Reconciled(time=now)

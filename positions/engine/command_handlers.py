@@ -144,7 +144,8 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     if c.dry_run:
         text = f"dry run: {what_if(p, book)}; {pre_trade_checks.tell(seen)}"
         return Handled(_accept(c, now, text))
-    text = f"opened: buy {p.size} {p.outcome} of {p.market} at {p.max_bid_price} or less"
+    price = p.request.max_bid_price
+    text = f"opened: buy {p.request.size} {p.outcome} of {p.market} at {price} or less"
     reply = _accept(c, now, f"{text}; {pre_trade_checks.tell(seen)}", p.id)
     return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
@@ -160,8 +161,9 @@ def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | 
     seen = pre_trade_checks.tell(pre_trade_checks.look(p, book, engine.limits.gate, now))
     if c.dry_run:
         return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {seen}"))
-    text = f"adopted: {p.size} {p.outcome} of {p.market} that cost {p.max_bid_price} each"
-    exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
+    price = p.request.max_bid_price
+    text = f"adopted: {p.request.size} {p.outcome} of {p.market} that cost {price} each"
+    exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
     reply = _accept(c, now, f"{text}; {exits}; {seen}", p.id)
     return Handled(reply, ((p.id, Adopted(time=now, position=p)),))
 
@@ -199,9 +201,9 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
     if isinstance(amended, Refusal):
         return amended
     p = apply(p, amended)
-    exits = f"target {_or_none(p.sell_price)}, stop {_or_none(p.stop_in_force)}"
-    terms = told(to_builtins(p.terms, builtin_types=(Decimal,)))
-    text = f"max bid {p.max_bid_price}, {exits}"
+    exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
+    terms = told(to_builtins(p.request.terms, builtin_types=(Decimal,)))
+    text = f"max bid {p.request.max_bid_price}, {exits}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
     if stops.is_reached(p, book):
         text += f"; the bid {book.bid} is at the stop already: it acts at once"
@@ -211,7 +213,7 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
 def _flatten(engine: Standing, c: Flatten, now: int) -> Handled:
     """Halt, and sell everything: what is held, and what the entries still buy until they are off
     the book."""
-    bound = [p for p in engine.open_positions() if p.cause is None and p.phase not in OVER]
+    bound = [p for p in engine.open_positions() if p.decision.cause is None and p.phase not in OVER]
     events = tuple((p.id, _flattened(engine.markets.get(p.outcome_id), now)) for p in bound)
     selling = sum(p.held > 0 for p in bound)
     text = f"halted; selling {selling} positions, taking back all entries"

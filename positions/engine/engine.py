@@ -377,8 +377,10 @@ class Engine:
         p = self.positions[position_id]
         self._before, done = {}, len(self._effects)
         try:
-            if p.dispute != reason:
-                self._note(position_id, Disputed(time=now, reason=reason, missing=p.missing))
+            if p.decision.dispute != reason:
+                self._note(
+                    position_id, Disputed(time=now, reason=reason, missing=p.decision.missing)
+                )
         except Exception:
             self._take_back(done)
             return False
@@ -602,7 +604,7 @@ def _booking(intent: Intent, now: int) -> AnyEvent:
 
 def _due(p: Position) -> tuple[int, ...]:
     """Times at which the position is looked at to the moment, not in the second after it."""
-    refused = p.backoffs.get(Role.EXIT)
+    refused = p.pacing.backoffs.get(Role.EXIT)
     times = (stops.confirmed_at(p), None if refused is None else refused.until)
     return tuple(time for time in times if time is not None)
 
@@ -610,12 +612,15 @@ def _due(p: Position) -> tuple[int, ...]:
 def _has_deadline(p: Position) -> bool:
     """Whether the mere passing of time can concern the position."""
     cancelling = any(o.cancel_sent_at for o in p.orders)
-    expires = p.entry_ended is None and (
-        p.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
+    asked, decision = p.request, p.decision
+    is_buying = decision.entry_ended is None
+    expires = is_buying and (
+        asked.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
     )
-    ends = p.terms.exit_at is not None or p.terms.exit_before_end is not None
-    waits = p.post_only and p.entry_ended is None and not p.live(Role.ENTRY)  # for the ask
-    return bool(cancelling or expires or ends or waits or p.touch or p.sale or p.backoffs)
+    ends = asked.terms.exit_at is not None or asked.terms.exit_before_end is not None
+    waits = asked.post_only and is_buying and not p.live(Role.ENTRY)  # for the ask
+    pauses = decision.touch or decision.sale or p.pacing.backoffs
+    return bool(cancelling or expires or ends or waits or pauses)
 
 
 def _reason(e: Exception) -> str:

@@ -75,7 +75,7 @@ def intents(
     paused = trouble.sent_at is not None and 0 <= now - trouble.sent_at < PAUSE
     if is_selling and free >= SIZE_STEP and not paused:
         tick = book.tick if book.tick in _TICKS else Decimal("0.01")
-        offer = exit_offer(free, book.bid, tick, tick * slip_ticks, p.floor_price)
+        offer = exit_offer(free, book.bid, tick, tick * slip_ticks, p.request.floor_price)
         if isinstance(offer, Offer):
             number = max(p.next_order if 0 < p.next_order < _FAR else _FAR, trouble.next_order)
             sale = _sale(f"{p.id}-{number}", offer, book.seq, now)
@@ -89,7 +89,11 @@ def must_sell(p: Position, book: InstrumentBook) -> bool:
     """Whether everything is to be sold: the bid is at the stop, or a sale of all had begun."""
     if book.payout is not None or book.bid is None or not 0 < book.bid < 1:
         return False
-    return p.cause is not None or book.through(p.stop_in_force) or book.through(p.terms.stop_hard)
+    return (
+        p.decision.cause is not None
+        or book.through(p.stop_in_force)
+        or book.through(p.request.terms.stop_hard)
+    )
 
 
 def orders(p: Position, unbooked: Iterable[AnyEvent]) -> dict[str, tuple[Order, Decimal]]:

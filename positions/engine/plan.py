@@ -128,7 +128,9 @@ def _is_wanted(order: Order, p: Position, book: InstrumentBook) -> bool:
         return True  # it ends by itself
     match order.role:
         case Role.ENTRY:
-            return _wants_entry(p, book) and order.price == floor_to(p.max_bid_price, book.tick)
+            return _wants_entry(p, book) and order.price == floor_to(
+                p.request.max_bid_price, book.tick
+            )
         case Role.TARGET:
             prices = [price for price, _ in targets.wanted(p, book)]
             return order.price in prices and p.locked <= p.sellable
@@ -139,24 +141,24 @@ def _is_wanted(order: Order, p: Position, book: InstrumentBook) -> bool:
 
 
 def _wants_entry(p: Position, book: InstrumentBook) -> bool:
-    return p.entry_ended is None and book.entries_allowed and book.payout is None
+    return p.decision.entry_ended is None and book.entries_allowed and book.payout is None
 
 
 def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
     """The time that an entry states to the venue; None = it is good till cancelled."""
     ends = [
-        *([] if p.entry_expires_at is None else [p.entry_expires_at]),
+        *([] if p.request.entry_expires_at is None else [p.request.entry_expires_at]),
         *([] if entry_lasts is None else [now + entry_lasts]),
     ]
     return min(ends) + GTD_MARGIN if ends else None
 
 
 def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None) -> Iterator[Send]:
-    price = floor_to(p.max_bid_price, book.tick)
+    price = floor_to(p.request.max_bid_price, book.tick)
     size = floor_to(p.remaining, SIZE_STEP)
     if not _wants_entry(p, book) or _entries(p) or size < book.minimum_size or price <= 0:
         return
-    if p.post_only and book.would_take(price):
+    if p.request.post_only and book.would_take(price):
         return  # the venue would refuse it: it waits until it would rest
     if p.may_send(Role.ENTRY, now):
         yield Send(
@@ -166,7 +168,7 @@ def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None)
                 Role.ENTRY,
                 price,
                 size,
-                post_only=p.post_only,
+                post_only=p.request.post_only,
                 expires_at=_expiry(p, now, entry_lasts),
             )
         )
@@ -231,7 +233,7 @@ def _stop(p: Position, book: InstrumentBook, now: int) -> Iterator[Intent]:
         return
     live = p.live(Role.STOP)
     if not live:
-        if p.released_seq is None and p.may_send(Role.STOP, now):
+        if p.decision.released_seq is None and p.may_send(Role.STOP, now):
             yield Send(_order(book, now, Role.STOP, price, p.sellable))
         return
     armed = live[0]
@@ -247,7 +249,7 @@ def _exit(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> Itera
     free = p.sellable - p.locked
     if p.phase in EXITS:
         offer = offer_all(p, book, slip_ticks, free)
-    elif p.phase is Phase.SELLING and p.sale is not None:
+    elif p.phase is Phase.SELLING and p.decision.sale is not None:
         offer = _sale_offer(p, book, free)
     else:
         return
@@ -255,14 +257,14 @@ def _exit(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> Itera
         return
     if isinstance(offer, Offer):
         yield Send(_order(book, now, Role.EXIT, *offer, immediate=True))
-    elif p.phase is Phase.WAITING and p.terms.after_floor is AfterFloor.REST:
+    elif p.phase is Phase.WAITING and p.request.terms.after_floor is AfterFloor.REST:
         yield from _rest(p, book, now, floor_to(free, SIZE_STEP))
 
 
 def _rest(p: Position, book: InstrumentBook, now: int, shares: Decimal) -> Iterator[Send]:
     """An offer at the floor, where the bids there are lie below it."""
-    if p.floor_price > 0 and shares >= book.minimum_size:
-        price = targets.on_tick(p.floor_price, book.tick)
+    if p.request.floor_price > 0 and shares >= book.minimum_size:
+        price = targets.on_tick(p.request.floor_price, book.tick)
         yield Send(_order(book, now, Role.EXIT, price, shares))
 
 
@@ -270,16 +272,26 @@ def offer_all(
     p: Position, book: InstrumentBook, slip_ticks: int, shares: Decimal | None = None
 ) -> Offer | Obstacle:
     """The sale of everything, or of so many shares, that an exit can make now, or why it cannot."""
-    slip = book.tick * slip_ticks * min(1 + p.attempts, SLIP_WIDENED_MAX)
-    floor = p.floor_price
-    if p.terms.after_floor is AfterFloor.ANYTHING and book.bid is not None and book.bid < floor:
+    slip = book.tick * slip_ticks * min(1 + p.pacing.attempts, SLIP_WIDENED_MAX)
+    floor = p.request.floor_price
+    if (
+        p.request.terms.after_floor is AfterFloor.ANYTHING
+        and book.bid is not None
+        and book.bid < floor
+    ):
         floor = ZERO
     return exit_offer(p.sellable if shares is None else shares, book.bid, book.tick, slip, floor)
 
 
 def _sale_offer(p: Position, book: InstrumentBook, free: Decimal) -> Offer | Obstacle:
-    assert p.sale is not None
-    return exit_offer(min(p.sale.left, free), book.bid, book.tick, Decimal(1), p.sale.limit_price)
+    assert p.decision.sale is not None
+    return exit_offer(
+        min(p.decision.sale.left, free),
+        book.bid,
+        book.tick,
+        Decimal(1),
+        p.decision.sale.limit_price,
+    )
 
 
 def _may_take(p: Position, book: InstrumentBook, now: int) -> bool:
@@ -289,8 +301,8 @@ def _may_take(p: Position, book: InstrumentBook, now: int) -> bool:
     """
     if any(o.immediate for o in p.orders) or not p.may_send(Role.EXIT, now):
         return False
-    pause = min(30, 2 ** min(p.attempts, 5)) * SECOND
-    return book.seq != p.exit_seq or _is_past(p.exit_at, pause, now)
+    pause = min(30, 2 ** min(p.pacing.attempts, 5)) * SECOND
+    return book.seq != p.pacing.exit_seq or _is_past(p.pacing.exit_at, pause, now)
 
 
 def _is_past(since: int, pause: int, now: int) -> bool:

@@ -35,12 +35,17 @@ class Levels:
         over, exits = p.phase in OVER, p.phase in EXITS
         stop = None if over or exits else p.stop_in_force
         target = None if over or exits else _wakes_above(p, book)
-        waits = p.touch is not None or p.released_seq is not None or p.no_bid
-        if (exits or waits or p.sale is not None) and not over:
+        waits = (
+            p.decision.touch is not None or p.decision.released_seq is not None or p.decision.no_bid
+        )
+        if (exits or waits or p.decision.sale is not None) and not over:
             self.restless[p.id] = None
         else:
             self.restless.pop(p.id, None)
-        before, after = self._of.get(p.id), None if over else (p.terms.trigger, stop, target)
+        before, after = (
+            self._of.get(p.id),
+            None if over else (p.request.terms.trigger, stop, target),
+        )
         if before == after:
             return
         if before is not None:
@@ -59,7 +64,7 @@ class Levels:
     def _keep(
         self, p: Position, trigger: Trigger, stop: Decimal | None, target: Decimal | None
     ) -> None:
-        self._largest = max(self._largest, p.size)
+        self._largest = max(self._largest, p.request.size)
         if stop is not None:
             insort(self._stops[trigger], (stop, p.id))
         if target is not None:

@@ -209,7 +209,7 @@ class _Inquiry:
             reason = f"what became of its orders cannot be told: {type(e).__name__}: {e}"[:200]
             with suppress(Exception):  # then the engine disputes it
                 self._book(position_id, Restarted(time=self._now))
-                disputed = Disputed(time=self._now, reason=reason, missing=before.missing)
+                disputed = Disputed(time=self._now, reason=reason, missing=before.decision.missing)
                 self._book(position_id, disputed)
 
     def whole(self, look: Callable[[], None]) -> None:
@@ -239,8 +239,8 @@ class _Inquiry:
                 self._close(position_id, order, OrderEnd.GONE, "it was never sent")
             else:
                 if order.venue_order_id is None:
-                    # `sent.log` is emptied, and a sale that nobody knows by its hash then passes for
-                    # that of another position, which was alike.
+                    # `sent.log` is emptied, and a sale that nobody knows by its hash then passes
+                    # for that of another position, which was alike.
                     signed = OrderSigned(time=self._now, order_id=order.id, venue_order_id=hash_)
                     self._book(position_id, signed)
                 self._book_trades(position_id, order.id, order.role, hash_)
@@ -310,7 +310,7 @@ class _Inquiry:
 
     def _claim(self, found: VenueOrder, ours: Iterable[Position]) -> None:
         for p in ours:
-            prices = (p.sell_price, *(t.price for t in p.terms.targets))
+            prices = (p.request.sell_price, *(t.price for t in p.request.terms.targets))
             if found.price in prices and found.shares <= p.sellable - p.locked:
                 one = SignedOrder(f"{p.id}-{p.next_order}", found.venue_order_id)
                 self._ours.add(one.venue_order_id)
@@ -329,7 +329,7 @@ class _Inquiry:
         """Of a trade that is told whole a crash may have left the first parts booked alone."""
         p, made = self.positions[position_id], self._trades[hash_]
         order = find(p, order_id)
-        whole = next((t for t in made if t.id not in p.trades and is_told(p, t.id)), None)
+        whole = next((t for t in made if t.id not in p.ledger.trades and is_told(p, t.id)), None)
         if order is None or whole is None or whole.is_failed:
             return
         missing = sum((t.shares for t in made if is_told(p, t.id)), ZERO) - order.filled

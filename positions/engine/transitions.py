@@ -26,6 +26,7 @@ from positions.model.position import (
     Position,
     Role,
     Touch,
+    update,
 )
 from positions.model.trade_ids import is_told_otherwise
 
@@ -44,16 +45,16 @@ def apply(position: Position | None, event: AnyEvent) -> Position:
     if isinstance(event, events.Opened):
         if position is not None:
             raise ValueError(f"position {position.id} is open already")
-        return replace(event.position, phase=phase_of(event.position), seq=1, updated_at=event.time)
+        return update(event.position, phase=phase_of(event.position), seq=1, updated_at=event.time)
     if position is None:
         raise ValueError(f"{type(event).__name__} came before the position was opened")
     booked = _BOOK[type(event)](position, event)
     if booked is position:
         return position
-    return replace(
+    return update(
         booked,
         phase=phase_of(booked),
-        touch=booked.touch if booked.held > 0 else None,
+        touch=booked.decision.touch if booked.held > 0 else None,
         seq=position.seq + 1,
         updated_at=event.time,
     )
@@ -61,57 +62,59 @@ def apply(position: Position | None, event: AnyEvent) -> Position:
 
 def phase_of(p: Position) -> Phase:
     """The phase that follows from the ledger and from what was decided."""
-    if p.held < -p.settled:
+    if p.held < -p.ledger.settled:
         return Phase.DISPUTED
     if p.held <= 0:
-        if p.entry_ended is None:
+        if p.decision.entry_ended is None:
             return Phase.ENTERING
         if p.live(Role.ENTRY):
             return Phase.LEAVING
-        return Phase.CLOSED if p.bought > 0 else Phase.CANCELLED
-    if p.dust:
+        return Phase.CLOSED if p.ledger.bought > 0 else Phase.CANCELLED
+    if p.decision.dust:
         return Phase.DUST
-    if p.missing > 0 and p.sellable <= 0:
+    if p.decision.missing > 0 and p.sellable <= 0:
         return Phase.DISPUTED
-    if p.cause is not None:
-        return Phase.WAITING if p.stuck is not None else Phase.EXITING
-    if p.dispute is not None:
+    if p.decision.cause is not None:
+        return Phase.WAITING if p.decision.stuck is not None else Phase.EXITING
+    if p.decision.dispute is not None:
         return Phase.DISPUTED
-    if p.sale is not None:
+    if p.decision.sale is not None:
         return Phase.SELLING
-    return Phase.FILLING if p.entry_ended is None else Phase.HOLDING
+    return Phase.FILLING if p.decision.entry_ended is None else Phase.HOLDING
 
 
 def _amended(p: Position, f: events.Amended) -> Position:
-    return replace(
+    return update(
         p,
         max_bid_price=f.max_bid_price,
         sell_price=f.sell_price,
         stop_loss_price=f.stop_loss_price,
-        raised_stop=p.raised_stop if f.stop_loss_price == p.stop_loss_price else None,
-        terms=f.terms or p.terms,
+        raised_stop=p.decision.raised_stop
+        if f.stop_loss_price == p.request.stop_loss_price
+        else None,
+        terms=f.terms or p.request.terms,
     )
 
 
 def _entry_ended(p: Position, f: events.EntryEnded) -> Position:
-    backoffs = calmed(p.backoffs, Role.ENTRY)  # it is not tried again
-    return replace(p, entry_ended=p.entry_ended or f.reason, backoffs=backoffs)
+    backoffs = calmed(p.pacing.backoffs, Role.ENTRY)  # it is not tried again
+    return update(p, entry_ended=p.decision.entry_ended or f.reason, backoffs=backoffs)
 
 
 def _sale_asked(p: Position, f: events.SaleAsked) -> Position:
-    ended = p.entry_ended or EntryEnd.CASH_OUT
-    return replace(p, sale=f.sale, entry_ended=ended, attempts=0, exit_seq=-1)
+    ended = p.decision.entry_ended or EntryEnd.CASH_OUT
+    return update(p, sale=f.sale, entry_ended=ended, attempts=0, exit_seq=-1)
 
 
 def _sale_ended(p: Position, _: events.SaleEnded) -> Position:
-    return replace(p, sale=None, attempts=0)
+    return update(p, sale=None, attempts=0)
 
 
 def _triggered(p: Position, f: events.Triggered) -> Position:
-    return replace(
+    return update(
         p,
         cause=f.cause,
-        entry_ended=p.entry_ended or ENDED_BY[f.cause],
+        entry_ended=p.decision.entry_ended or ENDED_BY[f.cause],
         touch=None,
         released_seq=None,
         no_bid=False,
@@ -121,22 +124,22 @@ def _triggered(p: Position, f: events.Triggered) -> Position:
 
 
 def _stuck(p: Position, f: events.Stuck) -> Position:
-    return replace(p, stuck=f.obstacle)
+    return update(p, stuck=f.obstacle)
 
 
 def _unstuck(p: Position, _: events.Unstuck) -> Position:
-    return replace(p, stuck=None)
+    return update(p, stuck=None)
 
 
 def _bid_changed(p: Position, f: events.BidVanished | events.BidReturned) -> Position:
-    return replace(p, no_bid=isinstance(f, events.BidVanished))
+    return update(p, no_bid=isinstance(f, events.BidVanished))
 
 
 def _order_sent(p: Position, f: events.OrderSent) -> Position:
     number = int(f.order.id.rpartition("-")[2])
-    p = replace(p, orders=(*p.orders, f.order), next_order=max(p.next_order, number) + 1)
+    p = update(p, orders=(*p.orders, f.order), next_order=max(p.next_order, number) + 1)
     if f.order.immediate:
-        p = replace(p, exit_seq=f.order.quote_seq, exit_at=f.time)
+        p = update(p, exit_seq=f.order.quote_seq, exit_at=f.time)
     return p
 
 
@@ -144,7 +147,7 @@ def _order_signed(p: Position, f: events.OrderSigned) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
-    return replace(p, orders=swap(p, replace(order, venue_order_id=f.venue_order_id)))
+    return update(p, orders=swap(p, replace(order, venue_order_id=f.venue_order_id)))
 
 
 def _order_accepted(p: Position, f: events.OrderAccepted) -> Position:
@@ -157,128 +160,132 @@ def _order_accepted(p: Position, f: events.OrderAccepted) -> Position:
         state=OrderState.WORKING if working else order.state,
         venue_order_id=f.venue_order_id or order.venue_order_id,
     )
-    return replace(p, orders=swap(p, order), backoffs=calmed(p.backoffs, order.role))
+    return update(p, orders=swap(p, order), backoffs=calmed(p.pacing.backoffs, order.role))
 
 
 def _order_filled(p: Position, f: events.OrderFilled) -> Position:
     if is_told(p, f.trade_id):
         return p
-    p = replace(_filled(p, f), trades=(*p.trades, f.trade_id), dust=False)
+    p = update(_filled(p, f), trades=(*p.ledger.trades, f.trade_id), dust=False)
     order = find(p, f.order_id)
     if order is not None:
         order = replace(order, filled=order.filled + f.shares)
-        p = replace(p, orders=swap(p, order))
+        p = update(p, orders=swap(p, order))
         if order.leaves <= 0:
-            p = replace(p, orders=drop(p, order), backoffs=calmed(p.backoffs, order.role))
+            p = update(p, orders=drop(p, order), backoffs=calmed(p.pacing.backoffs, order.role))
     return _undone(p, f) if _is_reversed(p, f.trade_id) else p
 
 
 def _filled(p: Position, f: events.OrderFilled) -> Position:
     amount = f.price * f.shares
     if f.role is Role.ENTRY:
-        bought, cost = p.bought + f.shares, p.cost + amount
-        p = replace(p, bought=bought, cost=cost, buy_fees=p.buy_fees + f.fee)
-        if p.sale is not None and p.sale.everything:
-            p = replace(p, sale=replace(p.sale, shares=p.sale.shares + f.shares))
-        return replace(p, filled_at=p.filled_at or f.time)
-    p = replace(
+        bought, cost = p.ledger.bought + f.shares, p.ledger.cost + amount
+        p = update(p, bought=bought, cost=cost, buy_fees=p.ledger.buy_fees + f.fee)
+        if p.decision.sale is not None and p.decision.sale.everything:
+            p = update(p, sale=replace(p.decision.sale, shares=p.decision.sale.shares + f.shares))
+        return update(p, filled_at=p.ledger.filled_at or f.time)
+    p = update(
         p,
-        sold=p.sold + f.shares,
-        proceeds=p.proceeds + amount,
-        sell_fees=p.sell_fees + f.fee,
+        sold=p.ledger.sold + f.shares,
+        proceeds=p.ledger.proceeds + amount,
+        sell_fees=p.ledger.sell_fees + f.fee,
         exit_time=f.time,
         exit_reason=_exit_reason(p, f.role),
         attempts=0,
     )
     if f.role is Role.TARGET:
-        p = replace(p, target_sold=p.target_sold + f.shares)
-    if p.sale is not None and f.role is Role.EXIT:
-        p = replace(p, sale=replace(p.sale, sold=p.sale.sold + f.shares))
+        p = update(p, target_sold=p.ledger.target_sold + f.shares)
+    if p.decision.sale is not None and f.role is Role.EXIT:
+        p = update(p, sale=replace(p.decision.sale, sold=p.decision.sale.sold + f.shares))
     return _found(p)
 
 
 def _found(p: Position) -> Position:
     """No more is missing than is held: what was thought to be gone was sold, and is told late."""
-    missing = min(p.missing, max(p.held, ZERO))
-    if missing == p.missing:
+    missing = min(p.decision.missing, max(p.held, ZERO))
+    if missing == p.decision.missing:
         return p
-    return replace(p, missing=missing, dispute=p.dispute if missing else None)
+    return update(p, missing=missing, dispute=p.decision.dispute if missing else None)
 
 
 def _fill_reversed(p: Position, f: events.FillReversed) -> Position:
     if _is_reversed(p, f.trade_id):
         return p
-    p = replace(p, trades=(*p.trades, f.trade_id + _REVERSED))
+    p = update(p, trades=(*p.ledger.trades, f.trade_id + _REVERSED))
     # Its fill may come by another way, and later; it is undone then.
     return _undone(p, f) if is_told(p, f.trade_id) else p
 
 
 def is_told(p: Position, trade_id: str) -> bool:
     """Whether a trade is booked, be it whole or in parts."""
-    return trade_id in p.trades or is_told_otherwise(trade_id, p.trades)
+    return trade_id in p.ledger.trades or is_told_otherwise(trade_id, p.ledger.trades)
 
 
 def _is_reversed(p: Position, trade_id: str) -> bool:
-    undone = [t.removesuffix(_REVERSED) for t in p.trades if t.endswith(_REVERSED)]
+    undone = [t.removesuffix(_REVERSED) for t in p.ledger.trades if t.endswith(_REVERSED)]
     return trade_id in undone or is_told_otherwise(trade_id, undone)
 
 
 def _undone(p: Position, f: events.OrderFilled | events.FillReversed) -> Position:
     amount = f.price * f.shares
-    p = replace(p, dust=False)
+    p = update(p, dust=False)
     if f.role is Role.ENTRY:
         # What was complete is not: it is bought again, unless the position has begun to close.
-        is_closing = p.cause is not None or p.sale is not None or p.payout is not None
-        goes_on = p.entry_ended is EntryEnd.COMPLETE and not is_closing
-        p = replace(
+        is_closing = (
+            p.decision.cause is not None
+            or p.decision.sale is not None
+            or p.ledger.payout is not None
+        )
+        goes_on = p.decision.entry_ended is EntryEnd.COMPLETE and not is_closing
+        p = update(
             p,
-            bought=p.bought - f.shares,
-            cost=p.cost - amount,
-            buy_fees=p.buy_fees - f.fee,
-            entry_ended=None if goes_on else p.entry_ended,
+            bought=p.ledger.bought - f.shares,
+            cost=p.ledger.cost - amount,
+            buy_fees=p.ledger.buy_fees - f.fee,
+            entry_ended=None if goes_on else p.decision.entry_ended,
         )
         return _failed(p, Role.ENTRY, f.time)
-    sold, proceeds = p.sold - f.shares, p.proceeds - amount
-    p = replace(p, sold=sold, proceeds=proceeds, sell_fees=p.sell_fees - f.fee)
+    sold, proceeds = p.ledger.sold - f.shares, p.ledger.proceeds - amount
+    p = update(p, sold=sold, proceeds=proceeds, sell_fees=p.ledger.sell_fees - f.fee)
     if f.role is Role.TARGET:
-        p = replace(p, target_sold=p.target_sold - f.shares)
-    if p.sale is not None and f.role is Role.EXIT:
-        p = replace(p, sale=replace(p.sale, sold=p.sale.sold - f.shares))
-    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
+        p = update(p, target_sold=p.ledger.target_sold - f.shares)
+    if p.decision.sale is not None and f.role is Role.EXIT:
+        p = update(p, sale=replace(p.decision.sale, sold=p.decision.sale.sold - f.shares))
+    return p if p.ledger.sold > 0 else update(p, exit_time=None, exit_reason=None)
 
 
 def _exit_reason(p: Position, role: Role) -> ExitReason:
     if role is Role.TARGET:
         return ExitReason.TARGET
-    return p.cause or ExitReason.MANUAL
+    return p.decision.cause or ExitReason.MANUAL
 
 
 def _order_closed(p: Position, f: events.OrderClosed) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
-    p = replace(p, orders=drop(p, order))
+    p = update(p, orders=drop(p, order))
     if f.end is OrderEnd.GONE:
         return p
     if f.end in (OrderEnd.REJECTED, OrderEnd.DENIED):
         # It says nothing of the view of the book that it was decided on.
-        p = replace(p, exit_seq=-1) if order.immediate else p
+        p = update(p, exit_seq=-1) if order.immediate else p
         return _failed(p, order.role, f.time, f.reason)
     if order.immediate:
-        return p if order.filled > 0 else replace(p, attempts=p.attempts + 1)
+        return p if order.filled > 0 else update(p, attempts=p.pacing.attempts + 1)
     asked_for = order.state in (OrderState.CANCELLING, OrderState.RELEASED) or (
         order.expires_at is not None and f.time >= order.expires_at - GTD_MARGIN
     )
     if asked_for:
         return p
     if order.role is Role.ENTRY and f.end is OrderEnd.CANCELED:
-        p = replace(p, was_taken_off=True)
+        p = update(p, was_taken_off=True)
     return _failed(p, order.role, f.time)
 
 
 def _failed(p: Position, role: Role, now: int, reason: str = "") -> Position:
-    pause = pause_after(p.backoffs.get(role), role, now, reason)
-    return replace(p, backoffs=p.backoffs | {role: pause})
+    pause = pause_after(p.pacing.backoffs.get(role), role, now, reason)
+    return update(p, backoffs=p.pacing.backoffs | {role: pause})
 
 
 def _cancel_sent(p: Position, f: events.CancelSent) -> Position:
@@ -286,7 +293,7 @@ def _cancel_sent(p: Position, f: events.CancelSent) -> Position:
     if order is None:
         return p
     order = replace(order, state=OrderState.CANCELLING, cancel_sent_at=f.time)
-    return replace(p, orders=swap(p, order))
+    return update(p, orders=swap(p, order))
 
 
 def _noted(p: Position, _: Event) -> Position:
@@ -298,71 +305,73 @@ def _stop_released(p: Position, f: events.StopReleased) -> Position:
     if order is None:
         return p
     order = replace(order, state=OrderState.RELEASED)
-    return replace(p, orders=swap(p, order), released_seq=f.quote_seq)
+    return update(p, orders=swap(p, order), released_seq=f.quote_seq)
 
 
 def _stop_dismissed(p: Position, _: events.StopDismissed) -> Position:
-    return replace(p, released_seq=None)
+    return update(p, released_seq=None)
 
 
 def _stop_moved(p: Position, f: events.StopMoved) -> Position:
     order = find(p, f.order_id)
     if order is None:
         return p
-    return replace(p, orders=swap(p, replace(order, price=f.price, shares=f.shares)))
+    return update(p, orders=swap(p, replace(order, price=f.price, shares=f.shares)))
 
 
 def _stop_raised(p: Position, f: events.StopRaised) -> Position:
-    return replace(p, raised_stop=f.price)
+    return update(p, raised_stop=f.price)
 
 
 def _stop_touched(p: Position, f: events.StopTouched) -> Position:
-    return replace(p, touch=Touch(p.touch.time if p.touch else f.time, f.quote_seq))
+    return update(
+        p, touch=Touch(p.decision.touch.time if p.decision.touch else f.time, f.quote_seq)
+    )
 
 
 def _stop_recovered(p: Position, _: events.StopRecovered) -> Position:
-    return replace(p, touch=None)
+    return update(p, touch=None)
 
 
 def _settled(p: Position, f: events.Settled) -> Position:
-    p = replace(
+    p = update(
         p,
         payout=f.payout,
-        entry_ended=p.entry_ended or EntryEnd.MARKET_OVER,
+        entry_ended=p.decision.entry_ended or EntryEnd.MARKET_OVER,
         dust=False,
     )
-    p = replace(
+    p = update(
         p,
-        sold=p.sold + f.shares,
-        proceeds=p.proceeds + f.payout * f.shares,
-        settled=p.settled + f.shares,
+        sold=p.ledger.sold + f.shares,
+        proceeds=p.ledger.proceeds + f.payout * f.shares,
+        settled=p.ledger.settled + f.shares,
     )
     if f.shares > 0:
-        return replace(p, exit_time=f.time, exit_reason=ExitReason.SETTLEMENT)
-    return p if p.sold > 0 else replace(p, exit_time=None, exit_reason=None)
+        return update(p, exit_time=f.time, exit_reason=ExitReason.SETTLEMENT)
+    return p if p.ledger.sold > 0 else update(p, exit_time=None, exit_reason=None)
 
 
 def _left_as_dust(p: Position, _: events.LeftAsDust) -> Position:
-    return replace(p, dust=True)
+    return update(p, dust=True)
 
 
 def _no_more_dust(p: Position, _: events.NoMoreDust) -> Position:
-    return replace(p, dust=False)
+    return update(p, dust=False)
 
 
 def _disputed(p: Position, f: events.Disputed) -> Position:
-    ended = p.entry_ended or EntryEnd.CANCELLED
-    return replace(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
+    ended = p.decision.entry_ended or EntryEnd.CANCELLED
+    return update(p, dispute=f.reason, missing=f.missing, entry_ended=ended)
 
 
 def _restarted(p: Position, _: events.Restarted) -> Position:
     orders = tuple(replace(o, cancel_sent_at=0) for o in p.orders if o.role is not Role.STOP)
-    fresh = replace(p, orders=orders, released_seq=None, exit_seq=-1)
+    fresh = update(p, orders=orders, released_seq=None, exit_seq=-1)
     return p if fresh == p else fresh
 
 
 def _reconciled(p: Position, _: events.Reconciled) -> Position:
-    return p if p.dispute is None else replace(p, dispute=None, missing=ZERO)
+    return p if p.decision.dispute is None else update(p, dispute=None, missing=ZERO)
 
 
 _BOOK: dict[type[Event], Callable[[Position, Any], Position]] = {

@@ -46,12 +46,12 @@ def next_event(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> 
     is_over = p.phase in OVER
     if book.payout is not None:
         # What is heard only now to have been sold, or not to have been bought, was not paid out.
-        shares = max(p.sellable, ZERO) if p.held > 0 else max(p.held, -p.settled)
-        if shares or (p.payout is None and not is_over):
+        shares = max(p.sellable, ZERO) if p.held > 0 else max(p.held, -p.ledger.settled)
+        if shares or (p.ledger.payout is None and not is_over):
             return Settled(time=now, payout=book.payout, shares=shares)
-    elif p.dust and is_over and p.held > 0 and not is_dust(p.held, book.tick):
+    elif p.decision.dust and is_over and p.held > 0 and not is_dust(p.held, book.tick):
         return NoMoreDust(time=now, shares=p.held)
-    if is_over and p.sale is None:
+    if is_over and p.decision.sale is None:
         return None
     for question in (
         _entry_over,
@@ -70,30 +70,30 @@ def next_event(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> 
 
 
 def _entry_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
-    if p.entry_ended is not None:
+    if p.decision.entry_ended is not None:
         return None
     reason = None
-    if p.entry_expires_at is not None and now >= p.entry_expires_at:
+    if p.request.entry_expires_at is not None and now >= p.request.entry_expires_at:
         reason = EntryEnd.EXPIRED
-    elif p.sold > 0:
+    elif p.ledger.sold > 0:
         reason = EntryEnd.TARGET_REACHED
     elif stops.is_time_up(p, book, now):
         reason = EntryEnd.TIME_UP
-    elif p.was_taken_off and p.terms.if_taken_off is TakenOff.END:
+    elif p.decision.was_taken_off and p.request.terms.if_taken_off is TakenOff.END:
         reason = EntryEnd.TAKEN_OFF
     elif _is_refused_for_good(p):
         reason = EntryEnd.REFUSED
-    elif p.held == 0 and stops.is_reached(p, book) and not p.terms.keep_if_stop_trades:
+    elif p.held == 0 and stops.is_reached(p, book) and not p.request.terms.keep_if_stop_trades:
         reason = EntryEnd.STOP_REACHED
     elif p.remaining <= 0 or (
-        p.bought > 0 and p.remaining < book.minimum_size and not p.live(Role.ENTRY)
+        p.ledger.bought > 0 and p.remaining < book.minimum_size and not p.live(Role.ENTRY)
     ):
         reason = EntryEnd.COMPLETE
     return None if reason is None else EntryEnded(time=now, reason=reason)
 
 
 def _is_refused_for_good(p: Position) -> bool:
-    backoff = p.backoffs.get(Role.ENTRY)
+    backoff = p.pacing.backoffs.get(Role.ENTRY)
     return backoff is not None and backoff.is_lasting
 
 
@@ -119,12 +119,12 @@ def _touched(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | 
     if p.phase not in PROTECTED or p.sellable <= 0:
         return None
     price, armed = stops.seen(p, book), stops.armed_price(p, book)
-    if p.terms.stop_confirm is not None and stops.is_reached(p, book):
-        if p.touch is None or stops.is_older_view(p, book):
+    if p.request.terms.stop_confirm is not None and stops.is_reached(p, book):
+        if p.decision.touch is None or stops.is_older_view(p, book):
             return StopTouched(time=now, seen=price, quote_seq=book.seq)
-    elif p.touch is not None and price is not None:
+    elif p.decision.touch is not None and price is not None:
         return StopRecovered(time=now, seen=price)
-    is_newer = p.released_seq is not None and book.seq != p.released_seq
+    is_newer = p.decision.released_seq is not None and book.seq != p.decision.released_seq
     if is_newer and book.bid is not None and (armed is None or book.bid > armed):
         return StopDismissed(time=now, bid=book.bid)
     return None
@@ -138,31 +138,31 @@ def _raised(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | N
 
 
 def _sale_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
-    if p.sale is None:
+    if p.decision.sale is None:
         return None
     if book.payout is not None:
         reason = SaleEnd.MARKET_OVER
-    elif p.cause is not None:
+    elif p.decision.cause is not None:
         reason = SaleEnd.OVERTAKEN
-    elif _is_sold(p, p.sale):
+    elif _is_sold(p, p.decision.sale):
         reason = SaleEnd.DONE
-    elif now >= p.sale.until and not p.live(Role.EXIT):
+    elif now >= p.decision.sale.until and not p.live(Role.EXIT):
         reason = SaleEnd.LAPSED
     else:
         return None
     return SaleEnded(
         time=now,
-        command_id=p.sale.command_id,
+        command_id=p.decision.sale.command_id,
         reason=reason,
-        sold=p.sale.sold,
-        left=max(p.sale.left, ZERO),
+        sold=p.decision.sale.sold,
+        left=max(p.decision.sale.left, ZERO),
     )
 
 
 def _is_sold(p: Position, sale: Sale) -> bool:
     if sale.everything and p.live(Role.ENTRY):
         return False  # it may buy until it is off the book
-    return sale.left <= 0 or p.held <= 0 or p.dust
+    return sale.left <= 0 or p.held <= 0 or p.decision.dust
 
 
 def _stuck(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> AnyEvent | None:
@@ -170,22 +170,27 @@ def _stuck(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> AnyE
         return None
     offer = offer_all(p, book, slip_ticks)
     if isinstance(offer, Obstacle):
-        return None if p.stuck is offer else Stuck(time=now, obstacle=offer, bid=book.bid)
-    if p.stuck is not None and book.bid is not None:
+        return None if p.decision.stuck is offer else Stuck(time=now, obstacle=offer, bid=book.bid)
+    if p.decision.stuck is not None and book.bid is not None:
         return Unstuck(time=now, bid=book.bid)
     return None
 
 
 def _dust(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
-    if p.entry_ended is None or p.dust or p.held <= 0 or not is_dust(p.held, book.tick):
+    if (
+        p.decision.entry_ended is None
+        or p.decision.dust
+        or p.held <= 0
+        or not is_dust(p.held, book.tick)
+    ):
         return None
     return None if p.live(Role.ENTRY) or p.locked > 0 else LeftAsDust(time=now, shares=p.held)
 
 
 def _bid_gone(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
-    if p.no_bid and book.bid is not None:
+    if p.decision.no_bid and book.bid is not None:
         return BidReturned(time=now, bid=book.bid)
     gone = book.bid is None and book.seq > 0
-    if gone and not p.no_bid and p.phase in PROTECTED and p.held > 0:
+    if gone and not p.decision.no_bid and p.phase in PROTECTED and p.held > 0:
         return BidVanished(time=now)
     return None

@@ -6,8 +6,10 @@ sizes shares, money USDC, times nanoseconds.
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from positions.model.durations import SECOND
 from positions.model.terms import Terms
@@ -190,66 +192,93 @@ class Touch(Struct, frozen=True):
     quote_seq: int
 
 
-class Position(Struct, frozen=True):
-    """One position: what was asked for, what was bought and sold, and what is live.
+class Request(Struct, frozen=True):
+    """What the owner asked for, with what was amended since."""
 
-    `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
-    `settled` are those of the sold ones that the market's resolution paid out.
-    """
-
-    id: str
-    market_id: str
-    market: str
-    outcome_id: str
-    outcome: str
     size: Decimal
     max_bid_price: Decimal
-    created_at: int
     sell_price: Decimal | None = None
     stop_loss_price: Decimal | None = None
     floor_price: Decimal = ZERO
     post_only: bool = False
     entry_expires_at: int | None = None
     terms: Terms = Terms()
-    raised_stop: Decimal | None = None
-    touch: Touch | None = None
-    target_sold: Decimal = ZERO
-    was_taken_off: bool = False
-    phase: Phase = Phase.ENTERING
-    seq: int = 0
-    updated_at: int = 0
+
+
+class Ledger(Struct, frozen=True):
+    """What changed hands: the sums of all fills, and the trades that they are the sums of.
+
+    `settled` are the sold shares that the market's resolution paid out, `target_sold` those that a
+    target sold.
+    """
+
     bought: Decimal = ZERO
     cost: Decimal = ZERO
     buy_fees: Decimal = ZERO
     sold: Decimal = ZERO
     proceeds: Decimal = ZERO
     sell_fees: Decimal = ZERO
+    target_sold: Decimal = ZERO
+    settled: Decimal = ZERO
+    payout: Decimal | None = None
     filled_at: int | None = None
     exit_time: int | None = None
     exit_reason: ExitReason | None = None
+    trades: tuple[str, ...] = ()
+
+
+class Decision(Struct, frozen=True):
+    """What was decided about the position, and what it rests on.
+
+    `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
+    """
+
     entry_ended: EntryEnd | None = None
+    was_taken_off: bool = False
+    raised_stop: Decimal | None = None
+    touch: Touch | None = None
+    released_seq: int | None = None
+    no_bid: bool = False
+    sale: Sale | None = None
     cause: ExitReason | None = None
     stuck: Obstacle | None = None
-    sale: Sale | None = None
-    payout: Decimal | None = None
-    settled: Decimal = ZERO
     dust: bool = False
     dispute: str | None = None
     missing: Decimal = ZERO
-    no_bid: bool = False
-    released_seq: int | None = None
+
+
+class Pacing(Struct, frozen=True):
+    """What holds the next order up: the last exit's view of the book and time, and failures."""
+
     exit_seq: int = -1
     exit_at: int = 0
     attempts: int = 0
-    next_order: int = 1
-    orders: tuple[Order, ...] = ()
-    trades: tuple[str, ...] = ()
     backoffs: dict[Role, Backoff] = {}
+
+
+class Position(Struct, frozen=True):
+    """One position: what was asked for, what changed hands, what was decided, and what is live."""
+
+    id: str
+    market_id: str
+    market: str
+    outcome_id: str
+    outcome: str
+    created_at: int
+    request: Request
+    ledger: Ledger = Ledger()
+    decision: Decision = Decision()
+    pacing: Pacing = Pacing()
+    orders: tuple[Order, ...] = ()
+    next_order: int = 1
+    phase: Phase = Phase.ENTERING
+    seq: int = 0
+    updated_at: int = 0
 
     @property
     def held(self) -> Decimal:
         """Shares bought and not yet sold, by our own ledger."""
-        return self.bought - self.sold
+        return self.ledger.bought - self.ledger.sold
 
     @property
     def order_ids(self) -> list[str]:
@@ -259,24 +288,24 @@ class Position(Struct, frozen=True):
     @property
     def stop_in_force(self) -> Decimal | None:
         """The stop as asked for, or as high as it was raised since."""
-        if self.raised_stop is None or self.stop_loss_price is None:
-            return self.raised_stop or self.stop_loss_price
-        return max(self.raised_stop, self.stop_loss_price)
+        if self.decision.raised_stop is None or self.request.stop_loss_price is None:
+            return self.decision.raised_stop or self.request.stop_loss_price
+        return max(self.decision.raised_stop, self.request.stop_loss_price)
 
     @property
     def sellable(self) -> Decimal:
         """Shares that can be sold: what is held, without what the venue says is not there."""
-        return self.held - self.missing
+        return self.held - self.decision.missing
 
     @property
     def fees(self) -> Decimal:
         """All fees paid, in USDC."""
-        return self.buy_fees + self.sell_fees
+        return self.ledger.buy_fees + self.ledger.sell_fees
 
     @property
     def remaining(self) -> Decimal:
         """Shares of the asked size that are not bought."""
-        return self.size - self.bought
+        return self.request.size - self.ledger.bought
 
     @property
     def is_over(self) -> bool:
@@ -294,7 +323,7 @@ class Position(Struct, frozen=True):
 
     def may_send(self, role: Role, now: int) -> bool:
         """Whether the back-off of `role`, if any, is over."""
-        backoff = self.backoffs.get(role)
+        backoff = self.pacing.backoffs.get(role)
         # A clock that was set back must not hold an exit up for as long.
         return backoff is None or not 0 < backoff.until - now <= BACKOFF_MAX
 
@@ -307,21 +336,48 @@ EXITS = frozenset({Phase.EXITING, Phase.WAITING})
 """Phases in which everything is to be sold."""
 
 
+GROUPS: dict[str, str] = {
+    field: group
+    for group, kind in (
+        ("request", Request),
+        ("ledger", Ledger),
+        ("decision", Decision),
+        ("pacing", Pacing),
+    )
+    for field in kind.__struct_fields__
+}
+"""The group of a position that each field is in."""
+
+
+def update(p: Position, **changes: Any) -> Position:
+    """The position with these fields changed, each in the group that it is in."""
+    groups: dict[str, Any] = {}
+    for field, value in changes.items():
+        group = GROUPS.get(field)
+        if group is None:
+            groups[field] = value
+        else:
+            groups[group] = replace(groups.get(group, getattr(p, group)), **{field: value})
+    return replace(p, **groups)
+
+
 def entry_price(p: Position) -> Decimal | None:
     """Average price paid per share, fees apart; None while nothing is bought."""
-    return micro(p.cost / p.bought) if p.bought else None
+    return micro(p.ledger.cost / p.ledger.bought) if p.ledger.bought else None
 
 
 def exit_price(p: Position) -> Decimal | None:
     """Average price received per share, fees apart; None while nothing is sold."""
-    return micro(p.proceeds / p.sold) if p.sold else None
+    return micro(p.ledger.proceeds / p.ledger.sold) if p.ledger.sold else None
 
 
 def realized_pnl(p: Position) -> Decimal:
     """Profit of what is sold, after the fees of both sides, in USDC."""
-    if p.sold == 0:
+    if p.ledger.sold == 0:
         return ZERO
-    paid = p.cost + p.buy_fees
+    paid = p.ledger.cost + p.ledger.buy_fees
     # More may be sold than is bought, where a buy failed to settle: all that was paid is gone then.
-    share = paid if p.sold >= p.bought else micro(paid * p.sold / p.bought)
-    return p.proceeds - p.sell_fees - share
+    share = (
+        paid if p.ledger.sold >= p.ledger.bought else micro(paid * p.ledger.sold / p.ledger.bought)
+    )
+    return p.ledger.proceeds - p.ledger.sell_fees - share

@@ -32,21 +32,26 @@ def check(p: Position) -> None:
     Unsound
         With the field, the value and the rule.
     """
-    for name in _AMOUNTS:
-        _within(name, getattr(p, name), AMOUNT_MAX)
-    for name in _PRICES:
-        _within(name, getattr(p, name), PRICE_MAX)
-    for name in _TIMES:
-        _instant(name, getattr(p, name))
+    for part, names, bound in _BOUNDS:
+        for name in names:
+            _within(name, getattr(getattr(p, part), name), bound)
+    for name, time in (
+        ("created_at", p.created_at),
+        ("updated_at", p.updated_at),
+        ("filled_at", p.ledger.filled_at),
+        ("exit_time", p.ledger.exit_time),
+        ("entry_expires_at", p.request.entry_expires_at),
+    ):
+        _instant(name, time)
     for order in p.orders:
         check_order(order)
         if order.id.rpartition("-")[0] != p.id:
             raise Unsound(f"an order was {order.id[:40]!r}, must be one of position {p.id[:40]}")
-    if p.sale is not None:
-        _within("shares of a sale", p.sale.shares, AMOUNT_MAX)
-        _within("sold shares of a sale", p.sale.sold, AMOUNT_MAX)
-        _within("limit_price of a sale", p.sale.limit_price, PRICE_MAX)
-    terms = p.terms
+    sale, terms = p.decision.sale, p.request.terms
+    if sale is not None:
+        _within("shares of a sale", sale.shares, AMOUNT_MAX)
+        _within("sold shares of a sale", sale.sold, AMOUNT_MAX)
+        _within("limit_price of a sale", sale.limit_price, PRICE_MAX)
     if terms.targets or terms.trail is not None or terms.stop_hard is not None:
         levels = [*(t.price for t in terms.targets), *(t.part for t in terms.targets)]
         for level in (*levels, terms.trail, terms.trail_from, terms.stop_hard):
@@ -80,24 +85,12 @@ def _instant(name: str, value: int | None) -> None:
         raise Unsound(f"{name} was {str(value)[:40]}, must be between 1970 and 2100")
 
 
-_AMOUNTS = (
-    "size",
-    "bought",
-    "cost",
-    "buy_fees",
-    "sold",
-    "proceeds",
-    "sell_fees",
-    "missing",
-    "settled",
-    "target_sold",
+_BOUNDS = (
+    ("request", ("size",), AMOUNT_MAX),
+    ("request", ("max_bid_price", "sell_price", "stop_loss_price", "floor_price"), PRICE_MAX),
+    ("ledger", ("bought", "cost", "buy_fees", "sold", "proceeds", "sell_fees"), AMOUNT_MAX),
+    ("ledger", ("settled", "target_sold"), AMOUNT_MAX),
+    ("ledger", ("payout",), PRICE_MAX),
+    ("decision", ("missing",), AMOUNT_MAX),
+    ("decision", ("raised_stop",), PRICE_MAX),
 )
-_PRICES = (
-    "max_bid_price",
-    "sell_price",
-    "stop_loss_price",
-    "raised_stop",
-    "floor_price",
-    "payout",
-)
-_TIMES = ("created_at", "updated_at", "filled_at", "exit_time", "entry_expires_at")

@@ -17,9 +17,9 @@ from positions.model.venue_rules import break_even_price, ceil_to, floor_to
 
 def seen(p: Position, book: InstrumentBook) -> Decimal | None:
     """The price that the stop watches; None while there is none."""
-    match p.terms.trigger:
+    match p.request.terms.trigger:
         case Trigger.SIZE:
-            return book.average_bid(p.sellable if p.sellable > 0 else p.size)
+            return book.average_bid(p.sellable if p.sellable > 0 else p.request.size)
         case Trigger.LAST if book.last is not None:
             return book.last
     return book.bid
@@ -33,9 +33,9 @@ def is_reached(p: Position, book: InstrumentBook) -> bool:
 
 def is_certain(p: Position, book: InstrumentBook, now: int) -> bool:
     """Whether a stop that is reached sells now: confirmed, or the bid is at the hard stop."""
-    if book.through(p.terms.stop_hard):
+    if book.through(p.request.terms.stop_hard):
         return True
-    confirm, touch = p.terms.stop_confirm, p.touch
+    confirm, touch = p.request.terms.stop_confirm, p.decision.touch
     if confirm is None:
         return is_reached(p, book)
     if touch is None or is_older_view(p, book) or not is_reached(p, book):
@@ -48,22 +48,22 @@ def is_certain(p: Position, book: InstrumentBook, now: int) -> bool:
 
 def confirmed_at(p: Position) -> int | None:
     """The time at which a stop that is touched sells if the price stays; None = at none."""
-    confirm = p.terms.stop_confirm
-    if p.touch is None or confirm is None or confirm.span is None:
+    confirm = p.request.terms.stop_confirm
+    if p.decision.touch is None or confirm is None or confirm.span is None:
         return None
-    return p.touch.time + confirm.span
+    return p.decision.touch.time + confirm.span
 
 
 def is_older_view(p: Position, book: InstrumentBook) -> bool:
     """Whether the stop was touched on a view of the book that an earlier run counted."""
-    return p.touch is not None and book.seq < p.touch.quote_seq
+    return p.decision.touch is not None and book.seq < p.decision.touch.quote_seq
 
 
 def armed_price(p: Position, book: InstrumentBook) -> Decimal | None:
     """The trigger of the emulated stop: the hard stop while a touch is being confirmed."""
     price = p.stop_in_force
-    if price is not None and p.touch is not None and p.terms.stop_hard is not None:
-        price = p.terms.stop_hard
+    if price is not None and p.decision.touch is not None and p.request.terms.stop_hard is not None:
+        price = p.request.terms.stop_hard
     return None if price is None else max(floor_to(price, book.tick), book.tick)
 
 
@@ -72,7 +72,7 @@ def raised(p: Position, book: InstrumentBook) -> Decimal | None:
     price = seen(p, book)
     if price is None or p.sellable <= 0 or p.phase not in PROTECTED:
         return None
-    found = [trailing(p.terms, price, book.tick), _break_even(p, book, price)]
+    found = [trailing(p.request.terms, price, book.tick), _break_even(p, book, price)]
     best = max((c for c in found if c is not None and c < price), default=None)
     if best is None or (p.stop_in_force is not None and best < _next(p.stop_in_force, book.tick)):
         return None
@@ -97,7 +97,7 @@ def trailing(terms: Terms, price: Decimal, tick: Decimal) -> Decimal | None:
 
 
 def _break_even(p: Position, book: InstrumentBook, price: Decimal) -> Decimal | None:
-    terms = p.terms
+    terms = p.request.terms
     at = terms.break_even_at is not None and price >= terms.break_even_at
     count = terms.break_even_after
     after = count is not None and targets.are_sold(p, count, book.minimum_size)
@@ -106,13 +106,15 @@ def _break_even(p: Position, book: InstrumentBook, price: Decimal) -> Decimal | 
 
 def break_even(p: Position, book: InstrumentBook) -> Decimal:
     """The price at which a share held is sold without a loss, fees counted, and the offset."""
-    paid = (p.cost + p.buy_fees) / p.bought
-    return ceil_to(break_even_price(paid, book.fee_rate) + p.terms.break_even_offset, book.tick)
+    paid = (p.ledger.cost + p.ledger.buy_fees) / p.ledger.bought
+    return ceil_to(
+        break_even_price(paid, book.fee_rate) + p.request.terms.break_even_offset, book.tick
+    )
 
 
 def wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
     """The lowest bid above which the stop may have to be raised; None = at none."""
-    terms, stop = p.terms, p.stop_in_force
+    terms, stop = p.request.terms, p.stop_in_force
     levels = []
     if terms.trail is not None and stop is not None:
         follows = _next(stop, book.tick)
@@ -121,7 +123,9 @@ def wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
         else:
             follows += terms.trail
         levels.append(max(follows, terms.trail_from or follows))
-    if p.bought > 0 and (terms.break_even_at is not None or terms.break_even_after is not None):
+    if p.ledger.bought > 0 and (
+        terms.break_even_at is not None or terms.break_even_after is not None
+    ):
         level = break_even(p, book)
         if stop is None or level >= _next(stop, book.tick):
             levels.append(max(level, terms.break_even_at or level))
@@ -130,9 +134,9 @@ def wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
 
 def ends_at(p: Position, book: InstrumentBook) -> int | None:
     """The time at which everything is sold; None = never."""
-    times = [] if p.terms.exit_at is None else [p.terms.exit_at]
-    if p.terms.exit_before_end is not None and book.closes_at is not None:
-        times.append(book.closes_at - p.terms.exit_before_end)
+    times = [] if p.request.terms.exit_at is None else [p.request.terms.exit_at]
+    if p.request.terms.exit_before_end is not None and book.closes_at is not None:
+        times.append(book.closes_at - p.request.terms.exit_before_end)
     return min(times, default=None)
 
 

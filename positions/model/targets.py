@@ -34,9 +34,11 @@ def split(
 
 def left(p: Position, minimum: Decimal) -> list[Decimal]:
     """What of each target's shares is still held, lowest first, and then of the rest."""
-    if not p.terms.targets:
-        return [min(p.bought, p.sellable)]
-    sizes = split(p.bought, p.terms.targets, minimum, has_last=p.sell_price is not None)
+    if not p.request.terms.targets:
+        return [min(p.ledger.bought, p.sellable)]
+    sizes = split(
+        p.ledger.bought, p.request.terms.targets, minimum, has_last=p.request.sell_price is not None
+    )
     held = p.sellable
     for index in range(len(sizes) - 1, -1, -1):
         sizes[index] = min(sizes[index], held)
@@ -48,7 +50,7 @@ def wanted(p: Position, book: InstrumentBook) -> list[tuple[Decimal, Decimal]]:
     """Each target's price and the shares to be offered there, lowest first."""
     if p.phase not in (Phase.FILLING, Phase.HOLDING):
         return []
-    levels = [*(t.price for t in p.terms.targets), p.sell_price]
+    levels = [*(t.price for t in p.request.terms.targets), p.request.sell_price]
     return [
         (on_tick(price, book.tick), shares)
         for price, shares in zip(levels, left(p, book.minimum_size), strict=True)
@@ -65,7 +67,7 @@ def surplus(p: Position, book: InstrumentBook) -> set[str]:
     """
     found: set[str] = set()
     offers = [o for o in p.live(Role.TARGET) if not o.immediate]
-    slack = SIZE_STEP * (len(p.terms.targets) + 1)
+    slack = SIZE_STEP * (len(p.request.terms.targets) + 1)
     for price, shares in wanted(p, book):
         here = [o for o in offers if o.price == price]
         found |= {o.id for o in here if o.state is OrderState.CANCELLING}
@@ -75,7 +77,7 @@ def surplus(p: Position, book: InstrumentBook) -> set[str]:
                 found.add(order.id)
                 excess -= order.leaves
         works = all(o.state is OrderState.WORKING for o in offers)
-        if p.entry_ended is not None and len(here) > 1 and works:
+        if p.decision.entry_ended is not None and len(here) > 1 and works:
             found |= {o.id for o in here}
     return found
 
@@ -94,10 +96,10 @@ def on_tick(price: Decimal, tick: Decimal) -> Decimal:
 
 def are_sold(p: Position, count: int, minimum: Decimal) -> bool:
     """Whether the first `count` targets are done, at least one share by a target."""
-    return p.target_sold > 0 and not any(left(p, minimum)[:count])
+    return p.ledger.target_sold > 0 and not any(left(p, minimum)[:count])
 
 
 def lowest(p: Position) -> Decimal | None:
     """The nearest price at which a target sells."""
-    prices = [t.price for t in p.terms.targets if isinstance(t.price, Decimal)]
-    return min(prices, default=p.sell_price)
+    prices = [t.price for t in p.request.terms.targets if isinstance(t.price, Decimal)]
+    return min(prices, default=p.request.sell_price)

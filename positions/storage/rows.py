@@ -37,13 +37,13 @@ def unrealized_pnl(p: Position, bid: Decimal | None, fee_rate: Decimal) -> Decim
     """What selling all that is held at the bid would make, fees of both sides counted, in USDC."""
     if bid is None or p.held <= 0:
         return None
-    paid = micro((p.cost + p.buy_fees) * p.held / p.bought)
+    paid = micro((p.ledger.cost + p.ledger.buy_fees) * p.held / p.ledger.bought)
     return micro(p.held * bid - taker_fee(p.held, bid, fee_rate) - paid)
 
 
 def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
     """Everything a person is shown of a position; `bid` is the current one, or the payout."""
-    reason = p.exit_reason
+    reason = p.ledger.exit_reason
     return {
         "id": p.id,
         "market_id": p.market_id,
@@ -52,18 +52,18 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "outcome": p.outcome,
         "status": status(p),
         "phase": p.phase.value,
-        "size": p.size,
-        "max_bid_price": p.max_bid_price,
-        "sell_price": p.sell_price,
-        "stop_loss_price": p.stop_loss_price,
+        "size": p.request.size,
+        "max_bid_price": p.request.max_bid_price,
+        "sell_price": p.request.sell_price,
+        "stop_loss_price": p.request.stop_loss_price,
         "stop_in_force": p.stop_in_force,
-        "floor_price": p.floor_price,
+        "floor_price": p.request.floor_price,
         "entry_price": entry_price(p),
-        "filled_at": p.filled_at,
-        "volume": p.bought,
+        "filled_at": p.ledger.filled_at,
+        "volume": p.ledger.bought,
         "held": p.held,
         "exit_price": exit_price(p),
-        "exit_time": p.exit_time,
+        "exit_time": p.ledger.exit_time,
         "exit_reason": None if reason is None else reason.value,
         "was_auto": None if reason is None else reason not in _BY_HAND,
         "current_price": bid,
@@ -71,16 +71,16 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "realized_pnl": micro(realized_pnl(p)),
         "fees": p.fees,
         "waiting_for": _waiting_for(p),
-        "terms": told(msgspec.to_builtins(p.terms, builtin_types=(Decimal,))),
+        "terms": told(msgspec.to_builtins(p.request.terms, builtin_types=(Decimal,))),
         "created_at": p.created_at,
         "updated_at": p.updated_at,
     }
 
 
 def _waiting_for(p: Position) -> str | None:
-    if p.phase in PROTECTED and p.touch is not None:
+    if p.phase in PROTECTED and p.decision.touch is not None:
         return "confirmation"
-    return None if p.stuck is None else p.stuck.value
+    return None if p.decision.stuck is None else p.decision.stuck.value
 
 
 def story(p: Position, event: AnyEvent) -> dict[str, Any]:
@@ -91,11 +91,17 @@ def story(p: Position, event: AnyEvent) -> dict[str, Any]:
     told = replace(event, position=p) if isinstance(event, Opened) else event
     values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
+    for group in ("request", "ledger", "decision", "pacing") if isinstance(event, Opened) else ():
+        inner |= inner.pop(group)
     if values.get("terms") is None:
         values.pop("terms", None)
     if isinstance(inner, dict):
         values |= {name: value for name, value in inner.items() if name not in values}
-    if isinstance(event, OrderFilled) and event.role is Role.EXIT and p.cause is ExitReason.STOP:
+    if (
+        isinstance(event, OrderFilled)
+        and event.role is Role.EXIT
+        and p.decision.cause is ExitReason.STOP
+    ):
         values["slippage"] = (p.stop_in_force or ZERO) - event.price
     return {"seq": p.seq, "kind": values.pop("kind"), "time": values.pop("time")} | values
 
@@ -119,7 +125,15 @@ def fill(p: Position, event: AnyEvent) -> dict[str, Any] | None:
     if isinstance(event, Settled) and event.shares:
         return _own_fill(p, event.time, "settlement", "sell", event.shares, event.payout, ZERO)
     if isinstance(event, Adopted):
-        return _own_fill(p, event.time, "adoption", "buy", p.bought, p.max_bid_price, p.buy_fees)
+        return _own_fill(
+            p,
+            event.time,
+            "adoption",
+            "buy",
+            p.ledger.bought,
+            p.request.max_bid_price,
+            p.ledger.buy_fees,
+        )
     return None
 
 

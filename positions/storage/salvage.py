@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from positions.model.position import ZERO, EntryEnd, Position
+from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position, Request
 from positions.model.soundness import check
 
 _COLUMNS = (
@@ -76,15 +76,15 @@ def _from_columns(connection: duckdb.DuckDBPyConnection, position_id: str, why: 
         market=values["market"],
         outcome_id=values["outcome_id"],
         outcome=values["outcome"],
-        size=values["size"],
-        max_bid_price=values["max_bid_price"],
         created_at=0,
-        stop_loss_price=values["stop_in_force"],
-        floor_price=values["floor_price"],
-        bought=held,
-        cost=held * (values["entry_price"] or values["max_bid_price"]),
-        entry_ended=EntryEnd.CANCELLED,
-        dispute=why,
+        request=Request(
+            size=values["size"],
+            max_bid_price=values["max_bid_price"],
+            stop_loss_price=values["stop_in_force"],
+            floor_price=values["floor_price"],
+        ),
+        ledger=Ledger(bought=held, cost=held * (values["entry_price"] or values["max_bid_price"])),
+        decision=Decision(entry_ended=EntryEnd.CANCELLED, dispute=why),
         next_order=1 + max((int(n) for n in numbers if n.isdigit() and len(n) < 10), default=0),
     )
 

@@ -56,7 +56,55 @@ ALTER TABLE positions ADD COLUMN stop_in_force DECIMAL(9, 6);
 ALTER TABLE positions ADD COLUMN terms TEXT;
 UPDATE positions SET stop_in_force = stop_loss_price, terms = '{}';
 """
-MIGRATIONS = {"m001_initial": _M001, "m002_account": _M002, "m003_terms": _M003}
+_M004_GROUPS = {
+    "request": (
+        "size, max_bid_price, sell_price, stop_loss_price, floor_price, post_only,"
+        " entry_expires_at, terms"
+    ),
+    "ledger": (
+        "bought, cost, buy_fees, sold, proceeds, sell_fees, target_sold, settled, payout,"
+        " filled_at, exit_time, exit_reason, trades"
+    ),
+    "decision": (
+        "entry_ended, was_taken_off, raised_stop, touch, released_seq, no_bid, sale, cause,"
+        " stuck, dust, dispute, missing"
+    ),
+    "pacing": "exit_seq, exit_at, attempts, backoffs",
+}
+_M004_REST = (
+    "id, market_id, market, outcome_id, outcome, created_at, orders, next_order, phase, seq,"
+    " updated_at"
+)
+
+
+def _m004_object(source: str, fields: str) -> str:
+    return ", ".join(f"'{field}', {source}->'{field}'" for field in fields.split(", "))
+
+
+def _m004_grouped(source: str) -> str:
+    """The position in a JSON text with its fields in groups; what was never set stays out."""
+    groups = [
+        f"'{name}', json_object({_m004_object(source, fields)})"
+        for name, fields in _M004_GROUPS.items()
+    ]
+    whole = ", ".join((_m004_object(source, _M004_REST), *groups))
+    return f"json_merge_patch('{{}}', json_object({whole}))::TEXT"
+
+
+_M004 = f"""
+UPDATE positions SET body =
+    CASE WHEN json_valid(body) THEN {_m004_grouped("body")} ELSE body END;
+UPDATE events SET fact = CASE WHEN json_valid(fact) THEN json_object(
+    'kind', fact->'kind', 'time', fact->'time',
+    'position', {_m004_grouped("(fact->'position')")}::JSON)::TEXT ELSE fact END
+WHERE kind IN ('opened', 'adopted');
+"""
+MIGRATIONS = {
+    "m001_initial": _M001,
+    "m002_account": _M002,
+    "m003_terms": _M003,
+    "m004_groups": _M004,
+}
 """Applied in order, each in one transaction with its own record; never changed once shipped."""
 
 POSITION_COLUMNS = (

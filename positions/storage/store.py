@@ -425,7 +425,7 @@ def _newest(rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
 
 
 def _position_row(p: Position) -> Row:
-    values = row(p, None, p.floor_price) | {"body": _encode(p)}
+    values = row(p, None, p.request.floor_price) | {"body": _encode(p)}
     values["terms"] = _encode(values["terms"])
     return tuple(values[name] for name in POSITION_COLUMNS)
 

@@ -107,7 +107,7 @@ def starts(folder: Path, counts: Iterable[int] = (10, 100, 1_000, 10_000)) -> No
                     step.position,
                     id=position_id,
                     orders=(),
-                    sold=step.position.bought,
+                    sold=step.position.ledger.bought,
                     entry_ended=EntryEnd.COMPLETE,
                     phase=Phase.CLOSED,
                 )

@@ -128,7 +128,7 @@ class WalletReader:
         held = {
             p.outcome_id
             for p in positions
-            if p.payout is None and (p.held > 0 or p.outcome_id in trades)
+            if p.ledger.payout is None and (p.held > 0 or p.outcome_id in trades)
         }
         read = BalanceReader(self._client, self._signature_type).read
         return {outcome: await read(outcome) for outcome in sorted(held - unsettled)}
