@@ -61,7 +61,7 @@ class _Worker:
     def ended_by(self) -> str:
         """How it ended of itself: its code, and the last that it told."""
         told = self._told().splitlines()[-12:]
-        return "".join(f"\n  {line}" for line in (f"exit code {self._process.wait()}", *told))
+        return "".join([f"ended with {self._process.wait()}:", *(f"\n  {line}" for line in told)])
 
     def stuck_at(self) -> str:
         """Where the node stood: the innermost calls of the main thread. It ends by that."""
@@ -145,7 +145,7 @@ class _Watch:
     def _over(self, worker: _Worker) -> None:
         self.running.discard(worker)
         if worker.left and worker.current not in self._failed:
-            why = f"it stood still: {worker.stuck}" if worker.is_stuck else worker.ended_by()
+            why = f"stood still: {worker.stuck}" if worker.is_stuck else worker.ended_by()
             self._fail(worker.current, why)
         worker.end()
         rest = sorted(worker.left - self._failed.keys())
