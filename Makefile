@@ -79,8 +79,8 @@ soak: setup  ## a week of market time and 5,500 positions through one node; what
 mutants: setup  ## negate each condition of the pure core, or of MODULES="model/stops engine/plan", and list what no test notices
 	@$(PYTHON) tests/mutants.py $(MODULES)
 
-diagram: setup  ## print the life of a position into the README
-	@$(PYTHON) -m positions.engine.lifecycle README.md
+diagram: setup  ## print the life of a position into docs/architecture.md
+	@$(PYTHON) -m positions.engine.lifecycle docs/architecture.md
 
 defects: setup  ## print the table of the adapter's defects into docs/adapter-defects.md
 	@PYTHONPATH=.:tests $(PYTHON) -m defects docs/adapter-defects.md

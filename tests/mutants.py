@@ -18,7 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("positions", "bridge", "venues", "tests", "actors", "strategies", "recordings", "examples")
+PARTS = (
+    *("positions", "bridge", "venues", "actors", "strategies", "recordings"),
+    *("tests", "examples", "docs"),
+)
 CORE = (
     "test_scenarios.py",
     "test_bracket.py",

@@ -406,6 +406,6 @@ def test_a_cancelling_order_stays_so_when_it_is_accepted() -> None:
     assert after.orders[0].state is OrderState.CANCELLING
 
 
-def test_the_readme_shows_the_life_as_it_is() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert refresh(readme) == readme, "run `make diagram`"
+def test_the_architecture_page_shows_the_life_as_it_is() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert refresh(page) == page, "run `make diagram`"

@@ -1,8 +1,8 @@
 """The life of a position as a table: from which phase to which, and by what events.
 
 The phase itself follows from the ledger (`life.phase_of`); this is the specification that it is
-held to: the tests walk every phase and every event, and the README's diagram is printed from it by
-`python -m positions.engine.lifecycle README.md`.
+held to: the tests walk every phase and every event, and `make diagram` prints the diagram of
+`docs/architecture.md` from it.
 """
 
 import sys
@@ -116,9 +116,9 @@ def _words(event: type[Event]) -> str:
     return str(event.__struct_config__.tag).replace("_", " ")
 
 
-def refresh(readme: str) -> str:
-    """The README with the diagram as it is now."""
-    before, rest = readme.split(_BEGIN)
+def refresh(document: str) -> str:
+    """The document with the diagram as it is now."""
+    before, rest = document.split(_BEGIN)
     after = rest[rest.index(_END) :]
     return before + _BEGIN + diagram() + after
 
