@@ -15,7 +15,7 @@ from venues.polymarket.api import bounded_http, pages
 from venues.polymarket.api.bounded_http import AnswerTooLarge, BoundedClient, PublicClient
 from venues.polymarket.api.clob import close_connections, make_client
 from venues.polymarket.api.pages import ListTooLong
-from venues.polymarket.execution.submit_outcome import Answer, failed
+from venues.polymarket.execution.submit_outcome import SubmitOutcome, of_error
 from venues.polymarket.provider import MARKET_PAGES_MAX, MarketListClient
 
 Serve = Callable[[socket.socket, threading.Event], None]
@@ -172,16 +172,16 @@ def test_a_name_without_an_address_is_no_connection(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("serve", "answer"),
+    ("serve", "outcome"),
     [
-        (SLOW["a body in chunks"], Answer.LATE),
-        (LARGE["a packed body that is cut short"], Answer.LOST),
+        (SLOW["a body in chunks"], SubmitOutcome.AMBIGUOUS_LATE),
+        (LARGE["a packed body that is cut short"], SubmitOutcome.AMBIGUOUS),
     ],
 )
 def test_what_became_of_an_order_is_not_known_then(
     serving: Callable[[Serve], str],
     serve: Serve,
-    answer: Answer,
+    outcome: SubmitOutcome,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bounded_http.BoundedClient.__init__, "__defaults__", (PATIENCE,))
@@ -190,7 +190,7 @@ def test_what_became_of_an_order_is_not_known_then(
     with pytest.raises(PolyApiException) as e:
         client._post(f"{address}/order", data="{}")
     close_connections()
-    assert failed(e.value)[0] is answer
+    assert of_error(e.value)[0] is outcome
 
 
 def test_what_is_nested_too_deep_is_no_json(serving: Callable[[Serve], str]) -> None:

@@ -77,9 +77,11 @@ def cancelled(venue: Refusing, *, foreign: frozenset[str] | None = None) -> tupl
 
     async def play() -> tuple[World, str]:
         w = World(venue, is_immediate=False)
-        w.live.track.placed()
+        w.live.tracker.apply_acceptance()
         w.orders.foreign = foreign
-        why = await asyncio.wait_for(Canceller(venue, w.orders, w.inquiry).cancel(w.live), 30)
+        why = await asyncio.wait_for(
+            Canceller(venue, w.orders, w.reconciliation).cancel(w.live), 30
+        )
         for task in w.tasks:
             task.cancel()
         return w, why
@@ -150,8 +152,8 @@ def test_silence_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
         venue = Refusing([wait, DONE], order=RESTS)
         w = World(venue, is_immediate=False)
-        w.live.track.placed()
-        answered.append(await Canceller(venue, w.orders, w.inquiry).cancel(w.live))
+        w.live.tracker.apply_acceptance()
+        answered.append(await Canceller(venue, w.orders, w.reconciliation).cancel(w.live))
         silent.set()
         for task in w.tasks:
             task.cancel()
@@ -165,8 +167,8 @@ def test_one_cancel_at_a_time_is_under_way_for_an_order() -> None:
     async def play() -> None:
         venue = Refusing([DONE])
         w = World(venue, is_immediate=False)
-        w.live.track.placed()
-        canceller = Canceller(venue, w.orders, w.inquiry)
+        w.live.tracker.apply_acceptance()
+        canceller = Canceller(venue, w.orders, w.reconciliation)
         assert await asyncio.gather(*(canceller.cancel(w.live) for _ in range(3))) == [""] * 3
         assert venue.asked_in == ["order"]
         for task in w.tasks:

@@ -9,16 +9,22 @@ from nautilus_trader.model.data import CustomData, OrderBookDeltas, QuoteTick
 from nautilus_trader.model.enums import BookType, RecordFlag
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.market_data.local_book import LocalBook, Reading, Verdict, as_data, fits
-from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.local_book import (
+    LocalBook,
+    SnapshotRequest,
+    Verdict,
+    as_data,
+    fits,
+)
+from venues.polymarket.market_data.market_messages import BookSnapshot, Change, Changes, Touch
 
 D = Decimal
 OUTCOME = TestInstrumentProvider.binary_option()
 NOTHING = ({}, {})
 
 
-def whole(bids: Mapping[str, str], at: int | None = None) -> ToldBook:
-    return ToldBook("m", "t", at, {D(p): D(size) for p, size in bids.items()}, {})
+def whole(bids: Mapping[str, str], at: int | None = None) -> BookSnapshot:
+    return BookSnapshot("m", "t", at, {D(p): D(size) for p, size in bids.items()}, {})
 
 
 def bids(book: LocalBook) -> dict[str, str]:
@@ -32,8 +38,10 @@ def change(
     return book.change(OUTCOME, told, at, 2)
 
 
-def take_read(book: LocalBook, reading: Reading, told: ToldBook) -> list[OrderBookDeltas]:
-    return book.take_read(reading, OUTCOME, told, 3)[1]
+def take_requested(
+    book: LocalBook, reading: SnapshotRequest, told: BookSnapshot
+) -> list[OrderBookDeltas]:
+    return book.take_requested(reading, OUTCOME, told, 3)[1]
 
 
 @pytest.mark.parametrize(
@@ -57,11 +65,11 @@ def test_what_is_told_while_a_book_is_read_counts(
         begun = book.take(OUTCOME, whole({"0.5": "8", "0.3": "1"}), 1)
         assert begun is not None
         copy.apply_deltas(begun)
-    reading = book.begin_reading()
+    reading = book.request_snapshot()
     for price, size in told:
         if (deltas := change(book, price, size)) is not None:
             copy.apply_deltas(deltas)
-    for deltas in take_read(book, reading, whole(read)):
+    for deltas in take_requested(book, reading, whole(read)):
         copy.apply_deltas(deltas)
     assert book.is_whole
     assert bids(book) == known
@@ -72,20 +80,20 @@ def test_what_is_told_while_a_book_is_read_counts(
 
 def test_a_reading_counts_no_more_once_the_channel_told_the_whole_book() -> None:
     book = LocalBook(OUTCOME.id)
-    reading = book.begin_reading()
+    reading = book.request_snapshot()
     book.take(OUTCOME, whole({"0.4": "5"}), 1)
-    assert take_read(book, reading, whole({"0.5": "9"})) == []
+    assert take_requested(book, reading, whole({"0.5": "9"})) == []
     assert bids(book) == {"0.4": "5"}
 
 
 def test_only_the_last_of_two_readings_counts() -> None:
     book = LocalBook(OUTCOME.id)
-    first, last = book.begin_reading(), book.begin_reading()
+    first, last = book.request_snapshot(), book.request_snapshot()
     book.give_up(first)
     change(book, "0.5", "0")
-    assert take_read(book, first, whole({"0.5": "9"})) == []
+    assert take_requested(book, first, whole({"0.5": "9"})) == []
     assert not book.is_whole
-    assert take_read(book, last, whole({"0.5": "9", "0.3": "1"})) != []
+    assert take_requested(book, last, whole({"0.5": "9", "0.3": "1"})) != []
     assert bids(book) == {"0.3": "1"}
 
 
@@ -122,7 +130,7 @@ def test_what_is_older_than_the_newest_that_was_heard_changes_nothing() -> None:
     assert change(book, "0.5", "8", at=10) is not None  # of one time the later is the newer
     assert change(book, "0.5", "7") is not None  # without a time the order of arrival counts
     assert bids(book) == {"0.5": "7"}
-    assert book.heard_at == 10
+    assert book.newest_at == 10
 
 
 @pytest.mark.parametrize(
@@ -141,11 +149,11 @@ def test_a_book_that_is_read_is_as_old_as_it_says(
 ) -> None:
     book = LocalBook(OUTCOME.id)
     book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
-    reading = book.begin_reading()
+    reading = book.request_snapshot()
     change(book, "0.4", "5", at=12)
-    assert book.take_read(reading, OUTCOME, whole({"0.3": "1"}, at=at), 3)[0] is verdict
+    assert book.take_requested(reading, OUTCOME, whole({"0.3": "1"}, at=at), 3)[0] is verdict
     assert bids(book) == known
-    assert book.heard_at == max(12, at or 0)
+    assert book.newest_at == max(12, at or 0)
 
 
 @pytest.mark.parametrize(
@@ -164,8 +172,8 @@ def test_an_older_book_counts_if_it_alone_has_the_prices_that_are_stated(
     book.take(OUTCOME, whole({"0.5": "9"}, at=10), 1)
     change(book, "0.1", "5", at=12, stated=None if stated is None else Touch(D(stated), None))
     assert book.is_contradicted is (stated == "0.4")
-    reading = book.begin_reading()
-    assert book.take_read(reading, OUTCOME, whole({read: "1"}, at=11), 3)[0] is verdict
+    reading = book.request_snapshot()
+    assert book.take_requested(reading, OUTCOME, whole({read: "1"}, at=11), 3)[0] is verdict
     assert book.is_contradicted is (stated == "0.4" and verdict is Verdict.OLDER)
 
 
@@ -178,14 +186,14 @@ def test_prices_may_be_stated_without_a_change() -> None:
     assert not book.is_contradicted
     book.state(Touch(D("0.4"), None), 11)
     assert book.is_contradicted
-    assert book.heard_at == 10  # a book of that time is not known
+    assert book.newest_at == 10  # a book of that time is not known
 
 
 def test_a_view_without_a_side_is_told_as_one() -> None:
     book = LocalBook(OUTCOME.id)
     book.take(OUTCOME, whole({"0.5": "9"}), 1)
     assert isinstance(as_data(OUTCOME.id, book.look(OUTCOME, NOTHING)[0], 2, 3), CustomData)
-    both = ToldBook("m", "t", None, {D("0.5"): D(9)}, {D("0.6"): D(1)})
+    both = BookSnapshot("m", "t", None, {D("0.5"): D(9)}, {D("0.6"): D(1)})
     book.take(OUTCOME, both, 1)
     quote = as_data(OUTCOME.id, book.look(OUTCOME, NOTHING)[0], 2, 3)
     assert isinstance(quote, QuoteTick)

@@ -13,39 +13,39 @@ from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
     Canceled,
     Filled,
-    News,
+    FillReversed,
+    OrderFillTracker,
+    OrderUpdate,
     Rejected,
     Settlement,
-    Track,
     Trade,
-    Undone,
 )
 
 D = Decimal
-Said = Callable[[Track], list[News]]
+Said = Callable[[OrderFillTracker], list[OrderUpdate]]
 
 
 def trade(number: int, shares: str, status: Settlement = Settlement.MATCHED) -> Said:
     made = Trade(f"T-{number}", D("0.5"), D(shares), is_maker=False, time=number, status=status)
-    return lambda t: t.traded(made)
+    return lambda t: t.apply_trade(made)
 
 
-def placed(t: Track) -> list[News]:
-    return t.placed()
+def placed(t: OrderFillTracker) -> list[OrderUpdate]:
+    return t.apply_acceptance()
 
 
 def ended(matched: str | None) -> Said:
-    return lambda t: t.ended(None if matched is None else D(matched), "done")
+    return lambda t: t.apply_end(None if matched is None else D(matched), "done")
 
 
-def play(said: list[Said], shares: str = "8") -> tuple[Track, list[News]]:
-    track = Track(D(shares))
-    return track, [news for say in said for news in say(track)]
+def play(said: list[Said], shares: str = "8") -> tuple[OrderFillTracker, list[OrderUpdate]]:
+    tracker = OrderFillTracker(D(shares))
+    return tracker, [news for say in said for news in say(tracker)]
 
 
-def held(news: list[News]) -> Decimal:
+def held(news: list[OrderUpdate]) -> Decimal:
     filled = sum((n.trade.shares for n in news if isinstance(n, Filled)), D(0))
-    return filled - sum((n.trade.shares for n in news if isinstance(n, Undone)), D(0))
+    return filled - sum((n.trade.shares for n in news if isinstance(n, FillReversed)), D(0))
 
 
 WHOLE = [placed, trade(1, "3"), trade(2, "5")]
@@ -63,35 +63,37 @@ def test_every_sequence_ends_alike(
     said: list[Said], shares: str, is_cancelled: bool, twice: bool
 ) -> None:
     for order in permutations(said * 2 if twice and len(said) == 3 else said):
-        track, news = play([*order, *order] if twice else list(order))
+        tracker, news = play([*order, *order] if twice else list(order))
         assert held(news) == D(shares)
         assert sum(isinstance(n, Accepted) for n in news) <= 1
         is_unfilled = not any(isinstance(n, Filled) for n in news)
         assert sum(isinstance(n, Canceled) for n in news) == (is_cancelled or is_unfilled)
-        assert track.is_over
-        assert not track.lacks_trades
+        assert tracker.is_over
+        assert not tracker.lacks_trades
         if is_cancelled:
             assert isinstance(news[-1], Canceled), "the end comes after every fill"
 
 
 def test_an_end_that_matched_more_than_was_told_waits_for_the_trades() -> None:
-    track, news = play([placed, ended("5"), trade(1, "3")])
+    tracker, news = play([placed, ended("5"), trade(1, "3")])
     assert [type(n) for n in news] == [Accepted, Filled]
-    assert track.lacks_trades
-    assert not track.is_over
-    assert [type(n) for n in track.traded(Trade("T-2", D(1), D(2), True, 1, Settlement.MINED))] == [
+    assert tracker.lacks_trades
+    assert not tracker.is_over
+    assert [
+        type(n) for n in tracker.apply_trade(Trade("T-2", D(1), D(2), True, 1, Settlement.MINED))
+    ] == [
         Filled,
         Canceled,
     ]
-    assert track.is_over
+    assert tracker.is_over
 
 
 def test_an_end_that_does_not_say_what_matched_is_none_of_less_than_was_said() -> None:
-    track, news = play([placed, ended("5"), ended("2"), ended(None)])
+    tracker, news = play([placed, ended("5"), ended("2"), ended(None)])
     assert [type(n) for n in news] == [Accepted]
-    assert track.lacks_trades
-    assert [type(n) for n in track.given_up("gone")] == [Canceled]
-    assert track.is_over
+    assert tracker.lacks_trades
+    assert [type(n) for n in tracker.abandon("gone")] == [Canceled]
+    assert tracker.is_over
 
 
 WHOLE = Trade("T", D("0.53"), D(8), False, 1, Settlement.MATCHED, "T")
@@ -102,13 +104,13 @@ PARTS = [replace(WHOLE, id=f"T-{n}", shares=D(shares)) for n, shares in enumerat
 def test_a_trade_that_is_told_in_other_parts_is_the_same(
     first: list[Trade], later: list[Trade]
 ) -> None:
-    track = Track(D(8))
-    news = [n for t in first + later for n in track.traded(t)]
+    tracker = OrderFillTracker(D(8))
+    news = [n for t in first + later for n in tracker.apply_trade(t)]
     assert held(news) == 8
-    assert track.matched == 8
+    assert tracker.matched == 8
     failed = [replace(t, status=Settlement.FAILED) for t in later + first]
-    assert held([*news, *(n for t in failed for n in track.traded(t))]) == 0
-    assert not track.has_unsettled
+    assert held([*news, *(n for t in failed for n in tracker.apply_trade(t))]) == 0
+    assert not tracker.has_unsettled
 
 
 UUID = "0b9a1d3c-7f52-4e8e-9c1a-5d6e7f809a1b"
@@ -128,12 +130,12 @@ def test_a_part_of_a_trade_is_known_by_its_name(trade_id: str, part: int) -> Non
 
 
 def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:
-    track, news = play([placed, trade(1, "3"), ended(None)])
+    tracker, news = play([placed, trade(1, "3"), ended(None)])
     assert [type(n) for n in news] == [Accepted, Filled, Canceled]
-    late = track.traded(Trade("T-2", D(1), D(2), True, 1, Settlement.MATCHED))
+    late = tracker.apply_trade(Trade("T-2", D(1), D(2), True, 1, Settlement.MATCHED))
     assert [type(n) for n in late] == [Filled, Canceled], "a late fill ends the order again"
     assert late[0].is_late  # type: ignore[union-attr]
-    whole = track.traded(Trade("T-3", D(1), D(3), True, 1, Settlement.MATCHED))
+    whole = tracker.apply_trade(Trade("T-3", D(1), D(3), True, 1, Settlement.MATCHED))
     assert [type(n) for n in whole] == [Filled], "a whole order needs no end"
 
 
@@ -150,14 +152,14 @@ def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:
 def test_only_an_order_that_the_venue_never_had_is_rejected(
     before: list[Said], expected: list[type]
 ) -> None:
-    _, news = play([*before, lambda t: t.rejected("no")])
+    _, news = play([*before, lambda t: t.apply_rejection("no")])
     assert [type(n) for n in news] == expected
 
 
 def test_a_rejected_order_that_trades_after_all_is_told_as_late() -> None:
-    track, _ = play([lambda t: t.rejected("not found")])
-    assert track.is_rejected
-    news = track.traded(Trade("T-1", D(1), D(8), True, 1, Settlement.MATCHED))
+    tracker, _ = play([lambda t: t.apply_rejection("not found")])
+    assert tracker.is_rejected
+    news = tracker.apply_trade(Trade("T-1", D(1), D(8), True, 1, Settlement.MATCHED))
     assert [type(n) for n in news] == [Accepted, Filled] or [type(n) for n in news] == [Filled]
     assert news[-1].is_late  # type: ignore[union-attr]
 
@@ -171,9 +173,9 @@ def test_a_trade_that_failed_before_it_was_told_never_counts_and_the_order_still
 
 def test_only_trades_that_may_still_fail_are_unsettled() -> None:
     for status in Settlement:
-        track, _ = play([trade(1, "8", status)])
+        tracker, _ = play([trade(1, "8", status)])
         final = status in (Settlement.CONFIRMED, Settlement.FAILED)
-        assert track.has_unsettled is not final
+        assert tracker.has_unsettled is not final
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from py_clob_client_v2.exceptions import PolyApiException
 
 from venues.polymarket.execution import live_orders, order_reconciliation
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
-from venues.polymarket.execution.order_fill_tracker import Canceled, Filled, News, Rejected
-from venues.polymarket.execution.order_reconciliation import Inquiry
+from venues.polymarket.execution.order_fill_tracker import Canceled, Filled, OrderUpdate, Rejected
+from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 HASH = "0x" + "ab" * 32
 TOKEN = "7" * 10
@@ -98,14 +98,14 @@ class World:
         self.live = LiveOrder(order, HASH, asyncio.get_running_loop().time())
         self.live.posted.set()
         self.live.post = dict
-        self.told: list[type[News]] = []
+        self.told: list[type[OrderUpdate]] = []
         self.warnings: list[str] = []
         self.posted = 0
         self.tasks: list[asyncio.Task[None]] = []
         self.post: Callable[[LiveOrder], Awaitable[None]] | None = None
         self.orders = known = LiveOrders()
         known.add(self.live)
-        self.inquiry = Inquiry(
+        self.reconciliation = OrderReconciliation(
             venue,  # type: ignore[arg-type]
             known,
             lambda _, news: self.told.extend(type(n) for n in news),
@@ -140,13 +140,13 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_cancelled_order_is_asked_about_until_the_venue_answers(venue: Venue, asked: int) -> None:
     async def play() -> None:
         w = World(venue, is_immediate=False)
-        w.live.track.ended(None)
-        w.inquiry.check(w.live)
-        assert w.inquiry.may_move(w.live), "no balance is compared before"
+        w.live.tracker.apply_end(None)
+        w.reconciliation.recheck(w.live)
+        assert w.reconciliation.may_move(w.live), "no balance is compared before"
         await w.known()
         assert venue.asked == asked
         assert w.told == [Filled]
-        assert not w.inquiry.may_move(w.live)
+        assert not w.reconciliation.may_move(w.live)
 
     asyncio.run(play())
 
@@ -154,8 +154,8 @@ def test_a_cancelled_order_is_asked_about_until_the_venue_answers(venue: Venue, 
 def test_an_order_that_the_venue_does_not_know_is_posted_again_and_given_up_at_last() -> None:
     async def play() -> None:
         w = World(Venue())
-        w.live.lost_answer(asyncio.get_running_loop().time() - 60, is_late=True)
-        w.inquiry.ask(w.live)
+        w.live.mark_ambiguous(asyncio.get_running_loop().time() - 60, is_late=True)
+        w.reconciliation.reconcile(w.live)
         await w.known()
         assert w.posted > 1
         assert w.told == [Rejected]
@@ -169,12 +169,12 @@ def test_an_order_of_which_a_copy_was_a_duplicate_is_looked_for_and_not_posted_a
         w = World(venue)
 
         async def duplicate(live: LiveOrder) -> None:
-            live.had(asyncio.get_running_loop().time())
+            live.mark_duplicate(asyncio.get_running_loop().time())
             venue.trades = [SOLD]
 
         w.post = duplicate
-        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=False)
-        w.inquiry.ask(w.live)
+        w.live.mark_ambiguous(asyncio.get_running_loop().time(), is_late=False)
+        w.reconciliation.reconcile(w.live)
         await w.known()
         assert w.posted == 1
         assert Filled in w.told
@@ -186,10 +186,10 @@ def test_an_order_of_which_a_copy_was_a_duplicate_is_looked_for_and_not_posted_a
 def test_what_is_to_be_cancelled_is_not_posted_again() -> None:
     async def play() -> None:
         w = World(Venue(), is_immediate=False)
-        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=False)
+        w.live.mark_ambiguous(asyncio.get_running_loop().time(), is_late=False)
         w.live.is_unwanted = True
         w.live.gone_at = 0.0
-        w.inquiry.ask(w.live)
+        w.reconciliation.reconcile(w.live)
         await w.known()
         assert w.posted == 0
         assert w.told == [Rejected]
@@ -201,7 +201,7 @@ def test_what_is_to_be_cancelled_is_not_posted_again() -> None:
     ("killed", "told"), [("no orders found to match", Canceled), ("", Rejected)]
 )
 def test_an_order_of_which_a_copy_was_refused_is_not_posted_again(
-    killed: str, told: type[News], monkeypatch: pytest.MonkeyPatch
+    killed: str, told: type[OrderUpdate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(live_orders.LATE_SECONDS, True, 0.05)
 
@@ -209,11 +209,11 @@ def test_an_order_of_which_a_copy_was_refused_is_not_posted_again(
         w = World(Venue())
 
         async def refuse(live: LiveOrder) -> None:
-            live.refused(asyncio.get_running_loop().time(), killed)
+            live.mark_refused(asyncio.get_running_loop().time(), killed)
 
         w.post = refuse
-        w.live.lost_answer(asyncio.get_running_loop().time(), is_late=True)
-        w.inquiry.ask(w.live)
+        w.live.mark_ambiguous(asyncio.get_running_loop().time(), is_late=True)
+        w.reconciliation.reconcile(w.live)
         await w.known()
         assert w.posted == 1
         assert w.told == [told]
@@ -225,10 +225,10 @@ def test_an_order_that_is_over_and_rests_at_the_venue_is_cancelled() -> None:
     async def play() -> None:
         venue = Venue()
         w = World(venue, is_immediate=False)
-        w.inquiry.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
+        w.reconciliation.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
         assert not w.tasks
-        w.live.track.ended(None)
-        w.inquiry.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
+        w.live.tracker.apply_end(None)
+        w.reconciliation.compare({HASH: Decimal(0), "0xforeign": Decimal(0)})
         await w.known()
         assert venue.cancelled == [HASH]
         assert len(w.warnings) == 1
@@ -240,8 +240,8 @@ def test_what_an_order_had_matched_that_is_over_and_rests_is_asked() -> None:
     async def play() -> None:
         venue = Venue(trades=[SOLD | {"size": "5"}])
         w = World(venue, is_immediate=False)
-        w.live.track.ended(None)
-        w.inquiry.compare({HASH: Decimal(5)})
+        w.live.tracker.apply_end(None)
+        w.reconciliation.compare({HASH: Decimal(5)})
         await w.known()  # it is taken back
         await w.known()  # and asked about
         assert venue.cancelled == [HASH]
@@ -256,11 +256,11 @@ def test_a_cancelled_order_is_not_over_before_what_the_venue_told_of_it_is_liste
 ) -> None:
     async def play() -> None:
         w = World(Slow(2), is_immediate=False)
-        w.inquiry.is_shared = lambda _: is_shared
-        w.live.track.placed()
+        w.reconciliation.is_shared = lambda _: is_shared
+        w.live.tracker.apply_acceptance()
         if not is_shared:
-            w.live.track.ended(Decimal(5))  # as the user channel told it
-        await w.inquiry.cancelled(w.live)
+            w.live.tracker.apply_end(Decimal(5))  # as the user channel told it
+        await w.reconciliation.confirm_cancel(w.live)
         assert w.told == [Filled, Canceled]
         for task in w.tasks:
             task.cancel()
@@ -280,14 +280,14 @@ def test_what_a_cancelled_order_had_matched_is_asked_where_others_hold_the_outco
     is_shared: bool,
     silent_for: int,
     asked: int,
-    told: list[type[News]],
+    told: list[type[OrderUpdate]],
 ) -> None:
     async def play() -> None:
         venue = Venue(silent_for=silent_for, trades=[SOLD | {"size": "5"}])
         w = World(venue, is_immediate=False)
-        w.inquiry.is_shared = lambda _: is_shared
-        w.live.track.placed()
-        await w.inquiry.cancelled(w.live)
+        w.reconciliation.is_shared = lambda _: is_shared
+        w.live.tracker.apply_acceptance()
+        await w.reconciliation.confirm_cancel(w.live)
         assert w.told == told
         assert min(venue.asked, 2) == asked
         for task in w.tasks:
@@ -307,9 +307,9 @@ def test_what_the_venue_tells_of_a_cancelled_order_as_it_was_before_is_no_answer
     async def play() -> None:
         venue = Slow(trades=[SOLD | {"size": "5"}])
         w = World(venue, is_immediate=False)
-        w.inquiry.is_shared = lambda _: True
-        w.live.track.placed()
-        await w.inquiry.cancelled(w.live)
+        w.reconciliation.is_shared = lambda _: True
+        w.live.tracker.apply_acceptance()
+        await w.reconciliation.confirm_cancel(w.live)
         assert w.told == [Filled, Canceled]
         for task in w.tasks:
             task.cancel()
@@ -325,10 +325,10 @@ def test_an_end_that_told_of_more_is_waited_for_where_others_hold_the_outcome(
     async def play() -> None:
         venue = Venue(trades=[])
         w = World(venue, is_immediate=False)
-        w.inquiry.is_shared = lambda _: True
-        w.live.track.placed()
-        w.live.track.ended(Decimal(5))
-        cancelling = asyncio.create_task(w.inquiry.cancelled(w.live))
+        w.reconciliation.is_shared = lambda _: True
+        w.live.tracker.apply_acceptance()
+        w.live.tracker.apply_end(Decimal(5))
+        cancelling = asyncio.create_task(w.reconciliation.confirm_cancel(w.live))
         await asyncio.sleep(0.05)
         assert w.told == []
         venue.trades = [SOLD | {"size": "5"}]
@@ -349,10 +349,10 @@ def test_an_end_that_told_of_more_is_not_waited_for_for_ever(
     async def play() -> None:
         venue = Venue(trades=[])
         w = World(venue, is_immediate=False)
-        w.inquiry.is_shared = lambda _: is_shared
-        w.live.track.placed()
-        w.live.track.ended(Decimal(5))
-        await w.inquiry.cancelled(w.live)
+        w.reconciliation.is_shared = lambda _: is_shared
+        w.live.tracker.apply_acceptance()
+        w.live.tracker.apply_end(Decimal(5))
+        await w.reconciliation.confirm_cancel(w.live)
         assert w.told == [Canceled]
         venue.trades = [SOLD | {"size": "5"}]
         await w.known()

@@ -120,7 +120,7 @@ def ask(sources: Sources, market: str = MARKET, winner: str = "") -> Sources:
     async def run() -> None:
         if winner:
             sources.watch.told(market, winner)
-        await sources.watch._ask()
+        await sources.watch.check()
 
     asyncio.run(run())
     return sources

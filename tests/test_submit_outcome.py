@@ -1,4 +1,4 @@
-"""What the answer to a POST says of an order, whatever the venue and the network say."""
+"""What the outcome to a POST says of an order, whatever the venue and the network say."""
 
 from typing import Any
 
@@ -6,70 +6,74 @@ import httpx
 import pytest
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket.execution.submit_outcome import Answer, answered, failed
+from venues.polymarket.execution.submit_outcome import SubmitOutcome, of_error, of_reply
 
-REPLIES: list[tuple[Any, Answer, str]] = [
-    ({"success": True, "status": "live"}, Answer.PLACED, ""),
-    ({"success": True, "status": "delayed"}, Answer.PLACED, ""),
-    ({"success": True, "status": "matched"}, Answer.MATCHED, ""),
-    ({"success": False, "errorMsg": "no luck"}, Answer.REFUSED, "no luck"),
-    ({"success": False, "errorMsg": ""}, Answer.REFUSED, "refused without a reason"),
-    ({"error": "order 0x1 is invalid. Duplicated."}, Answer.DUPLICATE, "order 0x1 is"),
-    ({"errorMsg": "no orders found to match with FAK order."}, Answer.KILLED, "no orders found"),
-    ("<html>", Answer.LOST, "the answer was not the venue's: <html>"),
-    (None, Answer.LOST, "the answer was not"),
-    ([], Answer.LOST, "the answer was not"),
-    ({}, Answer.LOST, "the answer was not"),
-    ({"orderID": "0x1"}, Answer.LOST, "the answer was not"),
+REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
+    ({"success": True, "status": "live"}, SubmitOutcome.ACCEPTED, ""),
+    ({"success": True, "status": "delayed"}, SubmitOutcome.ACCEPTED, ""),
+    ({"success": True, "status": "matched"}, SubmitOutcome.MATCHED, ""),
+    ({"success": False, "errorMsg": "no luck"}, SubmitOutcome.REJECTED, "no luck"),
+    ({"success": False, "errorMsg": ""}, SubmitOutcome.REJECTED, "refused without a reason"),
+    ({"error": "order 0x1 is invalid. Duplicated."}, SubmitOutcome.DUPLICATE, "order 0x1 is"),
+    (
+        {"errorMsg": "no orders found to match with FAK order."},
+        SubmitOutcome.KILLED,
+        "no orders found",
+    ),
+    ("<html>", SubmitOutcome.AMBIGUOUS, "the answer was not the venue's: <html>"),
+    (None, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ([], SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ({}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ({"orderID": "0x1"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
 ]
 
 
-@pytest.mark.parametrize(("reply", "answer", "words"), REPLIES)
-def test_a_reply_says(reply: Any, answer: Answer, words: str) -> None:
-    said, why = answered(reply)
-    assert said is answer
+@pytest.mark.parametrize(("reply", "outcome", "words"), REPLIES)
+def test_a_reply_says(reply: Any, outcome: SubmitOutcome, words: str) -> None:
+    said, why = of_reply(reply)
+    assert said is outcome
     assert why.startswith(words)
 
 
 STATUSES = [
-    (202, "", Answer.LOST),
-    (302, "", Answer.LOST),
-    (400, "not enough balance / allowance", Answer.REFUSED),
-    (400, "no orders found to match with FAK order.", Answer.KILLED),
-    (400, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
-    (425, "service not ready", Answer.NOT_NOW),
-    (425, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
-    (429, "Too Many Requests", Answer.NOT_NOW),
-    (500, "order 0x1 is invalid. Duplicated.", Answer.DUPLICATE),
-    (500, "could not run the execution", Answer.LOST),
-    (503, "", Answer.LOST),
+    (202, "", SubmitOutcome.AMBIGUOUS),
+    (302, "", SubmitOutcome.AMBIGUOUS),
+    (400, "not enough balance / allowance", SubmitOutcome.REJECTED),
+    (400, "no orders found to match with FAK order.", SubmitOutcome.KILLED),
+    (400, "order 0x1 is invalid. Duplicated.", SubmitOutcome.DUPLICATE),
+    (425, "service not ready", SubmitOutcome.NOT_SENT),
+    (425, "order 0x1 is invalid. Duplicated.", SubmitOutcome.DUPLICATE),
+    (429, "Too Many Requests", SubmitOutcome.NOT_SENT),
+    (500, "order 0x1 is invalid. Duplicated.", SubmitOutcome.DUPLICATE),
+    (500, "could not run the execution", SubmitOutcome.AMBIGUOUS),
+    (503, "", SubmitOutcome.AMBIGUOUS),
 ]
 
 
-@pytest.mark.parametrize(("status", "words", "answer"), STATUSES)
-def test_a_status_says(status: int, words: str, answer: Answer) -> None:
-    said, why = failed(PolyApiException(httpx.Response(status, json={"error": words})))
-    assert said is answer
+@pytest.mark.parametrize(("status", "words", "outcome"), STATUSES)
+def test_a_status_says(status: int, words: str, outcome: SubmitOutcome) -> None:
+    said, why = of_error(PolyApiException(httpx.Response(status, json={"error": words})))
+    assert said is outcome
     assert words in why
 
 
 CAUSES = [
-    (httpx.ConnectError("refused"), Answer.NOT_NOW),
-    (httpx.ConnectTimeout("nobody"), Answer.NOT_NOW),
-    (httpx.PoolTimeout("all are busy"), Answer.NOT_NOW),
-    (httpx.ReadTimeout("slow"), Answer.LATE),
-    (httpx.WriteTimeout("slow"), Answer.LATE),
-    (httpx.RemoteProtocolError("hung up"), Answer.LOST),
-    (httpx.ReadError("reset"), Answer.LOST),
+    (httpx.ConnectError("refused"), SubmitOutcome.NOT_SENT),
+    (httpx.ConnectTimeout("nobody"), SubmitOutcome.NOT_SENT),
+    (httpx.PoolTimeout("all are busy"), SubmitOutcome.NOT_SENT),
+    (httpx.ReadTimeout("slow"), SubmitOutcome.AMBIGUOUS_LATE),
+    (httpx.WriteTimeout("slow"), SubmitOutcome.AMBIGUOUS_LATE),
+    (httpx.RemoteProtocolError("hung up"), SubmitOutcome.AMBIGUOUS),
+    (httpx.ReadError("reset"), SubmitOutcome.AMBIGUOUS),
 ]
 
 
-@pytest.mark.parametrize(("cause", "answer"), CAUSES, ids=lambda c: type(c).__name__)
-def test_a_broken_connection_says(cause: Exception, answer: Answer) -> None:
+@pytest.mark.parametrize(("cause", "outcome"), CAUSES, ids=lambda c: type(c).__name__)
+def test_a_broken_connection_says(cause: Exception, outcome: SubmitOutcome) -> None:
     error = PolyApiException(error_msg="Request exception!")
     error.__context__ = cause  # as the library raises it
-    assert failed(error)[0] is answer
+    assert of_error(error)[0] is outcome
 
 
 def test_an_error_of_our_own_is_not_tried_again() -> None:
-    assert failed(TypeError("not JSON")) == (Answer.UNPOSTABLE, "TypeError: not JSON")
+    assert of_error(TypeError("not JSON")) == (SubmitOutcome.CLIENT_ERROR, "TypeError: not JSON")

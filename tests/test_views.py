@@ -13,9 +13,9 @@ from decimal import Decimal
 import pytest
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
-from venues.polymarket.market_data.freshness import AHEAD_MS, Newest, told_at
-from venues.polymarket.market_data.local_book import LocalBook, Reading, Verdict
-from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.freshness import AHEAD_MS, NewestTime, venue_time
+from venues.polymarket.market_data.local_book import LocalBook, SnapshotRequest, Verdict
+from venues.polymarket.market_data.market_messages import BookSnapshot, Change, Changes, Touch
 
 D = Decimal
 OUTCOME = TestInstrumentProvider.binary_option()
@@ -39,11 +39,11 @@ class Truth:
         self._rng = rng
         self.at = NOW
         self.sides: Sides = ({D("0.5"): D(9), D("0.4"): D(5)}, {D("0.6"): D(9)})
-        self.past: list[ToldBook] = [self.book()]
+        self.past: list[BookSnapshot] = [self.book()]
 
-    def book(self) -> ToldBook:
+    def book(self) -> BookSnapshot:
         """The whole book."""
-        return ToldBook("m", "t", self.at, dict(self.sides[0]), dict(self.sides[1]))
+        return BookSnapshot("m", "t", self.at, dict(self.sides[0]), dict(self.sides[1]))
 
     def move(self) -> Changes:
         """The book changes; the message that tells it."""
@@ -76,9 +76,9 @@ class Feed:
         self._rng = random.Random(seed)
         self._truth = Truth(self._rng)
         self._book = LocalBook(OUTCOME.id)
-        self._line: list[tuple[int, Changes | ToldBook]] = []
+        self._line: list[tuple[int, Changes | BookSnapshot]] = []
         """The frames under way, in order."""
-        self._readings: list[tuple[Reading, ToldBook]] = []
+        self._readings: list[tuple[SnapshotRequest, BookSnapshot]] = []
         self._newest = 0
         self._was_told: list[Decimal | None] = []
 
@@ -92,8 +92,8 @@ class Feed:
             self._double,
             self._reconnect,
             self._state,
-            self._ask,
-            self._ask,
+            self._request,
+            self._request,
             self._answer,
             self._answer,
             self._answer,
@@ -112,14 +112,14 @@ class Feed:
         if not self._line:
             return
         at, frame = self._line.pop(0)
-        was = self._book.heard_at
-        if isinstance(frame, ToldBook):
+        was = self._book.newest_at
+        if isinstance(frame, BookSnapshot):
             taken = self._book.take(OUTCOME, frame, 1)
         else:
             taken = self._book.change(OUTCOME, frame, at, 1)
         assert taken is None or at >= was, "an older frame was taken"
         self._newest = max(self._newest, at)
-        self._show()
+        self._publish_quote()
 
     def _lose(self) -> None:
         if self._line:
@@ -139,12 +139,12 @@ class Feed:
 
     def _state(self) -> None:
         self._book.state(self._truth.book().touch, self._truth.at)
-        self._show()
+        self._publish_quote()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         back = self._rng.choice([1, 1, 1, 2, 5, 20])
         told = self._truth.past[max(0, len(self._truth.past) - back)]
-        self._readings.append((self._book.begin_reading(), told))
+        self._readings.append((self._book.request_snapshot(), told))
 
     def _answer(self) -> None:
         if not self._readings:
@@ -154,50 +154,51 @@ class Feed:
             self._book.give_up(reading)
             return
         before, stated = self._book.touch, self._book.is_contradicted
-        verdict, _ = self._book.take_read(reading, OUTCOME, told, 1)
+        verdict, _ = self._book.take_requested(reading, OUTCOME, told, 1)
         if verdict is Verdict.TAKEN:
             is_newer = told.at is not None and told.at >= reading.since
             assert is_newer or stated, "an older book was taken"
         else:
             assert self._book.touch == before
-        self._show()
+        self._publish_quote()
 
     def _forget(self) -> None:
         if self._rng.random() < 0.2:
             self._book.forget()
 
-    def _show(self) -> None:
+    def _publish_quote(self) -> None:
         if not self._book.is_whole:
             return
         look, _ = self._book.look(OUTCOME, ({}, {}))
-        view = self._book.believed(OUTCOME, look)
-        if view is not None and view != self._book.told:
-            self._book.told = view
+        view = self._book.publishable(OUTCOME, look)
+        if view is not None and view != self._book.published:
+            self._book.published = view
             self._was_told.append(None if view[0] is None else view[0].as_decimal())
             self._check_told(self._was_told[-1])
 
     def _check_told(self, bid: Decimal | None) -> None:
         """A stop that is at the bid would trigger now: the bid was in force, or a lower one is."""
-        since = self._book.heard_at
+        since = self._book.newest_at
         in_force = [b.touch.bid for b in self._truth.past if (b.at or 0) >= since]
         assert any((true or 0) <= (bid or 0) for true in in_force), "no bid was as low"
 
     def _check(self) -> None:
-        assert self._book.heard_at >= 0
+        assert self._book.newest_at >= 0
         if not self._book.is_whole or self._book.is_contradicted:
             return
-        known = [b.touch for b in self._truth.past if (b.at or 0) >= self._book.heard_at]
+        known = [b.touch for b in self._truth.past if (b.at or 0) >= self._book.newest_at]
         assert self._book.touch in known, "an older book decides"
 
     def _ends_well(self) -> None:
         """Once a current book can be read, it is known."""
-        reading = self._book.begin_reading()
-        assert self._book.take_read(reading, OUTCOME, self._truth.book(), 1)[0] is Verdict.TAKEN
-        self._show()
-        bid = self._truth.book().touch.bid
-        assert self._book.touch == self._truth.book().touch
-        assert self._book.told is not None
-        assert (None if self._book.told[0] is None else self._book.told[0].as_decimal()) == bid
+        reading = self._book.request_snapshot()
+        verdict, _ = self._book.take_requested(reading, OUTCOME, self._truth.book(), 1)
+        assert verdict is Verdict.TAKEN
+        self._publish_quote()
+        touch, view = self._truth.book().touch, self._book.published
+        assert self._book.touch == touch
+        assert view is not None
+        assert (None if view[0] is None else view[0].as_decimal()) == touch.bid
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
@@ -232,15 +233,15 @@ def test_no_older_book_decides(seeds: range) -> None:
     ],
 )
 def test_a_time_that_cannot_be_is_none(value: object, at: int | None) -> None:
-    assert told_at(value, NOW) == at
+    assert venue_time(value, NOW) == at
 
 
 def test_of_one_time_the_later_is_the_newer() -> None:
-    newest = Newest()
-    assert newest.hears(5)
-    assert newest.hears(5)
-    assert not newest.hears(4)
-    assert newest.hears(None)
+    newest = NewestTime()
+    assert newest.advance(5)
+    assert newest.advance(5)
+    assert not newest.advance(4)
+    assert newest.advance(None)
     assert newest.is_after(4)
     assert not newest.is_after(5)
     assert not newest.is_after(None)
@@ -252,12 +253,12 @@ def test_a_bid_that_is_doubted_falls_as_far_as_both_say_and_never_rises() -> Non
     bids = {D("0.5"): D(9), D("0.4"): D(5), D("0.3"): D(7)}
 
     def after(gone: list[str], stated: str | None) -> str | None:
-        book.take(OUTCOME, ToldBook("m", "t", None, bids, {}), 1)
-        book.told = book.look(OUTCOME, ({}, {}))[0]
+        book.take(OUTCOME, BookSnapshot("m", "t", None, bids, {}), 1)
+        book.published = book.look(OUTCOME, ({}, {}))[0]
         touch = Touch(None if stated is None else D(stated), None)
         levels = [Change(True, D(price), D(0)) for price in gone]
         book.change(OUTCOME, Changes("t", levels, touch), None, 1)
-        view = book.believed(OUTCOME, book.look(OUTCOME, ({}, {}))[0])
+        view = book.publishable(OUTCOME, book.look(OUTCOME, ({}, {}))[0])
         return None if view is None else str(view[0])
 
     assert after(["0.5"], "0.4") == "0.400"

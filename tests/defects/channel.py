@@ -3,7 +3,7 @@
 import json
 
 from defects.lab import Spot
-from defects.orders import CANCEL, CHANNEL, EXECUTION, INQUIRY
+from defects.orders import CANCEL, CHANNEL, EXECUTION, RECONCILIATION
 from defects.table import defect
 from loopback import messages
 
@@ -45,7 +45,7 @@ async def _(spot: Spot) -> str:
     "A cancel comes too late, and the fill is not told",
     stock="accepted; pending_cancel",
     ours="accepted, filled 10 @ 0.40; filled",
-    mended_by=f"{CANCEL}, {INQUIRY}",
+    mended_by=f"{CANCEL}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -80,7 +80,7 @@ async def _(spot: Spot) -> str:
     "An immediate order's end is told before its last fill",
     stock="canceled, filled 5 @ 0.52; partially_filled",
     ours="accepted, filled 5 @ 0.52, canceled; canceled",
-    mended_by=f"Track, {CHANNEL}",
+    mended_by=f"OrderFillTracker, {CHANNEL}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -96,7 +96,7 @@ async def _(spot: Spot) -> str:
     "The end of an immediate order is never told",
     stock="filled 5 @ 0.52; partially_filled",
     ours="accepted, filled 5 @ 0.52, canceled; canceled",
-    mended_by=INQUIRY,
+    mended_by=RECONCILIATION,
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -110,7 +110,7 @@ async def _(spot: Spot) -> str:
     "A killed order's status is a sentence",
     stock="filled 5 @ 0.52; partially_filled",
     ours="accepted, filled 5 @ 0.52, canceled; canceled",
-    mended_by=f"wire, {CHANNEL}",
+    mended_by=f"parsing, {CHANNEL}",
     when="alone",
 )
 async def _(spot: Spot) -> str:
@@ -125,7 +125,7 @@ async def _(spot: Spot) -> str:
     "A fill is told after the order's cancel",
     stock="accepted, canceled; canceled",
     ours="accepted, filled 4 @ 0.40, canceled; canceled",
-    mended_by=f"Track, {CHANNEL}",
+    mended_by=f"OrderFillTracker, {CHANNEL}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -144,7 +144,7 @@ async def _(spot: Spot) -> str:
     "A trade fails to settle after it was told",
     stock="filled 10 @ 0.52",
     ours="accepted, filled 10 @ 0.52, reversed 10 @ 0.52",
-    mended_by=f"Track, {CHANNEL}",
+    mended_by=f"OrderFillTracker, {CHANNEL}",
     when="alone",
 )
 async def _(spot: Spot) -> str:
@@ -160,7 +160,7 @@ async def _(spot: Spot) -> str:
     "A fill over several prices",
     stock="filled 10 @ 0.53",
     ours="accepted, filled 6 @ 0.52, filled 4 @ 0.53",
-    mended_by="wire.trades_of",
+    mended_by="parsing.trades_of",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -174,7 +174,7 @@ async def _(spot: Spot) -> str:
     "An order is told to be matched in part, and its trade is not",
     stock="accepted; accepted",
     ours="accepted, filled 4 @ 0.40; partially_filled",
-    mended_by=f"{CHANNEL}, {INQUIRY}",
+    mended_by=f"{CHANNEL}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -205,7 +205,7 @@ async def _tell_by_hand(spot: Spot, **changes: object) -> str:
     "A frame of the user channel holds a list",
     stock="nothing",
     ours="accepted, filled 10 @ 0.52",
-    mended_by=f"wire.messages, {CHANNEL}",
+    mended_by=f"parsing.messages, {CHANNEL}",
 )
 async def _(spot: Spot) -> str:
     return await _tell_by_hand(spot)
@@ -215,7 +215,7 @@ async def _(spot: Spot) -> str:
     "A message of the user channel lacks a field that nothing needs",
     stock="nothing",
     ours="accepted, filled 10 @ 0.52",
-    mended_by=f"wire, {CHANNEL}",
+    mended_by=f"parsing, {CHANNEL}",
 )
 async def _(spot: Spot) -> str:
     return await _tell_by_hand(spot, bucket_index=None)
@@ -225,7 +225,7 @@ async def _(spot: Spot) -> str:
     "A fill while the user channel is down",
     stock="accepted",
     ours="accepted, filled 10 @ 0.40",
-    mended_by=f"{EXECUTION}.__init__ (handler_reconnect), {INQUIRY}",
+    mended_by=f"{EXECUTION}.__init__ (handler_reconnect), {RECONCILIATION}",
     when="alone",
 )
 async def _(spot: Spot) -> str:
@@ -246,7 +246,7 @@ async def _(spot: Spot) -> str:
     "A sale while the user channel is down",
     stock="nothing; submitted",
     ours="accepted, filled 10 @ 0.50; filled",
-    mended_by=f"{EXECUTION}._post_signed_order, {INQUIRY}",
+    mended_by=f"{EXECUTION}._post_signed_order, {RECONCILIATION}",
     when="alone",
 )
 async def _(spot: Spot) -> str:

@@ -8,7 +8,7 @@ SUBMIT = f"{EXECUTION}._submit_order"
 POST = f"{EXECUTION}._post_signed_order"
 CANCEL = f"{EXECUTION}._cancel_order"
 CHANNEL = f"{EXECUTION}._handle_ws_message"
-INQUIRY = "Inquiry"
+RECONCILIATION = "OrderReconciliation"
 
 
 # -- before the POST -------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ async def _(spot: Spot) -> str:
     "503 instead of taking an order",
     stock="rejected",
     ours="accepted, filled 10 @ 0.52",
-    mended_by=f"{POST}, {INQUIRY}",
+    mended_by=f"{POST}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -167,7 +167,7 @@ async def _(spot: Spot) -> str:
     "500 after the venue took an order that rests",
     stock="rejected; rests at the venue",
     ours="accepted; rests at the venue",
-    mended_by=f"{POST}, {INQUIRY}",
+    mended_by=f"{POST}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -181,7 +181,7 @@ async def _(spot: Spot) -> str:
     "500 after the venue matched an order",
     stock="rejected; 10 shares at the venue",
     ours="accepted, filled 10 @ 0.52; 10 shares at the venue",
-    mended_by=f"{POST}, {INQUIRY}",
+    mended_by=f"{POST}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -195,7 +195,7 @@ async def _(spot: Spot) -> str:
     "The venue calls an order a duplicate that it took",
     stock="rejected; rests at the venue",
     ours="accepted; rests at the venue",
-    mended_by=f"{POST}, {INQUIRY}",
+    mended_by=f"{POST}, {RECONCILIATION}",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -211,7 +211,7 @@ async def _(spot: Spot) -> str:
     "The connection is reset before the venue saw an order",
     stock="accepted, canceled",
     ours="accepted, filled 10 @ 0.52",
-    mended_by=INQUIRY,
+    mended_by=RECONCILIATION,
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -225,7 +225,7 @@ async def _(spot: Spot) -> str:
     "The reply and the messages of a matched order are lost: its fee",
     stock="accepted, filled 10 @ 0.52 for 0.00",
     ours="accepted, filled 10 @ 0.52 for 0.10",
-    mended_by=INQUIRY,
+    mended_by=RECONCILIATION,
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

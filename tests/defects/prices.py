@@ -69,7 +69,7 @@ async def _(spot: Spot) -> str:
     "A book is told again",
     stock="0.50/0.52, 0.50/0.52",
     ours="0.50/0.52",
-    mended_by=f"{DATA}._show",
+    mended_by=f"{DATA}._publish_quote",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -82,7 +82,7 @@ async def _(spot: Spot) -> str:
     "All bids vanish",
     stock="0.50 / 0.52",
     ours="none / 0.52",
-    mended_by=f"{DATA}._show, OneSidedBook",
+    mended_by=f"{DATA}._publish_quote, OneSidedBook",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

@@ -27,12 +27,12 @@ from positions.model.position import Position
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet
 from venues.polymarket.api.clob import close_connections, make_client
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
 from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.execution.order_fill_tracker import Trade
-from venues.polymarket.execution.order_reconciliation import said
 from venues.polymarket.execution.wallet_reports import Reading, WalletReader
 from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
@@ -106,7 +106,9 @@ class Polymarket:
             try:
                 return await reader.read(positions, signed, now)
             except Exception as e:
-                self._hardened.warn(f"the wallet could not be read at the start: {said(e)}")
+                self._hardened.warn(
+                    f"the wallet could not be read at the start: {describe_error(e)}"
+                )
                 if isinstance(e, ListTooLong):
                     break  # it is as long the next time
         return Reading(Said(), {})
@@ -142,7 +144,9 @@ class Polymarket:
         try:
             await asyncio.to_thread(self.client.cancel_orders, list(hashes))
         except Exception as e:
-            self._hardened.warn(f"orders of an earlier run could not be cancelled: {said(e)}")
+            self._hardened.warn(
+                f"orders of an earlier run could not be cancelled: {describe_error(e)}"
+            )
             self._hardened.create_task(self._cancel_later(hashes))
 
     async def _cancel_later(self, hashes: Sequence[str]) -> None:

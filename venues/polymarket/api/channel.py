@@ -39,7 +39,7 @@ class ChannelClient(PolymarketWebSocketClient):
         super().__init__(*args, **kwargs)
         self._openings: Counter[int] = Counter()
         """How often a socket was opened."""
-        self._told: dict[int, int] = {}
+        self._subscribed: dict[int, int] = {}
         """The last of a socket's openings at which it asked for all that it is to hear."""
         self._tried_later: set[int] = set()
 
@@ -69,7 +69,10 @@ class ChannelClient(PolymarketWebSocketClient):
         await self.connect()
 
     def _is_up(self, client_id: int) -> bool:
-        return self._is_open(client_id) and self._told.get(client_id) == self._openings[client_id]
+        return (
+            self._is_open(client_id)
+            and self._subscribed.get(client_id) == self._openings[client_id]
+        )
 
     def _is_open(self, client_id: int) -> bool:
         client = self._clients.get(client_id)
@@ -151,7 +154,7 @@ class ChannelClient(PolymarketWebSocketClient):
             )
             is_sent = await self._has_sent(client_id, make(subs))
             if is_sent and set(subs) >= set(self._client_subscriptions[client_id]):
-                self._told[client_id] = opening
+                self._subscribed[client_id] = opening
                 return
             await asyncio.sleep(0.01 if is_sent else _AGAIN_SECONDS / 4)
 

@@ -21,8 +21,9 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderMarketCancelParams, OrderPayload
 
 from venues.polymarket.api.clob import retry_after
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
-from venues.polymarket.execution.order_reconciliation import Inquiry, said
+from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 _PAUSES = (0.0, 0.0, 0.05, 0.15, 0.4, 0.8, 1.2, 1.2, 1.2)
 """Seconds before each attempt; as long together as the plan waits before it asks anew."""
@@ -33,7 +34,7 @@ RETRY_AFTER_MAX = 10.0
 _TOO_MANY = 429
 
 
-class Said(StrEnum):
+class CancelOutcome(StrEnum):
     """What the venue answered to a cancel."""
 
     CANCELED = "canceled"
@@ -46,7 +47,7 @@ class Said(StrEnum):
 class CancelAnswer(Struct, frozen=True):
     """An answer to a cancel. `pause` = seconds for which the venue wants no other request."""
 
-    said: Said
+    outcome: CancelOutcome
     why: str = ""
     pause: float = 0.0
 
@@ -60,14 +61,16 @@ class Canceller:
         The venue's REST interface.
     orders
         Our orders.
-    inquiry
+    reconciliation
         Finds out what became of those that cannot be cancelled.
     """
 
-    def __init__(self, client: ClobClient, orders: LiveOrders, inquiry: Inquiry) -> None:
+    def __init__(
+        self, client: ClobClient, orders: LiveOrders, reconciliation: OrderReconciliation
+    ) -> None:
         self._client = client
         self._orders = orders
-        self._inquiry = inquiry
+        self._reconciliation = reconciliation
         self._under_way: set[str] = set()
         self._not_before = 0.0
         """When the venue takes requests again, by the event loop's clock."""
@@ -76,7 +79,7 @@ class Canceller:
         """Cancel an order; "" once it is over or a cancel of it is under way, else why not."""
         live.is_unwanted = True
         await live.posted.wait()
-        if live.track.is_over or live.id in self._under_way:
+        if live.tracker.is_over or live.id in self._under_way:
             return ""
         self._under_way.add(live.id)
         live.cancelled_at = _now()
@@ -90,7 +93,7 @@ class Canceller:
         asked: set[asyncio.Task[CancelAnswer]] = set()
         for attempt, pause in enumerate(_PAUSES):
             await asyncio.sleep(max(pause, self._not_before - _now()))
-            if live.track.is_over:
+            if live.tracker.is_over:
                 return ""
             asked.add(asyncio.create_task(self._ask(self._way(live, attempt), live)))
             done, asked = await asyncio.wait(
@@ -100,15 +103,15 @@ class Canceller:
             for answer in (task.result() for task in done):
                 why = answer.why or why
                 self._not_before = max(self._not_before, _now() + answer.pause)
-                if answer.said is Said.CANCELED:
-                    await self._inquiry.cancelled(live)
+                if answer.outcome is CancelOutcome.CANCELED:
+                    await self._reconciliation.confirm_cancel(live)
                     return ""
-                if answer.said is Said.REFUSED:
+                if answer.outcome is CancelOutcome.REFUSED:
                     is_unclear = True
-                    self._inquiry.ask(live)  # it may have been cancelled all the same
+                    self._reconciliation.reconcile(live)  # it may have been cancelled all the same
                 elif await self._is_over(live, is_unclear=is_unclear):
                     return ""
-        return "" if live.track.is_over else why
+        return "" if live.tracker.is_over else why
 
     def _way(self, live: LiveOrder, attempt: int) -> Callable[[], Any]:
         if attempt % 2 == 0:
@@ -127,34 +130,40 @@ class Canceller:
             # Without a time to wait for, who is asked too often is given some.
             default = _PAUSES[4] if getattr(e, "status_code", None) == _TOO_MANY else 0.0
             pause = min(retry_after(e) or default, RETRY_AFTER_MAX)
-            return CancelAnswer(Said.REFUSED, said(e), pause)
+            return CancelAnswer(CancelOutcome.REFUSED, describe_error(e), pause)
         return _read(reply, live.venue_order_id)
 
     async def _is_over(self, live: LiveOrder, *, is_unclear: bool) -> bool:
         """Whether an order that is not to be cancelled is over, as far as the venue tells."""
-        known = await self._inquiry.look_up(live)
-        was_resting = live.track.is_accepted and not live.is_unknown
-        if known is False and was_resting and not live.track.is_over:
+        known = await self._reconciliation.query(live)
+        was_resting = live.tracker.is_accepted and not live.is_unknown
+        if known is False and was_resting and not live.tracker.is_over:
             if is_unclear and live.order.side == OrderSide.SELL:
-                await self._inquiry.cancelled(live)  # by an attempt whose answer was lost
+                await self._reconciliation.confirm_cancel(live)
             elif _now() >= live.gone_at:  # one that is delayed is not told of, for seconds
-                self._inquiry.give_up(live)
-        if known is False and not live.track.is_over:
-            self._inquiry.ask(live)
-        return live.track.is_over
+                self._reconciliation.abandon(live)
+        if known is False and not live.tracker.is_over:
+            self._reconciliation.reconcile(live)
+        return live.tracker.is_over
 
 
 def _read(reply: Any, venue_order_id: str) -> CancelAnswer:
     """What the reply to a cancel says of an order, however it was asked."""
     if not isinstance(reply, dict):
-        return CancelAnswer(Said.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}")
+        return CancelAnswer(
+            CancelOutcome.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}"
+        )
     canceled, others = reply.get("canceled"), reply.get("not_canceled")
     if isinstance(canceled, list) and venue_order_id in (str(c).lower() for c in canceled):
-        return CancelAnswer(Said.CANCELED)
+        return CancelAnswer(CancelOutcome.CANCELED)
     if not isinstance(canceled, list) and not isinstance(others, dict):
-        return CancelAnswer(Said.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}")
+        return CancelAnswer(
+            CancelOutcome.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}"
+        )
     reasons = {str(k).lower(): v for k, v in others.items()} if isinstance(others, dict) else {}
-    return CancelAnswer(Said.NOT_CANCELED, str(reasons.get(venue_order_id) or "not cancelled"))
+    return CancelAnswer(
+        CancelOutcome.NOT_CANCELED, str(reasons.get(venue_order_id) or "not cancelled")
+    )
 
 
 def _now() -> float:

@@ -1,9 +1,9 @@
 """Polymarket's execution client, hardened.
 
 A thin subclass of the adapter's: what the adapter does well (signing, the channel, the account) is
-its own, and each override names the defect that it mends. All that the venue says of an order goes
-through one `Track`, so that lost, late, doubled and swapped messages end alike, and whatever is not
-known is asked of the venue until it is.
+its own, and each override names the defect that it mends. All that the venue reports of an order
+goes through one `OrderFillTracker`, so that lost, late, duplicate and reordered messages end alike,
+and whatever remains unknown is reconciled with the venue.
 """
 
 import asyncio
@@ -33,16 +33,17 @@ from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.clob import teach_tick
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.execution import submit_outcome
 from venues.polymarket.execution.cancelling import Canceller
-from venues.polymarket.execution.event_emitter import Teller
+from venues.polymarket.execution.event_emitter import EventEmitter
 from venues.polymarket.execution.heartbeat import Heartbeat
 from venues.polymarket.execution.holdings import HoldingReader
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
 from venues.polymarket.execution.order_fill_tracker import Canceled, Trade
-from venues.polymarket.execution.order_reconciliation import ANSWER_SECONDS, Inquiry, said
-from venues.polymarket.execution.submit_outcome import Answer
+from venues.polymarket.execution.order_reconciliation import ANSWER_SECONDS, OrderReconciliation
+from venues.polymarket.execution.submit_outcome import SubmitOutcome
 from venues.polymarket.execution.wallet_watch import WalletWatch
 
 WATCH_SECONDS = 1.0
@@ -72,22 +73,25 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._http_client_async = PublicClient()
         self._signed = signed
         self._orders = orders
-        self._tell = Teller(self, self._cache, self._msgbus, self._clock).tell
+        self._emit = EventEmitter(self, self._cache, self._msgbus, self._clock).emit
         self._unwanted: set[str] = set()
         """Orders to be cancelled that are not signed yet."""
-        self._inquiry = Inquiry(
+        self._reconciliation = OrderReconciliation(
             self._http_client,
             self._orders,
-            self._tell,
+            self._emit,
             self._post_order,
             self.create_task,
             partial(now_ns, self._clock),
             self._log.warning,
         )
-        self._canceller = Canceller(self._http_client, self._orders, self._inquiry)
+        self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._holdings = HoldingReader(
-            self._http_client, self._config.signature_type, self._orders, self._inquiry.ask
+            self._http_client,
+            self._config.signature_type,
+            self._orders,
+            self._reconciliation.reconcile,
         )
         self._refreshing: asyncio.Task[None] | None = None
         # Defect: nothing is asked for after the user channel was down, and what it would have said
@@ -96,14 +100,14 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self,
             PolymarketWebSocketChannel.USER,
             self._handle_ws_message,
-            self._inquiry.ask_about_all,
+            self._reconciliation.reconcile_all,
             self._ws_auth,
         )
         self.wallet_watch = WalletWatch(
             self._http_client,
             self._config.signature_type,
             self._orders,
-            self._inquiry,
+            self._reconciliation,
             self._update_account_state,
             self._ws_client.is_connected,
             partial(self._msgbus.publish, WALLETS),
@@ -151,16 +155,16 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         age = max(now_ns(self._clock) - ours.sent_at, 0) / SECOND
         live = LiveOrder(order, ours.venue_order_id, self._loop.time() - age, ours.shares)
         live.posted.set()
-        live.track.placed()
+        live.tracker.apply_acceptance()
         live.is_unknown = ours.state is OrderState.SENT
         if live.is_unknown:
-            live.left_behind(self._loop.time())
-        news = [n for trade in trades for n in live.track.traded(trade)]
+            live.mark_inherited(self._loop.time())
+        news = [n for trade in trades for n in live.tracker.apply_trade(trade)]
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
         self.prepare(order.instrument_id)
-        self._tell(live, [n for n in news if isinstance(n, Canceled)])
-        self._inquiry.ask(live)
+        self._emit(live, [n for n in news if isinstance(n, Canceled)])
+        self._reconciliation.reconcile(live)
 
     # -- submitting --------------------------------------------------------------------------------
 
@@ -190,7 +194,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 order.strategy_id,
                 order.instrument_id,
                 order.client_order_id,
-                said(e),
+                describe_error(e),
                 self._clock.timestamp_ns(),
             )
         finally:
@@ -218,11 +222,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
         try:
-            await self._note_hash(live)
+            await self._record_hash(live)
             if live.is_unwanted:
-                self._tell(live, live.track.ended(Decimal(0), "taken back before it was posted"))
+                self._emit(
+                    live, live.tracker.apply_end(Decimal(0), "taken back before it was posted")
+                )
                 return
-            live.posting(self._loop.time())
+            live.mark_submitted(self._loop.time())
             await self._post_order(live)
         finally:
             live.posted.set()
@@ -239,38 +245,40 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             reply = await asyncio.to_thread(live.post)
         except Exception as e:
-            self._take_answer(live, *submit_outcome.failed(e))
+            self._apply_outcome(live, *submit_outcome.of_error(e))
         else:
-            self._take_answer(live, *submit_outcome.answered(reply))
+            self._apply_outcome(live, *submit_outcome.of_reply(reply))
         finally:
             live.posted.set()
 
-    def _take_answer(self, live: LiveOrder, answer: Answer, why: str) -> None:
+    def _apply_outcome(self, live: LiveOrder, outcome: SubmitOutcome, why: str) -> None:
         now = self._loop.time()
-        match answer:
-            case Answer.PLACED | Answer.MATCHED:
-                live.taken(now)
-                self._tell(live, live.track.placed())
-                if live.is_immediate or answer is Answer.MATCHED:
-                    self._inquiry.ask(live, ANSWER_SECONDS / 4)  # unless it is told by then
-            case Answer.DUPLICATE:
-                live.had(now)
-                self._inquiry.ask(live)
-            case Answer.LOST | Answer.LATE | Answer.UNPOSTABLE:
-                live.lost_answer(now, is_late=answer is Answer.LATE)
-                live.post = None if answer is Answer.UNPOSTABLE else live.post
+        match outcome:
+            case SubmitOutcome.ACCEPTED | SubmitOutcome.MATCHED:
+                live.mark_accepted(now)
+                self._emit(live, live.tracker.apply_acceptance())
+                if live.is_immediate or outcome is SubmitOutcome.MATCHED:
+                    self._reconciliation.reconcile(live, ANSWER_SECONDS / 4)
+            case SubmitOutcome.DUPLICATE:
+                live.mark_duplicate(now)
+                self._reconciliation.reconcile(live)
+            case (
+                SubmitOutcome.AMBIGUOUS | SubmitOutcome.AMBIGUOUS_LATE | SubmitOutcome.CLIENT_ERROR
+            ):
+                live.mark_ambiguous(now, is_late=outcome is SubmitOutcome.AMBIGUOUS_LATE)
+                live.post = None if outcome is SubmitOutcome.CLIENT_ERROR else live.post
                 self._log.warning(f"{live.id}: fate unknown: {why}")
-                self._inquiry.ask(live)
-            case Answer.NOT_NOW if live.is_unknown:
+                self._reconciliation.reconcile(live)
+            case SubmitOutcome.NOT_SENT if live.is_unknown:
                 pass
-            case Answer.KILLED | Answer.REFUSED if live.is_unknown:
-                live.refused(now, why if answer is Answer.KILLED else "")
-            case Answer.KILLED:
-                self._tell(live, live.track.ended(Decimal(0), why))
-            case Answer.REFUSED | Answer.NOT_NOW:
-                self._tell(live, live.track.rejected(why))
+            case SubmitOutcome.KILLED | SubmitOutcome.REJECTED if live.is_unknown:
+                live.mark_refused(now, why if outcome is SubmitOutcome.KILLED else "")
+            case SubmitOutcome.KILLED:
+                self._emit(live, live.tracker.apply_end(Decimal(0), why))
+            case SubmitOutcome.REJECTED | SubmitOutcome.NOT_SENT:
+                self._emit(live, live.tracker.apply_rejection(why))
 
-    async def _note_hash(self, live: LiveOrder) -> None:
+    async def _record_hash(self, live: LiveOrder) -> None:
         ready: asyncio.Future[None] = self._loop.create_future()
 
         def go() -> None:
@@ -300,7 +308,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             why = await self._canceller.cancel(live)
         except Exception as e:  # Nautilus sends no further cancel until one of them has an end
-            why = said(e)
+            why = describe_error(e)
         if why:
             self._refuse_cancel(command, why)
 
@@ -330,7 +338,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                     self._take_trade(message)
         except Unreadable as e:
             self._log.warning(f"a message of the user channel was not understood: {e}")
-            self.create_task(self._inquiry.ask_about_all())
+            self.create_task(self._reconciliation.reconcile_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
         live = self._orders.by_hash(parsing.text(message, "id").lower())
@@ -339,19 +347,21 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         kind = str(message.get("type", "")).upper()
         status = parsing.status(message)
         if kind == "PLACEMENT":
-            self._tell(live, live.track.placed())
+            self._emit(live, live.tracker.apply_acceptance())
         elif kind == "CANCELLATION" or status == "MATCHED":
             matched = parsing.number(message, "size_matched")
-            self._tell(live, live.track.ended(matched, "" if kind == "UPDATE" else status.lower()))
-        if parsing.number(message, "size_matched") > live.track.matched:
-            self._inquiry.ask(live, ANSWER_SECONDS / 4)  # its trades should come by then
+            self._emit(
+                live, live.tracker.apply_end(matched, "" if kind == "UPDATE" else status.lower())
+            )
+        if parsing.number(message, "size_matched") > live.tracker.matched:
+            self._reconciliation.reconcile(live, ANSWER_SECONDS / 4)
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         for order_id in parsing.order_ids(message):
             live = self._orders.by_hash(order_id)
             if live is not None:
                 for trade in parsing.trades_of(order_id, message):
-                    self._tell(live, live.track.traded(trade))
+                    self._emit(live, live.tracker.apply_trade(trade))
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = self.create_task(self._refresh_cash())
 
@@ -360,7 +370,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             await self._update_account_state()
         except Exception as e:
-            self._log.warning(f"the balance could not be read: {said(e)}")
+            self._log.warning(f"the balance could not be read: {describe_error(e)}")
 
     # -- the watch ---------------------------------------------------------------------------------
 
@@ -368,7 +378,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         """Ask about what should have been answered by now."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            self._inquiry.ask_about_overdue()
+            self._reconciliation.reconcile_overdue()
             self._orders.forget(self._loop.time())
 
     def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:

@@ -20,15 +20,15 @@ from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
     Canceled,
     Filled,
-    News,
+    FillReversed,
+    OrderUpdate,
     Rejected,
     Trade,
-    Undone,
 )
 
 
-class Teller:
-    """Makes events of news.
+class EventEmitter:
+    """Makes events of updates.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Teller:
         self._msgbus = msgbus
         self._clock = clock
 
-    def tell(self, live: LiveOrder, news: list[News]) -> None:
+    def emit(self, live: LiveOrder, updates: list[OrderUpdate]) -> None:
         """Tell what is new of an order."""
         order, now = live.order, self._clock.timestamp_ns()
         ids = (
@@ -59,23 +59,23 @@ class Teller:
             order.client_order_id,
             VenueOrderId(live.venue_order_id),
         )
-        for item in news:
+        for item in updates:
             match item:
                 case Accepted():
                     self._client.generate_order_accepted(*ids, now)
                 case Filled(trade):
-                    self._tell_fill(live, trade, ids)
-                case Undone(trade):
+                    self._emit_fill(live, trade, ids)
+                case FillReversed(trade):
                     self._publish(events.FillReversed, live, trade)
                 case Canceled():
                     self._client.generate_order_canceled(*ids, now)
                 case Rejected(reason):
                     self._client.generate_order_rejected(*ids[:3], reason, now)
-        if news and not live.is_immediate:
+        if updates and not live.is_immediate:
             self._msgbus.publish(OWN_ORDERS, order.instrument_id)
 
-    def _tell_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
-        if live.track.is_rejected or live.track.matched > live.track.shares:
+    def _emit_fill(self, live: LiveOrder, trade: Trade, ids: tuple[Any, ...]) -> None:
+        if live.tracker.is_rejected or live.tracker.matched > live.tracker.shares:
             # Nautilus takes no fill of a rejected order and none beyond an order's size, as when
             # a trade failed to settle and the order was matched again.
             self._publish(events.OrderFilled, live, trade)

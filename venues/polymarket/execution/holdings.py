@@ -23,9 +23,9 @@ from positions.model.position import ZERO
 from positions.model.venue_rules import taker_fee
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
 from venues.polymarket.execution.order_fill_tracker import FINAL, Settlement, Trade
-from venues.polymarket.execution.order_reconciliation import said
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""
@@ -68,7 +68,7 @@ class HoldingReader:
             try:
                 found = await self._look(instrument)
             except Exception as e:
-                problem, errors = said(e), errors + 1
+                problem, errors = describe_error(e), errors + 1
                 if errors == _ERRORS_MAX:
                     break
             else:
@@ -81,7 +81,7 @@ class HoldingReader:
         """What the wallet has; None while something of it is under way."""
         token = get_polymarket_token_id(instrument.id)
         before = self._matched(token)
-        if any(o.track.has_unsettled or _is_under_way(o) for o in self._of(token)):
+        if any(o.tracker.has_unsettled or _is_under_way(o) for o in self._of(token)):
             return None
         shares = await self._read_balance(token)
         orders = await asyncio.to_thread(self._client.get_open_orders)
@@ -103,7 +103,7 @@ class HoldingReader:
                     for t in parts
                     if t.status is not Settlement.FAILED
                 ]
-        unheard = [o for o in self._of(token) if told.get(o.venue_order_id) != o.track.matched]
+        unheard = [o for o in self._of(token) if told.get(o.venue_order_id) != o.tracker.matched]
         for live in unheard:
             self._ask(live)
         if unheard or before != told:
@@ -112,7 +112,7 @@ class HoldingReader:
 
     def _matched(self, token: str) -> dict[str, Decimal]:
         """What each of our orders of an outcome matched, as far as was told."""
-        return {o.venue_order_id: o.track.matched for o in self._of(token)}
+        return {o.venue_order_id: o.tracker.matched for o in self._of(token)}
 
     def _of(self, token: str) -> Iterator[LiveOrder]:
         return (o for o in self._orders if get_polymarket_token_id(o.order.instrument_id) == token)
@@ -132,7 +132,7 @@ class HoldingReader:
 
 
 def _is_under_way(live: LiveOrder) -> bool:
-    return not live.track.is_over and (live.is_immediate or not live.posted.is_set())
+    return not live.tracker.is_over and (live.is_immediate or not live.posted.is_set())
 
 
 def _deal(t: Trade, fee_rate: Decimal, *, is_buy: bool) -> Deal:

@@ -14,7 +14,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 
 from positions.model.position import Role
-from venues.polymarket.execution.order_fill_tracker import Track
+from venues.polymarket.execution.order_fill_tracker import OrderFillTracker
 
 KEPT = 10_000
 """Orders that are over and still known, for what is said of them late."""
@@ -57,14 +57,14 @@ class LiveOrder:
     ) -> None:
         self.order = order
         self.venue_order_id = venue_order_id
-        self.track = Track(order.quantity.as_decimal() if shares is None else shares)
-        self.posting(now)
+        self.tracker = OrderFillTracker(order.quantity.as_decimal() if shares is None else shares)
+        self.mark_submitted(now)
         self.cancelled_at: float | None = None
         self.posted = asyncio.Event()
         self.is_unwanted = False
         self.is_unknown = False
         """Whether nobody knows if the venue took it."""
-        self.is_asked_about = False
+        self.is_reconciling = False
         self.post: Callable[[], Any] | None = None
         """Posts it as it was signed; None where that is not known any more, or of no use."""
         self.killed = ""
@@ -80,34 +80,34 @@ class LiveOrder:
         """Whether it fills at once or is killed."""
         return bool(self.order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK))
 
-    def posting(self, now: float) -> None:
+    def mark_submitted(self, now: float) -> None:
         """It is on its way to the venue."""
         self.signed_at = now
         self.gone_at = now + GONE_SECONDS
 
-    def lost_answer(self, now: float, *, is_late: bool) -> None:
+    def mark_ambiguous(self, now: float, *, is_late: bool) -> None:
         """The answer to its POST is lost: nobody knows whether the venue took it, or will."""
         self.is_unknown = True
         self.gone_at = now + gone_seconds(is_immediate=self.is_immediate, is_late=is_late)
 
-    def left_behind(self, now: float) -> None:
+    def mark_inherited(self, now: float) -> None:
         """An earlier process sent it, and may have posted it again, up to its end before `now`."""
         late = gone_seconds(is_immediate=self.is_immediate)
         self.gone_at = min(now + late, self.signed_at + POST_AGAIN_SECONDS + late)
 
-    def refused(self, now: float, killed: str = "") -> None:
+    def mark_refused(self, now: float, killed: str = "") -> None:
         """A copy was refused for good, or killed; another may have been taken, or will be."""
         self.post = None
         self.killed = killed
         if self.is_immediate and not killed:
             self.gone_at = now + LATE_SECONDS[True]
 
-    def taken(self, now: float) -> None:
+    def mark_accepted(self, now: float) -> None:
         """The venue has it, although it may not tell of it yet."""
         self.is_unknown = False
         self.gone_at = now + GONE_SECONDS
 
-    def had(self, now: float) -> None:
+    def mark_duplicate(self, now: float) -> None:
         """The venue had it before: an immediate one may be over without a trace."""
         self.is_unknown = False
         self.gone_at = now + gone_seconds(is_immediate=self.is_immediate)
@@ -120,12 +120,12 @@ class LiveOrder:
     @property
     def is_settled(self) -> bool:
         """Whether nothing more is expected of it, nor of its trades."""
-        return self.track.is_over and not self.track.has_unsettled
+        return self.tracker.is_over and not self.tracker.has_unsettled
 
     @property
     def leaves(self) -> Decimal:
         """Shares that may still be filled."""
-        return self.track.shares - self.track.matched
+        return self.tracker.shares - self.tracker.matched
 
 
 class LiveOrders:
@@ -160,7 +160,7 @@ class LiveOrders:
         sides: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
         found = self._resting.get(get_polymarket_condition_id(instrument_id), {})
         for venue_order_id, live in list(found.items()):
-            if live.track.is_over:
+            if live.tracker.is_over:
                 del found[venue_order_id]
                 continue
             price, is_sale = live.order.price.as_decimal(), live.order.side == OrderSide.SELL
@@ -184,7 +184,7 @@ class LiveOrders:
         if self.foreign is None or token in self.foreign:
             return False
         return all(
-            o.is_unwanted or o.track.is_over
+            o.is_unwanted or o.tracker.is_over
             for o in self
             if get_polymarket_token_id(o.order.instrument_id) == token
         )
@@ -194,6 +194,6 @@ class LiveOrders:
         for venue_order_id, live in list(self._by_hash.items()):
             if len(self._by_hash) <= KEPT:
                 return
-            if live.track.is_over and live.signed_at < now - UNSETTLED_SECONDS:
+            if live.tracker.is_over and live.signed_at < now - UNSETTLED_SECONDS:
                 del self._by_hash[venue_order_id]
                 del self._by_id[live.id]

@@ -1,10 +1,10 @@
-"""What the venue has said of one order, in whatever sequence it said it.
+"""Track one order of ours from the venue's reports, whatever their sequence.
 
-The venue tells of an order on several ways at once: the reply to its POST or DELETE, messages on
-the user channel, answers to questions. They arrive late, twice, in any sequence, or not at all. A
-`Track` takes each of them and gives what is new: an order is accepted once, each trade is filled
-once and undone at most once, and an order ends once everything that it matched has been told. Pure:
-no clock, no connection. Prices are USDC per share, sizes shares.
+The venue reports an order in several ways at once: the reply to its POST or DELETE, messages on the
+user channel, replies to queries. Reports arrive late, twice, in any sequence, or not at all. An
+`OrderFillTracker` applies each of them and returns the updates: an order is accepted once, each
+trade fills it once and is reversed at most once, and an order ends once all that it matched has
+been reported. Pure: no clock, no connection. Prices are USDC per share, sizes shares.
 """
 
 from decimal import Decimal
@@ -56,7 +56,7 @@ class Filled(Struct, frozen=True):
     is_late: bool
 
 
-class Undone(Struct, frozen=True):
+class FillReversed(Struct, frozen=True):
     """A trade that was told failed to settle."""
 
     trade: Trade
@@ -74,10 +74,10 @@ class Rejected(Struct, frozen=True):
     reason: str
 
 
-News = Accepted | Filled | Undone | Canceled | Rejected
+OrderUpdate = Accepted | Filled | FillReversed | Canceled | Rejected
 
 
-class Track:
+class OrderFillTracker:
     """One order of ours at the venue.
 
     Parameters
@@ -89,7 +89,7 @@ class Track:
     def __init__(self, shares: Decimal) -> None:
         self.shares = shares
         self._trades: dict[str, Trade] = {}
-        self._told = ZERO
+        self._filled = ZERO
         self._is_accepted = False
         self._ends_at: Decimal | None = None
         self._reason = ""
@@ -131,38 +131,38 @@ class Track:
         """Whether a trade may still fail."""
         return any(t.status not in FINAL for t in self._trades.values())
 
-    def placed(self) -> list[News]:
+    def apply_acceptance(self) -> list[OrderUpdate]:
         """The venue says that it has the order."""
         if self._is_accepted or self._is_over:
             return []
         self._is_accepted = True
         return [Accepted()]
 
-    def traded(self, trade: Trade) -> list[News]:
+    def apply_trade(self, trade: Trade) -> list[OrderUpdate]:
         """The venue tells of a trade, or of how far it has come."""
         before = self._trades.get(trade.id)
-        if before is None and (parts := self._in_other_parts(trade)):
-            return [n for p in parts for n in self.traded(replace(p, status=trade.status))]
+        if before is None and (parts := self._other_parts(trade)):
+            return [n for p in parts for n in self.apply_trade(replace(p, status=trade.status))]
         if before is not None:
             if before.status is Settlement.FAILED:
                 return []  # told out of sequence: what failed stays so
             self._trades[trade.id] = trade
-            return [Undone(before)] if trade.status is Settlement.FAILED else []
+            return [FillReversed(before)] if trade.status is Settlement.FAILED else []
         self._trades[trade.id] = trade
         if trade.status is Settlement.FAILED:
             return self._end()  # it had never been told: nothing changed hands
-        news = [*self.placed(), Filled(trade, is_late=self._is_over)]
-        self._told += trade.shares
-        if self._is_over and self._told < self.shares:
+        news = [*self.apply_acceptance(), Filled(trade, is_late=self._is_over)]
+        self._filled += trade.shares
+        if self._is_over and self._filled < self.shares:
             return [*news, Canceled(self._reason)]  # the late fill opened the order again
         return news + self._end()
 
-    def _in_other_parts(self, trade: Trade) -> list[Trade]:
+    def _other_parts(self, trade: Trade) -> list[Trade]:
         """The same trade as it was told before: whole and now in parts, or the other way round."""
         told = [t for t in self._trades.values() if t.whole and t.whole == trade.whole]
         return [t for t in told if trade.whole in (t.id, trade.id)]
 
-    def ended(self, matched: Decimal | None, reason: str = "") -> list[News]:
+    def apply_end(self, matched: Decimal | None, reason: str = "") -> list[OrderUpdate]:
         """The venue says that the order is over.
 
         Parameters
@@ -180,22 +180,22 @@ class Track:
         self._reason = reason
         return self._end()
 
-    def given_up(self, reason: str) -> list[News]:
+    def abandon(self, reason: str) -> list[OrderUpdate]:
         """The venue tells nothing of it any more: it is over at what was told of its trades."""
         self._ends_at = None
-        return self.ended(None, reason)
+        return self.apply_end(None, reason)
 
-    def rejected(self, reason: str) -> list[News]:
+    def apply_rejection(self, reason: str) -> list[OrderUpdate]:
         """The venue says that it never took the order."""
         if self._is_over or self._is_accepted or self._trades:
-            return self.ended(None, reason)
+            return self.apply_end(None, reason)
         self._is_over = self._is_rejected = True
         self._reason = reason
         return [Rejected(reason)]
 
-    def _end(self) -> list[News]:
+    def _end(self) -> list[OrderUpdate]:
         ends_at = self.shares if self._ends_at is None else self._ends_at
         if self._is_over or self.matched < ends_at:
             return []
         self._is_over = True
-        return [] if self._told >= self.shares else [Canceled(self._reason)]
+        return [] if self._filled >= self.shares else [Canceled(self._reason)]

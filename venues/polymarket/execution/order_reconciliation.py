@@ -12,7 +12,6 @@ from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any
 
-import msgspec
 from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_condition_id,
     get_polymarket_token_id,
@@ -23,6 +22,7 @@ from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.model.durations import SECOND
 from venues.polymarket.api import parsing
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.execution.live_orders import (
     CLOCK_MARGIN,
@@ -31,7 +31,7 @@ from venues.polymarket.execution.live_orders import (
     LiveOrder,
     LiveOrders,
 )
-from venues.polymarket.execution.order_fill_tracker import News
+from venues.polymarket.execution.order_fill_tracker import OrderUpdate
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
@@ -43,7 +43,7 @@ APPEARS_AFTER = 5.0
 """Seconds after which an order that rests must be among the venue's open ones."""
 
 
-class Inquiry:
+class OrderReconciliation:
     """Asks the venue about orders.
 
     Parameters
@@ -52,7 +52,7 @@ class Inquiry:
         The venue's REST interface.
     orders
         Our orders.
-    tell
+    emit
         Takes the news of an order.
     post
         Posts an order once more.
@@ -68,7 +68,7 @@ class Inquiry:
         self,
         client: ClobClient,
         orders: LiveOrders,
-        tell: Callable[[LiveOrder, list[News]], None],
+        emit: Callable[[LiveOrder, list[OrderUpdate]], None],
         post: Callable[[LiveOrder], Coroutine[Any, Any, None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         now_ns: Callable[[], int],
@@ -76,7 +76,7 @@ class Inquiry:
     ) -> None:
         self._client = client
         self._orders = orders
-        self._tell = tell
+        self._emit = emit
         self._post_again = post
         self._spawn = spawn
         self._now_ns = now_ns
@@ -86,28 +86,28 @@ class Inquiry:
 
     # -- when to ask -------------------------------------------------------------------------------
 
-    def ask(self, live: LiveOrder, after: float = 0.0) -> None:
+    def reconcile(self, live: LiveOrder, after: float = 0.0) -> None:
         """Find out about an order, unless that is under way or all of it is known by then."""
-        if not live.is_asked_about:
-            live.is_asked_about = True
-            self._spawn(self._find_out(live, after))
+        if not live.is_reconciling:
+            live.is_reconciling = True
+            self._spawn(self._run(live, after))
 
-    def check(self, live: LiveOrder) -> None:
+    def recheck(self, live: LiveOrder) -> None:
         """Ask about an order although it is over: a fill of it may have been missed."""
-        live.is_asked_about = True
-        self._spawn(self._look_again(live))
+        live.is_reconciling = True
+        self._spawn(self._query_again(live))
 
-    async def ask_about_all(self) -> None:
+    async def reconcile_all(self) -> None:
         """Find out about every order of which something may have been missed."""
         for live in self._orders:
             if live.posted.is_set() and not live.is_settled:
-                self.ask(live)
+                self.reconcile(live)
 
-    def ask_about_overdue(self) -> None:
+    def reconcile_overdue(self) -> None:
         """Find out about orders whose answer should have come by now."""
         for live in self._orders:
             if self._is_overdue(live):
-                self.ask(live)
+                self.reconcile(live)
 
     def compare(self, matched: Mapping[str, Decimal]) -> None:
         """Find out about orders of which the venue's open ones tell something else, and take those
@@ -119,56 +119,59 @@ class Inquiry:
             Shares matched of each open order, by its hash.
         """
         found = (self._orders.by_hash(venue_order_id) for venue_order_id in matched)
-        strays = [o for o in found if o is not None and o.track.is_over]
+        strays = [o for o in found if o is not None and o.tracker.is_over]
         if strays:
-            self._spawn(self._take_back(strays))
+            self._spawn(self._cancel_strays(strays))
         for live in self._orders:
             if not live.posted.is_set() or live.is_settled or _is_young(live):
                 continue
-            if matched.get(live.venue_order_id) != live.track.matched or live.track.has_unsettled:
-                self.ask(live)
+            if (
+                matched.get(live.venue_order_id) != live.tracker.matched
+                or live.tracker.has_unsettled
+            ):
+                self.reconcile(live)
 
-    async def _take_back(self, strays: list[LiveOrder]) -> None:
+    async def _cancel_strays(self, strays: list[LiveOrder]) -> None:
         hashes = [o.venue_order_id for o in strays]
         self._warn(f"orders that are over rest at the venue, and are cancelled: {hashes}")
         try:
             await asyncio.to_thread(self._client.cancel_orders, hashes)
         except Exception as e:  # they are found again at the next look
-            self._warn(f"they could not be cancelled: {said(e)}")
+            self._warn(f"they could not be cancelled: {describe_error(e)}")
         for live in strays:
-            if not live.is_asked_about:
-                self.check(live)  # it may have matched before
+            if not live.is_reconciling:
+                self.recheck(live)  # it may have matched before
 
     def may_move(self, live: LiveOrder) -> bool:
         """Whether shares of an order may just have changed hands, or may not have after all."""
-        is_open = not live.track.is_over
-        under_way = live.track.has_unsettled or live.is_asked_about
+        is_open = not live.tracker.is_over
+        under_way = live.tracker.has_unsettled or live.is_reconciling
         return under_way or (is_open and (live.is_immediate or _is_young(live)))
 
     def _is_overdue(self, live: LiveOrder) -> bool:
-        if not live.posted.is_set() or live.track.is_over:
+        if not live.posted.is_set() or live.tracker.is_over:
             return False
         now, cancelled = _now(), live.cancelled_at
         return (live.is_immediate and now - live.signed_at > ANSWER_SECONDS) or (
             cancelled is not None and now - cancelled > ANSWER_SECONDS
         )
 
-    async def _find_out(self, live: LiveOrder, after: float) -> None:
+    async def _run(self, live: LiveOrder, after: float) -> None:
         """Ask until the venue's answer leaves nothing open."""
         try:
             await asyncio.sleep(after)
             attempt, begun = 0, _now()
             while not live.is_settled:
                 asked_at = _now()
-                known = await self.look_up(live)
+                known = await self.query(live)
                 if known:
                     live.is_unknown = False
-                    if not live.track.lacks_trades:
+                    if not live.tracker.lacks_trades:
                         return
                 elif known is False and _is_worth_posting_again(live):
                     await self._post_again(live)
                 elif known is False and attempt >= 2 and asked_at >= _gone_at(live, begun):
-                    self.give_up(live)
+                    self.abandon(live)
                     return
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
                 if live.is_unknown and live.is_immediate:
@@ -177,9 +180,9 @@ class Inquiry:
                 await asyncio.sleep(min(pause, until_gone) if until_gone > 0 else pause)
                 attempt += 1
         finally:
-            live.is_asked_about = False
+            live.is_reconciling = False
 
-    async def cancelled(self, live: LiveOrder) -> None:
+    async def confirm_cancel(self, live: LiveOrder) -> None:
         """The reply to a cancel says that an order is over, and not what it had matched.
 
         What follows sells what is left at once. Where others have shares of that outcome, too, the
@@ -187,48 +190,48 @@ class Inquiry:
         is asked first.
         """
         is_shared = self.is_shared(get_polymarket_token_id(live.order.instrument_id))
-        if is_shared or live.track.lacks_trades:
+        if is_shared or live.tracker.lacks_trades:
             await self._await_end(live, ANSWER_SECONDS)  # an exit waits for it, and not for ever
-            if is_shared and live.track.lacks_trades:  # what was told to be sold is not there
+            if is_shared and live.tracker.lacks_trades:  # what was told to be sold is not there
                 await self._await_end(live, GONE_SECONDS)
-        self._tell(live, live.track.given_up(""))
-        self.check(live)
+        self._emit(live, live.tracker.abandon(""))
+        self.recheck(live)
 
     async def _await_end(self, live: LiveOrder, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not await self._is_end_known(live) or live.track.lacks_trades:
+                while not await self._is_end_known(live) or live.tracker.lacks_trades:
                     await asyncio.sleep(_PAUSES[0])
 
     async def _is_end_known(self, live: LiveOrder) -> bool:
         """Whether the venue tells what became of a cancelled order; not, where it tells of it as
         it was before."""
-        known = await self.look_up(live)
-        return known is False or (known is True and live.track.is_ended)
+        known = await self.query(live)
+        return known is False or (known is True and live.tracker.is_ended)
 
-    async def _look_again(self, live: LiveOrder) -> None:
+    async def _query_again(self, live: LiveOrder) -> None:
         try:
             # The sale that follows is under way by then, and is refused if it asks for what was
             # sold unheard; once more for a fill that the venue tells late.
             for after in (ANSWER_SECONDS / 8, ANSWER_SECONDS):
                 await asyncio.sleep(after)
                 pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
-                while await self.look_up(live) is None:
+                while await self.query(live) is None:
                     await asyncio.sleep(next(pauses))
         finally:
-            live.is_asked_about = False
+            live.is_reconciling = False
 
-    def give_up(self, live: LiveOrder) -> None:
+    def abandon(self, live: LiveOrder) -> None:
         """Take an order for over that the venue does not know any more, or never did."""
-        is_known = live.track.is_accepted or live.track.is_ended
+        is_known = live.tracker.is_accepted or live.tracker.is_ended
         if live.is_unknown and not live.killed and not is_known:
-            self._tell(live, live.track.rejected("the venue never took it"))
+            self._emit(live, live.tracker.apply_rejection("the venue never took it"))
         else:
-            self._tell(live, live.track.given_up(live.killed or "gone from the venue"))
+            self._emit(live, live.tracker.abandon(live.killed or "gone from the venue"))
 
     # -- asking ------------------------------------------------------------------------------------
 
-    async def look_up(self, live: LiveOrder) -> bool | None:
+    async def query(self, live: LiveOrder) -> bool | None:
         """Ask about an order once: whether the venue has or had it; None if it did not answer."""
         try:
             order = await asyncio.to_thread(self._client.get_order, live.venue_order_id)
@@ -240,37 +243,37 @@ class Inquiry:
             return None
         try:
             if not isinstance(order, dict) or not order.get("id"):
-                return await self._look_up_gone(live)
+                return await self._query_forgotten(live)
             matched = parsing.number(order, "size_matched")
-            if matched > live.track.matched or live.track.has_unsettled:
-                await self._look_up_trades(live)
-            self._tell(live, live.track.placed())
+            if matched > live.tracker.matched or live.tracker.has_unsettled:
+                await self._query_trades(live)
+            self._emit(live, live.tracker.apply_acceptance())
             if not parsing.is_live(order):
-                self._tell(live, live.track.ended(matched, parsing.status(order).lower()))
+                self._emit(live, live.tracker.apply_end(matched, parsing.status(order).lower()))
         except Unreadable as e:
-            self._warn(f"{live.id} could not be looked up: {said(e)}")
+            self._warn(f"{live.id} could not be looked up: {describe_error(e)}")
             return None
         return True
 
-    async def _look_up_gone(self, live: LiveOrder) -> bool:
+    async def _query_forgotten(self, live: LiveOrder) -> bool:
         """The venue forgets orders that are over, and their trades stay; one that is new it may not
         know yet, which alone says nothing."""
-        await self._look_up_trades(live)
-        if live.is_immediate and live.track.matched > Decimal(0):
-            self.give_up(live)
-        return live.track.is_over
+        await self._query_trades(live)
+        if live.is_immediate and live.tracker.matched > Decimal(0):
+            self.abandon(live)
+        return live.tracker.is_over
 
-    async def _look_up_trades(self, live: LiveOrder) -> None:
+    async def _query_trades(self, live: LiveOrder) -> None:
         age = int(_now() - live.signed_at) + CLOCK_MARGIN
         market = get_polymarket_condition_id(live.order.instrument_id)
         params = TradeParams(market=market, after=self._now_ns() // SECOND - age)
         try:
             trades = await asyncio.to_thread(self._client.get_trades, params)
         except Exception as e:  # the client library fails in many ways at what is no JSON
-            raise Unreadable(said(e)) from None
+            raise Unreadable(describe_error(e)) from None
         for trade in trades:
             for told in parsing.trades_of(live.venue_order_id, trade):
-                self._tell(live, live.track.traded(told))
+                self._emit(live, live.tracker.apply_trade(told))
 
 
 def _is_worth_posting_again(live: LiveOrder) -> bool:
@@ -281,7 +284,7 @@ def _is_worth_posting_again(live: LiveOrder) -> bool:
 
 def _gone_at(live: LiveOrder, begun: float) -> float:
     """When nothing more is to be expected of an order that has been asked about since `begun`."""
-    return begun + GONE_SECONDS if live.track.lacks_trades else live.gone_at
+    return begun + GONE_SECONDS if live.tracker.lacks_trades else live.gone_at
 
 
 def _is_young(live: LiveOrder) -> bool:
@@ -291,11 +294,3 @@ def _is_young(live: LiveOrder) -> bool:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def said(error: BaseException) -> str:
-    """An error in one line."""
-    detail = getattr(error, "error_msg", None)
-    if detail is None:
-        return f"{type(error).__name__}: {error}"
-    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()

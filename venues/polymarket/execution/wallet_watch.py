@@ -16,8 +16,9 @@ from bridge.venue_messages import WalletView
 from positions.engine.engine import Engine
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader, keep_warm
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrders
-from venues.polymarket.execution.order_reconciliation import Inquiry, said
+from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
 """Seconds between two looks, by whether the user channel is up."""
@@ -36,7 +37,7 @@ class WalletWatch:
         The kind of wallet.
     orders
         Our orders.
-    inquiry
+    reconciliation
         Finds out about those of which the venue tells something else.
     refresh_money
         Reads the cash.
@@ -53,7 +54,7 @@ class WalletWatch:
         client: ClobClient,
         signature_type: int,
         orders: LiveOrders,
-        inquiry: Inquiry,
+        reconciliation: OrderReconciliation,
         refresh_money: Callable[[], Awaitable[None]],
         is_channel_up: Callable[[], bool],
         seen: Callable[[WalletView], None],
@@ -62,7 +63,7 @@ class WalletWatch:
         self._client = client
         self._balances = BalanceReader(client, signature_type)
         self._orders = orders
-        self._inquiry = inquiry
+        self._reconciliation = reconciliation
         self._refresh_money = refresh_money
         self._is_channel_up = is_channel_up
         self._seen = seen
@@ -77,7 +78,9 @@ class WalletWatch:
     def watch(self, engine: Engine) -> None:
         """Know from now on what is held, and by how many."""
         self.held = engine.held_shares
-        self._inquiry.is_shared = lambda token: token in self._has_more or engine.is_shared(token)
+        self._reconciliation.is_shared = lambda token: (
+            token in self._has_more or engine.is_shared(token)
+        )
 
     async def run(self) -> None:
         """Keep the connections open, and look."""
@@ -88,13 +91,13 @@ class WalletWatch:
                     await keep_warm(self._client)
                 await self._look()
             except Exception as e:
-                self._warn(f"the wallet could not be read: {said(e)}")
+                self._warn(f"the wallet could not be read: {describe_error(e)}")
             await asyncio.sleep(WALLET_SECONDS[self._is_channel_up()])
 
     async def _look(self) -> None:
         await self._refresh_money()
         orders = await asyncio.to_thread(self._client.get_open_orders)
-        self._inquiry.compare(
+        self._reconciliation.compare(
             {parsing.hash_of(o): parsing.number(o, "size_matched") for o in orders}
         )
         foreign = [o for o in orders if self._orders.by_hash(parsing.hash_of(o)) is None]
@@ -107,7 +110,7 @@ class WalletWatch:
         moving = {
             get_polymarket_token_id(o.order.instrument_id)
             for o in self._orders
-            if self._inquiry.may_move(o)
+            if self._reconciliation.may_move(o)
         }
         balances = {}
         for token, held in self.held().items():

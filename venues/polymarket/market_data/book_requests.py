@@ -11,7 +11,7 @@ _GAP_MIN, _GAP_MAX = 1.0, 10.0
 """Seconds between two questions for the same outcome. Each that was in vain doubles them."""
 
 
-class Asking:
+class BookRequests:
     """Questions for the books of outcomes.
 
     Parameters
@@ -28,32 +28,32 @@ class Asking:
         self._ask = ask
         self._now = now
         self._wanted: dict[InstrumentId, None] = {}
-        self._asked_at: dict[InstrumentId, float] = {}
+        self._sent_at: dict[InstrumentId, float] = {}
         self._gaps: dict[InstrumentId, float] = {}
         self._is_running = False
 
-    def want(self, ids: Iterable[InstrumentId]) -> bool:
+    def add(self, ids: Iterable[InstrumentId]) -> bool:
         """Put outcomes on the list; whether `run` must be called for that."""
         self._wanted |= dict.fromkeys(ids)
         is_needed = bool(self._wanted) and not self._is_running
         self._is_running = self._is_running or is_needed
         return is_needed
 
-    def was_answered(self, instrument_id: InstrumentId, *, is_news: bool) -> None:
+    def mark_answered(self, instrument_id: InstrumentId, *, is_news: bool) -> None:
         """A book was read; whether that changed anything."""
         gap = self._gaps.get(instrument_id, _GAP_MIN)
         self._gaps[instrument_id] = _GAP_MIN if is_news else min(2 * gap, _GAP_MAX)
 
-    def read_at(self, instrument_id: InstrumentId) -> float | None:
+    def sent_at(self, instrument_id: InstrumentId) -> float | None:
         """When a book was last asked for, by whomever."""
-        return self._asked_at.get(instrument_id)
+        return self._sent_at.get(instrument_id)
 
-    def asks(self, ids: Iterable[InstrumentId]) -> None:
+    def mark_sent(self, ids: Iterable[InstrumentId]) -> None:
         """Books are being asked for."""
         now = self._now()
         for instrument_id in ids:
             self._wanted.pop(instrument_id, None)
-            self._asked_at[instrument_id] = now
+            self._sent_at[instrument_id] = now
 
     async def run(self) -> None:
         """Ask until nothing is on the list."""
@@ -67,6 +67,6 @@ class Asking:
             self._is_running = False
 
     def _is_due(self, instrument_id: InstrumentId) -> bool:
-        asked_at = self._asked_at.get(instrument_id)
+        sent_at = self._sent_at.get(instrument_id)
         gap = self._gaps.get(instrument_id, _GAP_MIN)
-        return asked_at is None or self._now() - asked_at >= gap
+        return sent_at is None or self._now() - sent_at >= gap

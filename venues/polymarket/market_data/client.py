@@ -38,17 +38,17 @@ from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.ticks import ImpossibleTick, tick_of
 from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.market_data import market_messages
-from venues.polymarket.market_data.book_requests import Asking
-from venues.polymarket.market_data.freshness import Newest, told_at
+from venues.polymarket.market_data.book_requests import BookRequests
+from venues.polymarket.market_data.freshness import NewestTime, venue_time
 from venues.polymarket.market_data.local_book import (
     LocalBook,
-    Reading,
+    SnapshotRequest,
     Verdict,
     View,
     as_data,
     fits,
 )
-from venues.polymarket.market_data.market_messages import Changes, ToldBook, mentioned
+from venues.polymarket.market_data.market_messages import BookSnapshot, Changes, mentioned
 from venues.polymarket.market_data.resolutions import (
     ClobMarket,
     Resolutions,
@@ -104,16 +104,16 @@ class HardenedDataClient(PolymarketDataClient):
         self._books: dict[InstrumentId, LocalBook] = {}
         self._stale_seconds = stale_seconds
         self._misfits: set[InstrumentId] = set()
-        self._seen: dict[InstrumentId, float] = {}
+        self._alive_at: dict[InstrumentId, float] = {}
         self._frozen: dict[InstrumentId, float] = {}
         self._closed: set[InstrumentId] = set()
-        self._asking = Asking(self._read_books, self._loop.time)
-        self._doubted: dict[InstrumentId, float] = {}
+        self._requests = BookRequests(self._read_books, self._loop.time)
+        self._doubted_at: dict[InstrumentId, float] = {}
         self._problems: dict[InstrumentId, dict[str, str]] = {}
         self._too_old: dict[InstrumentId, int] = {}
         self._known_old: dict[InstrumentId, int] = {}
-        self._ticks: dict[InstrumentId, Newest] = {}
-        self._trades: dict[InstrumentId, Newest] = {}
+        self._ticks: dict[InstrumentId, NewestTime] = {}
+        self._trades: dict[InstrumentId, NewestTime] = {}
         self._last_trades: dict[InstrumentId, Decimal] = {}
         self._trades_lost: set[InstrumentId] = set()
         self._unknown: set[str] = set()
@@ -121,18 +121,18 @@ class HardenedDataClient(PolymarketDataClient):
         self.read_seconds = _READ_SECONDS
         self.held: Callable[[], Collection[str]] = tuple
         """Tells the outcomes that are held: their books are read now and then."""
-        self._kinds = self._takers()
+        self._kinds = self._handlers()
         self._resolution_watch = ResolutionWatch(
             resolutions,
             self._describe,
             self._followed,
             self._close,
-            self._tell_resolution,
+            self._publish_resolution,
             self._log.warning,
         )
         self._watches: list[asyncio.Task[None]] = []
 
-    def _takers(self) -> dict[str, Callable[[dict[str, Any]], None]]:
+    def _handlers(self) -> dict[str, Callable[[dict[str, Any]], None]]:
         """What takes each kind of message."""
         return {
             "book": self._take_book,
@@ -183,14 +183,14 @@ class HardenedDataClient(PolymarketDataClient):
             found = parsing.messages(raw)
         except (Unreadable, RecursionError) as e:
             self._log.warning(f"a frame of the market channel was not understood: {e}")
-            self._ask_about(raw)
+            self._request_mentioned(raw)
             return
         for message in found:
             try:
                 self._take(message)
             except Exception as e:
                 self._log.warning(f"a message of the market channel was not understood: {e!r}")
-                self._ask_about(msgspec.json.encode(message))
+                self._request_mentioned(msgspec.json.encode(message))
 
     def _take(self, message: dict[str, Any]) -> None:
         kind = str(message.get("event_type"))
@@ -201,18 +201,18 @@ class HardenedDataClient(PolymarketDataClient):
             if len(self._unknown) < _UNKNOWN_MAX and kind not in self._unknown:
                 self._unknown.add(kind)
                 self._log.warning(f"a message of the market channel is not known: {kind[:40]!r}")
-            self._ask_about(msgspec.json.encode(message))
+            self._request_mentioned(msgspec.json.encode(message))
 
-    def _ask_about(self, raw: bytes) -> None:
+    def _request_mentioned(self, raw: bytes) -> None:
         """Ask anew for whatever a frame may have been about: books, ticks and last trades."""
         followed = {get_polymarket_token_id(i): i for i in self._followed()}
         ids = [followed[token] for token in mentioned(raw, followed)] or list(followed.values())
         self._trades_lost.update(ids)
-        self._ask(ids)
+        self._request(ids)
 
-    def _ask(self, ids: Iterable[InstrumentId]) -> None:
-        if self._asking.want(ids):
-            self.create_task(self._asking.run())
+    def _request(self, ids: Iterable[InstrumentId]) -> None:
+        if self._requests.add(ids):
+            self.create_task(self._requests.run())
 
     def _take_book(self, message: dict[str, Any]) -> None:
         """Defects: the best prices are taken from the ends of the lists as they happen to be
@@ -223,17 +223,17 @@ class HardenedDataClient(PolymarketDataClient):
         instrument = self._instrument(told.market, told.asset_id)
         if instrument is None:
             return
-        self._heard(instrument.id)
+        self._mark_alive(instrument.id)
         if not self._book(instrument.id).is_after(told.at):
             instrument = self._compare_tick(instrument, message, told.at)
         if self._fits(instrument, (*told.bids, *told.asks)):
             now = self._clock.timestamp_ns()
             deltas = self._book(instrument.id).take(instrument, told, now)
             if deltas is None:
-                self._ask([instrument.id])
+                self._request([instrument.id])
             else:
-                self._tell_changes(deltas)
-                self._show(instrument, told.at)
+                self._publish_deltas(deltas)
+                self._publish_quote(instrument, told.at)
 
     def _take_changes(self, message: dict[str, Any]) -> None:
         """Defect: each change of a message is told on its own, so that quotes and deltas pass
@@ -241,40 +241,40 @@ class HardenedDataClient(PolymarketDataClient):
         """
         market, at = (
             parsing.text(message, "market"),
-            told_at(message.get("timestamp"), self._now_ms()),
+            venue_time(message.get("timestamp"), self._now_ms()),
         )
         found, spoilt = market_messages.changes(message)
         for changed in found:
             instrument = self._instrument(market, changed.asset_id)
             if instrument is not None:
-                self._heard(instrument.id)
+                self._mark_alive(instrument.id)
                 if self._fits(instrument, [c.price for c in changed.levels]):
                     self._change(instrument, changed, at)
         unread = [self._instrument(market, asset_id) for asset_id in spoilt]
         if unread:
             self._log.warning(f"a price change made no sense: {spoilt}"[:200])
-            self._ask([i.id for i in unread if i is not None])
+            self._request([i.id for i in unread if i is not None])
 
     def _change(self, instrument: BinaryOption, changed: Changes, at: int | None) -> None:
         book = self._book(instrument.id)
         if book.is_after(at):
-            self._ask([instrument.id])
+            self._request([instrument.id])
             return
         deltas = book.change(instrument, changed, at, self._clock.timestamp_ns())
         if deltas is not None:
-            self._tell_changes(deltas)
-            self._show(instrument, at)
+            self._publish_deltas(deltas)
+            self._publish_quote(instrument, at)
             self._check_touch(instrument.id)
 
     def _take_touch(self, message: dict[str, Any]) -> None:
         instrument = self._instrument_of(message)
         if instrument is not None:
             touch = market_messages.stated_touch(message)
-            at = told_at(message.get("timestamp"), self._now_ms())
+            at = venue_time(message.get("timestamp"), self._now_ms())
             book = self._book(instrument.id)
             book.state(touch, at)
             if book.is_whole:
-                self._show(instrument, at)
+                self._publish_quote(instrument, at)
             self._check_touch(instrument.id)
 
     def _check_touch(self, instrument_id: InstrumentId) -> None:
@@ -282,29 +282,29 @@ class HardenedDataClient(PolymarketDataClient):
         touches it. Can go when the adapter compares its book with the best prices that are stated.
         """
         if not self._book(instrument_id).is_contradicted:
-            if self._doubted.pop(instrument_id, None) is not None:
-                self._tell_feed(instrument_id, "touch", "")
+            if self._doubted_at.pop(instrument_id, None) is not None:
+                self._publish_feed(instrument_id, "touch", "")
         else:
-            self._doubted.setdefault(instrument_id, self._loop.time())
-            self._ask([instrument_id])
+            self._doubted_at.setdefault(instrument_id, self._loop.time())
+            self._request([instrument_id])
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         """Defect: an older trade passes for the last one. Can go when the adapter compares them."""
         told = market_messages.trade(message, self._now_ms())
         instrument = self._instrument(told.market, told.asset_id)
-        if instrument is None or not self._trades_of(instrument.id).hears(told.at):
+        if instrument is None or not self._trades_of(instrument.id).advance(told.at):
             return
         if not fits(instrument, [told.price]):
             self._trades_lost.add(instrument.id)
             self._fits(instrument, [told.price])
             return
         side = PolymarketOrderSide.BUY if told.is_buy else PolymarketOrderSide.SELL
-        self._tell_trade(instrument, told.price, told.size, side, told.at)
+        self._publish_trade(instrument, told.price, told.size, side, told.at)
 
-    def _trades_of(self, instrument_id: InstrumentId) -> Newest:
-        return self._trades.setdefault(instrument_id, Newest())
+    def _trades_of(self, instrument_id: InstrumentId) -> NewestTime:
+        return self._trades.setdefault(instrument_id, NewestTime())
 
-    def _tell_trade(
+    def _publish_trade(
         self,
         instrument: BinaryOption,
         price: Decimal,
@@ -339,27 +339,27 @@ class HardenedDataClient(PolymarketDataClient):
         instrument = self._instrument_of(message)
         if instrument is None:
             return
-        at = told_at(message.get("timestamp"), self._now_ms())
+        at = venue_time(message.get("timestamp"), self._now_ms())
         try:
             tick = tick_of(message.get("new_tick_size"))
         except ImpossibleTick as e:
             self._log.warning(f"{instrument.id}: {e}; it is asked for")
-            self._tell_feed(instrument.id, "tick", f"its {e}; it is asked for")
-            self._ask_for_tick(instrument.id)
+            self._publish_feed(instrument.id, "tick", f"its {e}; it is asked for")
+            self._request_tick(instrument.id)
             return
-        if self._ticks_of(instrument.id).hears(at):
+        if self._ticks_of(instrument.id).advance(at):
             self._change_tick(instrument, tick, at)
         else:
-            self._ask_for_tick(instrument.id)
+            self._request_tick(instrument.id)
 
-    def _ticks_of(self, instrument_id: InstrumentId) -> Newest:
-        return self._ticks.setdefault(instrument_id, Newest())
+    def _ticks_of(self, instrument_id: InstrumentId) -> NewestTime:
+        return self._ticks.setdefault(instrument_id, NewestTime())
 
     def _change_tick(self, instrument: BinaryOption, tick: Decimal, at: int | None) -> None:
         """Defect: after a tick change no price is told until the venue sends a book of itself. Can
         go when the adapter asks for it.
         """
-        self._tell_feed(instrument.id, "tick", "")
+        self._publish_feed(instrument.id, "tick", "")
         change = PolymarketTickSizeChange(
             market=get_polymarket_condition_id(instrument.id),
             asset_id=get_polymarket_token_id(instrument.id),
@@ -391,20 +391,20 @@ class HardenedDataClient(PolymarketDataClient):
             book = self._books[instrument_id] = LocalBook(instrument_id)
         return book
 
-    def _tell_changes(self, deltas: OrderBookDeltas) -> None:
+    def _publish_deltas(self, deltas: OrderBookDeltas) -> None:
         if self.is_subscribed_order_book_deltas(deltas.instrument_id):
             self._handle_data(deltas)
 
-    def _show(self, instrument: BinaryOption, at: int | None) -> None:
+    def _publish_quote(self, instrument: BinaryOption, at: int | None) -> None:
         """Tell the book's best prices, if they changed."""
         book = self._book(instrument.id)
         look, bids = book.look(instrument, self._orders.resting(instrument.id))
-        view = book.believed(instrument, look)
+        view = book.publishable(instrument, look)
         if view == look:
             self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
-        if view is None or view == book.told:
+        if view is None or view == book.published:
             return
-        book.told = view
+        book.published = view
         now = self._clock.timestamp_ns()
         ts_event = now if at is None else millis_to_nanos(at)
         self._handle_data(as_data(instrument.id, view, ts_event, now=now))
@@ -414,7 +414,7 @@ class HardenedDataClient(PolymarketDataClient):
         market = get_polymarket_condition_id(instrument_id)
         for known, book in self._books.items():
             if book.is_whole and get_polymarket_condition_id(known) == market:
-                self._show(self._cache.instrument(known), None)
+                self._publish_quote(self._cache.instrument(known), None)
 
     def _fits(self, instrument: BinaryOption, prices: Iterable[Decimal]) -> bool:
         """A price between the ticks means that a tick change was missed: the market is read anew.
@@ -425,10 +425,10 @@ class HardenedDataClient(PolymarketDataClient):
             return True
         self._book(instrument.id).forget()
         self._log.warning(f"{instrument.id} has prices between its ticks: read anew")
-        self._ask_for_tick(instrument.id)
+        self._request_tick(instrument.id)
         return False
 
-    def _ask_for_tick(self, instrument_id: InstrumentId) -> None:
+    def _request_tick(self, instrument_id: InstrumentId) -> None:
         if instrument_id not in self._misfits:
             self._misfits.add(instrument_id)
             self.create_task(self._read_tick(instrument_id))
@@ -464,12 +464,12 @@ class HardenedDataClient(PolymarketDataClient):
 
     # -- silence -----------------------------------------------------------------------------------
 
-    def _heard(self, instrument_id: InstrumentId) -> None:
-        self._seen[instrument_id] = self._loop.time()
+    def _mark_alive(self, instrument_id: InstrumentId) -> None:
+        self._alive_at[instrument_id] = self._loop.time()
         self._frozen.pop(instrument_id, None)
-        self._tell_feed(instrument_id, "silence", "")
+        self._publish_feed(instrument_id, "silence", "")
 
-    def _tell_feed(self, instrument_id: InstrumentId, kind: str, problem: str) -> None:
+    def _publish_feed(self, instrument_id: InstrumentId, kind: str, problem: str) -> None:
         """Tell what is wrong with an outcome's prices, of what kinds it may be; "" = not that."""
         problems = self._problems.setdefault(instrument_id, {})
         if problems.get(kind, "") == problem:
@@ -499,36 +499,36 @@ class HardenedDataClient(PolymarketDataClient):
             i
             for i in watched
             if i in self._frozen
-            or now - self._seen.setdefault(i, now) >= patience
+            or now - self._alive_at.setdefault(i, now) >= patience
             or (i in self._books and not self._books[i].is_whole)
             or (get_polymarket_token_id(i) in held and self._is_unread(i, now))
         ]
         for start in range(0, len(stale), _BOOKS_MAX):
             await self._read_books(stale[start : start + _BOOKS_MAX])
-        self._bear_doubts(now)
+        self._check_doubts(now)
         if any(now - since > _RECONNECT_AFTER for since in self._frozen.values()):
             await self._reopen()
 
     def _is_unread(self, instrument_id: InstrumentId, now: float) -> bool:
         """Whether it is time to read a book, however much is told of it."""
-        read_at = self._asking.read_at(instrument_id)
+        read_at = self._requests.sent_at(instrument_id)
         if read_at is None:
-            self._asking.asks([instrument_id])  # from now on
+            self._requests.mark_sent([instrument_id])  # from now on
         return read_at is not None and now - read_at >= self.read_seconds
 
-    def _bear_doubts(self, now: float) -> None:
-        for instrument_id, since in self._doubted.items():
-            self._ask([instrument_id])
+    def _check_doubts(self, now: float) -> None:
+        for instrument_id, since in self._doubted_at.items():
+            self._request([instrument_id])
             if now - since > _DOUBT_SECONDS:
                 problem = "its book is not as its best prices are stated, and cannot be read"
-                self._tell_feed(instrument_id, "touch", problem)
+                self._publish_feed(instrument_id, "touch", problem)
                 if now - self._reopened_at > _DOUBT_REOPEN:
                     self._frozen.setdefault(instrument_id, since)
 
     async def _read_books(self, ids: list[InstrumentId]) -> None:
         """Compare the books known with the venue's own, and take those over where they differ."""
-        self._asking.asks(ids)
-        readings = {i: self._book(i).begin_reading() for i in ids}
+        self._requests.mark_sent(ids)
+        readings = {i: self._book(i).request_snapshot() for i in ids}
         try:
             books = await asyncio.to_thread(
                 self._http_client.get_order_books,
@@ -545,13 +545,13 @@ class HardenedDataClient(PolymarketDataClient):
             found = {}
         for instrument_id, reading in readings.items():
             book = found.get(get_polymarket_token_id(instrument_id))
-            if book is not None and self._has_compared(instrument_id, reading, book):
+            if book is not None and self._compare_book(instrument_id, reading, book):
                 continue
             self._book(instrument_id).give_up(reading)
-            self._froze(instrument_id, "its prices are silent and its book cannot be read")
+            self._mark_frozen(instrument_id, "its prices are silent and its book cannot be read")
 
-    def _has_compared(
-        self, instrument_id: InstrumentId, reading: Reading, read: dict[str, Any]
+    def _compare_book(
+        self, instrument_id: InstrumentId, reading: SnapshotRequest, read: dict[str, Any]
     ) -> bool:
         """Compare one book that was read; whether it makes sense."""
         try:
@@ -564,39 +564,39 @@ class HardenedDataClient(PolymarketDataClient):
             instrument = self._compare_tick(instrument, read, told.at)
         if not self._fits(instrument, (*told.bids, *told.asks)):
             return True
-        before = book.told
-        verdict, deltas = book.take_read(reading, instrument, told, self._clock.timestamp_ns())
+        before = book.published
+        verdict, deltas = book.take_requested(reading, instrument, told, self._clock.timestamp_ns())
         for changed in deltas:
-            self._tell_changes(changed)
+            self._publish_deltas(changed)
         if verdict is Verdict.TAKEN:
-            self._show(instrument, told.at)
+            self._publish_quote(instrument, told.at)
             self._compare_trade(instrument, read, told.at)
         if verdict is not Verdict.OVERTAKEN:
-            self._asking.was_answered(instrument_id, is_news=book.told != before)
+            self._requests.mark_answered(instrument_id, is_news=book.published != before)
             self._check_touch(instrument_id)
-            self._judge(instrument_id, verdict, before, told)
+            self._assess(instrument_id, verdict, before, told)
         return True
 
-    def _judge(
-        self, instrument_id: InstrumentId, verdict: Verdict, before: View | None, told: ToldBook
+    def _assess(
+        self, instrument_id: InstrumentId, verdict: Verdict, before: View | None, told: BookSnapshot
     ) -> None:
         """What a book that was read means for the outcome's prices."""
         book, now = self._book(instrument_id), self._loop.time()
-        is_changed = before is not None and book.told != before
-        is_silent = now - self._seen.get(instrument_id, now) >= self._stale_seconds
+        is_changed = before is not None and book.published != before
+        is_silent = now - self._alive_at.get(instrument_id, now) >= self._stale_seconds
         is_older = verdict is Verdict.OLDER and told.touch != book.touch
         if is_older and told.at != self._known_old.get(instrument_id):
             # It is not taken; once the channel is opened anew, it tells the book.
             self._too_old[instrument_id] = told.at or 0
             if is_silent or not self._ws_client.is_connected():
                 problem = "its prices are silent; what can be read is older than what was told"
-                self._froze(instrument_id, problem)
+                self._mark_frozen(instrument_id, problem)
         elif not self._ws_client.is_connected():
-            self._froze(instrument_id, "its channel is down; its book is read instead")
+            self._mark_frozen(instrument_id, "its channel is down; its book is read instead")
         elif instrument_id in self._frozen or (is_silent and is_changed):
-            self._froze(instrument_id, "its prices are silent; its book is read instead")
-        elif is_silent or instrument_id not in self._seen:
-            self._seen[instrument_id] = now
+            self._mark_frozen(instrument_id, "its prices are silent; its book is read instead")
+        elif is_silent or instrument_id not in self._alive_at:
+            self._alive_at[instrument_id] = now
 
     def _compare_tick(
         self, instrument: BinaryOption, values: dict[str, Any], at: int | None
@@ -607,7 +607,7 @@ class HardenedDataClient(PolymarketDataClient):
         except (KeyError, ImpossibleTick):
             return instrument
         is_new = tick != instrument.price_increment.as_decimal()
-        if is_new and self._ticks_of(instrument.id).hears(at):
+        if is_new and self._ticks_of(instrument.id).advance(at):
             self._change_tick(instrument, tick, at)
         return self._cache.instrument(instrument.id)
 
@@ -623,12 +623,12 @@ class HardenedDataClient(PolymarketDataClient):
         except Unreadable:
             return  # none, so far
         if price != self._last_trades.get(instrument.id) and fits(instrument, [price]):
-            self._tell_trade(instrument, price, _LEAST_SIZE, None, at)
+            self._publish_trade(instrument, price, _LEAST_SIZE, None, at)
 
-    def _froze(self, instrument_id: InstrumentId, problem: str) -> None:
+    def _mark_frozen(self, instrument_id: InstrumentId, problem: str) -> None:
         if instrument_id not in self._closed:
             self._frozen.setdefault(instrument_id, self._loop.time())
-            self._tell_feed(instrument_id, "silence", problem)
+            self._publish_feed(instrument_id, "silence", problem)
 
     async def _reopen(self) -> None:
         """Open the channel anew."""
@@ -636,18 +636,18 @@ class HardenedDataClient(PolymarketDataClient):
         self._log.warning("the market channel is opened anew")
         self._frozen = dict.fromkeys(self._frozen, now)
         self._known_old |= self._too_old
-        self._doubted = dict.fromkeys(self._doubted, now)
+        self._doubted_at = dict.fromkeys(self._doubted_at, now)
         await self._ws_client.reopen()
 
     # -- resolution --------------------------------------------------------------------------------
 
     def _take_resolution(self, message: dict[str, Any]) -> None:
-        """It is believed once another source says the same: a stop that is dropped is gone."""
+        """It is publishable once another source says the same: a stop that is dropped is gone."""
         winner = parsing.text(message, "winning_asset_id")
         self._resolution_watch.told(parsing.text(message, "market"), winner)
 
-    def _tell_resolution(self, instrument_id: InstrumentId, problem: str) -> None:
-        self._tell_feed(instrument_id, "resolution", problem)
+    def _publish_resolution(self, instrument_id: InstrumentId, problem: str) -> None:
+        self._publish_feed(instrument_id, "resolution", problem)
 
     async def _describe(self, market: str) -> ClobMarket:
         reply = await asyncio.to_thread(self._http_client.get_market, market)
@@ -661,9 +661,9 @@ class HardenedDataClient(PolymarketDataClient):
             return
         self._closed.add(instrument_id)
         self._frozen.pop(instrument_id, None)
-        self._doubted.pop(instrument_id, None)
+        self._doubted_at.pop(instrument_id, None)
         for kind in list(self._problems.get(instrument_id, ())):
-            self._tell_feed(instrument_id, kind, "")
+            self._publish_feed(instrument_id, kind, "")
         now = self._clock.timestamp_ns()
         price = Price.from_str(f"{payout:f}")
         kind = InstrumentCloseType.CONTRACT_EXPIRED

@@ -6,12 +6,12 @@
   was known when it was asked for; what the channel told while it was being read is changed in it
   where it is not older than the book itself. An older book counts only where it has the very best
   prices that the newest frame stated and ours has not: it has what was lost. Where a time is
-  missing or is none that can be (`told_at`), the order of arrival counts, and for what is read the
-  order in which it was asked for.
+  missing or is none that can be (`venue_time`), the order of arrival counts, and for what is read
+  the order in which it was requested.
 - **A tick** is as old as its message. The answer to a question for it has no time: it counts unless
   the channel told a tick while it was asked for. A book that is read tells its tick with its time.
 - **A trade** that is older than the newest heard of its outcome is not the last one.
-- **A resolution** has no age: it is believed once two sources tell the same (`resolutions`).
+- **A resolution** has no age: it is publishable once two sources tell the same (`resolutions`).
 - **A balance** has no time: it counts by the order of reading, and for what changed hands
   shortly before it was read not at all (`positions.engine.balances`).
 - **An order** only goes on: what it has matched never shrinks, a trade that failed stays failed,
@@ -30,7 +30,7 @@ _FIRST_MS = 1_500_000_000_000
 _DIGITS = 13
 
 
-def told_at(value: Any, now_ms: int) -> int | None:
+def venue_time(value: Any, now_ms: int) -> int | None:
     """The time that a message states; None where it is none that can be.
 
     Parameters
@@ -47,13 +47,13 @@ def told_at(value: Any, now_ms: int) -> int | None:
     return at if _FIRST_MS <= at <= now_ms + AHEAD_MS else None
 
 
-class Newest:
+class NewestTime:
     """The newest time that was heard of one thing."""
 
     def __init__(self) -> None:
         self.at = 0
 
-    def hears(self, at: int | None) -> bool:
+    def advance(self, at: int | None) -> bool:
         """Take what is told at a time; whether it is not older than what was heard before."""
         if self.is_after(at):
             return False

@@ -25,8 +25,8 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 
 from bridge.one_sided_book import OneSidedBook
-from venues.polymarket.market_data.freshness import Newest
-from venues.polymarket.market_data.market_messages import Change, Changes, ToldBook, Touch
+from venues.polymarket.market_data.freshness import NewestTime
+from venues.polymarket.market_data.market_messages import BookSnapshot, Change, Changes, Touch
 from venues.polymarket.market_data.own_levels import Level, OwnLevels
 
 _LEVELS_MAX = 20
@@ -48,7 +48,7 @@ class Verdict(StrEnum):
     """Another one was told, or asked for, since."""
 
 
-class Reading:
+class SnapshotRequest:
     """A snapshot that is asked for.
 
     Parameters
@@ -68,16 +68,16 @@ class LocalBook:
 
     def __init__(self, instrument_id: InstrumentId) -> None:
         self.is_whole = False
-        self.told: View | None = None
+        self.published: View | None = None
         """What of it was last told."""
-        self._newest = Newest()
+        self._newest = NewestTime()
         self._stated: Touch | None = None
         self._book = OrderBook(instrument_id, BookType.L2_MBP)
-        self._reading: Reading | None = None
+        self._reading: SnapshotRequest | None = None
         self._own = OwnLevels(is_bid=True), OwnLevels(is_bid=False)
 
     @property
-    def heard_at(self) -> int:
+    def newest_at(self) -> int:
         """The newest time of what was told of it, in milliseconds of the venue's clock."""
         return self._newest.at
 
@@ -93,20 +93,24 @@ class LocalBook:
 
     def forget(self) -> None:
         """Wait for the next snapshot."""
-        self.is_whole, self.told, self._stated = False, None, None
+        self.is_whole, self.published, self._stated = False, None, None
 
-    def take(self, instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas | None:
+    def take(
+        self, instrument: BinaryOption, snapshot: BookSnapshot, now: int
+    ) -> OrderBookDeltas | None:
         """Take the whole book, as the channel tells it; None if something newer was heard.
 
         What is being read is older, then.
         """
-        if not self._newest.hears(told.at):
+        if not self._newest.advance(snapshot.at):
             return None
         self._reading = None
-        return self._replace(instrument, told, now)
+        return self._replace(instrument, snapshot, now)
 
-    def _replace(self, instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas:
-        deltas = _snapshot(instrument, told, now)
+    def _replace(
+        self, instrument: BinaryOption, snapshot: BookSnapshot, now: int
+    ) -> OrderBookDeltas:
+        deltas = _snapshot_deltas(instrument, snapshot, now)
         self._book.apply_deltas(deltas)
         self.is_whole, self._stated = True, None
         return deltas
@@ -115,7 +119,7 @@ class LocalBook:
         self, instrument: BinaryOption, changes: Changes, at: int | None, now: int
     ) -> OrderBookDeltas | None:
         """Change levels; None while the book is not whole, or if something newer was heard."""
-        if not self._newest.hears(at):
+        if not self._newest.advance(at):
             return None
         deltas = _deltas(instrument, changes.levels, at, now)
         if self._reading is not None:
@@ -135,18 +139,18 @@ class LocalBook:
         if not self._newest.is_after(at):
             self._stated = touch
 
-    def begin_reading(self) -> Reading:
+    def request_snapshot(self) -> SnapshotRequest:
         """A snapshot is asked for. An earlier one, if it is still to come, counts no more."""
-        self._reading = Reading(self._newest.at)
+        self._reading = SnapshotRequest(self._newest.at)
         return self._reading
 
-    def give_up(self, reading: Reading) -> None:
+    def give_up(self, reading: SnapshotRequest) -> None:
         """The snapshot asked for does not come."""
         if self._reading is reading:
             self._reading = None
 
-    def take_read(
-        self, reading: Reading, instrument: BinaryOption, told: ToldBook, now: int
+    def take_requested(
+        self, reading: SnapshotRequest, instrument: BinaryOption, snapshot: BookSnapshot, now: int
     ) -> tuple[Verdict, list[OrderBookDeltas]]:
         """Take the snapshot that was asked for, and change it as the channel has told since.
 
@@ -160,19 +164,26 @@ class LocalBook:
         if self._reading is not reading:
             return Verdict.OVERTAKEN, []
         self._reading = None
-        if told.at is not None and told.at < reading.since and not self._has_what_was_lost(told):
+        if (
+            snapshot.at is not None
+            and snapshot.at < reading.since
+            and not self._has_what_was_lost(snapshot)
+        ):
             return Verdict.OLDER, []
-        self._newest.hears(told.at)
-        stated, later = self._stated, [d for at, d in reading.changes if not _is_before(at, told)]
-        changes = [self._replace(instrument, told, now), *later]
+        self._newest.advance(snapshot.at)
+        stated, later = (
+            self._stated,
+            [d for at, d in reading.changes if not _is_before(at, snapshot)],
+        )
+        changes = [self._replace(instrument, snapshot, now), *later]
         for deltas in later:
             self._book.apply_deltas(deltas)
         self._stated = stated if later else None
         return Verdict.TAKEN, changes
 
-    def _has_what_was_lost(self, told: ToldBook) -> bool:
+    def _has_what_was_lost(self, snapshot: BookSnapshot) -> bool:
         """Whether an older book has the best prices that were stated last, and ours has not."""
-        return self.is_contradicted and told.touch == self._stated
+        return self.is_contradicted and snapshot.touch == self._stated
 
     def look(self, instrument: BinaryOption, resting: Resting) -> tuple[View, list[Level]]:
         """The best prices of others, and all their bids."""
@@ -180,26 +191,26 @@ class LocalBook:
         if not any(resting) and not any(self._own):
             touch = book.best_bid_price(), book.best_bid_size()
             return (*touch, book.best_ask_price(), book.best_ask_size()), bids
-        told = self.told or (None,) * 4
+        told = self.published or (None,) * 4
         bids = self._own[0].without(bids, resting[0], _plain(told[0]))
         asks = self._own[1].without(best(book.asks()), resting[1], _plain(told[2]))
         return (*_touch(instrument, bids), *_touch(instrument, asks)), bids
 
-    def believed(self, instrument: BinaryOption, view: View) -> View | None:
+    def publishable(self, instrument: BinaryOption, view: View) -> View | None:
         """What of a view may be told; None = nothing, what was told last stands.
 
         While the best prices are stated otherwise, a price is missing here or should not be here.
-        Then a bid is believed to have fallen as far as both say, and not to have risen.
+        Then a bid is publishable to have fallen as far as both say, and not to have risen.
         """
         if not self.is_contradicted or self._stated is None:
             return view
-        told = None if self.told is None else _plain(self.told[0])
+        told = None if self.published is None else _plain(self.published[0])
         bid = max(_plain(view[0]) or _ZERO, self._stated.bid or _ZERO)
-        if self.told is None or told is None or bid >= told:
+        if self.published is None or told is None or bid >= told:
             return None
         if bid == (_plain(view[0]) or _ZERO):
             return view
-        return instrument.make_price(bid), view[1] or self.told[1], *view[2:]
+        return instrument.make_price(bid), view[1] or self.published[1], *view[2:]
 
 
 _ZERO = Decimal(0)
@@ -242,28 +253,28 @@ def _touch(instrument: BinaryOption, levels: list[Level]) -> tuple[Price | None,
     return instrument.make_price(price), instrument.make_qty(size)
 
 
-def _is_before(at: int | None, told: ToldBook) -> bool:
+def _is_before(at: int | None, snapshot: BookSnapshot) -> bool:
     """Whether a book has what was told at a time."""
-    return at is not None and told.at is not None and at < told.at
+    return at is not None and snapshot.at is not None and at < snapshot.at
 
 
 def _ns(at: int | None, now: int) -> int:
     return now if at is None else millis_to_nanos(at)
 
 
-def _snapshot(instrument: BinaryOption, told: ToldBook, now: int) -> OrderBookDeltas:
+def _snapshot_deltas(instrument: BinaryOption, snapshot: BookSnapshot, now: int) -> OrderBookDeltas:
     """Defects: the adapter tells of an empty book nothing, and goes through floats. Can go when it
     tells that it is empty.
     """
-    ts_event = _ns(told.at, now)
+    ts_event = _ns(snapshot.at, now)
     flags = RecordFlag.F_SNAPSHOT
-    levels = [Change(True, *level) for level in told.bids.items()]
-    levels += [Change(False, *level) for level in told.asks.items()]
+    levels = [Change(True, *level) for level in snapshot.bids.items()]
+    levels += [Change(False, *level) for level in snapshot.asks.items()]
     last = RecordFlag.F_LAST if not levels else 0
     clear = OrderBookDelta(instrument.id, BookAction.CLEAR, None, flags | last, 0, ts_event, now)
     if not levels:
         return OrderBookDeltas(instrument.id, [clear])
-    added = _deltas(instrument, levels, told.at, now, flags).deltas
+    added = _deltas(instrument, levels, snapshot.at, now, flags).deltas
     return OrderBookDeltas(instrument.id, [clear, *added])
 
 

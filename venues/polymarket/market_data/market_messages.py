@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from venues.polymarket.api.parsing import Unreadable, number, text
-from venues.polymarket.market_data.freshness import told_at
+from venues.polymarket.market_data.freshness import venue_time
 
 _ONE = Decimal(1)
 _DECIMALS_MAX = 6
@@ -30,7 +30,7 @@ class Touch(Struct, frozen=True):
     ask: Decimal | None
 
 
-class ToldBook(Struct, frozen=True):
+class BookSnapshot(Struct, frozen=True):
     """A whole book: price -> size. `at` is its time in milliseconds, None where it states none."""
 
     market: str
@@ -61,7 +61,7 @@ class Changes(Struct, frozen=True):
     stated: Touch | None
 
 
-class ToldTrade(Struct, frozen=True):
+class MarketTrade(Struct, frozen=True):
     """A trade, by what its taker did."""
 
     market: str
@@ -72,7 +72,7 @@ class ToldTrade(Struct, frozen=True):
     is_buy: bool
 
 
-def book(values: Mapping[str, Any], now_ms: int) -> ToldBook:
+def book(values: Mapping[str, Any], now_ms: int) -> BookSnapshot:
     """A whole book.
 
     Raises
@@ -80,10 +80,10 @@ def book(values: Mapping[str, Any], now_ms: int) -> ToldBook:
     Unreadable
         If any of it makes no sense.
     """
-    told = ToldBook(
+    told = BookSnapshot(
         market=text(values, "market"),
         asset_id=text(values, "asset_id"),
-        at=told_at(values.get("timestamp"), now_ms),
+        at=venue_time(values.get("timestamp"), now_ms),
         bids=_side(values, "bids"),
         asks=_side(values, "asks"),
     )
@@ -151,7 +151,7 @@ def _stated(value: Any) -> Decimal | None:
     return None if told in (0, _ONE) else _price(told, "best price")
 
 
-def trade(values: Mapping[str, Any], now_ms: int) -> ToldTrade:
+def trade(values: Mapping[str, Any], now_ms: int) -> MarketTrade:
     """A trade.
 
     Raises
@@ -162,10 +162,10 @@ def trade(values: Mapping[str, Any], now_ms: int) -> ToldTrade:
     size = _size(values)
     if size == 0:
         raise Unreadable("size was 0, must be above 0")
-    return ToldTrade(
+    return MarketTrade(
         market=text(values, "market"),
         asset_id=text(values, "asset_id"),
-        at=told_at(values.get("timestamp"), now_ms),
+        at=venue_time(values.get("timestamp"), now_ms),
         price=price(values, "price"),
         size=size,
         is_buy=_is_buy(values),

@@ -160,11 +160,12 @@ class ResolutionWatch:
                 pass
             self._wake.clear()
             try:
-                await self._ask()
+                await self.check()
             except Exception as e:
                 self._warn(f"the resolutions could not be read: {e!r}")
 
-    async def _ask(self) -> None:
+    async def check(self) -> None:
+        """Ask once about all markets that are followed."""
         outcomes: dict[str, list[InstrumentId]] = {}
         for instrument_id in self._followed():
             outcomes.setdefault(get_polymarket_condition_id(instrument_id), []).append(
