@@ -58,6 +58,7 @@ from positions.operations.settings import Settings, load
 from positions.operations.wallet import environment, wallet
 from positions.storage import submit_log
 from positions.storage.locks import StateLock, WalletLock
+from positions.storage.patience import ends_within
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Left, prepare, sign
 from positions.storage.snapshot import Copier, NodeRow
@@ -78,6 +79,9 @@ _TICKS_KEPT = 10
 _FIND_AGAIN_SECONDS = 5.0
 _ANSWER_SECONDS = 5.0
 """So long the end of a node waits for the disk to take its last answers."""
+_DISK_SECONDS = 15.0
+"""So long it waits for a disk that takes nothing of what is to be recorded; all its waits together
+are shorter than the 60 s after which systemd kills it."""
 
 
 def run(settings: Settings, *, fresh: bool = False) -> int:
@@ -155,7 +159,7 @@ class Node:
         now = (clock := self._ground.clock) or self._node.kernel.clock
         journal = self._journal = NodeJournal(self._node.kernel.msgbus, now)
         record = self._state / "positions.duckdb"
-        self.store = Store(record, loop.call_soon_threadsafe, journal.store_failed)
+        self.store = Store(record, self._on_loop, journal.store_failed)
         self.store.on_set_aside = journal.set_aside
         sign(self.store, settings.mode, source)
         self._ground.restore(self.store, cursor)
@@ -284,12 +288,7 @@ class Node:
             self._terminal.say(self._ground.greeting(self.store.known_orders()))
             self._build()
             code = int(self._loop.run_until_complete(self._drive(play or self._ground.play)))
-            self.store.flush()
-            self._copier.publish_last()
-            lost, why = self.store.pending, self.store.failure
-            if lost:
-                self._terminal.warn(f"polybracket: {lost} records could not be written: {why}")
-            return 1 if lost else code
+            return code if self._left_on_disk() else 1
         except MemoryError:
             self._end(NO_MEMORY_CODE, "no memory is left; the node ends, to be started anew")
             raise
@@ -297,15 +296,27 @@ class Node:
             self._watch.judges_loop = False
             if self._bell is not None:
                 self._bell.close()
-            self.store.close()
-            self._disk.close(_ANSWER_SECONDS)
+            answers = self.store.close(_DISK_SECONDS)
+            answers &= self._disk.close(_ANSWER_SECONDS)
             self._loop.run_until_complete(self._ground.close())
             self._node.dispose()
-            sync_logger_to_disk()
+            if not (answers and ends_within(_ANSWER_SECONDS, sync_logger_to_disk)):
+                self._terminal.warn("polybracket: the disk does not answer; the log may lack lines")
             self._watch.stop()
             threading.excepthook = hook
             if self._has_own_terminal:
                 self._terminal.close()
+
+    def _left_on_disk(self) -> bool:
+        """Whether the disk has taken all that it is to keep; what it has not is told."""
+        is_flushed = self.store.flush(_ANSWER_SECONDS)
+        if lost := self.store.pending:
+            why = self.store.failure or "the disk does not answer"
+            self._terminal.warn(f"polybracket: {lost} records could not be written: {why}")
+        if not (is_flushed and self._copier.publish_last(_DISK_SECONDS)):
+            text = "the disk does not answer; `status` and `show` read an older copy of the record"
+            self._terminal.warn(f"polybracket: {text}")
+        return not lost
 
     def _build(self) -> None:
         trader = self._node.trader
@@ -412,8 +423,7 @@ class Node:
         else:
             self._terminal.say("stopping")
             playing.cancel()
-        while self.store.pending and not self.store.failure:
-            await asyncio.sleep(0.01)  # what is being written is still to be answered
+        await self._recorded_all()
         await self._answered()
         if has_ended:
             await self._node.stop_async()
@@ -428,6 +438,16 @@ class Node:
         if error is not None:
             raise error
         return 0
+
+    async def _recorded_all(self) -> None:
+        """Wait for what is being written, which is still to be answered, while the disk goes on."""
+        left, until = 0, 0.0
+        while (pending := self.store.pending) and not self.store.failure:
+            if pending != left:
+                left, until = pending, self._loop.time() + _DISK_SECONDS
+            elif self._loop.time() > until:
+                return
+            await asyncio.sleep(0.01)
 
     async def _answered(self) -> None:
         """Wait until what is recorded is answered, if the disk does not take too long."""

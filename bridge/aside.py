@@ -43,10 +43,11 @@ class Worker:
         """Run `job` on the thread, then `then` with what it gave on the event loop."""
         self._jobs.put((job, then))
 
-    def close(self, seconds: float) -> None:
-        """Finish what is to be done, if that takes no longer than so many seconds."""
+    def close(self, seconds: float) -> bool:
+        """Finish what is to be done; whether that took no longer than so many seconds."""
         self._jobs.put(None)
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while (asked := self._jobs.get()) is not None:

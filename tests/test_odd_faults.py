@@ -149,9 +149,11 @@ async def a_silent_feed_lets_exits_through_and_no_entries(s: Session, m: MarketH
     s.venue.faults.silent.add("market")
     crash(s, m)
     await stopped(s, p)
-    await s.until(lambda: any(m.slug in a and "nothing is bought" in a for a in s.alarms), "said")
+    book = s.node.strategy.engine.markets[m.tokens[0]]
+    await s.until(lambda: bool(book.feed_problem), "its prices are doubted")
     reached, looks = reaching(s), len(s.venue.asked("POST /books"))
     other = await s.submit(m, "0.55", "20", stop_loss_price="0.30")
+    await s.until(lambda: any(m.slug in a and "nothing is bought" in a for a in s.alarms), "said")
     await s.until(lambda: len(s.venue.asked("POST /books")) > looks + 3, "the book is looked at")
     assert not reached
     s.venue.faults.clear()

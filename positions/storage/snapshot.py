@@ -10,7 +10,9 @@ The copy made when it stops holds the whole history; while it runs, the whole is
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,8 +23,10 @@ from msgspec import Struct
 from positions.engine.engine import Engine
 from positions.model.errors import RecordError
 from positions.model.instrument_book import InstrumentBook
+from positions.model.position import Position
 from positions.storage.backup import COPY, WANTED
 from positions.storage.database import connect, foreign_object
+from positions.storage.patience import ends_within
 from positions.storage.pulse import Pulse
 from positions.storage.record_copies import NO_RECORD, copy_whole
 from positions.storage.rows import unrealized_pnl
@@ -135,23 +139,39 @@ class Copier:
         """Begin a copy, unless the last one is still being made."""
         if self._thread is None or not self._thread.is_alive():
             rows = self._rows()
-            self._thread = threading.Thread(target=self._copies, args=(rows,), name="published")
+            # A disk that stands still must not keep the process from ending.
+            self._thread = threading.Thread(
+                target=self._copies, args=(rows,), name="published", daemon=True
+            )
             self._thread.start()
 
-    def publish_last(self) -> None:
-        """Make the copy that stays when the node has stopped, with the whole history."""
+    def publish_last(self, seconds: float | None = None) -> bool:
+        """Make the copy that stays when the node has stopped, with the whole history; whether the
+        disk took it within so many seconds, None = however long that takes.
+        """
+        begun = time.monotonic()
         if self._thread is not None:
-            self._thread.join()
-        self._copy(self._path, _WHOLE, self._rows())
-        self._history.unlink(missing_ok=True)
+            self._thread.join(seconds)
+            if self._thread.is_alive():
+                return False
+        if seconds is None:
+            self._copy_last(self._rows())
+            return True
+        left = max(0.0, seconds - (time.monotonic() - begun))
+        return ends_within(left, partial(self._copy_last, self._rows()))
+
+    def _copy_last(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+        self._copy(self._path, _WHOLE, rows)
+        with suppress(OSError):
+            self._history.unlink(missing_ok=True)
 
     def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """What the event loop knows; what can be computed from it is left to the thread."""
         engine, about = self._engine, self._about
-        marks = []
+        held = []
         for p in engine.open_positions():
             m = engine.markets[p.outcome_id]
-            price = m.bid if m.payout is None else m.payout
-            marks.append((p.id, price, unrealized_pnl(p, price, m.fee_rate)))
+            held.append((p, m.bid if m.payout is None else m.payout, m.fee_rate))
         node = (
             about.mode,
             about.pid,
@@ -163,14 +183,14 @@ class Copier:
             engine.halted,
             engine.cash,
             self._redeemable(),
-            sum(1 for _ in engine.open_positions()),
+            len(held),
             self._pulse.lag,
             self._pulse.undecided(),
         )
         return {
             "node": [node],
             "markets": [_market_row(m) for m in engine.markets.values()],
-            "marks": marks,
+            "marks": held,
             "open_alarms": [*engine.open_alarms(), *self._own_alarms()],
         }
 
@@ -204,7 +224,7 @@ class Copier:
                 for statement in _TABLES.split(";"):
                     cursor.execute(statement)
                 for table, values in rows.items():
-                    _insert(cursor, table, values)
+                    _insert(cursor, table, _marks(values) if table == "marks" else values)
                 for statement in selection.split(";"):
                     cursor.execute(statement)
             finally:
@@ -233,6 +253,13 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any,
         )
         values = ", ".join([f"({marks})"] * len(part))
         cursor.execute(f"INSERT INTO pub.{table} VALUES {values}", [v for r in part for v in r])
+
+
+def _marks(
+    held: list[tuple[Position, Decimal | None, Decimal]],
+) -> list[tuple[str, Decimal | None, Decimal | None]]:
+    """What each open position would bring now."""
+    return [(p.id, price, unrealized_pnl(p, price, fee_rate)) for p, price, fee_rate in held]
 
 
 def _market_row(m: InstrumentBook) -> tuple[Any, ...]:

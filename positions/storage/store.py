@@ -29,6 +29,7 @@ from positions.model.orders import is_order_id
 from positions.model.position import Position, Role
 from positions.model.soundness import check
 from positions.storage.database import connect
+from positions.storage.patience import ends_within
 from positions.storage.private_files import open_file
 from positions.storage.rows import fill, row, story
 from positions.storage.salvage import salvage
@@ -189,21 +190,33 @@ class Store:
         with self._condition:
             return len(self._queue) + self._writing
 
-    def flush(self) -> None:
-        """Wait until everything recorded so far is on disk, or cannot be written."""
+    def flush(self, seconds: float | None = None) -> bool:
+        """Wait until everything recorded so far is on disk, or cannot be written; whether that came
+        within so many seconds, None = however long it takes.
+        """
         with self._condition:
             self._is_flushed = True
             self._condition.notify_all()
-            self._condition.wait_for(
-                lambda: not self._writing and (not self._queue or bool(self.failure))
+            return self._condition.wait_for(
+                lambda: not self._writing and (not self._queue or bool(self.failure)), seconds
             )
 
-    def close(self) -> None:
-        """Write what is queued, if that can be, and give the file up."""
+    def close(self, seconds: float | None = None) -> bool:
+        """Write what is queued, if that can be, and give the file up; whether that was done within
+        so many seconds. If not, the process' end gives it up.
+        """
         with self._condition:
             self._is_closing = True
             self._condition.notify()
-        self.thread.join()
+        self.thread.join(seconds)
+        if self.thread.is_alive():
+            return False
+        if seconds is None:
+            self._close()
+            return True
+        return ends_within(seconds, self._close)
+
+    def _close(self) -> None:
         with suppress(duckdb.Error):  # what could not be written cannot be checkpointed either
             self._connection.close()
 
