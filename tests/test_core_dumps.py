@@ -33,7 +33,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux'")
 
 
 def open_limits() -> None:
-    """As a shell does after `ulimit -c unlimited`; one that runs tests beside it ignores Ctrl-\\."""
+    """As a shell does after `ulimit -c unlimited`; tests in the background ignore Ctrl-\\."""
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (most, most))
