@@ -1,6 +1,7 @@
 """Every phase and every event: booked, and the phase goes only where the table of lives allows."""
 
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +10,18 @@ import pytest
 from stage import START, TOKEN
 
 from positions.engine import transitions
-from positions.engine.lifecycle import LIFE, UNDONE, refresh
+from positions.engine.invariants import breach
+from positions.engine.lifecycle import (
+    ENTRY_LIFE,
+    EXIT_LIFE,
+    PHASES,
+    EntryState,
+    ExitState,
+    entry_state,
+    exit_state,
+    phase_of,
+    refresh,
+)
 from positions.model import events
 from positions.model.events import AnyEvent, Event
 from positions.model.position import (
@@ -81,7 +93,7 @@ def value(p: Position, field: str) -> Any:
 
 def made(**fields: Any) -> Position:
     p = update(BASE, **fields)
-    return update(p, phase=transitions.phase_of(p))
+    return update(p, phase=phase_of(p))
 
 
 POSITIONS: dict[Phase, list[Position]] = {
@@ -206,7 +218,8 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
         for event in examples(kind):
             if kind is events.Settled and event.shares != max(before.held, D(0)):
                 continue  # the venue pays what is held
-            if kind is events.OrderSent and event.order.role is Role.ENTRY and phase in OVER:
+            is_entry = kind is events.OrderSent and event.order.role is Role.ENTRY
+            if is_entry and before.decision.entry_ended is not None:
                 continue  # nothing is bought any more
             undone = (
                 before.ledger.bought
@@ -217,12 +230,7 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
                 continue  # only what was traded can be undone
             after = transitions.apply(before, event)
             assert after.seq == before.seq + (after is not before)
-            if after.phase is not phase:
-                step = (phase, after.phase)
-                allowed = (
-                    step in UNDONE if kind is events.FillReversed else kind in LIFE.get(step, ())
-                )
-                assert allowed, f"{phase} -> {after.phase} by {kind.__name__}"
+            assert breach(before, after, event) == ""
             if isinstance(event, events.OrderFilled):
                 sign = 1 if event.role is Role.ENTRY else -1
                 assert after.held == before.held + sign * event.shares
@@ -235,6 +243,36 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
                 paid = event.shares if isinstance(event, events.Settled) else 0
                 assert after.held == before.held - paid
             assert len(tell(story(after, event))) > 5
+
+
+def test_every_pair_of_states_is_a_phase() -> None:
+    assert set(PHASES) == set(product(EntryState, ExitState))
+    for phase, found in POSITIONS.items():
+        for p in found:
+            assert PHASES[entry_state(p), exit_state(p)] is phase
+
+
+@pytest.mark.parametrize("table", [ENTRY_LIFE, EXIT_LIFE], ids=["entry", "exit"])
+def test_a_row_that_is_missing_is_a_breach(table: dict[Any, dict[Any, Any]]) -> None:
+    """Each step that a position of ours makes is a row: without it the step is a breach."""
+    steps = [
+        (before, transitions.apply(before, event), event)
+        for found in POSITIONS.values()
+        for before in found
+        for kind in (events.EntryEnded, events.SaleAsked, events.Triggered, events.LeftAsDust)
+        for event in examples(kind)
+    ]
+    state = entry_state if table is ENTRY_LIFE else exit_state
+    changed = [s for s in steps if state(s[0]) is not state(s[1])]
+    assert changed
+    for before, after, event in changed:
+        rows = table[type(event)]
+        without = {k: v for k, v in rows.items() if k is not state(before)}
+        table[type(event)] = without
+        try:
+            assert f"{state(before)} and is {state(after)}" in breach(before, after, event)
+        finally:
+            table[type(event)] = rows
 
 
 def fill(role: Role, shares: str, number: int = 9, **fields: Any) -> events.OrderFilled:

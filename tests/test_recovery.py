@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from stage import START, TOKEN
 
 from positions.engine.balances import BALANCE_LAG
+from positions.engine.lifecycle import phase_of
 from positions.engine.recovery import (
     Recovery,
     Said,
@@ -17,7 +18,7 @@ from positions.engine.recovery import (
     VenueTrade,
     recover,
 )
-from positions.engine.transitions import apply, phase_of
+from positions.engine.transitions import apply
 from positions.model import events
 from positions.model.durations import SECOND
 from positions.model.position import (

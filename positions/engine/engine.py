@@ -24,6 +24,7 @@ from positions.engine.balances import compare, may_lag
 from positions.engine.command_handlers import Handled, handle, sale_over
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.engine.exposure import Exposure
+from positions.engine.invariants import Breach, breach, order_breach, unprotected
 from positions.engine.last_resort import Trouble
 from positions.engine.plan import Intent, MoveStop, Send, plan
 from positions.engine.price_index import Levels
@@ -451,18 +452,44 @@ class Engine:
         for intent in plan(p, book, now, self.limits.slip_ticks, self.limits.entry_lasts):
             p = self._note(position_id, _booking(intent, now))
             self._effects.append(Act(p, intent))
+        wrong = unprotected(p, book)
+        if wrong:
+            raise Breach(wrong)
 
     def _note(self, position_id: str, event: AnyEvent) -> Position:
         before = self.positions.get(position_id)
         after = apply(before, event)
         if after is before:
             return after
+        self._hold_to_invariants(before, after, event)
         self._before.setdefault(position_id, before)
         self._keep(after)
         self._effects.append(Step(after, event))
         self._alarm(before, after, event.time)
         self._alarm_refused(before, event)
         return after
+
+    def _hold_to_invariants(
+        self, before: Position | None, after: Position, event: AnyEvent
+    ) -> None:
+        """Dispute a position of which an event breached a rule; refuse an order that would.
+
+        Raises
+        ------
+        Breach
+            If an order of ours must not be submitted, or in tests, of whatever event.
+        """
+        if isinstance(event, OrderSent) and event.order.quote_seq >= 0:
+            wrong = order_breach(after, event.order)
+            if wrong:
+                raise Breach(wrong)
+        wrong = breach(before, after, event)
+        if wrong and self.strict:
+            raise Breach(wrong)
+        if wrong and not isinstance(event, Disputed):
+            reason, missing = f"Breach: {wrong}"[:_REASON_CHARACTERS], after.decision.missing
+            self._unforeseen(Breach(wrong))
+            self.event(after.id, Disputed(time=event.time, reason=reason, missing=missing))
 
     def _keep(self, p: Position) -> None:
         check(p)

@@ -1,17 +1,22 @@
-"""The life of a position as a table: from which phase to which, and by what events.
+"""A position's life: a small table of its entry, and one of its exit; the phase is their pair.
 
-The phase itself follows from the ledger (`life.phase_of`); this is the specification that it is
-held to: the tests walk every phase and every event, and `make diagram` prints the diagram of
-`docs/architecture.md` from it.
+Both states follow from the ledger and from what was decided, so they never contradict them. The
+tables say where each event may lead, and every event that is booked is held to them (`misstep`), in
+tests and in production. What is not in a table changes neither state. `make diagram` prints the
+diagram of `docs/architecture.md` from them.
 """
 
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from positions.model.events import (
     Disputed,
     EntryEnded,
     Event,
+    FillReversed,
     LeftAsDust,
     NoMoreDust,
     OrderClosed,
@@ -24,92 +29,160 @@ from positions.model.events import (
     Triggered,
     Unstuck,
 )
-from positions.model.position import Phase
+from positions.model.position import Phase, Position, Role
 
-P = Phase
-LIFE: dict[tuple[Phase, Phase], tuple[type[Event], ...]] = {
-    # The entry.
-    (P.ENTERING, P.FILLING): (OrderFilled,),
-    (P.ENTERING, P.LEAVING): (EntryEnded, Settled, Disputed, Triggered, SaleAsked),
-    (P.ENTERING, P.CANCELLED): (EntryEnded, Settled, Disputed, Triggered, SaleAsked),
-    (P.ENTERING, P.CLOSED): (EntryEnded, Settled, Disputed, Triggered, SaleAsked),
-    (P.FILLING, P.HOLDING): (EntryEnded,),
-    (P.FILLING, P.ENTERING): (OrderFilled,),  # the target sold all while the entry still works
-    (P.LEAVING, P.CANCELLED): (OrderClosed,),
-    (P.LEAVING, P.CLOSED): (OrderClosed, OrderFilled),
-    (P.LEAVING, P.HOLDING): (OrderFilled,),  # a fill that raced our cancel
-    (P.LEAVING, P.EXITING): (OrderFilled,),
-    (P.LEAVING, P.WAITING): (OrderFilled,),
-    (P.LEAVING, P.SELLING): (OrderFilled,),
-    # By hand.
-    (P.FILLING, P.SELLING): (SaleAsked,),
-    (P.HOLDING, P.SELLING): (SaleAsked,),
-    (P.SELLING, P.HOLDING): (SaleEnded,),
-    # The exit.
-    (P.FILLING, P.EXITING): (Triggered,),
-    (P.HOLDING, P.EXITING): (Triggered,),
-    (P.SELLING, P.EXITING): (Triggered,),
-    (P.DISPUTED, P.EXITING): (Triggered,),
-    (P.EXITING, P.WAITING): (Stuck,),
-    (P.WAITING, P.EXITING): (Unstuck,),
-    # The end: everything is sold or paid; the entry's cancel may still be under way.
-    **{
-        (held, end): (OrderFilled, Settled)
-        for held in (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DUST, P.DISPUTED)
-        for end in (P.CLOSED, P.LEAVING)
-    },
-    **{
-        (held, P.DUST): (LeftAsDust,)
-        for held in (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DISPUTED)
-    },
-    # A buy that arrives late is held again, or sold again if that was decided.
-    **{
-        (over, again): (OrderFilled,)
-        for over in (P.CLOSED, P.CANCELLED, P.DUST)
-        for again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING)
-    },
-    # Contradictions: more sold than held, or an error in the handling.
-    **{(any_, P.DISPUTED): (Disputed, OrderFilled) for any_ in P if any_ is not P.DISPUTED},
-    (P.DISPUTED, P.HOLDING): (OrderFilled,),  # the buy that was missing
-    (P.DISPUTED, P.FILLING): (OrderFilled,),
-    (P.DISPUTED, P.ENTERING): (OrderFilled,),
-    (P.DISPUTED, P.SELLING): (OrderFilled,),
-    (P.DISPUTED, P.WAITING): (OrderFilled, Triggered),
+
+class EntryState(StrEnum):
+    """What an entry may still do."""
+
+    BUYING = "buying"
+    LEAVING = "leaving"
+    """Nothing more is to be bought; an order of it may be on the book."""
+    ENDED = "ended"
+
+
+class ExitState(StrEnum):
+    """What becomes of the shares."""
+
+    EMPTY = "empty"
+    """None were bought."""
+    ARMED = "armed"
+    """The stop and the targets guard them."""
+    SELLING = "selling"
+    EXITING = "exiting"
+    WAITING = "waiting"
+    DISPUTED = "disputed"
+    DUST = "dust"
+    SOLD = "sold"
+
+
+N, X = EntryState, ExitState
+_DECIDED = (X.ARMED, X.SELLING, X.EXITING, X.WAITING)
+_HELD = (*_DECIDED, X.DUST, X.DISPUTED)
+_NOT_HELD = (X.EMPTY, X.SOLD)
+_ENDS = (N.LEAVING, N.ENDED)
+_AGAIN: dict[EntryState, tuple[EntryState, ...]] = dict.fromkeys(_ENDS, (N.BUYING,))
+"""A complete entry buys again what failed to settle, also where that is known before the fill."""
+
+ENTRY_LIFE: dict[type[Event], dict[EntryState, tuple[EntryState, ...]]] = {
+    EntryEnded: {N.BUYING: _ENDS},
+    SaleAsked: {N.BUYING: _ENDS},
+    Triggered: {N.BUYING: _ENDS},
+    Settled: {N.BUYING: _ENDS},
+    Disputed: {N.BUYING: _ENDS},
+    OrderClosed: {N.LEAVING: (N.ENDED,)},
+    OrderFilled: {N.LEAVING: (N.ENDED, N.BUYING), N.ENDED: (N.BUYING,)},
+    FillReversed: _AGAIN,
 }
-LIFE[(P.DISPUTED, P.EXITING)] = (Triggered, OrderFilled)
-for _again in (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.ENTERING):
-    LIFE[(P.DISPUTED, _again)] = (*LIFE.get((P.DISPUTED, _again), ()), Reconciled)
-for _exit in (P.EXITING, P.WAITING):  # read anew, fewer shares are missing
-    LIFE[(P.DISPUTED, _exit)] = (*LIFE[(P.DISPUTED, _exit)], Disputed)
-for _again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING):
-    LIFE[(P.DUST, _again)] = (*LIFE[(P.DUST, _again)], NoMoreDust)
-_BOUGHT = (P.FILLING, P.HOLDING, P.SELLING, P.EXITING, P.WAITING, P.DUST, P.DISPUTED)
-_SOLD = (P.LEAVING, P.CLOSED, P.DUST, P.DISPUTED)
-UNDONE: frozenset[tuple[Phase, Phase]] = frozenset(
-    {(P.ENTERING, P.FILLING), (P.FILLING, P.ENTERING)}
-    | {(over, again) for over in _BOUGHT + _SOLD for again in (P.ENTERING, P.FILLING)}
-    | {(held, none) for held in _BOUGHT for none in (P.LEAVING, P.CANCELLED, P.CLOSED)}
-    | {(P.CLOSED, P.CANCELLED)}
-    | {(over, again) for over in _SOLD for again in (P.HOLDING, P.SELLING, P.EXITING, P.WAITING)}
-    | {(any_, P.DISPUTED) for any_ in P}
-)
-"""Where a failed settlement may lead: what was bought is not held, or what was sold still is."""
-_RARE = frozenset({P.DISPUTED})
+EXIT_LIFE: dict[type[Event], dict[ExitState, tuple[ExitState, ...]]] = {
+    OrderFilled: {
+        **dict.fromkeys(_NOT_HELD, (*_DECIDED, X.DISPUTED)),  # late, what was decided still holds
+        **dict.fromkeys(_DECIDED, (X.SOLD, X.DISPUTED)),
+        **dict.fromkeys((X.DUST, X.DISPUTED), (*_DECIDED, X.SOLD, X.DISPUTED)),
+    },
+    FillReversed: dict.fromkeys(X, (*_NOT_HELD, *_DECIDED, X.DISPUTED)),
+    Settled: dict.fromkeys(_HELD, (X.SOLD, X.EMPTY)),
+    SaleAsked: {X.ARMED: (X.SELLING,)},
+    SaleEnded: {X.SELLING: (X.ARMED,)},
+    Triggered: {
+        **dict.fromkeys((X.ARMED, X.SELLING), (X.EXITING,)),
+        X.DISPUTED: (X.EXITING, X.WAITING),
+    },
+    Stuck: {X.EXITING: (X.WAITING,)},
+    Unstuck: {X.WAITING: (X.EXITING,)},
+    LeftAsDust: dict.fromkeys(_HELD, (X.DUST,)),
+    NoMoreDust: {X.DUST: (*_DECIDED, X.DISPUTED)},
+    Disputed: {
+        **dict.fromkeys(_DECIDED, (X.DISPUTED,)),
+        X.DISPUTED: (X.EXITING, X.WAITING),  # fewer shares are missing
+    },
+    Reconciled: {X.DISPUTED: _DECIDED},
+}
+PHASES: dict[tuple[EntryState, ExitState], Phase] = {
+    **{(entry, x): Phase(x) for entry in N for x in _HELD if x is not X.ARMED},
+    **dict.fromkeys([(N.BUYING, x) for x in _NOT_HELD], Phase.ENTERING),
+    **dict.fromkeys([(N.LEAVING, x) for x in _NOT_HELD], Phase.LEAVING),
+    (N.BUYING, X.ARMED): Phase.FILLING,
+    (N.LEAVING, X.ARMED): Phase.HOLDING,
+    (N.ENDED, X.ARMED): Phase.HOLDING,
+    (N.ENDED, X.EMPTY): Phase.CANCELLED,
+    (N.ENDED, X.SOLD): Phase.CLOSED,
+}
+
+
+def entry_state(p: Position) -> EntryState:
+    """The state of the entry."""
+    if p.decision.entry_ended is None:
+        return N.BUYING
+    return N.LEAVING if p.live(Role.ENTRY) else N.ENDED
+
+
+def exit_state(p: Position) -> ExitState:
+    """The state of the shares."""
+    decision = p.decision
+    if p.held < -p.ledger.settled:
+        return X.DISPUTED
+    if p.held <= 0:
+        return X.SOLD if p.ledger.bought > 0 else X.EMPTY
+    if decision.dust:
+        return X.DUST
+    if decision.missing > 0 and p.sellable <= 0:
+        return X.DISPUTED
+    if decision.cause is not None:
+        return X.WAITING if decision.stuck is not None else X.EXITING
+    if decision.dispute is not None:
+        return X.DISPUTED
+    return X.ARMED if decision.sale is None else X.SELLING
+
+
+def phase_of(p: Position) -> Phase:
+    """The phase of a position: the pair of its states."""
+    return PHASES[entry_state(p), exit_state(p)]
+
+
+def misstep(before: Position, after: Position, event: Event) -> str:
+    """What an event led to although its table says otherwise; "" where it does not."""
+    kind = type(event)
+    entry, exit_ = entry_state(before), exit_state(before)
+    entry_after, exit_after = entry_state(after), exit_state(after)
+    if entry_after is not entry and entry_after not in ENTRY_LIFE.get(kind, {}).get(entry, ()):
+        return f"the entry was {entry} and is {entry_after} by {_words(kind)}"
+    if exit_after is not exit_ and exit_after not in EXIT_LIFE.get(kind, {}).get(exit_, ()):
+        return f"the exit was {exit_} and is {exit_after} by {_words(kind)}"
+    return ""
+
+
+# -- the diagram -----------------------------------------------------------------------------------
+
 _BEGIN, _END = "<!-- life: made by `make diagram` -->\n", "<!-- /life -->"
+_RARE = frozenset({FillReversed, Disputed, Reconciled, NoMoreDust})
+_LATE = frozenset({N.ENDED, X.SOLD, X.DUST, X.DISPUTED})
 
 
 def diagram() -> str:
-    """The usual paths of LIFE as a Mermaid state diagram; late fills and disputes are left out."""
-    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> entering"]
-    lines.append("    [*] --> holding: adopted")
-    for (start, end), events in LIFE.items():
-        late = start in (P.CLOSED, P.CANCELLED, P.DUST) and end is not P.CLOSED
-        if late or _RARE & {start, end}:
-            continue
-        names = ", ".join(sorted({_words(f) for f in events}))
-        lines.append(f"    {start} --> {end}: {names}")
-    lines += ["    closed --> [*]", "    cancelled --> [*]", "```"]
-    return "\n".join(lines) + "\n"
+    """Both tables as a Mermaid state diagram, without what is told late, disputed or undone."""
+    lines = ["```mermaid", "stateDiagram-v2", "    state Entry {", "        [*] --> buying"]
+    lines += [*_edges(ENTRY_LIFE), "        ended --> [*]", "    }"]
+    lines += [
+        "    state Exit {",
+        "        [*] --> empty",
+        *_edges(EXIT_LIFE),
+        "        sold --> [*]",
+    ]
+    return "\n".join([*lines, "    }", "```"]) + "\n"
+
+
+def _edges(table: Mapping[type[Event], Mapping[Any, Iterable[StrEnum]]]) -> Iterator[str]:
+    """Each usual step from one state to another, with the events that make it."""
+    steps: dict[tuple[StrEnum, StrEnum], list[str]] = {}
+    for kind, rows in table.items():
+        for start, ends in rows.items() if kind not in _RARE else ():
+            for end in ends:
+                is_late = start in _LATE or (start is X.EMPTY and end is not X.ARMED)
+                if not is_late and end not in (N.BUYING, X.EMPTY, X.DISPUTED):
+                    steps.setdefault((start, end), []).append(_words(kind))
+    for (start, end), kinds in steps.items():
+        yield f"        {start} --> {end}: {', '.join(kinds)}"
 
 
 def _words(event: type[Event]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from positions.engine.backoff import calmed, pause_after
+from positions.engine.lifecycle import phase_of
 from positions.model import events
 from positions.model.events import AnyEvent, Event
 from positions.model.orders import drop, find, swap
@@ -22,7 +23,6 @@ from positions.model.position import (
     ExitReason,
     OrderEnd,
     OrderState,
-    Phase,
     Position,
     Role,
     Touch,
@@ -58,29 +58,6 @@ def apply(position: Position | None, event: AnyEvent) -> Position:
         seq=position.seq + 1,
         updated_at=event.time,
     )
-
-
-def phase_of(p: Position) -> Phase:
-    """The phase that follows from the ledger and from what was decided."""
-    if p.held < -p.ledger.settled:
-        return Phase.DISPUTED
-    if p.held <= 0:
-        if p.decision.entry_ended is None:
-            return Phase.ENTERING
-        if p.live(Role.ENTRY):
-            return Phase.LEAVING
-        return Phase.CLOSED if p.ledger.bought > 0 else Phase.CANCELLED
-    if p.decision.dust:
-        return Phase.DUST
-    if p.decision.missing > 0 and p.sellable <= 0:
-        return Phase.DISPUTED
-    if p.decision.cause is not None:
-        return Phase.WAITING if p.decision.stuck is not None else Phase.EXITING
-    if p.decision.dispute is not None:
-        return Phase.DISPUTED
-    if p.decision.sale is not None:
-        return Phase.SELLING
-    return Phase.FILLING if p.decision.entry_ended is None else Phase.HOLDING
 
 
 def _amended(p: Position, f: events.Amended) -> Position:

@@ -33,7 +33,8 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── ImpossibleTick      a tick
     │   └── Contradiction       a resolution
     └── Bug                 who maintains this program                          1      1
-        └── Unsound             a value of a position that cannot be
+        ├── Unsound             a value of a position that cannot be
+        └── Breach              a rule that holds for every position
 
 Beside the tree stand two errors that a library must take for its own: `VenueError` of
 `venues/polymarket/api/clob.py` and `AnswerTooLarge` of `venues/polymarket/api/bounded_http.py`. Any

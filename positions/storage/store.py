@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from positions.commands.messages import Command, Reply, encode_reply
 from positions.engine.effects import Alarm, Step
+from positions.engine.lifecycle import phase_of
 from positions.engine.recovery import SignedOrder
-from positions.engine.transitions import apply, phase_of
+from positions.engine.transitions import apply
 from positions.model.events import AnyEvent, OrderSent, OrderSigned
 from positions.model.formatting import to_json
 from positions.model.orders import is_order_id
