@@ -30,7 +30,7 @@ _OPENING_ROUNDS = 6000
 _OPENING_SECONDS = 150.0
 """For a pair to be opened beside the others of its batch, on a busy machine."""
 _VICTIM_ROUNDS = 4000
-_TOLD_ROUNDS = 2000
+_TOLD_ROUNDS = 4000
 """For what `status` and `positions` show: they are published once a second."""
 LIMITS = {"default_stake": 50, "max_stake_per_position": 1000, "max_total_stake": 1_000_000}
 
@@ -196,7 +196,7 @@ def environment() -> dict[str, str]:
     return plain | {"PYTHONPATH": str(ROOT)}
 
 
-def status(state: Path, timeout: float = 60) -> dict[str, Any]:
+def status(state: Path, timeout: float = 600) -> dict[str, Any]:
     """What `polybracket status --json` says, with its "exit" code."""
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", "status", "--json", "--state", str(state)],

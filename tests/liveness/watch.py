@@ -1,5 +1,6 @@
 """Watches workers from outside: one that gives no sign is ended; the rest is played by another."""
 
+import contextlib
 import json
 import os
 import queue
@@ -28,7 +29,6 @@ class _Worker:
     def __init__(self, seed: int, numbers: list[int], said: "queue.Queue[tuple[_Worker, str]]"):
         self.left = set(numbers)
         self.current = numbers[0]
-        self.heard_at = time.monotonic()
         self.is_stuck, self.stuck = False, ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
         self._process = subprocess.Popen(
@@ -40,6 +40,7 @@ class _Worker:
             stderr=self._errors,
             text=True,
         )
+        self.hear()
         self._reader = threading.Thread(target=self._read, args=(said,), daemon=True)
         self._reader.start()
 
@@ -48,6 +49,16 @@ class _Worker:
         for line in self._process.stdout:
             said.put((self, line))
         said.put((self, _ENDED))
+
+    def hear(self) -> None:
+        """Note that it gave a sign."""
+        self._heard_at, self._queued_at = time.monotonic(), _queued_seconds(self._process.pid)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long it gave no sign, without what it waited for a busy machine's processors."""
+        queued = _queued_seconds(self._process.pid) - self._queued_at
+        return time.monotonic() - self._heard_at - max(0.0, queued)
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -76,6 +87,16 @@ class _Worker:
         self._process.wait()
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
+
+
+def _queued_seconds(pid: int) -> float:
+    """How long the threads of a process, and its children, waited while others had a processor."""
+    seconds = 0.0
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            seconds += int((task / "schedstat").read_text().split()[1]) / 1e9
+            seconds += sum(_queued_seconds(int(p)) for p in (task / "children").read_text().split())
+    return seconds
 
 
 def play(
@@ -135,11 +156,11 @@ class _Watch:
                 worker, line = self._said.get(timeout=1)
             except queue.Empty:
                 for worker in self.running:
-                    if time.monotonic() - worker.heard_at > GIVE_UP_SECONDS:
-                        worker.heard_at = time.monotonic()
+                    if worker.silent_seconds > GIVE_UP_SECONDS:
+                        worker.hear()
                         worker.is_stuck, worker.stuck = True, worker.stuck_at()
                 continue
-            worker.heard_at = time.monotonic()
+            worker.hear()
             return worker, line
 
     def _over(self, worker: _Worker) -> None:
