@@ -42,10 +42,10 @@ def apply(
     requests = []
     fits = True
     for name, fields in declared.items():
-        asked, line, is_done = _compare(folder, name, fields)
+        due, line, is_done = _compare(folder, name, fields)
         fits = fits and is_done
-        say(f"{name}: {'would ' if asked and dry_run else ''}{line}", err=as_json)
-        requests += [asked] if asked else []
+        say(f"{name}: {'would ' if due and dry_run else ''}{line}", err=as_json)
+        requests += [due] if due else []
     if requests and not dry_run:
         send(requests, wait, state, as_json=as_json, file=file)
     if not fits:
@@ -80,33 +80,33 @@ def _declared(file: Path) -> dict[str, _Row]:
 
 def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, bool]:
     """The request that is due, what to say of it, and whether nothing else is left to be wished."""
-    attempt, known = _known(folder, name)
-    if known == "unknown":
+    attempt, state = _state_of(folder, name)
+    if state == "unknown":
         return request(name, fields, attempt), "open it", True
-    if isinstance(known, str):
-        return None, known, True
-    row, tick = known
+    if isinstance(state, str):
+        return None, state, True
+    row, tick = state
     if row["status"] != "open":
         return None, f"is {row['status']}", True
-    found = difference(request(name, fields), row, tick, _asked(folder, row["id"]))
-    if found.fixed:
-        return None, f"cannot be changed: {'; '.join(found.fixed)}", False
-    if not found.changes:
+    diff = difference(request(name, fields), row, tick, _request_of(folder, row["id"]))
+    if diff.fixed:
+        return None, f"cannot be changed: {'; '.join(diff.fixed)}", False
+    if not diff.changes:
         return None, "is as declared", True
-    asked = {"command": "amend", "position_id": row["id"], **found.changes}
-    return asked, f"amend {', '.join(found.told)}", True
+    due = {"command": "amend", "position_id": row["id"], **diff.changes}
+    return due, f"amend {', '.join(diff.told)}", True
 
 
-def _known(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
+def _state_of(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
     """What is known of a declared position, and which attempt to open it that was."""
     spool = Spool(folder)
     waiting = {path.stem for path in spool.waiting()}
     attempt = 0
     while True:
         position_id = id_of(name, attempt)
-        found = _published(folder, position_id)
-        if found is not None:
-            return attempt, found
+        diff = _row_of(folder, position_id)
+        if diff is not None:
+            return attempt, diff
         reply = spool.read_reply(position_id)
         if reply is None:
             return attempt, "is queued already" if position_id in waiting else "unknown"
@@ -115,7 +115,7 @@ def _known(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
         attempt += 1
 
 
-def _asked(folder: Path, position_id: str) -> Command | None:
+def _request_of(folder: Path, position_id: str) -> Command | None:
     """The request that made a position, for as long as the queue keeps it."""
     content = Spool(folder).read_old(position_id)
     try:
@@ -124,7 +124,7 @@ def _asked(folder: Path, position_id: str) -> Command | None:
         return None
 
 
-def _published(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:
+def _row_of(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:
     try:
         with Published(folder) as copy:
             row = copy.position(position_id)

@@ -124,20 +124,20 @@ def _submit(name: str) -> None:
 
 def _backtest() -> dict[str, list[Any]]:
     """Try the session that just ran on its own recording; the fills of each position."""
-    asked = STATE / "session.jsonl"
-    print(f"\n$ polybracket session --state {STATE} > {asked}", flush=True)
+    session = STATE / "session.jsonl"
+    print(f"\n$ polybracket session --state {STATE} > {session}", flush=True)
     lines = subprocess.run(
         [*_PROGRAM, "session", "--state", str(STATE)], capture_output=True, text=True, check=True
     )
-    asked.write_text(lines.stdout, encoding="utf-8")
-    options = ["--catalog", str(CATALOG), "--positions", str(asked), "--report", str(REPORT)]
+    session.write_text(lines.stdout, encoding="utf-8")
+    options = ["--catalog", str(CATALOG), "--positions", str(session), "--report", str(REPORT)]
     print(f"$ polybracket backtest {' '.join(options)} --json", flush=True)
     done = subprocess.run(
         [*_PROGRAM, "backtest", *options, "--json"], capture_output=True, text=True, check=True
     )
     print(done.stderr)
-    told = map(json.loads, done.stdout.splitlines())
-    return {p["id"]: [_fill(f) for f in p["fills"]] for p in told}
+    outcomes = map(json.loads, done.stdout.splitlines())
+    return {p["id"]: [_fill(f) for f in p["fills"]] for p in outcomes}
 
 
 def _fill(f: Mapping[str, Any]) -> tuple[str, Decimal, Decimal]:

@@ -42,19 +42,19 @@ Wait = Annotated[
 ]
 
 
-def state_dir(given: Path | None) -> Path:
+def state_dir(option: Path | None) -> Path:
     """The state folder: as given, from the environment, or that of the default configuration."""
-    folder = _named(given)
+    folder = _state_folder(option)
     wrong = problem(folder)
     if wrong:
         raise NotPrivate(wrong)
     return folder
 
 
-def _named(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    named = os.environ.get("POLYBRACKET_STATE")
-    if named:
-        return Path(named)
+def _state_folder(option: Path | None) -> Path:
+    if option is not None:
+        return option
+    variable = os.environ.get("POLYBRACKET_STATE")
+    if variable:
+        return Path(variable)
     return load(default_config("replay")).state_dir

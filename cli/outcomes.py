@@ -19,12 +19,12 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
         say(f"refused {reply.id}: {reply.message}", err=True)
     for command_id in o.never_due:
         say(f"never due {command_id}: its time is after the end of the data", err=True)
-    _tell_undated(o.undated_since)
+    _print_undated(o.undated_since)
     for line in _lines(totals(o)):
         say(line, err=as_json)
 
 
-def _tell_undated(since: int | None) -> None:
+def _print_undated(since: int | None) -> None:
     if since is not None:
         begins = f"{iso(since)}, where the data begins"
         say(f"a request without a time (at) acts from {begins}", err=True)
@@ -35,24 +35,24 @@ _BEST = 20
 
 def show_sweep(rows: Sequence[Mapping[str, Any]], undated_since: int | None = None) -> None:
     """The combinations that made most, and from when on requests without a time were acted on."""
-    _tell_undated(undated_since)
+    _print_undated(undated_since)
     best = sorted(rows, key=lambda r: -Decimal(r["totals"]["net_profit"]))
     if len(rows) > _BEST:
         say(f"the best {_BEST} of {len(rows)} combinations", err=True)
     names = list(rows[0]["varied"])
     columns = ("net_profit", "drawdown", "bought", "targets", "stops", "hit_rate", "refused")
-    shown = (
+    cells = (
         [
             *r["varied"].values(),
             *("-" if r["totals"][c] is None else str(r["totals"][c]) for c in columns),
         ]
         for r in best[:_BEST]
     )
-    show(table([*names, *(c.replace("_", " ") for c in columns)], shown))
+    show(table([*names, *(c.replace("_", " ") for c in columns)], cells))
 
 
 def _lines(t: Totals) -> list[str]:
-    shown = "-" if t.hit_rate is None else f"{t.hit_rate * 100:.0f} %"
+    hit_rate = "-" if t.hit_rate is None else f"{t.hit_rate * 100:.0f} %"
     slip, most = number(t.stop_slippage) or "-", number(t.stop_slippage_max) or "-"
     held = "-" if t.seconds_held is None else f"{t.seconds_held:.0f} s"
     return [
@@ -60,6 +60,6 @@ def _lines(t: Totals) -> list[str]:
         f"net profit {money(t.net_profit)} USDC after {t.fees:.2f} of fees;"
         f" largest drawdown {t.drawdown:.2f}, at most {t.capital_max:.2f} in positions",
         f"{t.positions} positions, {t.bought} bought, {t.refused} refused;"
-        f" {t.targets} ended at the target, {t.stops} at the stop: hit rate {shown}",
+        f" {t.targets} ended at the target, {t.stops} at the stop: hit rate {hit_rate}",
         f"stops sold {slip} under their trigger on average, {most} at most; held {held} on average",
     ]

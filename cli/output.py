@@ -136,9 +136,9 @@ def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 def age_line(state: Path, node: Mapping[str, Any]) -> str:
     """As of when a view is, and whether a node does its work."""
-    seen = iso(node["heartbeat"])[11:19]
+    heartbeat = iso(node["heartbeat"])[11:19]
     market = iso(node["market_time"])[:19].replace("T", " ")
     kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
     old = (time.time_ns() - node["heartbeat"]) // SECOND
     age = f" ({old} s ago)" if old > 3 else ""
-    return f"as of {seen}{age}, market time {market}, node {health(state, node)}{kind}"
+    return f"as of {heartbeat}{age}, market time {market}, node {health(state, node)}{kind}"

@@ -78,7 +78,7 @@ def submit(
     state: State = None,
 ) -> None:
     """Queue a position. Buys at no more than the max bid, sells at the target or at the stop."""
-    asked = {
+    values = {
         "market": market,
         "outcome": outcome,
         "max_bid_price": max_bid,
@@ -92,14 +92,14 @@ def submit(
         "at": at,
         "dry_run": dry_run or None,
     }
-    given = _given(asked) | _target(target) | terms
+    request = _without_none(values) | _target(target) | terms
     wait = _dry_run_wait(state, wait) if dry_run else wait
     if file is None:
         if again:
             raise InputError("again was given, must be given together with --file")
-        send([{"command": "submit", **given}], wait, state, as_json=as_json)
-    elif given:
-        raise InputError(f"{next(iter(given))} must not be given together with --file")
+        send([{"command": "submit", **request}], wait, state, as_json=as_json)
+    elif request:
+        raise InputError(f"{next(iter(request))} must not be given together with --file")
     else:
         read = files.read if again else files.read_once
         send(list(read(file)), wait, state, as_json=as_json, file=file)
@@ -123,7 +123,7 @@ def adopt(
     state: State = None,
 ) -> None:
     """Protect shares that the wallet holds already, bought on the website or left over."""
-    asked = {
+    values = {
         "market": market,
         "outcome": outcome,
         "shares": shares,
@@ -132,13 +132,13 @@ def adopt(
         "floor_price": floor,
         "dry_run": dry_run or None,
     }
-    given = _given(asked) | _target(target) | terms
+    request = _without_none(values) | _target(target) | terms
     wait = _dry_run_wait(state, wait) if dry_run else wait
-    send([{"command": "adopt", **given}], wait, state, as_json=as_json)
+    send([{"command": "adopt", **request}], wait, state, as_json=as_json)
 
 
-def _given(asked: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if value is not None}
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _dry_run_wait(state: Path | None, wait: str | None) -> str:
@@ -148,12 +148,12 @@ def _dry_run_wait(state: Path | None, wait: str | None) -> str:
     return wait or _DRY_RUN_WAIT
 
 
-def _target(asked: list[str] | None) -> dict[str, Any]:
+def _target(values: list[str] | None) -> dict[str, Any]:
     """One price as such, several or parts as a list."""
-    if not asked:
+    if not values:
         return {}
-    one = len(asked) == 1 and ":" not in asked[0]
-    return {"sell_price": asked[0]} if one else {"targets": asked}
+    one = len(values) == 1 and ":" not in values[0]
+    return {"sell_price": values[0]} if one else {"targets": values}
 
 
 def sell(
@@ -217,11 +217,11 @@ def resolve(state: Path, part: str) -> str:
     if len(part) < 4:
         raise InputError(f"ID was {part!r}, must be at least 4 characters")
     with Published(state) as copy:
-        found = copy.find(part)
-    if len(found) != 1:
-        which = ", ".join(short(i) for i in found[:5]) or "none"
+        matches = copy.find(part)
+    if len(matches) != 1:
+        which = ", ".join(short(i) for i in matches[:5]) or "none"
         raise InputError(f"ID was {part!r}, must name one position; found: {which}")
-    return found[0]
+    return matches[0]
 
 
 def _about(
@@ -233,6 +233,6 @@ def _about(
     *,
     as_json: bool,
 ) -> None:
-    named = _given(fields)
+    request = _without_none(fields)
     position_id = resolve(state_dir(state), position)
-    send([{"command": kind, "position_id": position_id, **named}], wait, state, as_json=as_json)
+    send([{"command": kind, "position_id": position_id, **request}], wait, state, as_json=as_json)

@@ -57,7 +57,7 @@ def backtest(
     report: Report = None,
 ) -> None:
     """Try positions on recorded data: the strategy of the node, without waiting."""
-    settings, requests = given(config, catalog, positions, begin, end, latency)
+    settings, requests = settings_and_requests(config, catalog, positions, begin, end, latency)
     import backtest as program  # Nautilus takes a second to load
 
     outcome = program.run(settings, requests)
@@ -99,7 +99,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Try every combination of some fields on recorded data, over all cores."""
-    settings, asked = given(config, catalog, positions, begin, end, latency)
+    settings, commands = settings_and_requests(config, catalog, positions, begin, end, latency)
     requests = list(files.read_numbered(Path(settings.backtest.positions)))
     combinations = _combinations(vary, requests)
     import backtest as program
@@ -115,7 +115,7 @@ def sweep(
         )
     if report is not None:
         sweeps.write_heat_map(report, rows)
-    show_sweep(rows, _undated_since(asked, settings, recording.start_ns))
+    show_sweep(rows, _undated_since(commands, settings, recording.start_ns))
     typer.echo(f"results: {results}", err=True)
 
 
@@ -130,9 +130,9 @@ def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combi
     return grid.combinations(axes)
 
 
-def _undated_since(asked: list[Request], settings: Settings, start: int) -> int | None:
+def _undated_since(commands: list[Request], settings: Settings, start: int) -> int | None:
     begin = max(start, settings.backtest.begin_ns or 0)
-    return begin if any(r.command.at is None for r in asked) else None
+    return begin if any(r.command.at is None for r in commands) else None
 
 
 def _executor(ray: str | None, count: int | None) -> Executor:
@@ -155,7 +155,7 @@ def session(state: State = None) -> None:
     print_json(sessions.requests(state_dir(state)))
 
 
-def given(
+def settings_and_requests(
     config: Path,
     catalog: str | None,
     positions: str | None,
@@ -171,6 +171,6 @@ def given(
         "end": end,
         "latency": latency,
     }
-    named = {name: value for name, value in options.items() if value is not None}
-    settings = load(config, backtest=named)
+    overrides = {name: value for name, value in options.items() if value is not None}
+    settings = load(config, backtest=overrides)
     return settings, files.commands(Path(settings.backtest.positions))

@@ -48,7 +48,7 @@ def doctor(config: Config = None, as_json: Json = False) -> None:
     broken = False
     for check in _examine(settings, values):
         broken = broken or check.level is Level.FAILED
-        _tell(check, as_json=as_json)
+        _print_check(check, as_json=as_json)
     if broken:
         raise typer.Exit(1)
 
@@ -65,7 +65,7 @@ def _examine(settings: Settings, values: Mapping[str, str]) -> Iterator[Check]:
     yield from check_venue(settings, values)
 
 
-def _tell(check: Check, *, as_json: bool) -> None:
+def _print_check(check: Check, *, as_json: bool) -> None:
     if as_json:
         row = {"check": check.name, "level": check.level.value, "found": check.found}
         print_json([row | {"to_do": check.to_do or None}])

@@ -45,9 +45,9 @@ def with_terms_of_what_is_held(command: Callable[..., None]) -> Callable[..., No
 
 def _with(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
     @wraps(command)
-    def taking(**given: Any) -> None:
-        terms = {name: given.pop(name) for name in options}
-        command(**given, terms={name: value for name, value in terms.items() if value is not None})
+    def wrapper(**values: Any) -> None:
+        terms = {name: values.pop(name) for name in options}
+        command(**values, terms={name: value for name, value in terms.items() if value is not None})
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [
@@ -59,6 +59,6 @@ def _with(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[
         inspect.Parameter(name, keyword, default=None, annotation=option)
         for name, option in options.items()
     ]
-    taking.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
-    taking.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
-    return taking
+    wrapper.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in (*own, *added)}
+    return wrapper

@@ -30,7 +30,7 @@ from positions.storage.locks import holder
 from positions.storage.snapshot import RECENT_POSITIONS, Published, history
 from positions.storage.story import tell
 
-_AS_TOLD = (
+_LIVE_NOTE = (
     "as Polymarket describes them, with prices of the first outcome only; --json tells whole ids"
 )
 
@@ -90,7 +90,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     """Show one position and its story, event by event."""
     folder = state_dir(state)
     position_id = resolve(folder, position)
-    with _told(folder, position_id) as copy:
+    with _with_story(folder, position_id) as copy:
         row = copy.position(position_id)
         fills, story = copy.fills(position_id), copy.story(position_id)
         line = age_line(folder, copy.node())
@@ -107,7 +107,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     say(line, err=True)
 
 
-def _told(folder: Path, position_id: str) -> Published:
+def _with_story(folder: Path, position_id: str) -> Published:
     """The copy with the story of a position: an older one is asked of the running node."""
     copy = Published(folder)
     return copy if copy.is_told(position_id) else _whole(folder)
@@ -125,7 +125,7 @@ def markets(
     """List the markets that the node knows, or with --live those that Polymarket finds."""
     if live:
         rows = _search(config, text)
-        line = _AS_TOLD if rows else f"Polymarket finds no open market for {text!r}"
+        line = _LIVE_NOTE if rows else f"Polymarket finds no open market for {text!r}"
     else:
         folder = state_dir(state)
         with Published(folder) as copy:
@@ -170,9 +170,9 @@ def status(as_json: Json = False, state: State = None) -> None:
     """
     folder = state_dir(state)
     with Published(folder) as copy:
-        node, alarms, known = copy.node(), copy.open_alarms(), copy.markets()
+        node, alarms, outcomes = copy.node(), copy.open_alarms(), copy.markets()
     state_of = health(folder, node)
-    quoted = max((m["quoted_at"] for m in known if m["quoted_at"]), default=None)
+    quoted = max((m["quoted_at"] for m in outcomes if m["quoted_at"]), default=None)
     values: dict[str, Any] = {
         "running": state_of.is_well,
         "health": state_of.word,

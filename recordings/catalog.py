@@ -52,8 +52,8 @@ class Recording:
             first.setdefault(instrument.id.value, instrument)
             if instrument.price_precision != PRICE_DECIMALS:
                 rule = f"must be {PRICE_DECIMALS}, or prices would be read back wrongly"
-                shown = f"{instrument.id}: price precision was {instrument.price_precision}"
-                raise RecordingError(f"{folder}: {shown}, {rule}")
+                value = f"{instrument.id}: price precision was {instrument.price_precision}"
+                raise RecordingError(f"{folder}: {value}, {rule}")
         if not first:
             raise RecordingError(f"{folder}: holds no instrument")
         self.instruments = list(first.values())
@@ -83,8 +83,8 @@ class Recording:
 
     def instruments_at(self, time: int) -> list[BinaryOption]:
         """Each instrument as it was at a time."""
-        known = {i.id: i for i in self.instruments}
-        return list((known | {i.id: i for i in self._changes if i.ts_init < time}).values())
+        first = {i.id: i for i in self.instruments}
+        return list((first | {i.id: i for i in self._changes if i.ts_init < time}).values())
 
     def batches(self, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, list[Data]]]:
         """All data of each moment from `begin` to `end`, in time order: (nanoseconds, data).
@@ -117,17 +117,17 @@ class Recording:
     def prices(self, instrument_id: str, begin: int, end: int) -> list[Price]:
         """The best bid and ask of one outcome at each moment; None = that side was empty."""
         stretch = {"identifiers": [instrument_id], "start": begin, "end": end}
-        seen = [
+        prices = [
             Price(q.ts_init, q.bid_price.as_double(), q.ask_price.as_double())
             for q in self._catalog.query(QuoteTick, **stretch)
         ]
-        for found in self._catalog.query(OneSidedBook, start=begin, end=end):
-            gap = getattr(found, "data", found)
+        for item in self._catalog.query(OneSidedBook, start=begin, end=end):
+            gap = getattr(item, "data", item)
             if gap.instrument_id.value == instrument_id:
-                seen.append(
+                prices.append(
                     Price(gap.ts_init, *(float(p) if p else None for p in (gap.bid, gap.ask)))
                 )
-        return sorted(seen, key=itemgetter(0))
+        return sorted(prices, key=itemgetter(0))
 
     def _stretch(self, start: int, end: int) -> list[Data]:
         data: list[Data] = [i for i in self._changes if start <= i.ts_init <= end]

@@ -101,8 +101,8 @@ def _size(value: str) -> Quantity:
 def _instrument(
     instrument_id: str, market: dict[str, Any], token: dict[str, Any], since: int
 ) -> Data:
-    known = Token(market, token, _id(instrument_id))
-    return importer.instrument(known, token["tick_size"], since)
+    description = Token(market, token, _id(instrument_id))
+    return importer.instrument(description, token["tick_size"], since)
 
 
 def _book(instrument_id: str, *values: Any) -> Data:

@@ -27,7 +27,7 @@ from bridge.venue import VENUE
 from positions.model.durations import SECOND
 from recordings import tables
 from recordings.market_list import read_markets
-from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError, Seen
+from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, BestPrices, RecordingError
 
 ABOUT = "recording.json"
 """The file beside a catalog's data that says where it comes from."""
@@ -127,12 +127,12 @@ class Row(NamedTuple):
     ask_size: Decimal
 
 
-def _rows(seen: Iterable[Seen]) -> dict[str, list[Row]]:
+def _rows(views: Iterable[BestPrices]) -> dict[str, list[Row]]:
     """What was seen of each token, with every size known and every time of receipt its own."""
     rows: dict[str, list[Row]] = {}
     last_sizes: dict[tuple[str, int], tuple[Decimal | None, Decimal]] = {}
     orders: dict[str, int] = {}
-    for time, token_id, bid, bid_size, ask, ask_size in seen:
+    for time, token_id, bid, bid_size, ask, ask_size in views:
         bid_size = _known_size(last_sizes, (token_id, 0), bid, bid_size)
         ask_size = _known_size(last_sizes, (token_id, 1), ask, ask_size)
         # A catalog keeps the order of equal times only by chance, so the time of receipt counts on.
@@ -161,16 +161,16 @@ def _known_size(
 def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -> Summary:
     catalog = ParquetDataCatalog(str(folder))
     quotes = one_sided = settled = 0
-    for token_id, seen in rows.items():
+    for token_id, views in rows.items():
         token = tokens[token_id]
         catalog.write_data(list(_instruments(token)))
-        two_sided = [_quote(token.instrument_id, r) for r in seen if None not in (r.bid, r.ask)]
+        two_sided = [_quote(token.instrument_id, r) for r in views if None not in (r.bid, r.ask)]
         if two_sided:
             catalog.write_data(two_sided)
-        gaps: list[Data] = [_gap(token.instrument_id, r) for r in seen if None in (r.bid, r.ask)]
+        gaps: list[Data] = [_gap(token.instrument_id, r) for r in views if None in (r.bid, r.ask)]
         if gaps:
             catalog.write_data(gaps)
-        close = _close(token, seen[-1].time)
+        close = _close(token, views[-1].time)
         if close is not None:
             catalog.write_data([close])
             settled += 1
@@ -182,8 +182,8 @@ def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -
         quotes=quotes,
         one_sided=one_sided,
         settled=settled,
-        first_ns=min(seen[0].time for seen in rows.values()),
-        last_ns=max(seen[-1].time for seen in rows.values()),
+        first_ns=min(views[0].time for views in rows.values()),
+        last_ns=max(views[-1].time for views in rows.values()),
     )
 
 

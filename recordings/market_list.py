@@ -43,10 +43,10 @@ def read_markets(path: Path) -> list[dict[str, Any]]:
         raise RecordingError(f"{path}: is not JSON: {e}") from None
     if not isinstance(markets, list) or not markets:
         raise RecordingError(f"{path}: is no list of markets with their tokens")
-    seen: set[str] = set()
+    token_ids: set[str] = set()
     for number, market in enumerate(markets, start=1):
         try:
-            _check(market, seen)
+            _check(market, token_ids)
         except _Wrong as e:
             slug = market.get("slug") if isinstance(market, dict) else None
             which = f"market {number}{f' ({clean(slug, 60)})' if slug else ''}"
@@ -54,7 +54,7 @@ def read_markets(path: Path) -> list[dict[str, Any]]:
     return markets
 
 
-def _check(market: Any, seen: set[str]) -> None:
+def _check(market: Any, token_ids: set[str]) -> None:
     for name, rule in _MARKET.items():
         rule(name, _fields("a market", market).get(name))
     tokens = market.get("tokens")
@@ -64,9 +64,9 @@ def _check(market: Any, seen: set[str]) -> None:
         for name, rule in _TOKEN.items():
             rule(name, _fields("a token", token).get(name))
         token_id = str(token["token_id"])
-        if token_id in seen:
+        if token_id in token_ids:
             raise _wrong("token_id", token_id, "must be listed once")
-        seen.add(token_id)
+        token_ids.add(token_id)
         for change in _changes(token.get("tick_changes_inferred")):
             _time("ts_ns", change.get("ts_ns"))
             _tick("tick_size", change.get("tick_size"))

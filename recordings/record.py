@@ -30,27 +30,27 @@ def record(settings: Settings, markets: list[str], catalog: Path, seconds: float
     RecordingError
         If the catalog is in use, or a market cannot be found.
     """
-    kept = Journal(catalog)
+    journal = Journal(catalog)
     try:
-        kept.hold()
+        journal.hold()
         fold(catalog)
-        return _Recording(settings, catalog, kept).run(markets, seconds)
+        return _Recording(settings, catalog, journal).run(markets, seconds)
     except AlreadyRunning:
         raise RecordingError(f"{catalog}: is being recorded by another process") from None
     finally:
-        kept.release()
+        journal.release()
         fold(catalog)
 
 
 class _Recording:
     """One recorder and what it is made of."""
 
-    def __init__(self, settings: Settings, catalog: Path, kept: Journal) -> None:
+    def __init__(self, settings: Settings, catalog: Path, journal: Journal) -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._catalog = catalog
         self._venue = Polymarket(settings, None, _never_signed)
-        self._journal = kept
+        self._journal = journal
         self._recorder = Recorder(catalog, self._journal, _complain)
         self._node = TradingNode(config=self._config(), loop=self._loop)
         self._node.trader.add_actor(self._recorder)
@@ -108,12 +108,12 @@ class _Recording:
         finder, count = self._venue.finder(), 0
         for name in markets:
             try:
-                found = await finder.find(name)
+                instruments = await finder.find(name)
             except VenueUnreachable as e:
                 raise RecordingError(f"market was {name!r}: {e}") from None
-            if not found:
+            if not instruments:
                 raise RecordingError(f"market was {name!r}, is not known to the venue")
-            count += len(found)
+            count += len(instruments)
         return count
 
 

@@ -160,11 +160,11 @@ def _add_fills(
 def _thinned(prices: list[Price]) -> list[Price]:
     """At most so many points as can be seen: of each stretch its first, lowest and highest bid."""
     size = -(-len(prices) // (_POINTS // 3)) if len(prices) > _POINTS else 1
-    kept: list[Price] = []
+    points: list[Price] = []
     for start in range(0, len(prices), size):
         part = prices[start : start + size]
-        kept += sorted({part[0], min(part, key=_bid), max(part, key=_bid)}, key=_time)
-    return kept
+        points += sorted({part[0], min(part, key=_bid), max(part, key=_bid)}, key=_time)
+    return points
 
 
 def _bid(p: Price) -> float:

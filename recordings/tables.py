@@ -48,7 +48,7 @@ class _BadRow(ValueError):
     """One row cannot be used: field, value and rule."""
 
 
-class Seen(NamedTuple):
+class BestPrices(NamedTuple):
     """The best prices that a row shows; a size of None was not recorded."""
 
     time: int
@@ -63,7 +63,7 @@ Levels = dict[Decimal, Decimal]
 """Price -> size."""
 
 
-def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -> list[Seen]:
+def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -> list[BestPrices]:
     """What a table shows of the tokens, in the order of time.
 
     Parameters
@@ -78,21 +78,21 @@ def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -
     """
     names, rows = _open(path)
     columns = _columns(path, names)
-    shown: list[tuple[int, str, dict[str, Any]]] = []
+    entries: list[tuple[int, str, dict[str, Any]]] = []
     for number, row in enumerate(rows, start=1):
         try:
             at = _time(columns["time"], row[columns["time"]])
             token_id = str(row[columns["token_id"]] or "")
             if token_id not in tokens:
                 raise _BadRow(f"token_id was {token_id!r}, is not among the markets")
-            shown.append((at, token_id, _values(columns, row)))
+            entries.append((at, token_id, _values(columns, row)))
         except _BadRow as e:
             reject(f"{path}: row {number}: {e}")
-    shown.sort(key=lambda r: r[0])  # of one time, the order of the file stays
-    seen = list(_levels(shown) if "side" in columns else map(_seen, shown))
-    if not seen:
+    entries.sort(key=lambda r: r[0])  # of one time, the order of the file stays
+    quotes = list(_levels(entries) if "side" in columns else map(_best_of, entries))
+    if not quotes:
         raise RecordingError(f"{path}: holds no row that can be used")
-    return seen
+    return quotes
 
 
 # -- the file --------------------------------------------------------------------------------------
@@ -123,13 +123,13 @@ def _columns(path: Path, names: Iterable[str]) -> dict[str, str]:
         if times > 1:
             raise RecordingError(f"{path}: the header names {name!r} {times} times")
         plain = name.strip().lower().replace(" ", "_")
-        for field, known in _NAMES.items():
-            if plain in known.split() or (field == "time" and _unit(plain) is not None):
+        for field, aliases in _NAMES.items():
+            if plain in aliases.split() or (field == "time" and _unit(plain) is not None):
                 columns.setdefault(field, name)
     for field in ("time", "token_id"):
         if field not in columns:
-            known = ", ".join(_NAMES[field].split())
-            raise RecordingError(f"{path}: has no column for {field}; it may be named {known}")
+            names = ", ".join(_NAMES[field].split())
+            raise RecordingError(f"{path}: has no column for {field}; it may be named {names}")
     forms = ({"bid", "ask"}, {"bids", "asks"}, {"side", "price", "size"})
     if not any(form <= columns.keys() for form in forms):
         rule = "must have bid and ask, or bids and asks, or side, price and size"
@@ -237,12 +237,12 @@ def _book(name: str, value: Any) -> Levels:
     try:
         levels = json.loads(value, parse_float=Decimal) if isinstance(value, str) else value
         pairs = [(lv["price"], lv["size"]) if isinstance(lv, dict) else lv for lv in levels or ()]
-        found = {_price(name, price): _size(name, size) for price, size in pairs}
+        by_price = {_price(name, price): _size(name, size) for price, size in pairs}
     except (ValueError, TypeError, KeyError) as e:
         if isinstance(e, _BadRow):
             raise
         raise _BadRow(f"{name} was {str(value)[:40]!r}, must be a list of [price, size]") from None
-    return {p: s for p, s in found.items() if p is not None and s}
+    return {p: s for p, s in by_price.items() if p is not None and s}
 
 
 def _best(bids: Levels, asks: Levels) -> dict[str, Decimal | None]:
@@ -255,27 +255,27 @@ def _best(bids: Levels, asks: Levels) -> dict[str, Decimal | None]:
     }
 
 
-def _seen(shown: tuple[int, str, dict[str, Any]]) -> Seen:
-    time, token_id, values = shown
-    return Seen(time, token_id, **values)
+def _best_of(entries: tuple[int, str, dict[str, Any]]) -> BestPrices:
+    time, token_id, values = entries
+    return BestPrices(time, token_id, **values)
 
 
-def _levels(shown: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[Seen]:
+def _levels(entries: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[BestPrices]:
     """The best prices after all changes of one moment, where they are others than before."""
     books: dict[str, dict[str, Levels]] = {}
-    told: dict[str, Any] = {}
+    last: dict[str, Any] = {}
     changed: dict[str, None] = {}
     now = 0
 
-    def tell() -> Iterator[Seen]:
+    def tell() -> Iterator[BestPrices]:
         for token_id in changed:
             best = _best(**books[token_id])
-            if told.get(token_id) != best:
-                told[token_id] = best
-                yield Seen(now, token_id, **best)
+            if last.get(token_id) != best:
+                last[token_id] = best
+                yield BestPrices(now, token_id, **best)
         changed.clear()
 
-    for time, token_id, change in shown:
+    for time, token_id, change in entries:
         if time != now:
             yield from tell()
             now = time

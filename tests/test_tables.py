@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 from cli.main import app
 from recordings import tables
 from recordings.catalog import Recording
-from recordings.tables import RecordingError, Seen
+from recordings.tables import BestPrices, RecordingError
 
 D = Decimal
 T = 1_776_096_000
 NS = T * 10**9
-BEST = Seen(NS, "1", D("0.5"), D(10), D("0.52"), D(20))
+BEST = BestPrices(NS, "1", D("0.5"), D(10), D("0.52"), D(20))
 MARKETS = [
     {
         "slug": "rain",
@@ -30,7 +30,7 @@ MARKETS = [
 ]
 
 
-def read(tmp_path: Path, text: str) -> tuple[list[Seen], list[str]]:
+def read(tmp_path: Path, text: str) -> tuple[list[BestPrices], list[str]]:
     """What a CSV shows, and what is rejected of it, without the file's name."""
     file = tmp_path / "t.csv"
     file.write_text(text)

@@ -174,13 +174,13 @@ class Terminal:
             self._on_ttou = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         for number, console in ((1, self.out), (2, self.err)):
             _flush()
-            kept = os.dup(number)
+            duplicate = os.dup(number)
             reader, writer = os.pipe()
             os.dup2(writer, number)
             os.close(writer)
             relay = threading.Thread(target=_relay, args=(reader, console), daemon=True)
             relay.start()
-            self._relays.append((number, kept, relay))
+            self._relays.append((number, duplicate, relay))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -195,11 +195,11 @@ class Terminal:
         self._tell_lost()
         is_done = all(c.wait(until - time.monotonic()) for c in (self.out, self.err))
         # While the terminal stands still, what is yet to be printed goes on into the pipes.
-        for number, kept, relay in self._relays if is_done else ():
-            os.dup2(kept, number)
+        for number, duplicate, relay in self._relays if is_done else ():
+            os.dup2(duplicate, number)
             relay.join(max(0.0, until - time.monotonic()))
-        for _, kept, _ in self._relays:
-            os.close(kept)
+        for _, duplicate, _ in self._relays:
+            os.close(duplicate)
         self._relays = []
         for console in (self.out, self.err):
             console.close(max(0.0, until - time.monotonic()))

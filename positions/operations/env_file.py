@@ -43,15 +43,15 @@ def write_env(path: Path, values: Mapping[str, str]) -> None:
     made = dict(zip(values, as_lines(values), strict=True))
     real = path.resolve()  # a link stays a link
     lines = real.read_text(encoding="utf-8").splitlines() if real.exists() else []
-    kept = []
+    result = []
     for line in lines:
-        found = _SETS.match(line)
-        name = found.group(1) if found else ""
+        match = _SETS.match(line)
+        name = match.group(1) if match else ""
         if name not in values:
-            kept.append(line)
+            result.append(line)
         elif name in made:  # the first of several lines is replaced, the others go
-            kept.append(made.pop(name))
-    content = "\n".join([*kept, *made.values()]) + "\n"
+            result.append(made.pop(name))
+    content = "\n".join([*result, *made.values()]) + "\n"
     file, temporary = tempfile.mkstemp(dir=real.parent, prefix=".env.")  # of mode 0600
     try:
         with os.fdopen(file, "w", encoding="utf-8") as out:

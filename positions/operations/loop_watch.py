@@ -130,12 +130,12 @@ class LoopWatch:
     def where(self) -> list[str]:
         """The loop's stack, innermost first: file, line and function of each frame."""
         frame = sys._current_frames().get(self._loop_thread)
-        found = []
+        frames = []
         while frame is not None:
             code = frame.f_code
-            found.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
+            frames.append(f"{code.co_filename}:{frame.f_lineno} {code.co_name}")
             frame = frame.f_back
-        return found
+        return frames
 
     def _is_debugged(self) -> bool:
         frame = sys._current_frames().get(self._loop_thread)

@@ -439,8 +439,8 @@ def load(
         raise SettingsError(f"{path}: is not TOML: {e}") from None
     try:
         settings = msgspec.convert(data, Settings)
-        given = {"catalog": catalog, "speed": speed}
-        replay = replace(settings.replay, **{n: v for n, v in given.items() if v is not None})
+        overrides = {"catalog": catalog, "speed": speed}
+        replay = replace(settings.replay, **{n: v for n, v in overrides.items() if v is not None})
         return replace(
             settings,
             replay=replay,

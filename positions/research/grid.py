@@ -75,11 +75,11 @@ def vary(
     requests: Iterable[Mapping[str, Any]], combination: Combination
 ) -> Iterator[dict[str, Any]]:
     """The requests, each that opens a position with the combination; `none` leaves a field out."""
-    named = {_full(name) for name in combination}
-    given = {name: value for name, value in combination.items() if value != "none"}
+    names = {_full(name) for name in combination}
+    changes = {name: value for name, value in combination.items() if value != "none"}
     for fields in requests:
         if fields["command"] == "submit":
-            yield {n: v for n, v in fields.items() if _full(n) not in named} | given
+            yield {n: v for n, v in fields.items() if _full(n) not in names} | changes
         else:
             yield dict(fields)
 

@@ -32,7 +32,7 @@ def requests(state: Path) -> list[dict[str, Any]]:
     except StoreError as e:
         raise NoSession(str(e)) from None
     spool = Spool(state)
-    return [found for i, at in commands if (found := _request(spool, i, at)) is not None]
+    return [request for i, at in commands if (request := _request(spool, i, at)) is not None]
 
 
 def _request(spool: Spool, command_id: str, at: int) -> dict[str, Any] | None:

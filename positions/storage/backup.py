@@ -57,12 +57,12 @@ def _sent_log(state: Path) -> str:
 
 
 def _ask(state: Path) -> None:
-    wanted = state / WANTED
-    wanted.touch()
+    request = state / WANTED
+    request.touch()
     given_up = time.monotonic() + _ANSWER_SECONDS
-    while wanted.exists():
+    while request.exists():
         if time.monotonic() > given_up:
-            wanted.unlink(missing_ok=True)
+            request.unlink(missing_ok=True)
             raise StoreError("the node did not copy its record in time; is it busy?")
         time.sleep(0.05)
 

@@ -54,8 +54,8 @@ def connect(
 
 
 def _close(connection: duckdb.DuckDBPyConnection, path: Path, others: list[Path]) -> None:
-    found = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
-    if found and found[0]:  # this process has it open already, and both share one instance
+    row = connection.execute("SELECT current_setting('lock_configuration')").fetchone()
+    if row and row[0]:  # this process has it open already, and both share one instance
         return
     files = [str(file) for other in others for file in (other, f"{other}.wal")]
     connection.execute(f"SET allowed_directories = {_listed([f'{path.parent}/'])}")
@@ -83,9 +83,9 @@ def foreign_object(connection: duckdb.DuckDBPyConnection, name: str | None = Non
     """What a database holds besides tables, such as "the view settings"; "" = nothing."""
     for kind, sql in _OBJECTS.items():
         where = f"database_name = {_named(name)} AND {_OURS.get(kind, 'NOT internal')}"
-        found = connection.execute(f"{sql} WHERE {where} LIMIT 1").fetchone()
-        if found is not None:
-            return f"the {kind} {found[0]}"
+        row = connection.execute(f"{sql} WHERE {where} LIMIT 1").fetchone()
+        if row is not None:
+            return f"the {kind} {row[0]}"
     return ""
 
 

@@ -32,12 +32,12 @@ def problem(folder: Path) -> str:
     """
     real = folder.resolve()
     if real.is_dir():
-        found = _problem_of(real, folder)
-        if found:
-            return found
+        fault = _problem_of(real, folder)
+        if fault:
+            return fault
     for above in real.parents:
-        if above.is_dir() and (found := _problem_above(above, folder)):
-            return found
+        if above.is_dir() and (fault := _problem_above(above, folder)):
+            return fault
     return ""
 
 
@@ -49,9 +49,9 @@ def require(folder: Path) -> None:
     NotPrivate
         If others may write it, or put another in its place.
     """
-    found = problem(folder)
-    if found:
-        raise NotPrivate(found)
+    fault = problem(folder)
+    if fault:
+        raise NotPrivate(fault)
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
 
 
@@ -66,9 +66,9 @@ def require_inner(folder: Path) -> None:
     if folder.is_symlink():
         raise NotPrivate(f"{folder} is a link, must be a folder: remove it")
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    found = _problem_of(folder, folder)
-    if found:
-        raise NotPrivate(found)
+    fault = _problem_of(folder, folder)
+    if fault:
+        raise NotPrivate(fault)
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -112,16 +112,16 @@ def owner_only() -> Iterator[None]:
         os.umask(before)
 
 
-def _problem_of(real: Path, named: Path) -> str:
+def _problem_of(real: Path, label: Path) -> str:
     info = real.stat()
     if info.st_uid != os.geteuid():
-        return f"{named} belongs to {_user(info.st_uid)}: {_own(real)}, or name another folder"
+        return f"{label} belongs to {_user(info.st_uid)}: {_own(real)}, or name another folder"
     if info.st_mode & _OTHERS_WRITE:
-        return f"{named} can be written by others: chmod 700 {real}"
+        return f"{label} can be written by others: chmod 700 {real}"
     return ""
 
 
-def _problem_above(above: Path, named: Path) -> str:
+def _problem_above(above: Path, label: Path) -> str:
     """Whether another user could put a folder of his own in the place of what is inside."""
     info = above.stat()
     if info.st_uid not in (0, os.geteuid()):
@@ -130,7 +130,7 @@ def _problem_above(above: Path, named: Path) -> str:
         why = f"{above} can be written by others"
     else:
         return ""
-    return f"{named}: {why}, who can put another in its place: name a folder elsewhere"
+    return f"{label}: {why}, who can put another in its place: name a folder elsewhere"
 
 
 def _lets_others_rename(info: os.stat_result) -> bool:
@@ -143,10 +143,10 @@ def _lets_others_rename(info: os.stat_result) -> bool:
 def _is_own_group(group: int) -> bool:
     """Whether a group is that of the user alone, which many systems make for each."""
     try:
-        found, user = grp.getgrgid(group), pwd.getpwuid(os.geteuid())
+        entry, user = grp.getgrgid(group), pwd.getpwuid(os.geteuid())
     except KeyError:
         return False
-    return user.pw_gid == group and not set(found.gr_mem) - {user.pw_name}
+    return user.pw_gid == group and not set(entry.gr_mem) - {user.pw_name}
 
 
 def _user(number: int) -> str:

@@ -64,10 +64,10 @@ def lacking(path: Path, published: Path) -> int:
     try:
         with connect(path) as connection:
             connection.execute(f"ATTACH {quoted(published)} AS pub (READ_ONLY)")
-            found = connection.execute(sql).fetchone()
+            row = connection.execute(sql).fetchone()
     except duckdb.Error:
         return 0  # there is no copy to compare with
-    return int(found[0]) if found else 0
+    return int(row[0]) if row else 0
 
 
 def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
@@ -75,8 +75,8 @@ def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     target.unlink(missing_ok=True)
     connection.execute(f"ATTACH {quoted(target)} AS whole")
     try:
-        found = connection.execute("SELECT current_database()").fetchone()
-        connection.execute(f'COPY FROM DATABASE "{found[0] if found else ""}" TO whole')
+        row = connection.execute("SELECT current_database()").fetchone()
+        connection.execute(f'COPY FROM DATABASE "{row[0] if row else ""}" TO whole')
     finally:
         connection.execute("DETACH whole")
 
@@ -134,9 +134,9 @@ def import_copy(source: Path, target: Path) -> None:
 
 def _checked(connection: duckdb.DuckDBPyConnection, source: Path) -> list[str]:
     """The migrations that made the tables of the copy."""
-    found = tables(connection, "given")
+    theirs = tables(connection, "given")
     foreign = foreign_object(connection, "given")
-    if foreign or "migrations" not in found:
+    if foreign or "migrations" not in theirs:
         what = f"it holds {foreign}" if foreign else "it has no table migrations"
         raise StoreError(f"{source} is no copy of a record: {what}")
     rows = connection.execute("SELECT name FROM given.main.migrations").fetchall()
@@ -147,8 +147,8 @@ def _checked(connection: duckdb.DuckDBPyConnection, source: Path) -> list[str]:
     names = list(MIGRATIONS)[: len(applied)]
     with duckdb.connect() as blank:
         migrate(blank, source, names)
-        known = tables(blank)
-    wrong = sorted(n for n in known.keys() | found.keys() if known.get(n) != found.get(n))
+        ours = tables(blank)
+    wrong = sorted(n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n))
     if set(names) != applied or wrong:
         what = f"the table {wrong[0]} is not a record's" if wrong else "its migrations have a gap"
         raise StoreError(f"{source} is no copy of a record: {what}")

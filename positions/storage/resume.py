@@ -79,12 +79,12 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     if not path.exists():
         _put_aside(state)  # what is left without its record belongs to nothing
         return None
-    kept = read_settings(path)
-    before = kept.get("mode", mode)
+    settings = read_settings(path)
+    before = settings.get("mode", mode)
     if "live" in (before, mode) and before != mode:
         rule = f"give the {mode} node another folder with --state"
         raise StoreError(f"{state} holds the record of a {before} node: {rule}")
-    owner = kept.get("source")
+    owner = settings.get("source")
     if mode == "live" and owner and owner != source and has_positions(path):
         rule = "give this one another folder with --state"
         raise StoreError(f"{state} holds the record of the wallet {owner}: {rule}")
@@ -96,8 +96,8 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
         if fresh:
             raise StoreError(f"{state} holds real positions: a live node cannot begin anew there")
         return None
-    cursor = _cursor(kept.get("cursor", OVER))
-    goes_on = mode == "paper" or (cursor is not None and kept.get("source") == source)
+    cursor = _cursor(settings.get("cursor", OVER))
+    goes_on = mode == "paper" or (cursor is not None and settings.get("source") == source)
     if fresh or before != mode or not goes_on:
         _put_aside(state)
         return None

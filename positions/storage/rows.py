@@ -88,8 +88,8 @@ def story(p: Position, event: AnyEvent) -> dict[str, Any]:
 
     A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
     """
-    told = replace(event, position=p) if isinstance(event, Opened) else event
-    values: dict[str, Any] = msgspec.to_builtins(told, builtin_types=(Decimal,))
+    complete = replace(event, position=p) if isinstance(event, Opened) else event
+    values: dict[str, Any] = msgspec.to_builtins(complete, builtin_types=(Decimal,))
     inner = values.pop("order", None) or values.pop("position", None) or values.pop("sale", None)
     for group in ("request", "ledger", "decision", "pacing") if isinstance(event, Opened) else ():
         inner |= inner.pop(group)

@@ -65,8 +65,8 @@ def salvage(
 
 def _from_columns(connection: duckdb.DuckDBPyConnection, position_id: str, why: str) -> Position:
     sql = f"SELECT {', '.join(_COLUMNS)} FROM positions WHERE id = ?"
-    found = connection.execute(sql, [position_id]).fetchone()
-    values: dict[str, Any] = dict(zip(_COLUMNS, found or (), strict=True))
+    row = connection.execute(sql, [position_id]).fetchone()
+    values: dict[str, Any] = dict(zip(_COLUMNS, row or (), strict=True))
     held: Decimal = max(values["held"], ZERO)
     sent = "SELECT order_id FROM orders WHERE position_id = ?"
     numbers = [order_id.rpartition("-")[2] for (order_id,) in _rows(connection, sent, position_id)]

@@ -187,10 +187,10 @@ def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     every row that it replaced. The number of rows is no part of the text: DuckDB takes longer to
     read a statement that lists a thousand values than to store them.
     """
-    found = connection.execute(
+    result = connection.execute(
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
     )
-    types = {(table, column): kind for table, column, kind in found.fetchall()}
+    types = {(table, column): kind for table, column, kind in result.fetchall()}
     made: dict[str, tuple[str, ...]] = {}
     for table, columns in SHAPES.items():
         values = ", ".join(
@@ -212,7 +212,7 @@ def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
 
 
 def migrate(
-    connection: duckdb.DuckDBPyConnection, path: Path, wanted: Sequence[str] = tuple(MIGRATIONS)
+    connection: duckdb.DuckDBPyConnection, path: Path, migrations: Sequence[str] = tuple(MIGRATIONS)
 ) -> None:
     """Bring a database to the shape that these migrations, by default all, make.
 
@@ -226,7 +226,7 @@ def migrate(
     unknown = sorted(applied - set(MIGRATIONS))
     if unknown:
         raise StoreError(f"{path} comes from a newer version of polybracket ({unknown[0]})")
-    for name in wanted:
+    for name in migrations:
         if name not in applied:
             connection.begin()
             for statement in MIGRATIONS[name].split(";"):

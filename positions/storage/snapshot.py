@@ -343,10 +343,10 @@ class Published:
 
     def position(self, position_id: str) -> dict[str, Any]:
         """One position. Raises NotPublished if it is not among those published."""
-        found = self._rows("SELECT * FROM positions WHERE id = ?", position_id)
-        if not found:
+        rows = self._rows("SELECT * FROM positions WHERE id = ?", position_id)
+        if not rows:
             raise NotPublished(f"position {position_id} is not known here")
-        return found[0]
+        return rows[0]
 
     def is_told(self, position_id: str) -> bool:
         """Whether the story of this position is here."""
@@ -379,8 +379,8 @@ class Published:
         kinds = [str(column[1]) for column in relation.description or ()]
         times = {n for n, kind in zip(names, kinds, strict=True) if kind.startswith("TIMESTAMP")}
         if times:
-            shown = ", ".join(f"epoch_ns({n}) AS {n}" if n in times else n for n in names)
-            relation = self._connection.execute(f"SELECT {shown} FROM ({sql})", list(values))
+            columns = ", ".join(f"epoch_ns({n}) AS {n}" if n in times else n for n in names)
+            relation = self._connection.execute(f"SELECT {columns} FROM ({sql})", list(values))
         rows = [dict(zip(names, r, strict=True)) for r in relation.fetchall()]
         for row in rows if "terms" in names else ():
             row["terms"] = msgspec.json.decode(row["terms"])
@@ -395,12 +395,12 @@ def history(state: Path) -> Published:
     NotPublished
         If the node does not answer.
     """
-    wanted = state / _WANTED
-    wanted.touch()
+    request = state / _WANTED
+    request.touch()
     given_up = time.monotonic() + _ANSWER_SECONDS
-    while wanted.exists():
+    while request.exists():
         if time.monotonic() > given_up:
-            wanted.unlink(missing_ok=True)
+            request.unlink(missing_ok=True)
             raise NotPublished("the node did not copy its history in time; is it busy or stopped?")
         time.sleep(0.05)
     return Published(state, whole=True)

@@ -57,13 +57,13 @@ class SpoolReading:
     def __init__(
         self,
         spool: Spool,
-        seen: Mapping[str, tuple[str, bytes]],
+        commands: Mapping[str, tuple[str, bytes]],
         taken: Mapping[str, Any],
         is_recording: Callable[[], bool],
         now: Callable[[], int],
     ) -> None:
         self._spool = spool
-        self._seen = seen
+        self._commands = commands
         self._taken = taken
         self._is_recording = is_recording
         self._now = now
@@ -80,22 +80,22 @@ class SpoolReading:
         self._answer(answers)
         if not has_room:
             return []
-        found: list[Taken] = []
+        batch: list[Taken] = []
         until = time.monotonic() + LOOK_SECONDS
         self.has_more = False
         if self._is_anew:
             self._files, self._is_anew = self._spool.changed(), False
         self.has_more = True
-        while len(found) < LOOK_COMMANDS and time.monotonic() < until:
+        while len(batch) < LOOK_COMMANDS and time.monotonic() < until:
             path = next(self._files, None)
             if path is None:
                 self._is_anew, self.has_more = True, False
                 break
             if path.stem not in self._taken:
-                self._look_at(path, found)
-        return found
+                self._look_at(path, batch)
+        return batch
 
-    def _look_at(self, path: Path, found: list[Taken]) -> None:
+    def _look_at(self, path: Path, batch: list[Taken]) -> None:
         try:
             taken = self._take(path)
         except OSError:  # a full disk: it is taken up again
@@ -104,7 +104,7 @@ class SpoolReading:
             self._spool.reject(path, f"{type(e).__name__}: {e}\n".encode())
         else:
             if taken is not None:
-                found.append(taken)
+                batch.append(taken)
 
     def _take(self, path: Path) -> Taken | None:
         """The command of a file, if it is to be acted on; otherwise it is answered or set aside."""
@@ -124,11 +124,11 @@ class SpoolReading:
         if not (self._is_recording() or isinstance(command, Cancel | Flatten | Halt)):
             self._spool.forget_listing()
             return None  # it could be acted on twice after a crash: it waits for the record
-        known = self._seen.get(command_id)
-        if known is None:
+        record = self._commands.get(command_id)
+        if record is None:
             return Taken(path, command, content.decode(), written_at)
-        if known[0] in ("", command.digest):
-            self._answer([(command_id, known[1], path)])
+        if record[0] in ("", command.digest):
+            self._answer([(command_id, record[1], path)])
         else:
             rule = "was used before with other content; a new command needs a new id"
             self._set_aside(path, "ID_REUSED", f"id was {command_id}, {rule}")

@@ -110,11 +110,11 @@ class Store:
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record an event and the position after it."""
         p, event = step.position, step.event
-        told = story(p, event)
-        encoded = msgspec.json.encode(to_json(told)).decode()
+        description = story(p, event)
+        encoded = msgspec.json.encode(to_json(description)).decode()
         rows: list[tuple[str, Row]] = [
             ("positions", _position_row(p)),
-            ("events", (p.id, p.seq, event.time, told["kind"], encoded, _encode(event))),
+            ("events", (p.id, p.seq, event.time, description["kind"], encoded, _encode(event))),
         ]
         if isinstance(event, OrderSent):
             o = event.order
@@ -286,11 +286,11 @@ class Store:
             self._set_aside(table, values, _first_line(e))
 
     def _set_aside(self, table: str, values: Row, why: str) -> None:
-        kept = {"table": table, "why": why, "row": [_text(v) for v in values]}
+        entry = {"table": table, "why": why, "row": [_text(v) for v in values]}
         path = self._path.parent / UNWRITABLE
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with os.fdopen(open_file(path, flags), "a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(kept)}\n")
+            file.write(f"{json.dumps(entry)}\n")
         if table != "alarms":  # which would be told by another one
             key = _text(values[0])[:_KEY_CHARACTERS] if values else ""
             self._call(lambda: self.on_set_aside(f"a row of {table} ({key}): {why}"))
@@ -305,21 +305,21 @@ class Store:
     def _write(self, rows: list[tuple[str, Row]]) -> None:
         by_table: dict[str, dict[Any, Row]] = {}
         for table, values in rows:
-            kept = by_table.setdefault(table, {})
+            newest = by_table.setdefault(table, {})
             # Of a table that is replaced by key, only the last row of each key matters.
-            kept[values[: REPLACED[table]] if table in REPLACED else len(kept)] = values
+            newest[values[: REPLACED[table]] if table in REPLACED else len(newest)] = values
         cursor = self._connection
         cursor.begin()
         try:
             # What changes a row of another table comes after that row.
-            for table, kept in sorted(by_table.items(), key=lambda item: item[0] in CHANGES):
+            for table, newest in sorted(by_table.items(), key=lambda item: item[0] in CHANGES):
                 if table in CHANGES:
-                    for values in kept.values():
+                    for values in newest.values():
                         cursor.execute(CHANGES[table], values)
                 else:
-                    columns = zip(*kept.values(), strict=True)
+                    columns = zip(*newest.values(), strict=True)
                     exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
-                    left = len(kept)
+                    left = len(newest)
                     for statement in self._writes[table]:
                         if left:
                             (written,) = cursor.execute(statement, exact).fetchall()[0]
@@ -349,8 +349,8 @@ class Store:
     def _positions(self, which: str) -> list[Position]:
         sql = f"SELECT id, body FROM positions WHERE {which} ORDER BY id"
         rows = self.cursor().execute(sql).fetchall()
-        found = [self._restored(position_id, body) for position_id, body in rows]
-        return [p for p in found if p is not None]
+        positions = [self._restored(position_id, body) for position_id, body in rows]
+        return [p for p in positions if p is not None]
 
     def _restored(self, position_id: str, body: str) -> Position | None:
         """The position of a row. Nothing that a row holds may keep the others from being read."""
@@ -372,7 +372,7 @@ class Store:
 
     def signed_orders(self) -> list[SignedOrder]:
         """What the orders of these positions were signed as, live and past ones."""
-        found: list[SignedOrder] = []
+        orders: list[SignedOrder] = []
         ids = [p.id for p in self._positions(f"{_OPEN} OR {_LATELY}")]
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
@@ -380,12 +380,12 @@ class Store:
                 SELECT order_id, expected_hash, role FROM orders
                 WHERE expected_hash IS NOT NULL AND position_id IN ({", ".join("?" * len(part))})"""
             rows = self.cursor().execute(sql, part).fetchall()
-            found += [
+            orders += [
                 SignedOrder(order_id, hash_, Role(role))
                 for order_id, hash_, role in rows
                 if role in _ROLES and is_order_id(order_id)
             ]
-        return found
+        return orders
 
     def account_entries(self) -> list[tuple[str, str, str]]:
         """The simulated account: kind, id and content of each part; of trades those not booked."""
@@ -402,8 +402,8 @@ class Store:
     def events(self, position_id: str) -> list[tuple[int, AnyEvent]]:
         """The events of a position in their order, each with its number."""
         sql = "SELECT seq, fact FROM events WHERE position_id = ? ORDER BY seq"
-        found = self.cursor().execute(sql, [position_id]).fetchall()
-        return [(seq, msgspec.json.decode(event, type=AnyEvent)) for seq, event in found]
+        rows = self.cursor().execute(sql, [position_id]).fetchall()
+        return [(seq, msgspec.json.decode(event, type=AnyEvent)) for seq, event in rows]
 
     def replay(self, position_id: str) -> Position:
         """The position that its events give; a gap in them is an error."""
@@ -418,24 +418,24 @@ class Store:
 
     def commands(self) -> dict[str, tuple[str, bytes]]:
         """Every command acted on: id -> (digest of its content, reply)."""
-        found = self.cursor().execute("SELECT id, digest, reply FROM commands").fetchall()
-        return {command_id: (digest, reply.encode()) for command_id, digest, reply in found}
+        rows = self.cursor().execute("SELECT id, digest, reply FROM commands").fetchall()
+        return {command_id: (digest, reply.encode()) for command_id, digest, reply in rows}
 
     def setting(self, name: str) -> str | None:
         """A setting that was recorded."""
-        found = self.cursor().execute("SELECT value FROM settings WHERE name = ?", [name])
-        value = found.fetchone()
+        rows = self.cursor().execute("SELECT value FROM settings WHERE name = ?", [name])
+        value = rows.fetchone()
         return None if value is None else str(value[0])
 
 
 def _newest(rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
     """The rows without those that later ones replace, so that what waits for a disk stays small."""
-    kept: dict[Any, tuple[str, Row]] = {}
+    newest: dict[Any, tuple[str, Row]] = {}
     for number, (table, values) in enumerate(rows):
         key = (table, *values[: REPLACED[table]]) if table in REPLACED else number
-        kept.pop(key, None)
-        kept[key] = (table, values)
-    return list(kept.values())
+        newest.pop(key, None)
+        newest[key] = (table, values)
+    return list(newest.values())
 
 
 def _position_row(p: Position) -> Row:

@@ -74,12 +74,12 @@ def _sale_ended(e: _Event) -> str:
 
 
 def _triggered(e: _Event) -> str:
-    seen = f"bid {_number(e['bid'])} ({_number(e['bid_size'])} shares)"
+    quote = f"bid {_number(e['bid'])} ({_number(e['bid_size'])} shares)"
     if e["cause"] == "flatten":
-        return f"flatten: everything is sold, {seen}"
+        return f"flatten: everything is sold, {quote}"
     if e["cause"] == "time":
-        return f"time is up: everything is sold, {seen}"
-    return f"stop triggered: {seen}, stop {_number(e['stop_loss_price'])}"
+        return f"time is up: everything is sold, {quote}"
+    return f"stop triggered: {quote}, stop {_number(e['stop_loss_price'])}"
 
 
 _OBSTACLES = {

@@ -85,10 +85,10 @@ def _order(line: bytes) -> SentOrder | None:
     if not 0 < len(line) <= _LINE_MAX:
         return None
     try:
-        found = msgspec.json.decode(line, type=SentOrder)
-        if found.order is not None:
-            check_order(found.order)
+        entry = msgspec.json.decode(line, type=SentOrder)
+        if entry.order is not None:
+            check_order(entry.order)
     except Exception:  # whatever it holds, the others are read
         return None
-    is_hash = 0 < len(found.venue_order_id) <= _HASH_MAX
-    return found if is_hash and is_order_id(found.order_id) else None
+    is_hash = 0 < len(entry.venue_order_id) <= _HASH_MAX
+    return entry if is_hash and is_order_id(entry.order_id) else None
