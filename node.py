@@ -61,7 +61,7 @@ from positions.storage.locks import StateLock, WalletLock
 from positions.storage.patience import ends_within
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Left, prepare, sign
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.spool import Spool
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog
@@ -251,7 +251,7 @@ class Node:
                 self._bell.close(5.0)
         os._exit(code)
 
-    def _make_copier(self, now: Callable[[], int]) -> Copier:
+    def _make_copier(self, now: Callable[[], int]) -> SnapshotWriter:
         about = NodeRow(
             mode=self._settings.mode,
             pid=os.getpid(),
@@ -259,7 +259,7 @@ class Node:
             catalog=self._ground.catalog,
             is_synthetic=self._ground.is_synthetic,
         )
-        return Copier(
+        return SnapshotWriter(
             self._state,
             self.store.cursor,
             self.strategy.engine,

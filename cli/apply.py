@@ -14,7 +14,7 @@ from positions.commands.declared_positions import checked, difference, id_of, re
 from positions.commands.fields import Malformed
 from positions.commands.files import UnreadableRequests
 from positions.commands.messages import ACCEPTED, Command, decode, decode_reply
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 
 _EXAMPLE = "Example: polybracket apply positions.toml --dry-run"
@@ -126,9 +126,9 @@ def _request_of(folder: Path, position_id: str) -> Command | None:
 
 def _row_of(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:
     try:
-        with Published(folder) as copy:
+        with Snapshot(folder) as copy:
             row = copy.position(position_id)
             (market,) = copy.markets(row["outcome_id"])
             return row, market["tick"]
-    except NotPublished:
+    except NoSnapshot:
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from positions.commands.messages import decode_reply
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 
 
@@ -93,10 +93,10 @@ def _until(node: subprocess.Popen[bytes], seconds: float) -> None:
     moment = START_NS + int(seconds * 1e9)
     while node.poll() is None:
         try:
-            with Published(STATE) as copy:
+            with Snapshot(STATE) as copy:
                 if copy.node()["market_time"] >= moment:
                     return
-        except NotPublished:
+        except NoSnapshot:
             pass
         time.sleep(0.1)
 
@@ -146,7 +146,7 @@ def _fill(f: Mapping[str, Any]) -> tuple[str, Decimal, Decimal]:
 
 def _differences(backtested: dict[str, list[Any]]) -> list[str]:
     """The promise that a backtest tells what happened, if it is broken."""
-    with Published(STATE) as copy:
+    with Snapshot(STATE) as copy:
         fills = {i: [_fill(f) for f in copy.fills(i)] for n, i in _ids.items() if n != "wrong"}
     is_kept = all(sorted(backtested[i]) == sorted(made) for i, made in fills.items())
     return [] if is_kept else ["a backtest of the session tells the same fills"]
@@ -154,7 +154,7 @@ def _differences(backtested: dict[str, list[Any]]) -> list[str]:
 
 def broken_promises(state: Path, ids: Mapping[str, str]) -> list[str]:
     """What the demo promises and the record does not show; `ids` as `REQUESTS` names them."""
-    with Published(state) as copy:
+    with Snapshot(state) as copy:
         rows = {name: copy.position(i) for name, i in ids.items() if name != "wrong"}
         fills = {name: copy.fills(i) for name, i in ids.items() if name != "wrong"}
     refusal = Spool(state).read_reply(ids["wrong"])

@@ -12,7 +12,7 @@ from cli.terms import with_terms, with_terms_of_what_is_held
 from positions.commands import files
 from positions.model.errors import InputError, RecordError
 from positions.storage.locks import holder
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 
 _DRY_RUN_WAIT = "10s"
 Market = Annotated[
@@ -216,7 +216,7 @@ def resolve(state: Path, part: str) -> str:
         return part
     if len(part) < 4:
         raise InputError(f"ID was {part!r}, must be at least 4 characters")
-    with Published(state) as copy:
+    with Snapshot(state) as copy:
         matches = copy.find(part)
     if len(matches) != 1:
         which = ", ".join(short(i) for i in matches[:5]) or "none"

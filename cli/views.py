@@ -27,7 +27,7 @@ from positions.model.formatting import iso, to_json
 from positions.operations.health import health
 from positions.operations.settings import load
 from positions.storage.locks import holder
-from positions.storage.snapshot import RECENT_POSITIONS, Published, history
+from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
 from positions.storage.story import tell
 
 _LIVE_NOTE = (
@@ -43,9 +43,9 @@ def register(app: typer.Typer) -> None:
     app.command("status", epilog="Example: polybracket status")(status)
 
 
-def _whole(folder: Path) -> Published:
+def _whole(folder: Path) -> Snapshot:
     """Everything: a stopped node's copy has it; a running one is asked for it."""
-    return Published(folder) if holder(folder) is None else history(folder)
+    return Snapshot(folder) if holder(folder) is None else history(folder)
 
 
 def positions(
@@ -59,7 +59,7 @@ def positions(
     if watch:
         _watch(folder, everything=everything)
         return
-    with Published(folder) as copy:
+    with Snapshot(folder) as copy:
         rows, line = copy.positions(everything=everything), age_line(folder, copy.node())
     if everything and len(rows) >= RECENT_POSITIONS:
         with _whole(folder) as copy:
@@ -73,7 +73,7 @@ def positions(
 
 def _watch(folder: Path, *, everything: bool) -> None:
     def view() -> Group:
-        with Published(folder) as copy:
+        with Snapshot(folder) as copy:
             rows = copy.positions(everything=everything)
             return Group(positions_table(rows), Text(age_line(folder, copy.node()), "dim"))
 
@@ -107,10 +107,10 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     say(line, err=True)
 
 
-def _with_story(folder: Path, position_id: str) -> Published:
+def _with_story(folder: Path, position_id: str) -> Snapshot:
     """The copy with the story of a position: an older one is asked of the running node."""
-    copy = Published(folder)
-    return copy if copy.is_told(position_id) else _whole(folder)
+    copy = Snapshot(folder)
+    return copy if copy.has_story(position_id) else _whole(folder)
 
 
 def markets(
@@ -128,7 +128,7 @@ def markets(
         line = _LIVE_NOTE if rows else f"Polymarket finds no open market for {text!r}"
     else:
         folder = state_dir(state)
-        with Published(folder) as copy:
+        with Snapshot(folder) as copy:
             rows, line = copy.markets(text), age_line(folder, copy.node())
     if as_json:
         print_json(rows)
@@ -169,7 +169,7 @@ def status(as_json: Json = False, state: State = None) -> None:
     Exits with 1 while no node runs, while it does not respond, or while an alarm is open.
     """
     folder = state_dir(state)
-    with Published(folder) as copy:
+    with Snapshot(folder) as copy:
         node, alarms, outcomes = copy.node(), copy.open_alarms(), copy.markets()
     state_of = health(folder, node)
     quoted = max((m["quoted_at"] for m in outcomes if m["quoted_at"]), default=None)

@@ -18,7 +18,7 @@ import msgspec
 
 from positions.commands.market_names import market_name
 from positions.commands.signals import PriceCross, Watcher
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 
 POLL_SECONDS = 0.5
@@ -45,12 +45,12 @@ def watch(state: Path, signal: PriceCross) -> None:
 def best_ask(state: Path, signal: PriceCross) -> Decimal | None:
     """The published ask of the outcome; None while there is none."""
     try:
-        with Published(state) as copy:
+        with Snapshot(state) as copy:
             for row in copy.markets(market_name(signal.market)):
                 if signal.outcome in (row["outcome"], row["outcome_id"]):
                     ask: Decimal | None = row["ask"]
                     return ask
-    except NotPublished:
+    except NoSnapshot:
         return None
     return None
 

@@ -12,7 +12,7 @@ import pyarrow.parquet
 from engine_scenarios import RESOLVED, SCENARIOS, TICKS, Quote
 
 from positions.commands.files import numbered
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 from positions.storage.spool import Spool
 
 D = Decimal
@@ -127,11 +127,11 @@ class Stage:
         )
         self._run("catalog", "import", "q.parquet", "--markets", "m.json", "--catalog", "c")
 
-    def play(self) -> Published:
+    def play(self) -> Snapshot:
         """Replay everything, once."""
         options = ["--config", "config.toml", "--catalog", "c", "--state", "state"]
         self._run("run", *options, "--speed", "max")
-        return Published(self.folder / "state")
+        return Snapshot(self.folder / "state")
 
     def _run(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "cli.main", *arguments]

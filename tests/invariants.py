@@ -69,7 +69,7 @@ def _filled(p: Position, event: events.OrderFilled) -> None:
         assert event.liquidity == "maker", "took although it may not"
 
 
-def check_protected(p: Position, m: InstrumentBook, now: int, *, is_told: bool) -> None:
+def check_protected(p: Position, m: InstrumentBook, now: int, *, has_story: bool) -> None:
     """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
     if p.phase in EXITS or p.phase is Phase.DUST:
         return
@@ -83,4 +83,4 @@ def check_protected(p: Position, m: InstrumentBook, now: int, *, is_told: bool) 
     excused = p.decision.released_seq is not None or Role.STOP in p.pacing.backoffs
     assert armed or excused, "held without a stop"
     if p.decision.entry_ended is not None and is_dust(p.held, m.tick):
-        assert p.locked > 0 or p.live(Role.ENTRY) or not is_told
+        assert p.locked > 0 or p.live(Role.ENTRY) or not has_story

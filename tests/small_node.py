@@ -10,7 +10,7 @@ from positions.engine.adoption import Holding
 from positions.engine.effects import Answer, Step
 from positions.engine.engine import Engine
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.spool import Spool
 from positions.storage.store import Store
 
@@ -27,7 +27,7 @@ class Node:
         self.engine.list_market(market())
         self.store = Store(self.state / "positions.duckdb", lambda f: f(), lambda _: None)
         about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
-        self.copier = Copier(
+        self.copier = SnapshotWriter(
             self.state,
             self.store.cursor,
             self.engine,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from positions.model.events import OrderClosed
 from positions.model.position import OrderEnd
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 
 RUN = CliRunner()
 D = Decimal
@@ -57,7 +57,7 @@ class Applied(Node):
         return RUN.invoke(app, ["apply", str(file), "--state", str(self.state), *options])
 
     def row(self) -> dict[str, object]:
-        with Published(self.state) as copy:
+        with Snapshot(self.state) as copy:
             (row,) = copy.positions()
             return row
 

@@ -15,7 +15,7 @@ from positions.storage.locks import StateLock
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Cursor, prepare, sign
 from positions.storage.schema import StoreError
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 RUN = CliRunner()
@@ -69,7 +69,7 @@ def test_the_record_of_a_running_node(tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = recorded(state)
     about = NodeRow("replay", 1, 0, "", False)
-    copier = Copier(
+    copier = SnapshotWriter(
         state,
         store.cursor,
         World(0).engine,

@@ -23,7 +23,7 @@ from trading import KEY, PATIENCE
 from positions.model.events import AnyEvent, OrderFilled, OrderSent, Restarted, Triggered
 from positions.model.position import Role
 from positions.storage.locks import holder
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 from positions.storage.store import Store
 
@@ -157,10 +157,10 @@ class Person:
     def phases(self) -> dict[str, str]:
         """The phase of each position, as the node last published it."""
         try:
-            with Published(self.state) as copy:
+            with Snapshot(self.state) as copy:
                 rows = copy.positions(everything=True)
                 fresh = copy.node()["heartbeat"]
-        except NotPublished:
+        except NoSnapshot:
             return {}
         alive = holder(self.state) is not None and time.time_ns() - fresh < 3 * 10**9
         return {r["id"]: r["phase"] for r in rows} if alive else {}

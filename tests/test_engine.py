@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from positions.commands.files import numbered
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 from positions.storage.spool import uuid7
 
 pytestmark = pytest.mark.xdist_group("engine")
@@ -40,7 +40,7 @@ def _throw_rubbish(stage: Stage) -> None:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Published]]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Snapshot]]:
     stage = Stage(tmp_path_factory.mktemp("engine"))
     stage.add_all()
     calm: list[Quote] = [(0, "0.40", "0.42", 500), (6, "0.40", "0.43", 500)]
@@ -60,7 +60,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stage, Pu
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str, played: tuple[Stage, Published]) -> None:
+def test_scenario(name: str, played: tuple[Stage, Snapshot]) -> None:
     stage, copy = played
     _, _, phase, reason, expected = SCENARIOS[name]
     row = copy.position(stage.ids[name])
@@ -70,7 +70,7 @@ def test_scenario(name: str, played: tuple[Stage, Published]) -> None:
     assert (row["phase"], row["exit_reason"]) == (phase, reason)
 
 
-def test_a_burst_of_entries_is_denied_by_nobody(played: tuple[Stage, Published]) -> None:
+def test_a_burst_of_entries_is_denied_by_nobody(played: tuple[Stage, Snapshot]) -> None:
     _, copy = played
     rows = [r for r in copy.positions() if r["max_bid_price"] == D("0.3")]
     assert len(rows) == BURST
@@ -83,7 +83,7 @@ def test_a_burst_of_entries_is_denied_by_nobody(played: tuple[Stage, Published])
         ]
 
 
-def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Published]) -> None:
+def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Snapshot]) -> None:
     stage, copy = played
     market = stage.markets[-2]["slug"]
     rows = [r for r in copy.positions(everything=True) if r["market"] == market]
@@ -93,7 +93,7 @@ def test_stops_triggered_by_one_quote_all_sell(played: tuple[Stage, Published]) 
 
 
 def test_an_actor_of_its_own_opens_positions_within_its_caps(
-    played: tuple[Stage, Published],
+    played: tuple[Stage, Snapshot],
 ) -> None:
     stage, copy = played
     rows = [r for r in copy.positions() if r["market"] == stage.markets[-1]["slug"]]
@@ -103,7 +103,7 @@ def test_an_actor_of_its_own_opens_positions_within_its_caps(
     assert all(stage.spool.read_reply(r["id"]) for r in rows)
 
 
-def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Published]) -> None:
+def test_every_command_is_answered_once_and_moved(played: tuple[Stage, Snapshot]) -> None:
     stage, _ = played
     assert stage.spool.waiting() == []
     bad = [f for f in (stage.folder / "state/spool/bad").iterdir() if f.suffix == ".reason"]
@@ -150,7 +150,7 @@ def _printed(stage: Stage, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_the_json_of_every_position_keeps_its_names(played: tuple[Stage, Published]) -> None:
+def test_the_json_of_every_position_keeps_its_names(played: tuple[Stage, Snapshot]) -> None:
     stage, _ = played
     rows = _printed(stage, "positions", "--all")
     assert len(rows) == len(SCENARIOS) + BURST + HERD + SIGNALLED
@@ -161,7 +161,7 @@ def test_the_json_of_every_position_keeps_its_names(played: tuple[Stage, Publish
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_json_of_a_story_is_whole(name: str, played: tuple[Stage, Published]) -> None:
+def test_the_json_of_a_story_is_whole(name: str, played: tuple[Stage, Snapshot]) -> None:
     stage, _ = played
     (row,) = _printed(stage, "show", stage.ids[name])
     assert [e["seq"] for e in row["events"]] == list(range(1, len(row["events"]) + 1))

@@ -15,7 +15,7 @@ from cli.main import app
 from positions.commands.messages import from_fields
 from positions.engine.effects import Alarm
 from positions.model.foreign_text import LINE_LENGTH, NAME_LENGTH, clean, json_safe
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 from positions.storage.spool import uuid7
 from recordings.importer import Token, instrument
 from venues.polymarket.api import gamma
@@ -102,7 +102,7 @@ def test_a_view_of_hostile_names_shows_every_row(tmp_path: Path, kind: str) -> N
         assert not any(line.startswith("ALARM") for line in shown.output.split("\n")), view
         if "--json" in view:
             assert json.loads(shown.stdout)["outcome"] == HOSTILE[kind]
-    (row,) = Published(node.state).positions()
+    (row,) = Snapshot(node.state).positions()
     story = RUN.invoke(app, ["show", row["id"], "--state", str(node.state)])
     assert (story.exit_code, story.exception) == (0, None)
     assert all(line.isprintable() for line in story.stdout.split("\n"))

@@ -13,7 +13,7 @@ from cli.main import app
 from positions.storage.backup import export
 from positions.storage.database import connect
 from positions.storage.schema import migrate
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.store import Store
 
 RUN = CliRunner()
@@ -140,5 +140,5 @@ def test_no_connection_reaches_other_files(
 def test_a_planted_copy_is_not_read(tmp_path: Path, secret: Path, name: str) -> None:
     with duckdb.connect(str(tmp_path / name)) as theirs:
         theirs.execute(f"CREATE VIEW node AS SELECT content AS catalog FROM read_text('{secret}')")
-    with pytest.raises(NotPublished, match="is no copy of a node: it holds the view node"):
-        Published(tmp_path, whole=name.startswith("history"))
+    with pytest.raises(NoSnapshot, match="is no copy of a node: it holds the view node"):
+        Snapshot(tmp_path, whole=name.startswith("history"))

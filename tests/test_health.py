@@ -17,7 +17,7 @@ from positions.operations.health import health_of, judge_node
 from positions.operations.settings import SafetySettings
 from positions.storage.locks import Holder, StateLock
 from positions.storage.pulse import BEAT_SECONDS, Pulse
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 SECOND = 1_000_000_000
@@ -84,7 +84,7 @@ def frozen(folder: Path) -> None:
     pulse = Pulse(int, wall=lambda: time.time_ns() - 3600 * SECOND)
     store = Store(folder / "positions.duckdb", lambda f: f(), lambda _: None)
     about = NodeRow("live", 1, 0, "", False)
-    Copier(
+    SnapshotWriter(
         folder, store.cursor, Engine(LIMITS), lambda: D(0), lambda: 0, about, list, pulse
     ).publish_last()
     store.close()

@@ -11,14 +11,14 @@ from world import World
 from positions.engine.engine import Engine
 from positions.storage import snapshot
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import Copier, NodeRow, NotPublished, Published, history
+from positions.storage.snapshot import NodeRow, NoSnapshot, Snapshot, SnapshotWriter, history
 from positions.storage.store import Store
 
 ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
 
 
 @pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SnapshotWriter:
     """A record of many positions that are over, of which only one is published with its story."""
     narrow = snapshot._COPY.format(positions=3, stories=1)
     monkeypatch.setattr(snapshot, "_RECENT", narrow)
@@ -31,22 +31,24 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Copier:
             store.step(step)
     store.flush()
     engine = Engine(LIMITS)
-    return Copier(
+    return SnapshotWriter(
         tmp_path, store.cursor, engine, lambda: Decimal(0), lambda: 0, ABOUT, list, Pulse(int)
     )
 
 
 def over(tmp_path: Path) -> list[str]:
-    with Published(tmp_path) as copy:
+    with Snapshot(tmp_path) as copy:
         return [r["id"] for r in copy.positions(everything=True) if r["status"] != "open"]
 
 
-def test_a_running_node_copies_its_history_when_asked(tmp_path: Path, copied: Copier) -> None:
+def test_a_running_node_copies_its_history_when_asked(
+    tmp_path: Path, copied: SnapshotWriter
+) -> None:
     copied.publish()
     copied._thread.join()  # type: ignore[union-attr]
     listed = over(tmp_path)
-    with Published(tmp_path) as copy:
-        told = [i for i in listed if copy.is_told(i)]
+    with Snapshot(tmp_path) as copy:
+        told = [i for i in listed if copy.has_story(i)]
     assert (len(listed), len(told)) == (3, 1)
 
     stopped = threading.Event()
@@ -67,18 +69,18 @@ def test_a_running_node_copies_its_history_when_asked(tmp_path: Path, copied: Co
         node.join()
 
 
-def test_the_last_copy_holds_everything(tmp_path: Path, copied: Copier) -> None:
+def test_the_last_copy_holds_everything(tmp_path: Path, copied: SnapshotWriter) -> None:
     copied.publish_last()
     listed = over(tmp_path)
     assert len(listed) > 3
-    with Published(tmp_path) as copy:
-        assert all(copy.is_told(i) for i in listed)
+    with Snapshot(tmp_path) as copy:
+        assert all(copy.has_story(i) for i in listed)
 
 
 def test_a_node_that_does_not_answer_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot, "_ANSWER_SECONDS", 0.1)
-    with pytest.raises(NotPublished, match="did not copy its history in time"):
+    with pytest.raises(NoSnapshot, match="did not copy its history in time"):
         history(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 from loopback.server import LoopbackPolymarket
 
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 
 PATIENCE = 120.0
@@ -47,18 +47,18 @@ class Paper:
         given_up = time.monotonic() + PATIENCE
         while True:
             try:
-                with Published(self.state) as copy:
+                with Snapshot(self.state) as copy:
                     rows = copy.positions(everything=True)
                     if rows and holds(rows[0], copy.node()["cash"]):
                         return
-            except NotPublished:
+            except NoSnapshot:
                 pass
             assert time.monotonic() < given_up, f"not seen: {what}"
             assert self.process.poll() is None, "the node ended"
             time.sleep(0.05)
 
     def kinds(self, position_id: str) -> list[str]:
-        with Published(self.state) as copy:
+        with Snapshot(self.state) as copy:
             return [e["kind"] for e in copy.story(position_id)]
 
 
@@ -72,14 +72,14 @@ def test_a_killed_paper_node_goes_on_and_sells_at_the_stop(tmp_path: Path) -> No
             asked |= {"command": "submit", "target": "0.70", "stop": "0.45"}
             position_id = Spool(node.state).put(json.dumps(asked).encode())
             node.until(lambda p, _: p["held"] == 60, "a part of the entry is filled")
-            with Published(node.state) as copy:
+            with Snapshot(node.state) as copy:
                 cash = copy.node()["cash"]
             node.kill()
             node.start()
             node.until(lambda p, c: p["held"] == 60 and c == cash, "it goes on as it was")
             venue.quote(market.tokens[0], "0.44", "500", "0.46", "500")
             node.until(lambda p, _: p["status"] == "closed", "the stop sold")
-            with Published(node.state) as copy:
+            with Snapshot(node.state) as copy:
                 (row,) = copy.positions(everything=True)
                 fills = copy.fills(position_id)
             assert row["exit_reason"] == "stop"

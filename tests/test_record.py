@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from positions.research import session
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 from recordings import journal
 from recordings.catalog import Recording
@@ -192,9 +192,9 @@ def test_a_session_that_was_killed_is_told_again_by_its_backtest(
 
 def _phase(state: Path, position_id: str) -> str | None:
     try:
-        with Published(state) as copy:
+        with Snapshot(state) as copy:
             return str(copy.position(position_id)["phase"])
-    except NotPublished:
+    except NoSnapshot:
         return None
 
 

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 
 KEY = "0x" + "4cA7" * 16
 PATIENCE = 60.0
@@ -157,7 +157,7 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
 
 
 def _is_calm(state: Path) -> bool:
-    with Published(state) as copy:
+    with Snapshot(state) as copy:
         return not copy.positions() and not copy.open_alarms()
 
 

@@ -25,7 +25,7 @@ from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holde
 from positions.storage.pulse import Pulse
 from positions.storage.resume import KEPT, Cursor, prepare, sign
 from positions.storage.schema import StoreError
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog, SentOrder, read
 
@@ -236,7 +236,7 @@ def without_its_log(folder: Path) -> None:
     store = opened(folder)
     about = NodeRow("paper", 1, 0, "", False)
     engine = World(0).engine
-    copier = Copier(
+    copier = SnapshotWriter(
         folder, store.cursor, engine, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)
     )
     copier.publish_last()

@@ -12,7 +12,7 @@ from loopback.server import LoopbackPolymarket
 from test_crash_live import Person
 from trading import PATIENCE, Session, trade
 
-from positions.storage.snapshot import Published
+from positions.storage.snapshot import Snapshot
 
 pytestmark = pytest.mark.xdist_group("two-nodes")
 D = Decimal
@@ -85,10 +85,10 @@ def test_another_host_of_the_wallet_is_alarmed_about_and_never_fought(tmp_path: 
 
 
 def _foreign(state: Path) -> bool:
-    with Published(state) as copy:
+    with Snapshot(state) as copy:
         return any("1 order in the wallet" in a["text"] for a in copy.open_alarms())
 
 
 def _sold(person: Person) -> list[Decimal]:
-    with Published(person.state) as copy:
+    with Snapshot(person.state) as copy:
         return [r["volume"] - r["held"] for r in copy.positions(everything=True)]

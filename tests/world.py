@@ -377,5 +377,5 @@ class World:
             assert len(p.live(Role.STOP)) <= 1
             assert sum(o.immediate for o in p.orders) <= 1
             if p.held > 0 and p.stop_in_force is not None and self.market.payout is None:
-                check_protected(p, self.market, self.now, is_told=not self.mail)
+                check_protected(p, self.market, self.now, has_story=not self.mail)
             assert self.retold.get(p.id) == p, "the story gives another position"

@@ -164,10 +164,10 @@ class Engine:
 
     def _alarm_feed(self, book: InstrumentBook, now: int) -> None:
         """Tell of prices that cannot be trusted, while some position depends on them."""
-        is_told = book.feed_problem and any(
+        has_story = book.feed_problem and any(
             not self.positions[i].is_over for i in self._about(book.outcome_id)
         )
-        text = _feed_text(book, book.feed_problem) if is_told else ""
+        text = _feed_text(book, book.feed_problem) if has_story else ""
         before = self._feeds.pop(book.outcome_id, "")
         if text:
             self._feeds[book.outcome_id] = text

@@ -25,7 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.engine.balances import compare, may_lag
-from positions.engine.transitions import apply, is_told
+from positions.engine.transitions import apply, has_story
 from positions.model.durations import SECOND
 from positions.model.events import (
     AnyEvent,
@@ -320,7 +320,7 @@ class _Inquiry:
 
     def _book_trades(self, position_id: str, order_id: str, role: Role, hash_: str) -> None:
         for trade in self._trades[hash_]:
-            if trade.is_failed and not is_told(self.positions[position_id], trade.id):
+            if trade.is_failed and not has_story(self.positions[position_id], trade.id):
                 continue  # it was never booked: nothing is to be undone
             self._book(position_id, _fill(trade, order_id, role))
         self._book_rest(position_id, order_id, role, hash_)
@@ -329,10 +329,10 @@ class _Inquiry:
         """Of a trade that is told whole a crash may have left the first parts booked alone."""
         p, made = self.positions[position_id], self._trades[hash_]
         order = find(p, order_id)
-        whole = next((t for t in made if t.id not in p.ledger.trades and is_told(p, t.id)), None)
+        whole = next((t for t in made if t.id not in p.ledger.trades and has_story(p, t.id)), None)
         if order is None or whole is None or whole.is_failed:
             return
-        missing = sum((t.shares for t in made if is_told(p, t.id)), ZERO) - order.filled
+        missing = sum((t.shares for t in made if has_story(p, t.id)), ZERO) - order.filled
         if 0 < missing < whole.shares:
             fee = micro(whole.fee * missing / whole.shares)
             rest = replace(whole, id=f"{whole.id} rest", shares=missing, fee=fee)

@@ -141,7 +141,7 @@ def _order_accepted(p: Position, f: events.OrderAccepted) -> Position:
 
 
 def _order_filled(p: Position, f: events.OrderFilled) -> Position:
-    if is_told(p, f.trade_id):
+    if has_story(p, f.trade_id):
         return p
     p = update(_filled(p, f), trades=(*p.ledger.trades, f.trade_id), dust=False)
     order = find(p, f.order_id)
@@ -190,10 +190,10 @@ def _fill_reversed(p: Position, f: events.FillReversed) -> Position:
         return p
     p = update(p, trades=(*p.ledger.trades, f.trade_id + _REVERSED))
     # Its fill may come by another way, and later; it is undone then.
-    return _undone(p, f) if is_told(p, f.trade_id) else p
+    return _undone(p, f) if has_story(p, f.trade_id) else p
 
 
-def is_told(p: Position, trade_id: str) -> bool:
+def has_story(p: Position, trade_id: str) -> bool:
     """Whether a trade is booked, be it whole or in parts."""
     return trade_id in p.ledger.trades or is_told_otherwise(trade_id, p.ledger.trades)
 

@@ -19,7 +19,7 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     ├── RecordError         the owner: the state folder, or another process     1      1
     │   ├── StoreError          the record
     │   ├── AlreadyRunning      another node, or recorder, holds it
-    │   ├── NotPublished        no snapshot, or not in it
+    │   ├── NoSnapshot          no snapshot, or not in it
     │   ├── NoSession           nothing to backtest
     │   ├── SpoolError          a file of the spool
     │   └── RecordingError      recorded market data

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from positions.model.durations import SECOND
 from positions.storage.locks import Holder, holder
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 
 STALE_SECONDS = 10
 """A heartbeat is published every second; a busy machine may take some seconds for a copy."""
@@ -46,9 +46,9 @@ def health(state: Path, node: Mapping[str, Any], now: int | None = None) -> Heal
 def health_of(state: Path) -> Health:
     """What the node of a state folder does; it may have published nothing yet."""
     try:
-        with Published(state) as copy:
+        with Snapshot(state) as copy:
             node = copy.node()
-    except NotPublished:
+    except NoSnapshot:
         node = {"heartbeat": 0}
     return health(state, node)
 

@@ -88,7 +88,7 @@ class NodeRow(Struct, frozen=True):
     is_synthetic: bool
 
 
-class Copier:
+class SnapshotWriter:
     """The node's side: makes the copies, on a thread of its own.
 
     Parameters
@@ -284,11 +284,11 @@ def _market_row(m: InstrumentBook) -> tuple[Any, ...]:
 # -- the readers' side -----------------------------------------------------------------------------
 
 
-class NotPublished(RecordError):
+class NoSnapshot(RecordError):
     """There is nothing to read yet, or not what was asked for."""
 
 
-class Published:
+class Snapshot:
     """The newest copy, open for reading; rows are dicts with times in nanoseconds.
 
     Parameters
@@ -300,14 +300,14 @@ class Published:
 
     Raises
     ------
-    NotPublished
+    NoSnapshot
         If the state folder holds no copy.
     """
 
     def __init__(self, state: Path, *, whole: bool = False) -> None:
         self._path = state / ("history.duckdb" if whole else "published.duckdb")
         if not self._path.exists():
-            raise NotPublished(f"no record at {state}: {NO_RECORD}")
+            raise NoSnapshot(f"no record at {state}: {NO_RECORD}")
         for attempt in range(20):
             try:
                 self._connection = connect(self._path, read_only=True)
@@ -315,11 +315,11 @@ class Published:
             except duckdb.Error as e:  # replaced while it was being opened
                 if attempt == 19:
                     why = str(e).splitlines()[0]
-                    raise NotPublished(f"{self._path} cannot be read: {why}") from None
+                    raise NoSnapshot(f"{self._path} cannot be read: {why}") from None
                 time.sleep(0.05)
         if foreign := foreign_object(self._connection):
             self._connection.close()
-            raise NotPublished(f"{self._path} is no copy of a node: it holds {foreign}")
+            raise NoSnapshot(f"{self._path} is no copy of a node: it holds {foreign}")
 
     def __enter__(self) -> Self:
         return self
@@ -342,13 +342,13 @@ class Published:
         return [r["id"] for r in self._rows(sql, part, part)]
 
     def position(self, position_id: str) -> dict[str, Any]:
-        """One position. Raises NotPublished if it is not among those published."""
+        """One position. Raises NoSnapshot if it is not among those published."""
         rows = self._rows("SELECT * FROM positions WHERE id = ?", position_id)
         if not rows:
-            raise NotPublished(f"position {position_id} is not known here")
+            raise NoSnapshot(f"position {position_id} is not known here")
         return rows[0]
 
-    def is_told(self, position_id: str) -> bool:
+    def has_story(self, position_id: str) -> bool:
         """Whether the story of this position is here."""
         return bool(self._rows("SELECT 1 FROM events WHERE position_id = ? LIMIT 1", position_id))
 
@@ -387,12 +387,12 @@ class Published:
         return rows
 
 
-def history(state: Path) -> Published:
+def history(state: Path) -> Snapshot:
     """Everything a running node ever recorded, copied anew.
 
     Raises
     ------
-    NotPublished
+    NoSnapshot
         If the node does not answer.
     """
     request = state / _WANTED
@@ -401,6 +401,6 @@ def history(state: Path) -> Published:
     while request.exists():
         if time.monotonic() > given_up:
             request.unlink(missing_ok=True)
-            raise NotPublished("the node did not copy its history in time; is it busy or stopped?")
+            raise NoSnapshot("the node did not copy its history in time; is it busy or stopped?")
         time.sleep(0.05)
-    return Published(state, whole=True)
+    return Snapshot(state, whole=True)

@@ -15,7 +15,7 @@ from positions.engine.effects import Step
 from positions.engine.engine import Engine
 from positions.model.position import EntryEnd, Phase, Role
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import Copier, NodeRow
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 
@@ -32,7 +32,7 @@ def copies(folder: Path) -> None:
     state.mkdir()
     store = Store(state / "positions.duckdb", lambda f: f(), print)
     about = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=True)
-    copier = Copier(
+    copier = SnapshotWriter(
         state, store.cursor, Engine(LIMITS), lambda: D(0), lambda: 0, about, list, Pulse(int)
     )
     told = events = 0

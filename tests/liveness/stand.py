@@ -19,7 +19,7 @@ from liveness.together import LIMITS, environment, status
 from loopback.server import LoopbackPolymarket, MarketHandle
 from trading import KEY
 
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 
 _PROGRAM = ("-m", "cli.main")
@@ -171,7 +171,7 @@ class Stand:
             time.sleep(0.01)
 
     def _shown(self) -> int:
-        with contextlib.suppress(NotPublished), Published(self.state) as copy:
+        with contextlib.suppress(NoSnapshot), Snapshot(self.state) as copy:
             return sum(row["held"] > 0 for row in copy.positions())
         return 0
 

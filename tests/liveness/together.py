@@ -18,7 +18,7 @@ from trading import KEY, Session, trade
 
 from positions.model.position import Role
 from positions.storage.locks import StateLock
-from positions.storage.snapshot import NotPublished, Published
+from positions.storage.snapshot import NoSnapshot, Snapshot
 
 Report = Callable[[int, str], None]
 """Told a variant's number when it begins, with "begun", and at its end, with what failed or ""."""
@@ -221,6 +221,6 @@ def _is_armed(scene: Scene, held: Held, has_target: bool) -> bool:
 
 
 def _shown_open(state: Path) -> set[str]:
-    with suppress(NotPublished), Published(state) as copy:
+    with suppress(NoSnapshot), Snapshot(state) as copy:
         return {row["id"] for row in copy.positions()}
     return set()
