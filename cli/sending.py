@@ -20,7 +20,10 @@ from positions.commands.messages import (
     ACCEPTED,
     Adopt,
     Command,
+    Flatten,
+    Halt,
     Reply,
+    Resume,
     Submit,
     decode_reply,
     from_fields,
@@ -29,7 +32,7 @@ from positions.model.errors import InputError, RecordError
 from positions.model.foreign_text import json_safe
 from positions.model.terms import Percent
 from positions.operations.health import health_of
-from positions.storage.spool import Spool, uuid7
+from positions.storage.spool import FIRST, NEW, Spool, uuid7
 
 _POLL = 0.05
 
@@ -102,7 +105,9 @@ def _put(spool: Spool, fields: dict[str, Any], command: Command) -> str:
     if spool.read_reply(command.id) is not None or spool.read_old(command.id) is not None:
         return "queued before"
     try:
-        spool.put(msgspec.json.encode(fields), command.id)
+        # Those that hold for all positions overtake what waits, but never each other.
+        folder = FIRST if isinstance(command, Flatten | Halt | Resume) else NEW
+        spool.put(msgspec.json.encode(fields), command.id, folder)
     except FileExistsError:
         return "queued before"
     return "queued"

@@ -12,7 +12,7 @@ from loopback.server import LoopbackPolymarket
 from test_command_reader import START, Reading, read
 from trading import Session, trade
 
-from positions.storage.spool import SIZE_MAX, in_order, uuid7
+from positions.storage.spool import FIRST, SIZE_MAX, in_order, uuid7
 from positions.storage.spool_reading import LOOK_COMMANDS, SpoolReading
 
 FLOOD = 2_000
@@ -55,6 +55,8 @@ def test_what_is_no_file_is_set_aside_and_what_comes_after_it_is_read(tmp_path: 
         os.chdir(here)
         after = r.put()
         r.reader.look()
+        while r.reader._reading.has_more:
+            r.reader.look()
         assert r.delivered == [after]
         assert r.in_folder("new") == []
         assert len(list((tmp_path / "spool" / "bad").glob("*.reason"))) == len(made) + 1
@@ -136,3 +138,24 @@ def test_a_stop_sells_before_the_flood_is_over(name: str, tmp_path: Path) -> Non
             assert (await s.command("halt")).status == "accepted"
 
         trade(venue, tmp_path, script)
+
+
+def test_what_holds_for_all_overtakes_a_flood_and_keeps_its_order(tmp_path: Path) -> None:
+    def play(r: Reading) -> None:
+        flood(tmp_path, dict(_bad(n) for n in range(FLOOD)))
+        behind = r.put()
+        r.reader.look()
+        assert r.reader._reading.has_more, "the flood is not over"
+        asked = [
+            r.spool.put(json.dumps({"command": kind}).encode(), folder=FIRST)
+            for kind in ("halt", "resume", "flatten")
+        ]
+        while r.in_folder("first"):
+            r.reader.look()
+        assert r.delivered == asked
+        while r.reader._reading.has_more:
+            r.reader.look()
+        assert r.delivered == [*asked, behind]
+        assert r.in_folder("first") == []
+
+    read(tmp_path, play)

@@ -36,7 +36,7 @@ from positions.model.events import (
 from positions.model.position import Position, Role
 from positions.operations.settings import Settings
 from positions.storage.rows import story
-from positions.storage.spool import Spool, uuid7
+from positions.storage.spool import FIRST, NEW, Spool, uuid7
 from positions.storage.store import Store
 from positions.storage.story import tell
 
@@ -84,7 +84,9 @@ class Session:
 
     async def command(self, kind: str, patience: float = PATIENCE, **fields: Any) -> Reply:
         """Queue a command and wait for its last answer."""
-        command_id = self._spool.put(msgspec.json.encode({"command": kind, **fields}), uuid7())
+        folder = FIRST if kind in ("flatten", "halt", "resume") else NEW
+        content = msgspec.json.encode({"command": kind, **fields})
+        command_id = self._spool.put(content, uuid7(), folder)
         reply: list[Reply] = []
 
         def is_answered() -> bool:

@@ -2,6 +2,7 @@
 
     spool/tmp   being written          spool/done   acted on
     spool/new   waiting, by name       spool/bad    set aside, each with its reason beside it
+    spool/first like `new`, and read before it: what must not wait behind a flood
     replies     the answers, by command id
 
 A file's name is its command's id, a UUIDv7, so names sort in the order of submission. Writing is
@@ -28,6 +29,11 @@ _SETTLED_NS = 2_500_000_000
 """A folder that changed more recently may change again without a newer time."""
 _SORTED_AT_ONCE = 1_000
 _NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\.json")
+
+
+FIRST, NEW = "first", "new"
+WAITING = (FIRST, NEW)
+"""The folders of what waits, in the order in which they are read."""
 
 
 class SpoolError(RecordError):
@@ -62,25 +68,25 @@ class Spool:
     def __init__(self, state: Path) -> None:
         self._root = state / "spool"
         self._replies = state / "replies"
-        self._listed: int | None = None
-        """When `new/` had last changed as it was gone through; None = it must be again."""
+        self._listed: dict[str, int] = {}
+        """When each folder had last changed as it was gone through; without = it must be again."""
         require(state)
-        inner = (self._root / name for name in ("tmp", "new", "done", "bad"))
+        inner = (self._root / name for name in ("tmp", *WAITING, "done", "bad"))
         for folder in (self._root, *inner, self._replies):
             require_inner(folder)
 
     # -- the writer's side -------------------------------------------------------------------------
 
-    def put(self, content: bytes, command_id: str | None = None) -> str:
+    def put(self, content: bytes, command_id: str | None = None, folder: str = NEW) -> str:
         """Queue a command, durably; returns its id. Raises FileExistsError for an id in use."""
         command_id = command_id or uuid7()
         temporary = self._root / "tmp" / f"{command_id}.{secrets.token_hex(4)}"
         try:
             _write(temporary, content)
-            os.link(temporary, self._root / "new" / f"{command_id}.json")
+            os.link(temporary, self._root / folder / f"{command_id}.json")
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(self._root / "new")
+        _sync_folder(self._root / folder)
         return command_id
 
     def read_reply(self, command_id: str) -> bytes | None:
@@ -91,7 +97,7 @@ class Spool:
 
     def read_old(self, command_id: str) -> bytes | None:
         """The content of a command that was acted on, for as long as it is kept."""
-        for folder in ("done", "new"):
+        for folder in ("done", *WAITING):
             with contextlib.suppress(FileNotFoundError):
                 return (self._root / folder / f"{command_id}.json").read_bytes()
         return None
@@ -103,38 +109,38 @@ class Spool:
 
         Those whose ids are in `besides`, which the caller knows to wait, are left out.
         """
-        new = self._root / "new"
-        names = sorted(os.listdir(new))  # noqa: PTH208  (10x faster than iterdir)
         files = []
-        for name in names:
-            if name.removesuffix(".json") in besides:
-                continue
-            if _NAME.fullmatch(name):
-                files.append(new / name)
-            else:
-                self.reject(
-                    new / name, b"the name must be a UUID in lower case followed by .json\n"
-                )
+        for folder in (self._root / name for name in WAITING):
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208  (10x faster than iterdir)
+                if name.removesuffix(".json") in besides:
+                    continue
+                if _NAME.fullmatch(name):
+                    files.append(folder / name)
+                else:
+                    self.reject(
+                        folder / name, b"the name must be a UUID in lower case followed by .json\n"
+                    )
         return files
 
-    def changed(self) -> Iterator[Path]:
-        """The files that wait, whatever they are, in the order of their names; none of them while
-        the folder is as it was when it was last gone through.
+    def changed(self, name: str) -> Iterator[Path]:
+        """The files that wait in a folder, whatever they are, in the order of their names; none of
+        them while the folder is as it was when it was last gone through.
         """
-        new = self._root / "new"
-        changed = new.stat().st_mtime_ns
-        if changed == self._listed:
+        folder = self._root / name
+        changed = folder.stat().st_mtime_ns
+        if changed == self._listed.get(name):
             return
-        is_settled = abs(time.time_ns() - changed) > _SETTLED_NS
-        self._listed = changed if is_settled else None
-        with os.scandir(new) as entries:
+        self._listed.pop(name, None)
+        if abs(time.time_ns() - changed) > _SETTLED_NS:
+            self._listed[name] = changed
+        with os.scandir(folder) as entries:
             names = in_order(entry.name for entry in entries)
-        for name in names:
-            yield new / name
+        for file in names:
+            yield folder / file
 
     def forget_listing(self) -> None:
-        """Go through the folder again, whether it changes or not."""
-        self._listed = None
+        """Go through the folders again, whether they change or not."""
+        self._listed.clear()
 
     def is_named_well(self, path: Path) -> bool:
         """Whether a file has the name of a command."""

@@ -16,7 +16,7 @@ from positions.commands.messages import (
     encode_reply,
     refused,
 )
-from positions.storage.spool import Spool, SpoolError
+from positions.storage.spool import WAITING, Spool, SpoolError
 
 LOOK_SECONDS = 0.02
 """How long one look takes at most, a slow disk apart."""
@@ -38,6 +38,8 @@ class Taken(NamedTuple):
 
 class SpoolReading:
     """Goes through the waiting files in the order of their names, and writes the answers.
+
+    Each look begins with what came into `first/`: nothing that waits in `new/` holds that up.
 
     Parameters
     ----------
@@ -67,8 +69,8 @@ class SpoolReading:
         self._taken = taken
         self._is_recording = is_recording
         self._now = now
-        self._files: Iterator[Path] = iter(())
-        self._is_anew = True
+        self._files: dict[str, Iterator[Path]] = {}
+        """What is yet to be gone through of each folder; without = it is to be listed."""
         self.unwritten: set[str] = set()
         """The ids of answers that the disk did not take at the last look."""
         self.has_more = True
@@ -83,17 +85,23 @@ class SpoolReading:
         batch: list[Taken] = []
         until = time.monotonic() + LOOK_SECONDS
         self.has_more = False
-        if self._is_anew:
-            self._files, self._is_anew = self._spool.changed(), False
-        self.has_more = True
+        for folder in WAITING:
+            self.has_more |= not self._go_through(folder, batch, until)
+        return batch
+
+    def _go_through(self, folder: str, batch: list[Taken], until: float) -> bool:
+        """Look at the files of a folder, as many as are due; whether that were all of them."""
+        files = self._files.pop(folder, None)
+        if files is None:
+            files = self._spool.changed(folder)
         while len(batch) < LOOK_COMMANDS and time.monotonic() < until:
-            path = next(self._files, None)
+            path = next(files, None)
             if path is None:
-                self._is_anew, self.has_more = True, False
-                break
+                return True
             if path.stem not in self._taken:
                 self._look_at(path, batch)
-        return batch
+        self._files[folder] = files
+        return False
 
     def _look_at(self, path: Path, batch: list[Taken]) -> None:
         try:
