@@ -31,9 +31,9 @@ from positions.operations.wallet import Wallet, WalletError
 from positions.storage.resume import OVER, Cursor, Left
 from positions.storage.store import Store
 from recordings.catalog import Recording
+from venues.polymarket.api.trades import Trade
 from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import Signed
-from venues.polymarket.execution.order_fill_tracker import Trade
 from venues.polymarket.factories import Polymarket
 from venues.replay import Replay, ReplayDataClient, replay_factory
 from venues.simulated.account import Account

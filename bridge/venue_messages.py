@@ -24,6 +24,9 @@ OWN_ORDERS = "venue.own_orders"
 WALLETS = "venue.wallet"
 """The topic that `WalletView`s are published on."""
 
+VENUE_ALARMS = "venue.alarms"
+"""The topic that the texts of alarms about what the venue reports are published on."""
+
 
 class VenueEvent(Struct, frozen=True):
     """An event about one of our orders."""

@@ -32,6 +32,7 @@ from bridge.venue import CLIENT_ID, VENUE
 from bridge.venue_messages import (
     DEPTHS,
     FEEDS,
+    VENUE_ALARMS,
     VENUE_EVENTS,
     WALLETS,
     Depth,
@@ -137,6 +138,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self.msgbus.subscribe(topic=VENUE_EVENTS, handler=self._on_venue_event)
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
         self.msgbus.subscribe(topic=DEPTHS, handler=self._on_depth)
+        self.msgbus.subscribe(topic=VENUE_ALARMS, handler=self._on_venue_alarm)
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
@@ -239,6 +241,10 @@ class PositionManagerStrategy(SuccessorStrategy):
     @_bounded
     def _on_venue_event(self, message: VenueEvent) -> None:
         self._event(conversion.position_id(ClientOrderId(message.client_order_id)), message.event)
+
+    @_bounded
+    def _on_venue_alarm(self, text: str) -> None:
+        self._journal.alarm(Alarm(now_ns(self.clock), "", "venue", text, is_open=True))
 
     @_bounded
     def _on_feed(self, feed: FeedState) -> None:

@@ -30,9 +30,9 @@ from venues.polymarket.api.clob import close_connections, make_client
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
 from venues.polymarket.execution.live_orders import LiveOrders
-from venues.polymarket.execution.order_fill_tracker import Trade
 from venues.polymarket.execution.wallet_reports import Reading, WalletReader
 from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
@@ -100,7 +100,12 @@ class Polymarket:
         self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
     ) -> Reading:
         """What the venue says of these positions; nothing, where it does not answer."""
-        reader = WalletReader(self.client, self._settings.wallet.signature_type, self._fee_rate)
+        reader = WalletReader(
+            self.client,
+            self._settings.wallet.signature_type,
+            self._fee_rate,
+            self._hardened.refusals.add,
+        )
         for pause in (0.0, *_READ_AGAIN):
             await asyncio.sleep(pause)
             try:

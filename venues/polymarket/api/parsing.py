@@ -5,7 +5,7 @@ what it said. Foreign data is never trusted to be well-formed: what cannot be re
 `Unreadable`, and the caller asks the venue instead.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from positions.model.durations import SECOND
 from positions.model.errors import VenueFailure
 from positions.model.trade_ids import trade_name
-from venues.polymarket.execution.order_fill_tracker import Settlement, Trade
+from venues.polymarket.api.trades import Settlement, Trade
 
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
@@ -104,18 +104,6 @@ def is_live(order: Mapping[str, Any]) -> bool:
     """Whether an order, as the venue describes it, may still be filled: unless it says otherwise
     in a word that is known."""
     return not status(order).startswith(_OVER)
-
-
-def cost_of_buys(orders: Iterable[Mapping[str, Any]]) -> Decimal:
-    """What buys, as the venue describes them, may still take, in USDC; fees apart."""
-    return sum(
-        (
-            number(o, "price") * (number(o, "original_size") - number(o, "size_matched"))
-            for o in orders
-            if str(o.get("side", "")).upper() == "BUY"
-        ),
-        Decimal(0),
-    )
 
 
 def order_ids(trade: Mapping[str, Any]) -> list[str]:

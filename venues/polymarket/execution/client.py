@@ -24,7 +24,7 @@ from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
 from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
-from bridge.venue_messages import WALLETS
+from bridge.venue_messages import VENUE_ALARMS, WALLETS
 from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
@@ -35,13 +35,15 @@ from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.clob import teach_tick
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.refusals import Refusals
+from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution import submit_outcome
 from venues.polymarket.execution.cancelling import Canceller
 from venues.polymarket.execution.event_emitter import EventEmitter
 from venues.polymarket.execution.heartbeat import Heartbeat
 from venues.polymarket.execution.holdings import HoldingReader
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
-from venues.polymarket.execution.order_fill_tracker import Canceled, Trade
+from venues.polymarket.execution.order_fill_tracker import Canceled
 from venues.polymarket.execution.order_reconciliation import ANSWER_SECONDS, OrderReconciliation
 from venues.polymarket.execution.submit_outcome import SubmitOutcome
 from venues.polymarket.execution.wallet_watch import WalletWatch
@@ -73,9 +75,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._http_client_async = PublicClient()
         self._signed = signed
         self._orders = orders
+        alarm = partial(self._msgbus.publish, VENUE_ALARMS)
+        self.refusals = Refusals(self._log.warning, alarm, self._loop.time)
         self._emit = EventEmitter(self, self._cache, self._msgbus, self._clock).emit
-        self._unwanted: set[str] = set()
-        """Orders to be cancelled that are not signed yet."""
+        self._unwanted: set[str] = set()  # to be cancelled, and not signed yet
         self._reconciliation = OrderReconciliation(
             self._http_client,
             self._orders,
@@ -85,6 +88,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             partial(now_ns, self._clock),
             self._log.warning,
         )
+        self._reconciliation.refuse = self.refusals.add
         self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._holdings = HoldingReader(
@@ -159,11 +163,16 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         live.is_unknown = ours.state is OrderState.SENT
         if live.is_unknown:
             live.mark_inherited(self._loop.time())
-        news = [n for trade in trades for n in live.tracker.apply_trade(trade)]
+        updates = []
+        for trade in trades:
+            try:
+                updates += live.tracker.apply_trade(trade)
+            except Unreadable as e:
+                self.refusals.add(f"{live.id}: {e}")
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, VenueOrderId(ours.venue_order_id))
         self.prepare(order.instrument_id)
-        self._emit(live, [n for n in news if isinstance(n, Canceled)])
+        self._emit(live, [u for u in updates if isinstance(u, Canceled)])
         self._reconciliation.reconcile(live)
 
     # -- submitting --------------------------------------------------------------------------------
@@ -331,14 +340,25 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         the adapter reads leniently and keeps each order's fills and end together.
         """
         try:
-            for message in parsing.messages(raw):
+            messages = parsing.messages(raw)
+        except Exception as e:
+            self._refuse(e)
+            return
+        for message in messages:
+            try:
                 if message.get("event_type") == "order":
                     self._take_order(message)
                 elif message.get("event_type") == "trade":
                     self._take_trade(message)
-        except Unreadable as e:
-            self._log.warning(f"a message of the user channel was not understood: {e}")
-            self.create_task(self._reconciliation.reconcile_all())
+            except Exception as e:  # the trouble of one message is its own
+                self._refuse(e)
+
+    def _refuse(self, error: Exception) -> None:
+        """Raise an alarm about a message, and ask the venue about every order instead."""
+        # Of other errors the kind alone: a message holds the API's key.
+        why = str(error) if isinstance(error, Unreadable) else type(error).__name__
+        self.refusals.add(f"a message of the user channel made no sense: {why}")
+        self.create_task(self._reconciliation.reconcile_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
         live = self._orders.by_hash(parsing.text(message, "id").lower())
@@ -359,9 +379,15 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     def _take_trade(self, message: dict[str, Any]) -> None:
         for order_id in parsing.order_ids(message):
             live = self._orders.by_hash(order_id)
-            if live is not None:
+            if live is None:
+                continue
+            try:
                 for trade in parsing.trades_of(order_id, message):
                     self._emit(live, live.tracker.apply_trade(trade))
+            except Exception as e:  # the other orders of the trade have their fills all the same
+                self._refuse(e)
+                if not live.is_reconciling:
+                    self._reconciliation.recheck(live)
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = self.create_task(self._refresh_cash())
 

@@ -15,6 +15,7 @@ from bridge.clocks import now_ns
 from bridge.venue_messages import OWN_ORDERS, VENUE_EVENTS, VenueEvent
 from positions.model import events
 from positions.model.venue_rules import taker_fee
+from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution.live_orders import LiveOrder
 from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
@@ -23,7 +24,6 @@ from venues.polymarket.execution.order_fill_tracker import (
     FillReversed,
     OrderUpdate,
     Rejected,
-    Trade,
 )
 
 

@@ -8,7 +8,6 @@ what the venue says, and none of them matched more while it was asked.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
 
 from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_condition_id,
@@ -19,13 +18,16 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 
 from positions.engine.adoption import Deal, Holding
+from positions.engine.recovery import VenueOrder
 from positions.model.position import ZERO
 from positions.model.venue_rules import taker_fee
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.errors import describe_error
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.trades import FINAL, Settlement, Trade
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
-from venues.polymarket.execution.order_fill_tracker import FINAL, Settlement, Trade
+from venues.polymarket.execution.open_orders import read_open_orders
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 """Seconds between two looks, while something is under way or the venue does not answer."""
@@ -84,7 +86,7 @@ class HoldingReader:
         if any(o.tracker.has_unsettled or _is_under_way(o) for o in self._of(token)):
             return None
         shares = await self._read_balance(token)
-        orders = await asyncio.to_thread(self._client.get_open_orders)
+        orders = await read_open_orders(self._client, _refuse)
         market = TradeParams(market=get_polymarket_condition_id(instrument.id))
         trades = await asyncio.to_thread(self._client.get_trades, market)
         told = dict.fromkeys(before, ZERO)
@@ -117,18 +119,21 @@ class HoldingReader:
     def _of(self, token: str) -> Iterator[LiveOrder]:
         return (o for o in self._orders if get_polymarket_token_id(o.order.instrument_id) == token)
 
-    def _offered(self, orders: list[Mapping[str, Any]], token: str) -> Decimal:
+    def _offered(self, orders: Mapping[str, VenueOrder], token: str) -> Decimal:
         """What foreign sells of the outcome may still take."""
         return sum(
             (
-                parsing.number(o, "original_size") - parsing.number(o, "size_matched")
-                for o in orders
-                if o.get("asset_id") == token
-                and str(o.get("side", "")).upper() == "SELL"
-                and self._orders.by_hash(parsing.hash_of(o)) is None
+                o.shares - o.matched
+                for h, o in orders.items()
+                if o.outcome_id == token and not o.is_buy and self._orders.by_hash(h) is None
             ),
             ZERO,
         )
+
+
+def _refuse(text: str) -> None:
+    """What cannot be read may be a sale of the very shares that are to be adopted."""
+    raise Unreadable(text)
 
 
 def _is_under_way(live: LiveOrder) -> bool:

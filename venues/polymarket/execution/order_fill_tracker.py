@@ -8,41 +8,18 @@ been reported. Pure: no clock, no connection. Prices are USDC per share, sizes s
 """
 
 from decimal import Decimal
-from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.trades import FINAL, Settlement, Trade
+
 ZERO = Decimal(0)
 
 
-class Settlement(StrEnum):
-    """How far a trade has come on the chain."""
-
-    MATCHED = "MATCHED"
-    MINED = "MINED"
-    CONFIRMED = "CONFIRMED"
-    RETRYING = "RETRYING"
-    FAILED = "FAILED"
-
-
-FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
-"""What becomes no other any more."""
-
-
-class Trade(Struct, frozen=True):
-    """Our order's part of one trade, at one price. `time` in nanoseconds.
-
-    `whole` names what was made in the whole trade, which the venue may tell in one part or several.
-    """
-
-    id: str
-    price: Decimal
-    shares: Decimal
-    is_maker: bool
-    time: int
-    status: Settlement
-    whole: str = ""
+class Overfill(Unreadable):
+    """A trade has more shares than the order has left."""
 
 
 class Accepted(Struct, frozen=True):
@@ -139,7 +116,13 @@ class OrderFillTracker:
         return [Accepted()]
 
     def apply_trade(self, trade: Trade) -> list[OrderUpdate]:
-        """The venue tells of a trade, or of how far it has come."""
+        """Apply a report of a trade, or of its settlement.
+
+        Raises
+        ------
+        Overfill
+            If a new trade has more shares than the order has left; nothing is changed then.
+        """
         before = self._trades.get(trade.id)
         if before is None and (parts := self._other_parts(trade)):
             return [n for p in parts for n in self.apply_trade(replace(p, status=trade.status))]
@@ -148,6 +131,7 @@ class OrderFillTracker:
                 return []  # told out of sequence: what failed stays so
             self._trades[trade.id] = trade
             return [FillReversed(before)] if trade.status is Settlement.FAILED else []
+        self._check_size(trade)
         self._trades[trade.id] = trade
         if trade.status is Settlement.FAILED:
             return self._end()  # it had never been told: nothing changed hands
@@ -156,6 +140,15 @@ class OrderFillTracker:
         if self._is_over and self._filled < self.shares:
             return [*news, Canceled(self._reason)]  # the late fill opened the order again
         return news + self._end()
+
+    def _check_size(self, trade: Trade) -> None:
+        settled = (t.shares for t in self._trades.values() if t.status is not Settlement.FAILED)
+        leaves = self.shares - sum(settled, ZERO)
+        if trade.status is not Settlement.FAILED and trade.shares > leaves:
+            raise Overfill(
+                f"shares of trade {trade.id} were {trade.shares}, must be at most the order's"
+                f" remaining {leaves}"
+            )
 
     def _other_parts(self, trade: Trade) -> list[Trade]:
         """The same trade as it was told before: whole and now in parts, or the other way round."""

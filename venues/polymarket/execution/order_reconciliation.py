@@ -31,7 +31,7 @@ from venues.polymarket.execution.live_orders import (
     LiveOrder,
     LiveOrders,
 )
-from venues.polymarket.execution.order_fill_tracker import OrderUpdate
+from venues.polymarket.execution.order_fill_tracker import OrderUpdate, Overfill
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
 """Seconds between two questions about an order whose fate is unknown."""
@@ -81,6 +81,8 @@ class OrderReconciliation:
         self._spawn = spawn
         self._now_ns = now_ns
         self._warn = warn
+        self.refuse = warn
+        """Takes a line about a report that is refused."""
         self.is_shared: Callable[[str], bool] = lambda _: False
         """Tells whether several positions are about an outcome, by its token."""
 
@@ -251,7 +253,7 @@ class OrderReconciliation:
             if not parsing.is_live(order):
                 self._emit(live, live.tracker.apply_end(matched, parsing.status(order).lower()))
         except Unreadable as e:
-            self._warn(f"{live.id} could not be looked up: {describe_error(e)}")
+            self.refuse(f"{live.id} could not be looked up: {describe_error(e)}")
             return None
         return True
 
@@ -271,9 +273,18 @@ class OrderReconciliation:
             trades = await asyncio.to_thread(self._client.get_trades, params)
         except Exception as e:  # the client library fails in many ways at what is no JSON
             raise Unreadable(describe_error(e)) from None
-        for trade in trades:
-            for told in parsing.trades_of(live.venue_order_id, trade):
-                self._emit(live, live.tracker.apply_trade(told))
+        overfill: Overfill | None = None
+        for report in trades:
+            for trade in parsing.trades_of(live.venue_order_id, report):
+                try:
+                    self._emit(live, live.tracker.apply_trade(trade))
+                except Overfill as e:
+                    overfill = e
+        if overfill is None:
+            return
+        if not live.tracker.is_over:
+            raise overfill
+        self.refuse(f"{live.id}: {overfill}")
 
 
 def _is_worth_posting_again(live: LiveOrder) -> bool:

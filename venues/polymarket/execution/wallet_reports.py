@@ -17,8 +17,10 @@ from positions.model.position import Order, OrderState, Position
 from positions.model.venue_rules import taker_fee
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
+from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.trades import FINAL, Settlement, Trade
 from venues.polymarket.execution.live_orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
-from venues.polymarket.execution.order_fill_tracker import FINAL, Settlement, Trade
+from venues.polymarket.execution.open_orders import parse_order, read_open_orders
 
 
 class Reading(Struct, frozen=True):
@@ -39,15 +41,22 @@ class WalletReader:
         The kind of wallet.
     fee_rate
         The taker fee's rate of an outcome, by its id.
+    refuse
+        Takes a line about each row that makes no sense.
     """
 
     def __init__(
-        self, client: ClobClient, signature_type: int, fee_rate: Callable[[str], Decimal]
+        self,
+        client: ClobClient,
+        signature_type: int,
+        fee_rate: Callable[[str], Decimal],
+        refuse: Callable[[str], None],
     ) -> None:
         self._client = client
         self._funder = str(client.builder.funder)
         self._signature_type = signature_type
         self._fee_rate = fee_rate
+        self._refuse = refuse
 
     async def read(
         self, positions: Sequence[Position], signed: Iterable[SignedOrder], now: int
@@ -63,19 +72,20 @@ class WalletReader:
         live = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
         lost = {s.venue_order_id for s in signed if s.role is None}
         hashes = live | {s.venue_order_id for s in signed}
-        orders = {
-            parsing.hash_of(o): _order(o)
-            for o in await asyncio.to_thread(self._client.get_open_orders)
-        }
+        orders = await read_open_orders(self._client, self._refuse)
         trades = await self._read_trades(positions, hashes)
         traded = {hash_ for parts in trades.values() for hash_ in parts}
         sent = {s.venue_order_id: s.order for s in signed if s.order is not None}
         sent |= {o.venue_order_id: o for p in positions for o in p.orders if o.venue_order_id}
         absent = set()
         for hash_ in sorted((live | lost) - orders.keys()):
-            found = await self._read_order(hash_)
-            if found is not None:
-                orders[hash_] = found
+            try:
+                order = await self._read_order(hash_)
+            except Unreadable as e:  # as if the venue had not answered: it stays as it is
+                self._refuse(f"order {hash_} made no sense: {e}")
+                continue
+            if order is not None:
+                orders[hash_] = order
             elif hash_ in traded or not _may_still_arrive(sent.get(hash_), now):
                 absent.add(hash_)  # of what has traded and is not found nothing more comes
         balances = await self._read_balances(positions, trades)
@@ -102,18 +112,32 @@ class WalletReader:
         for p in positions:
             begun[p.market_id] = min(p.created_at, begun.get(p.market_id, p.created_at))
             outcomes[p.market_id].add(p.outcome_id)
-        found: dict[str, dict[str, list[Trade]]] = {}
+        trades: dict[str, dict[str, list[Trade]]] = {}
         for market, since in begun.items():
             params = TradeParams(market=market, after=since // SECOND - CLOCK_MARGIN)
             for trade in await asyncio.to_thread(self._client.get_trades, params):
-                legs = parsing.legs_of(self._funder, trade)
-                # Of others only sales matter: one may be ours, and its hash lost.
-                sales = {h for h, outcome, buys in legs if outcome in outcomes[market] and not buys}
-                for hash_ in set(parsing.order_ids(trade)) & hashes | sales:
-                    outcome = _outcome_of(trade, hash_)
-                    parts = found.setdefault(outcome, {}).setdefault(hash_, [])
-                    parts += parsing.trades_of(hash_, trade)
-        return found
+                try:
+                    self._add(trade, outcomes[market], hashes, trades)
+                except Unreadable as e:
+                    if hashes & set(parsing.order_ids(trade)):
+                        raise
+                    self._refuse(f"a trade of a foreign order made no sense: {e}")
+        return trades
+
+    def _add(
+        self,
+        trade: Mapping[str, Any],
+        outcomes: set[str],
+        hashes: set[str],
+        trades: dict[str, dict[str, list[Trade]]],
+    ) -> None:
+        """Add our orders' parts of a trade, and those of the wallet's other sales."""
+        legs = parsing.legs_of(self._funder, trade)
+        # Of others only sales matter: one may be ours, and its hash lost.
+        sales = {h for h, outcome, buys in legs if outcome in outcomes and not buys}
+        for hash_ in set(parsing.order_ids(trade)) & hashes | sales:
+            made = parsing.trades_of(hash_, trade)
+            trades.setdefault(_outcome_of(trade, hash_), {}).setdefault(hash_, []).extend(made)
 
     async def _read_balances(
         self, positions: Sequence[Position], trades: Mapping[str, Mapping[str, Iterable[Trade]]]
@@ -140,7 +164,7 @@ class WalletReader:
             if e.status_code == 404:
                 return None
             raise
-        return _order(order) if isinstance(order, dict) and order.get("id") else None
+        return parse_order(order) if isinstance(order, dict) and order.get("id") else None
 
     def _told(self, outcome_id: str, hash_: str, trade: Trade) -> VenueTrade:
         fee = Decimal(0)
@@ -156,19 +180,6 @@ class WalletReader:
             time=trade.time,
             is_failed=trade.status is Settlement.FAILED,
         )
-
-
-def _order(values: Mapping[str, Any]) -> VenueOrder:
-    return VenueOrder(
-        venue_order_id=parsing.text(values, "id").lower(),
-        outcome_id=parsing.text(values, "asset_id"),
-        is_buy=parsing.text(values, "side").upper() == "BUY",
-        price=parsing.number(values, "price"),
-        shares=parsing.number(values, "original_size"),
-        matched=parsing.number(values, "size_matched"),
-        is_open=parsing.is_live(values),
-        immediate=str(values.get("order_type", "")).upper() in ("FAK", "FOK"),
-    )
 
 
 def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:

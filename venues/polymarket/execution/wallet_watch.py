@@ -14,10 +14,10 @@ from py_clob_client_v2.client import ClobClient
 
 from bridge.venue_messages import WalletView
 from positions.engine.engine import Engine
-from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader, keep_warm
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrders
+from venues.polymarket.execution.open_orders import cost_of_buys, read_open_orders
 from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
@@ -43,8 +43,8 @@ class WalletWatch:
         Reads the cash.
     is_channel_up
         Whether the user channel is connected.
-    seen
-        Takes what the wallet was seen to have.
+    publish
+        Takes what the wallet has.
     warn
         Takes a line for the log.
     """
@@ -57,7 +57,7 @@ class WalletWatch:
         reconciliation: OrderReconciliation,
         refresh_money: Callable[[], Awaitable[None]],
         is_channel_up: Callable[[], bool],
-        seen: Callable[[WalletView], None],
+        publish: Callable[[WalletView], None],
         warn: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -66,7 +66,7 @@ class WalletWatch:
         self._reconciliation = reconciliation
         self._refresh_money = refresh_money
         self._is_channel_up = is_channel_up
-        self._seen = seen
+        self._publish = publish
         self._warn = warn
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
@@ -96,14 +96,16 @@ class WalletWatch:
 
     async def _look(self) -> None:
         await self._refresh_money()
-        orders = await asyncio.to_thread(self._client.get_open_orders)
-        self._reconciliation.compare(
-            {parsing.hash_of(o): parsing.number(o, "size_matched") for o in orders}
-        )
-        foreign = [o for o in orders if self._orders.by_hash(parsing.hash_of(o)) is None]
-        self._orders.foreign = frozenset(str(o.get("asset_id")) for o in foreign)
-        cost = parsing.cost_of_buys(foreign)
-        self._seen(WalletView(len(foreign), cost, await self._read_balances()))
+        refused: list[str] = []
+        orders = await read_open_orders(self._client, refused.append)
+        for text in refused:
+            self._reconciliation.refuse(text)
+        self._reconciliation.compare({h: o.matched for h, o in orders.items()})
+        foreign = [o for h, o in orders.items() if self._orders.by_hash(h) is None]
+        # An order that makes no sense may be its owner's, of any outcome.
+        self._orders.foreign = None if refused else frozenset(o.outcome_id for o in foreign)
+        balances = await self._read_balances()
+        self._publish(WalletView(len(foreign), cost_of_buys(foreign), balances))
 
     async def _read_balances(self) -> dict[str, Decimal]:
         """Shares of the outcomes that are held; not of those of which a trade may be under way."""

@@ -9,6 +9,7 @@ is read in the channel's place for as long as the two disagree.
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -31,10 +32,11 @@ from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
 
 from bridge.clocks import now_ns
-from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, Depth, FeedState
+from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, VENUE_ALARMS, Depth, FeedState
 from venues.polymarket.api import parsing
 from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.refusals import Refusals
 from venues.polymarket.api.ticks import ImpossibleTick, tick_of
 from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.market_data import market_messages
@@ -101,6 +103,9 @@ class HardenedDataClient(PolymarketDataClient):
             self, PolymarketWebSocketChannel.MARKET, self._handle_raw_ws_message
         )
         self._orders = orders
+        self._refusals = Refusals(
+            self._log.warning, partial(self._msgbus.publish, VENUE_ALARMS), self._loop.time
+        )
         self._books: dict[InstrumentId, LocalBook] = {}
         self._stale_seconds = stale_seconds
         self._misfits: set[InstrumentId] = set()
@@ -182,14 +187,14 @@ class HardenedDataClient(PolymarketDataClient):
         try:
             found = parsing.messages(raw)
         except (Unreadable, RecursionError) as e:
-            self._log.warning(f"a frame of the market channel was not understood: {e}")
+            self._refusals.add(f"a frame of the market channel made no sense: {e}")
             self._request_mentioned(raw)
             return
         for message in found:
             try:
                 self._take(message)
             except Exception as e:
-                self._log.warning(f"a message of the market channel was not understood: {e!r}")
+                self._refusals.add(f"a message of the market channel made no sense: {e!r}")
                 self._request_mentioned(msgspec.json.encode(message))
 
     def _take(self, message: dict[str, Any]) -> None:
@@ -252,7 +257,7 @@ class HardenedDataClient(PolymarketDataClient):
                     self._change(instrument, changed, at)
         unread = [self._instrument(market, asset_id) for asset_id in spoilt]
         if unread:
-            self._log.warning(f"a price change made no sense: {spoilt}"[:200])
+            self._refusals.add(f"a price change made no sense: {spoilt}"[:200])
             self._request([i.id for i in unread if i is not None])
 
     def _change(self, instrument: BinaryOption, changed: Changes, at: int | None) -> None:
@@ -557,7 +562,7 @@ class HardenedDataClient(PolymarketDataClient):
         try:
             told = market_messages.book(read, self._now_ms())
         except Unreadable as e:
-            self._log.warning(f"the book of {instrument_id} was not understood: {e}")
+            self._refusals.add(f"the book of {instrument_id} made no sense: {e}")
             return False
         instrument, book = self._cache.instrument(instrument_id), self._book(instrument_id)
         if told.at is None or told.at >= reading.since:

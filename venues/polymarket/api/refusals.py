@@ -1,0 +1,40 @@
+"""Reports of the venue that are refused: each is logged, and one a minute raises an alarm."""
+
+from collections.abc import Callable
+
+ALARM_SECONDS = 60.0
+"""Seconds between two alarms, however many reports are refused."""
+
+
+class Refusals:
+    """Log refused reports, and raise an alarm at a limited rate.
+
+    Parameters
+    ----------
+    warn
+        Takes a line for the log.
+    alarm
+        Takes the text of an alarm.
+    now
+        A clock that only goes forward, in seconds.
+    """
+
+    def __init__(
+        self, warn: Callable[[str], None], alarm: Callable[[str], None], now: Callable[[], float]
+    ) -> None:
+        self._warn = warn
+        self._alarm = alarm
+        self._now = now
+        self._alarmed_at = float("-inf")
+        self._unreported = 0
+
+    def add(self, text: str) -> None:
+        """Log one refusal; raise an alarm unless one was raised within the last minute."""
+        self._warn(text)
+        now = self._now()
+        if now - self._alarmed_at < ALARM_SECONDS:
+            self._unreported += 1
+            return
+        others = f" (and {self._unreported} before it)" if self._unreported else ""
+        self._alarmed_at, self._unreported = now, 0
+        self._alarm(f"a report of the venue was refused: {text}{others}")

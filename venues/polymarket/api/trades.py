@@ -1,0 +1,36 @@
+"""One of our orders' part of a trade, as the venue reports it. Prices are USDC per share."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Settlement(StrEnum):
+    """How far a trade has come on the chain."""
+
+    MATCHED = "MATCHED"
+    MINED = "MINED"
+    CONFIRMED = "CONFIRMED"
+    RETRYING = "RETRYING"
+    FAILED = "FAILED"
+
+
+FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
+"""The settlements that no other follows."""
+
+
+class Trade(Struct, frozen=True):
+    """Our order's part of one trade, at one price. `time` in nanoseconds.
+
+    `whole` names the order's part of the whole trade, which the venue may report at one price or at
+    several.
+    """
+
+    id: str
+    price: Decimal
+    shares: Decimal
+    is_maker: bool
+    time: int
+    status: Settlement
+    whole: str = ""
