@@ -18,7 +18,7 @@ from positions.engine import transitions
 from positions.engine.adoption import Holding
 from positions.engine.effects import Act, Answer, Effect, Step
 from positions.engine.engine import Engine
-from positions.engine.lifecycle import LIFE
+from positions.engine.lifecycle import misstep
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
 from positions.model.durations import SECOND
@@ -172,8 +172,7 @@ class World:
                 self.retold[p.id] = transitions.apply(before, event)
                 if before is not None:
                     check_fact(before, event, self.market, self.now)
-                if before is not None and before.phase is not p.phase:
-                    assert type(event) in LIFE[before.phase, p.phase]
+                    assert not misstep(before, p, event)
             case Answer(_, reply):
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:
