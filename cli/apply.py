@@ -79,7 +79,7 @@ def _declared(file: Path) -> dict[str, _Row]:
 
 
 def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, bool]:
-    """The request that is due, what to say of it, and whether nothing else is left to be wished."""
+    """The request that is due, what to say of it, and whether nothing else differs."""
     attempt, state = _state_of(folder, name)
     if state == "unknown":
         return request(name, fields, attempt), "open it", True

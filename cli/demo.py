@@ -145,7 +145,7 @@ def _fill(f: Mapping[str, Any]) -> tuple[str, Decimal, Decimal]:
 
 
 def _differences(backtested: dict[str, list[Any]]) -> list[str]:
-    """The promise that a backtest tells what happened, if it is broken."""
+    """The promise that a backtest repeats what happened, if it is broken."""
     with Snapshot(STATE) as copy:
         fills = {i: [_fill(f) for f in copy.fills(i)] for n, i in _ids.items() if n != "wrong"}
     is_kept = all(sorted(backtested[i]) == sorted(made) for i, made in fills.items())

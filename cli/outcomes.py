@@ -12,7 +12,7 @@ from positions.research.backtest_result import Outcome, Totals, totals
 def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
     """Positions and totals; or one position with its story a line, and the totals on stderr."""
     if as_json:
-        print_json(o.told())
+        print_json(o.to_rows())
     else:
         show(positions_table(o.rows))
     for reply in o.refused:

@@ -44,7 +44,7 @@ def fetch(
     begin: Annotated[str | None, typer.Option("--from", help="From this time on.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Up to this time.")] = None,
 ) -> None:
-    """Load what changed hands in a market; it says what that cannot tell."""
+    """Load what changed hands in a market; it says what that does not show."""
     first = None if begin is None else time("from", begin)
     last = None if end is None else time("to", end)
     venue = load(config).venue

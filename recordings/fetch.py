@@ -25,7 +25,7 @@ _FINEST = "0.0001"
 
 LIMITS = """\
 This is what changed hands, and nothing of what was offered: no bids, no asks, no sizes that stood
-in the book. It cannot be replayed or backtested, for nobody can tell from it whether an order would
+in the book. It cannot be replayed or backtested, since it does not show whether an order would
 have been filled. Times are whole seconds; the venue gives out about the newest 20,000 trades."""
 
 
@@ -66,7 +66,7 @@ def fetch(
         If the market is not known, the venue does not answer, or there is no trade.
     """
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             found = asyncio.run(_load(_Client(venue), market_name(market), begin, end))
     except (ValueError, RuntimeError, KeyError) as e:
@@ -76,7 +76,7 @@ def fetch(
         raise RecordingError(f"market was {market!r}: there is no trade in that time")
     for token, trades in found:
         _write(catalog, token, trades)
-    return Fetched(count, any("partial" in str(w.message) for w in told))
+    return Fetched(count, any("partial" in str(w.message) for w in warned))
 
 
 async def _load(

@@ -1,7 +1,7 @@
 """The list of a recording's markets: read from JSON, each value checked before it is believed.
 
 A backtest of a market whose fee is below zero, whose shares pay 5, or whose minimum is no number
-tells of profits that nobody can have.
+shows profits that nobody can have.
 """
 
 from collections.abc import Callable, Iterator, Mapping

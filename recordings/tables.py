@@ -1,6 +1,6 @@
 """Tables of quotes or of books, as people have them: CSV or Parquet, under many names of columns.
 
-See docs/import.md for the format. A row that cannot be used is told with its number, its field and
+See docs/import.md for the format. A row that cannot be used is reported with its number, its field and
 the rule, and left out; the others are taken. Times are nanoseconds, prices USDC per share.
 """
 
@@ -143,7 +143,7 @@ def _columns(path: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def _unit(name: str) -> int | None:
-    """The nanoseconds of a column's unit, if its name tells one and that it is a time."""
+    """The nanoseconds of a column's unit, if its name states one and that it is a time."""
     stem, _, unit = name.rpartition("_")
     return _UNITS.get(f"_{unit}") if stem in _NAMES["time"].split() else None
 

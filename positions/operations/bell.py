@@ -1,9 +1,9 @@
-"""Runs the owner's command when something must be told, on a thread of its own.
+"""Runs the owner's command for each alarm, on a thread of its own.
 
 The same again within a while is folded, and one command runs at a time: what comes meanwhile is
-told by the next, so that a thousand stops at once do not start a thousand programs. A command that
+sent with the next, so that a thousand stops at once start no thousand programs. A command that
 fails is tried again, later each time, with what has come since. It outlives the node, so that the
-last alarm is told too. Whoever rings waits for nothing, and may be any thread.
+last alarm is sent too. Whoever rings waits for nothing, and may be any thread.
 """
 
 import os
@@ -21,13 +21,13 @@ FOLD_SECONDS = 60.0
 PATIENCE = 30.0
 """Seconds after which a command that still runs is killed, with what it started."""
 TOLD_AT_ONCE = 20
-"""Texts in one command; of more only the number is told, for a command line has an end."""
+"""Texts in one command; of more only the number is sent, for a command line has an end."""
 WAITING_MAX = 1000
 """Texts that wait; of more only the number is kept."""
 PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 """Seconds after a first, second and later failure in a row."""
 STALE_SECONDS = 3600.0
-"""What could not be told for so long is not told any more."""
+"""An alarm that could not be sent for so long is dropped."""
 _LOOK_SECONDS = 0.05
 
 
@@ -69,7 +69,7 @@ class Bell:
         self.thread.start()
 
     def ring(self, text: str, key: object) -> None:
-        """Tell the owner, unless the same `key` was told just now."""
+        """Notify the owner, unless an alarm with the same `key` was sent just now."""
         now = self._now()
         with self._condition:
             if now - self._rung_at.get(key, -FOLD_SECONDS) < FOLD_SECONDS:
@@ -96,7 +96,7 @@ class Bell:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing waits to be told and no command runs."""
+        """Whether no alarm waits and no command runs."""
         with self._condition:
             return not (self._untold or self._is_busy)
 

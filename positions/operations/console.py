@@ -141,7 +141,7 @@ def _encoded(line: Line) -> bytes:
         return line
     try:
         text = line if isinstance(line, str) else line()
-    except Exception as e:  # one line that cannot be told must not end the telling
+    except Exception as e:  # one line that cannot be printed must not end the thread
         text = f"(a line cannot be told: {type(e).__name__}: {e})"
     return f"{text}\n".encode(errors="replace")
 
@@ -190,7 +190,7 @@ class Terminal:
         self.close()
 
     def close(self) -> None:
-        """Print what waits, for as long as `PATIENCE` lasts; what is lost is told."""
+        """Print what waits, for as long as `PATIENCE` lasts; what is lost is reported."""
         until = time.monotonic() + PATIENCE
         self._tell_lost()
         is_done = all(c.wait(until - time.monotonic()) for c in (self.out, self.err))

@@ -1,4 +1,4 @@
-"""Whether a node does its work, as its lock and its newest published copy tell.
+"""Whether a node does its work, by its lock and its newest snapshot.
 
 That a process holds the lock says only that it exists: it may be stopped, or its event loop may
 stand. So three ages are judged: that of the loop's heartbeat, how late the loop was, and how long

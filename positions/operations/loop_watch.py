@@ -19,7 +19,7 @@ from positions.storage.pulse import Pulse
 
 LOOK_SECONDS = 0.5
 STOOD_SECONDS = 5.0
-"""The loop beats four times a second; what takes longer than this is told."""
+"""The loop beats four times a second; what takes longer than this is reported."""
 STUCK_CODE = 70
 """The exit code of a node that ended itself because its loop stood."""
 NO_MEMORY_CODE = 71

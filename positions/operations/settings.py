@@ -1,4 +1,4 @@
-"""What a node is told by its TOML file: decoded into frozen structs, every rule checked.
+"""The settings of a node, from its TOML file: decoded into frozen structs, every rule checked.
 
 Numbers are read as Decimal, unknown keys are refused, and a missing file is an error, never a
 default. Secrets do not stand in the file: they come from the environment alone.
@@ -221,7 +221,7 @@ class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who is told when something goes wrong.
+    """Who is notified when something goes wrong.
 
     Parameters
     ----------
@@ -323,7 +323,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     state
         The folder of the node's record, relative to the working directory; a backtest has none.
     really_trade
-        Whether a `live` node may start without being told so on the command line.
+        Whether a `live` node may start without a flag on the command line.
     """
 
     mode: Literal["replay", "paper", "live", "backtest"]

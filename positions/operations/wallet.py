@@ -71,7 +71,7 @@ def environment(folder: Path = Path()) -> Mapping[str, str]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """What a `.env` sets; a line that is none is told by its number, never by what it says."""
+    """What a `.env` sets; a line that is none is reported by its number, never by its content."""
     try:
         lines = list(parse_stream(StringIO(path.read_text(encoding="utf-8"))))
     except OSError as e:
@@ -97,7 +97,7 @@ def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
     Raises
     ------
     WalletError
-        Naming the variable that is missing or malformed; its value is never told.
+        Naming the variable that is missing or malformed; its value is never shown.
     """
     needed = (KEY, FUNDER, *(API if needs_api else ()))
     missing = [name for name in needed if not values.get(name)]

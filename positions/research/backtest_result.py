@@ -53,7 +53,7 @@ class Outcome(Struct, frozen=True):
     never_due: tuple[str, ...] = ()
     undated_since: int | None = None
 
-    def told(self) -> Iterable[dict[str, Any]]:
+    def to_rows(self) -> Iterable[dict[str, Any]]:
         """Each position with its fills and events."""
         for r in self.rows:
             yield r | {"fills": self.fills.get(r["id"], []), "events": self.events[r["id"]]}
@@ -67,7 +67,7 @@ def outcome(
     never_due: Iterable[str] = (),
     undated_since: int | None = None,
 ) -> Outcome:
-    """What the steps of a run tell, with the markets as they were at its end."""
+    """The outcome of the steps of a run, with the markets as they were at its end."""
     last: dict[str, Position] = {}
     fills: dict[str, list[dict[str, Any]]] = {}
     events: dict[str, list[dict[str, Any]]] = {}

@@ -2,7 +2,7 @@
 
 A file that somebody else made may hold views, macros and defaults that read other files, attach
 databases or load code. So no connection of ours reaches any file but those it is opened for, loads
-an extension, or can be told to do so; and what is taken for a record is one, table by table.
+an extension, or can be made to do so; and what is taken for a record is one, table by table.
 """
 
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ from collections.abc import Callable
 def ends_within(seconds: float, work: Callable[[], object]) -> bool:
     """Do work on a thread of its own; whether it ended within so many seconds.
 
-    The thread keeps no process from ending. What the work raises is told by `threading.excepthook`.
+    The thread keeps no process from ending. What the work raises goes to `threading.excepthook`.
     """
     thread = threading.Thread(target=work, name="patience", daemon=True)
     thread.start()

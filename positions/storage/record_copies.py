@@ -45,7 +45,7 @@ def read_commands(path: Path) -> list[tuple[str, int]]:
 
 
 def has_positions(path: Path) -> bool:
-    """Whether a record that nobody has open tells of any position."""
+    """Whether a record that nobody has open has any position."""
     with connect(path) as connection:
         return connection.execute("SELECT 1 FROM positions LIMIT 1").fetchone() is not None
 
@@ -57,10 +57,10 @@ def lacking(path: Path, published: Path) -> int:
     checkpoint.
     """
     sql = """
-        WITH told AS (SELECT position_id, max(seq) AS seq FROM pub.events GROUP BY ALL),
+        WITH published AS (SELECT position_id, max(seq) AS seq FROM pub.events GROUP BY ALL),
             kept AS (SELECT position_id, max(seq) AS seq FROM events GROUP BY ALL)
-        SELECT count(*) FROM told LEFT JOIN kept USING (position_id)
-        WHERE kept.seq IS NULL OR kept.seq < told.seq"""
+        SELECT count(*) FROM published LEFT JOIN kept USING (position_id)
+        WHERE kept.seq IS NULL OR kept.seq < published.seq"""
     try:
         with connect(path) as connection:
             connection.execute(f"ATTACH {quoted(published)} AS pub (READ_ONLY)")

@@ -86,7 +86,7 @@ def _waiting_for(p: Position) -> str | None:
 def story(p: Position, event: AnyEvent) -> dict[str, Any]:
     """One event of the story of `p`, as it is after the event: kind, time, and details.
 
-    A sale by the stop also tells its `slippage`: how far under the stop it sold, in USDC per share.
+    A sale by the stop also has its `slippage`: how far under the stop it sold, in USDC per share.
     """
     complete = replace(event, position=p) if isinstance(event, Opened) else event
     values: dict[str, Any] = msgspec.to_builtins(complete, builtin_types=(Decimal,))

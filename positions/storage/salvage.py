@@ -34,7 +34,7 @@ def salvage(
     position_id: str,
     error: Exception,
 ) -> tuple[Position | None, str]:
-    """The position, None if nothing is left of it, and what a person must be told.
+    """The position, None if nothing is left of it, and the text of an alarm about it.
 
     Parameters
     ----------

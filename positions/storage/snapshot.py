@@ -62,17 +62,17 @@ CREATE TABLE pub.positions AS
         SELECT id FROM positions WHERE status <> 'open'
         ORDER BY updated_at DESC LIMIT {positions});
 DROP TABLE pub.marks;
-CREATE TEMP TABLE told AS
+CREATE TEMP TABLE recent AS
     SELECT id FROM positions WHERE status = 'open'
     UNION SELECT id FROM (
         SELECT id FROM positions WHERE status <> 'open'
         ORDER BY updated_at DESC LIMIT {stories});
 CREATE TABLE pub.events AS
     SELECT position_id, seq, time, kind, story FROM events
-    WHERE position_id IN (SELECT id FROM told);
+    WHERE position_id IN (SELECT id FROM recent);
 CREATE TABLE pub.fills AS
-    SELECT * FROM fills WHERE position_id IN (SELECT id FROM told) ORDER BY rowid;
-DROP TABLE told;
+    SELECT * FROM fills WHERE position_id IN (SELECT id FROM recent) ORDER BY rowid;
+DROP TABLE recent;
 """
 _RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES)
 _WHOLE = _COPY.format(positions="ALL", stories="ALL")

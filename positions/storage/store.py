@@ -291,7 +291,7 @@ class Store:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with os.fdopen(open_file(path, flags), "a", encoding="utf-8") as file:
             file.write(f"{json.dumps(entry)}\n")
-        if table != "alarms":  # which would be told by another one
+        if table != "alarms":  # of which another one would be raised
             key = _text(values[0])[:_KEY_CHARACTERS] if values else ""
             self._call(lambda: self.on_set_aside(f"a row of {table} ({key}): {why}"))
 
@@ -326,7 +326,7 @@ class Store:
                             left -= written
             cursor.commit()
         except BaseException:
-            # A commit that failed has ended the transaction; why it failed is what must be told.
+            # A commit that failed has ended the transaction; why it failed must be reported.
             with suppress(duckdb.Error):
                 cursor.rollback()
             raise
