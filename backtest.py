@@ -9,12 +9,12 @@ from nautilus_trader.backtest.config import BacktestDataConfig, BacktestRunConfi
 from nautilus_trader.backtest.engine import BacktestEngineConfig
 from nautilus_trader.config import LoggingConfig, RiskEngineConfig
 
-from actors.equity import EquityWatch
+from actors.equity import EquityRecorder
 from actors.notebook import Notebook
-from bridge.event_loop import Passes, queue_as_live
+from bridge.event_loop import EventLoop, queue_as_live
 from bridge.messages import CommandMessage
 from positions.commands.age import lapsed
-from positions.commands.files import Request
+from positions.commands.messages import Command
 from positions.engine.engine import Engine
 from positions.model.durations import SECOND
 from positions.operations.settings import Settings
@@ -28,18 +28,18 @@ from venues.simulated.account import Account
 from venues.spare import leave_positions_alone
 
 _POINTS = 2_000
-"""About so many times is the account noted."""
+"""How many points the equity curve has, about."""
 
 
-def run(settings: Settings, requests: list[Request]) -> Outcome:
-    """Play the requests on the recording, to its end.
+def run(settings: Settings, commands: list[Command]) -> Outcome:
+    """Run the commands on the recording, to its end.
 
     Raises
     ------
     RecordingError
         If the recording cannot be played.
     """
-    return _Backtest(settings).run(requests)
+    return _Backtest(settings).run(commands)
 
 
 class _Backtest:
@@ -47,40 +47,38 @@ class _Backtest:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        given = settings.backtest
-        self._recording = Recording(Path(given.catalog))
-        self._begin = max(self._recording.start_ns, given.begin_ns or 0)
-        self._end = min(self._recording.end_ns, given.end_ns or self._recording.end_ns)
+        catalog = settings.backtest.catalog
+        self._recording = Recording(Path(catalog))
+        self._begin = max(self._recording.start_ns, settings.backtest.begin_ns or 0)
+        self._end = min(self._recording.end_ns, settings.backtest.end_ns or self._recording.end_ns)
         if self._begin > self._end:
-            raise RecordingError(
-                f"{given.catalog}: holds nothing of the stretch that was asked for"
-            )
-        self._node = RecordingNode(configs=[_config(given.catalog, self._begin, self._end)])
+            raise RecordingError(f"{catalog}: holds nothing of the stretch that was asked for")
+        self._node = RecordingNode(configs=[_config(catalog, self._begin, self._end)])
         self._node.build()
         (self._nautilus,) = self._node.get_engines()
-        self._passes = Passes()
+        self._event_loop = EventLoop()
         self._account = Account(settings.account.cash, settings.account.shares)
-        self._notebook = Notebook(self._passes.recorded)
+        self._notebook = Notebook(self._event_loop.call_on_commit)
         self._never_due: list[str] = []
         self._engine = Engine(settings.rules(), settings.account.cash)
         self._strategy = PositionManagerStrategy(
-            self._engine, self._notebook, later=self._passes.soon
+            self._engine, self._notebook, call_soon=self._event_loop.call_soon
         )
-        span = max(1, (self._end - self._begin) // SECOND // _POINTS)
-        self._watch = EquityWatch(
-            self._engine, lambda: self._account.venue.redeemable, timedelta(seconds=span)
+        seconds = max(1, (self._end - self._begin) // SECOND // _POINTS)
+        self._equity = EquityRecorder(
+            self._engine, lambda: self._account.venue.redeemable, timedelta(seconds=seconds)
         )
 
-    def run(self, requests: list[Request]) -> Outcome:
+    def run(self, commands: list[Command]) -> Outcome:
         """Run it to its end."""
         # Nautilus' live clients ask for an event loop; here none ever runs.
         loop = asyncio.new_event_loop()
         try:
             self._build(loop)
             batches = self._recording.batches(self._begin, self._end)
-            self._node.stream = stream(batches, list(self._due(requests)), self._begin)
+            self._node.stream = stream(batches, list(self._due(commands)), self._begin)
             self._node.run()
-            self._watch.note()
+            self._equity.record()
         finally:
             self._node.dispose()
             loop.close()
@@ -88,32 +86,32 @@ class _Backtest:
             self._notebook.steps,
             self._engine.markets,
             self._notebook.replies.values(),
-            self._watch.points,
+            self._equity.points,
             self._never_due,
-            self._begin if any(r.command.at is None for r in requests) else None,
+            self._begin if any(c.at is None for c in commands) else None,
         )
 
     def _build(self, loop: asyncio.AbstractEventLoop) -> None:
         kernel = self._nautilus.kernel
         kernel.clock.set_time(self._begin)
-        queue_as_live(kernel, self._passes)
+        queue_as_live(kernel, self._event_loop)
         leave_positions_alone(kernel)
         base = (loop, kernel.msgbus, kernel.cache, kernel.clock)
         data = BacktestDataClient(*base, self._recording.instruments_at(self._begin))
         orders = LatentExecutionClient(*base, self._account, kernel.clock)
-        orders.passes, orders.latency_ns = self._passes, self._settings.backtest.latency_ns
+        orders.event_loop, orders.latency_ns = self._event_loop, self._settings.backtest.latency_ns
         kernel.data_engine.register_client(data)
         kernel.exec_engine.register_client(orders)
         self._strategy.holdings = orders
-        data.open(self._passes)
+        data.open(self._event_loop)
         orders.open()
-        self._nautilus.add_actor(self._watch)
+        self._nautilus.add_actor(self._equity)
         self._nautilus.add_exec_algorithm(StopHolder())
         self._nautilus.add_strategy(self._strategy)
 
-    def _due(self, requests: list[Request]) -> Iterable[CommandMessage]:
-        """The requests in the order in which they are to be acted on."""
-        for command, content in sorted(requests, key=lambda r: (r.command.at or 0, r.command.id)):
+    def _due(self, commands: list[Command]) -> Iterable[CommandMessage]:
+        """The commands in the order in which they are to be acted on."""
+        for command in sorted(commands, key=lambda c: (c.at or 0, c.id)):
             at = max(self._begin, command.at or 0)
             refusal = lapsed(
                 command, at, at, at if command.created_at is None else command.created_at
@@ -123,9 +121,7 @@ class _Backtest:
             elif at > self._end:
                 self._never_due.append(command.id)
             else:
-                yield CommandMessage(
-                    command_id=command.id, content=content, ts_event=at, ts_init=at
-                )
+                yield CommandMessage(command, at)
 
 
 def _config(catalog: str, begin: int, end: int) -> BacktestRunConfig:

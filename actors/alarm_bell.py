@@ -1,4 +1,4 @@
-"""Rings the owner's bell when an alarm opens."""
+"""Runs the owner's alarm command when an alarm opens."""
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig
@@ -10,12 +10,12 @@ from positions.operations.bell import Bell
 
 
 class AlarmBell(Actor):
-    """Hands the alarms to the bell; the same one again is told by position, kind and subject.
+    """Passes alarms to the bell; their position, kind and subject identify them.
 
     Parameters
     ----------
     bell
-        What calls the owner.
+        Runs the alarm command.
     """
 
     def __init__(self, bell: Bell) -> None:
@@ -23,7 +23,7 @@ class AlarmBell(Actor):
         self._bell = bell
 
     def on_start(self) -> None:
-        """Listen to the alarms."""
+        """Subscribe to the alarms."""
         self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_alarm(self, alarm: Alarm) -> None:

@@ -1,4 +1,4 @@
-"""Lets go of what is long over: Nautilus would keep every order, position and balance for ever."""
+"""Purges what is long over: Nautilus' cache would keep every order, position and balance."""
 
 from datetime import timedelta
 
@@ -12,12 +12,12 @@ from positions.model.durations import SECOND
 from positions.model.position import Position
 
 KEPT = timedelta(days=1)
-"""How long a position that is over stays in memory, for what may still be said of it."""
+"""How long a position that is over stays in memory, for late events."""
 EVERY = timedelta(minutes=10)
 
 
-class Forgetter(ClockedActor):
-    """Drops positions that are long over, with all that Nautilus keeps of them.
+class CachePurge(ClockedActor):
+    """Purges positions that are long over, with all that Nautilus' cache has of them.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ class Forgetter(ClockedActor):
     """
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
-        super().__init__("Forgetter", clock)
+        super().__init__("CachePurge", clock)
         self._engine = engine
 
     def on_start(self) -> None:
-        """Look every now and then."""
-        self.clock.set_timer("forget", EVERY, callback=on_this_thread(self._forget))
+        """Start the timer."""
+        self.clock.set_timer("cache-purge", EVERY, callback=on_this_thread(self._purge_all))
 
-    def _forget(self, _: TimeEvent) -> None:
+    def _purge_all(self, _: TimeEvent) -> None:
         now, kept = self.clock.timestamp_ns(), int(KEPT.total_seconds())
         for p in self._engine.forget(now - kept * SECOND):
             self._purge(p)

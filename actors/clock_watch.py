@@ -39,7 +39,7 @@ class Moment(Struct, frozen=True):
 
 
 def now() -> Moment:
-    """This moment. Where sleep cannot be told from a set clock, it shows as the latter."""
+    """This moment. Where sleep looks like a set clock, it is taken for one."""
     awake = time.monotonic()
     boot = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else awake
     return Moment(time.time(), boot, awake)
@@ -50,18 +50,18 @@ def what_happened(before: Moment, after: Moment) -> str | None:
     awake = after.awake - before.awake
     slept = after.boot - before.boot - awake
     jumped = (after.wall - before.wall) - (after.boot - before.boot)
-    said = []
+    changes = []
     if slept > SLEPT_SECONDS:
-        said.append(f"the machine slept for {slept:.0f} s")
+        changes.append(f"the machine slept for {slept:.0f} s")
     if awake - EVERY_SECONDS > STILL_SECONDS:
-        said.append(f"the node stood still for {awake - EVERY_SECONDS:.0f} s")
+        changes.append(f"the node stood still for {awake - EVERY_SECONDS:.0f} s")
     if abs(jumped) > SET_SECONDS:
         way = "forward" if jumped > 0 else "back"
-        said.append(f"the clock was set {way} by {abs(jumped):.1f} s")
-    if not said:
+        changes.append(f"the clock was set {way} by {abs(jumped):.1f} s")
+    if not changes:
         return None
     was_away = slept > SLEPT_SECONDS or awake - EVERY_SECONDS > STILL_SECONDS
-    return " and ".join(said) + ("; nothing was sold meanwhile" if was_away else "")
+    return " and ".join(changes) + ("; nothing was sold meanwhile" if was_away else "")
 
 
 class ClockWatch(Actor):

@@ -1,12 +1,12 @@
 """Reads the spool and hands each command to the strategy when it is due.
 
-Files are looked for by the wall clock, since they come from outside; when a command is due and when
-it has lapsed is told by the node's clock, which in a replay is the data's. Each file ends in
+The spool is polled by the wall clock, since files come from outside; when a command is due and when
+it has expired is decided by the node's clock, which in a replay is the data's. Each file ends in
 `done/` or `bad/` with its reply written before it is moved, and a command id acts once however
 often a file with it appears.
 
-All that touches the disk runs on another thread, a bounded part of it at a time, and what it found
-is handed over in slices: neither a slow disk nor a flood of files keeps the event loop from exits.
+All that touches the disk runs on another thread, a bounded part of it at a time, and its commands
+are delivered in slices: neither a slow disk nor a flood of files keeps the event loop from exits.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
 from bridge.aside import Aside, inline
-from bridge.boundary import bounded, tell
+from bridge.boundary import bounded, report
 from bridge.clock_override import ClockedActor
 from bridge.clocks import now_ns
 from bridge.messages import REPLIES, CommandMessage
@@ -30,7 +30,7 @@ from bridge.timers import Alert, RepeatingTimer
 from positions.commands.age import lapsed, sent_at
 from positions.commands.messages import Command, Refusal, Reply, encode_reply, refused
 from positions.storage.spool import Spool
-from positions.storage.spool_reading import Answered, SpoolReading, Taken
+from positions.storage.spool_reading import Answered, SpooledCommand, SpoolReading
 
 POLL_SECONDS = 0.1
 ROTATE_EVERY = 600
@@ -39,12 +39,12 @@ KEEP_FILES = 5_000
 KEEP_SECONDS = 3_600.0
 SLICE_SECONDS = 0.005
 SLICE_COMMANDS = 10
-"""Commands handed over before the event loop has its turn."""
+"""Commands delivered before the event loop has its turn."""
 _PAUSE_SECONDS = 0.005
 UNWRITTEN_MAX = 500
-"""Answers that are not on disk yet; with more, no further command is taken."""
+"""Replies that are not on disk yet; with more, no further command is read."""
 WAITING_BYTES_MAX = 64 * 1024 * 1024
-"""The contents of commands whose time is to come; more are refused."""
+"""The size of all commands that are due later; more are refused."""
 
 
 class _Waiting(NamedTuple):
@@ -52,7 +52,7 @@ class _Waiting(NamedTuple):
 
     at: int
     id: str
-    taken: Taken
+    spooled: SpooledCommand
 
 
 class CommandReader(ClockedActor):
@@ -62,37 +62,37 @@ class CommandReader(ClockedActor):
     ----------
     spool
         The queue of files.
-    seen
-        Commands acted on before: id -> (content hash, reply). An id with neither is known to have
-        been acted on without a record of its content.
+    replies
+        Commands acted on before: id -> (content hash, reply). An id with neither was
+        acted on without a record of its content.
     refuse
-        Records a command that the reader itself refuses; it comes back as a reply.
+        Records a command that the reader itself refuses, and its reply.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
     is_recording
-        Tells whether what happens can be recorded now.
+        Whether the record can be written now.
     aside
-        Runs what touches the disk, and hands back what comes of it.
+        Runs what touches the disk, and hands back its result.
     """
 
     def __init__(
         self,
         spool: Spool,
-        seen: dict[str, tuple[str, bytes]],
+        replies: dict[str, tuple[str, bytes]],
         refuse: Callable[[Command, Reply], None],
         clock: Clock | None = None,
         is_recording: Callable[[], bool] = lambda: True,
         aside: Aside = inline,
     ) -> None:
         super().__init__("CommandReader", clock)
-        self._seen = seen
+        self._replies = replies
         self._refuse = refuse
         self._aside = aside
         self._is_replayed = clock is not None
-        self._taken: dict[str, tuple[Path, str]] = {}
+        self._pending: dict[str, tuple[Path, str]] = {}
         self._spool = spool
-        self._reading = SpoolReading(spool, seen, self._taken, is_recording, self._time)
-        self._found: deque[Taken] = deque()
+        self._reading = SpoolReading(spool, replies, self._pending, is_recording, self._time)
+        self._ready: deque[SpooledCommand] = deque()
         self._due: list[_Waiting] = []
         self._waiting_bytes = 0
         self._answers: dict[str, bytes] = {}
@@ -108,12 +108,12 @@ class CommandReader(ClockedActor):
         return int(self.clock.timestamp_ns())
 
     def on_start(self) -> None:
-        """Listen for replies, and for what is due."""
+        """Subscribe to the replies."""
         self._alert = Alert(self.clock, "command-due", bounded(self._on_due))
         self.msgbus.subscribe(topic=REPLIES, handler=bounded(self._on_reply))
 
     async def begin(self) -> None:
-        """Take up everything that waits, now that the strategy has what an earlier run left."""
+        """Read everything that waits, now that what an earlier process left is resumed."""
         self._timer.start()
         await self._has_read_all.wait()
 
@@ -134,17 +134,17 @@ class CommandReader(ClockedActor):
         self.look()
 
     def look(self) -> None:
-        """Take up every file that came since, and write what is to be answered."""
+        """Read every file that came since, and write the replies."""
         if self._is_busy:
             return
         self._is_busy = True
         self._writing, self._answers = self._answers, {}
         answers = [(i, content, self._path(i)) for i, content in self._writing.items()]
-        has_room = len(answers) <= UNWRITTEN_MAX and not (self._found or self._is_stopped)
-        self._aside(partial(self._work, answers, has_room), self._worked)
+        has_room = len(answers) <= UNWRITTEN_MAX and not (self._ready or self._is_stopped)
+        self._aside(partial(self._read, answers, has_room), self._on_read)
 
-    def _work(self, answers: list[Answered], has_room: bool) -> list[Taken]:
-        """Runs aside; an error of it must not be the last thing that the reader does."""
+    def _read(self, answers: list[Answered], has_room: bool) -> list[SpooledCommand]:
+        """Runs aside; an error must not end the reader."""
         try:
             return self._reading.work(answers, has_room)
         except Exception as e:
@@ -152,61 +152,61 @@ class CommandReader(ClockedActor):
             return []
 
     def _path(self, command_id: str) -> Path | None:
-        taken = self._taken.get(command_id)
-        return None if taken is None else taken[0]
+        pending = self._pending.get(command_id)
+        return None if pending is None else pending[0]
 
-    def _worked(self, found: list[Taken]) -> None:
+    def _on_read(self, commands: list[SpooledCommand]) -> None:
         self._is_busy = False
         for command_id, content in self._writing.items():
             if command_id in self._reading.unwritten:  # a full disk
                 self._answers.setdefault(command_id, content)
             elif command_id not in self._answers:
-                self._taken.pop(command_id, None)
+                self._pending.pop(command_id, None)
         self._writing = {}
-        for taken in found:
-            self._taken[taken.command.id] = (taken.path, taken.command.digest)
-        self._found += found
-        self._hand_over()
+        for spooled in commands:
+            self._pending[spooled.command.id] = (spooled.path, spooled.command.digest)
+        self._ready += commands
+        self._deliver_ready()
         if self._failures:
-            tell(self._failures.pop())
+            report(self._failures.pop())
         elif self._answers and not (self._is_busy or self._reading.unwritten):
             self.look()
         elif self._reading.has_more and not self._is_stopped:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self.look)
-        elif not (self._found or self._is_busy):
+        elif not (self._ready or self._is_busy):
             self._has_read_all.set()
 
-    # -- handing over ------------------------------------------------------------------------------
+    # -- delivery ----------------------------------------------------------------------------------
 
-    def _hand_over(self) -> None:
-        """Hand over what was found, in slices; between them the event loop has its turn."""
+    def _deliver_ready(self) -> None:
+        """Deliver commands in slices; between them the event loop has its turn."""
         if self._is_handing_over:
             return
         self._is_handing_over = True
         until, left = time.monotonic() + SLICE_SECONDS, SLICE_COMMANDS
         try:
-            while self._found and (self._is_replayed or (left and time.monotonic() < until)):
-                left -= self._wait_or_deliver(self._found.popleft())
+            while self._ready and (self._is_replayed or (left and time.monotonic() < until)):
+                left -= self._wait_or_deliver(self._ready.popleft())
         finally:
             self._is_handing_over = False
-            if self._found:
-                asyncio.get_running_loop().call_later(0, self._hand_over)
+            if self._ready:
+                asyncio.get_running_loop().call_later(0, self._deliver_ready)
             elif not (self._is_busy or self._reading.has_more):
                 self._has_read_all.set()
 
-    def _wait_or_deliver(self, taken: Taken) -> bool:
+    def _wait_or_deliver(self, spooled: SpooledCommand) -> bool:
         """Deliver a command that is due; whether it was."""
-        command, at = taken.command, taken.command.at
+        command, at = spooled.command, spooled.command.at
         if at is None or at <= self._time():
-            self._deliver(taken)
+            self._deliver(spooled)
             return True
-        if self._waiting_bytes + len(taken.text) > WAITING_BYTES_MAX:
+        if self._waiting_bytes + spooled.size > WAITING_BYTES_MAX:
             rule = f"holds at most {WAITING_BYTES_MAX} bytes of commands for later; send it again"
             refusal = Refusal("QUEUE_FULL", f"the queue {rule} when it is due")
             self._refuse(command, refused(command.id, refusal, self._time()))
             return True
-        self._waiting_bytes += len(taken.text)
-        heapq.heappush(self._due, _Waiting(at, command.id, taken))
+        self._waiting_bytes += spooled.size
+        heapq.heappush(self._due, _Waiting(at, command.id, spooled))
         self._set_alert()
         return False
 
@@ -217,32 +217,31 @@ class CommandReader(ClockedActor):
     def _on_due(self, _: TimeEvent) -> None:
         now = self._time()
         while self._due and self._due[0].at <= now:
-            taken = heapq.heappop(self._due).taken
-            self._waiting_bytes -= len(taken.text)
-            self._found.append(taken)
+            spooled = heapq.heappop(self._due).spooled
+            self._waiting_bytes -= spooled.size
+            self._ready.append(spooled)
             if self._is_replayed:
                 break  # what each causes is done before the next is due, as in a backtest
         self._set_alert()
-        self._hand_over()
+        self._deliver_ready()
 
-    def _deliver(self, taken: Taken) -> None:
-        now, command = now_ns(self.clock), taken.command
+    def _deliver(self, spooled: SpooledCommand) -> None:
+        now, command = now_ns(self.clock), spooled.command
         is_dated = command.at is not None or command.expires_at is not None
         wall = time.time_ns()
-        sent = sent_at(command, taken.written_at, wall)
+        sent = sent_at(command, spooled.written_at, wall)
         reply = lapsed(command, now, now if is_dated else wall, sent)
         if reply is not None:
             self._refuse(command, reply)
             return
-        due = CommandMessage(command_id=command.id, content=taken.text, ts_event=now, ts_init=now)
-        self.publish_data(DataType(CommandMessage), due)
+        self.publish_data(DataType(CommandMessage), CommandMessage(command, now))
 
     def _on_reply(self, reply: Reply) -> None:
-        """Give a reply that is on disk, then move the command's file."""
+        """Write a reply that is recorded, then move the command's file."""
         content = encode_reply(reply)
-        known = self._taken.get(reply.id) or self._seen.get(reply.id)
-        if known is not None:
-            digest = known[1] if reply.id in self._taken else known[0]
-            self._seen[reply.id] = (str(digest), content)
+        if reply.id in self._pending:
+            self._replies[reply.id] = (self._pending[reply.id][1], content)
+        elif reply.id in self._replies:
+            self._replies[reply.id] = (self._replies[reply.id][0], content)
         self._answers[reply.id] = content
         self.look()

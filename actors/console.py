@@ -1,4 +1,4 @@
-"""Tells on the terminal, live, what happens to each position and what goes wrong."""
+"""Prints what happens to each position, and the alarms, on the console."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from positions.storage.rows import story
 from positions.storage.story import ROUTINE, tell
 
 
-class Narrator(Actor):
+class Console(Actor):
     """Prints one line per event.
 
     Parameters
@@ -26,25 +26,25 @@ class Narrator(Actor):
     """
 
     def __init__(self, say: Callable[[Line], None]) -> None:
-        super().__init__(ActorConfig(component_id="Narrator"))
+        super().__init__(ActorConfig(component_id="Console"))
         self._say = say
 
     def on_start(self) -> None:
-        """Listen to the story and to the alarms."""
+        """Subscribe to the steps and the alarms."""
         self.msgbus.subscribe(topic=STORY, handler=bounded(self._on_step))
         self.msgbus.subscribe(topic=ALARMS, handler=bounded(self._on_alarm))
 
     def _on_step(self, step: Step) -> None:
         kind = type(step.event).__struct_config__.tag
         if kind not in ROUTINE:
-            self._say(partial(_told, step))
+            self._say(partial(_line, step))
 
     def _on_alarm(self, alarm: Alarm) -> None:
         word = "ALARM" if alarm.is_open else "over"
         self._say(clean(f"{_hour(alarm.time)}  {word}: {alarm.text}", LINE_LENGTH))
 
 
-def _told(step: Step) -> str:
+def _line(step: Step) -> str:
     p, sentence = step.position, tell(story(step.position, step.event))
     line = f"{_hour(step.event.time)}  {p.market} {p.outcome} {p.id[-8:]}  {sentence}"
     return clean(line, LINE_LENGTH)

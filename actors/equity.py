@@ -1,4 +1,4 @@
-"""Takes down the account as time passes: its cash, and all that is held at the bid."""
+"""Records the account as time passes: its cash, and all that is held at the bid."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,8 +11,8 @@ from positions.engine.engine import Engine
 from positions.research.backtest_result import Point
 
 
-class EquityWatch(Actor):
-    """Notes the account every so often.
+class EquityRecorder(Actor):
+    """Records the account at an interval.
 
     Parameters
     ----------
@@ -20,24 +20,26 @@ class EquityWatch(Actor):
         Where the cash, the positions and their markets are.
     redeemable
         What resolved markets have paid and is not cash yet, in USDC.
-    every
-        The distance between two notes.
+    interval
+        The interval.
     """
 
-    def __init__(self, engine: Engine, redeemable: Callable[[], Decimal], every: timedelta) -> None:
-        super().__init__(ActorConfig(component_id="EquityWatch"))
+    def __init__(
+        self, engine: Engine, redeemable: Callable[[], Decimal], interval: timedelta
+    ) -> None:
+        super().__init__(ActorConfig(component_id="EquityRecorder"))
         self._engine = engine
         self._redeemable = redeemable
-        self._every = every
+        self._interval = interval
         self.points: list[Point] = []
 
     def on_start(self) -> None:
-        """Begin."""
-        self.note()
-        self.clock.set_timer("equity", self._every, callback=lambda _: self.note())
+        """Start recording."""
+        self.record()
+        self.clock.set_timer("equity", self._interval, callback=lambda _: self.record())
 
-    def note(self) -> None:
-        """Note the account as it is now."""
+    def record(self) -> None:
+        """Record the account as it is now."""
         engine = self._engine
         held = sum(
             (self._worth(outcome_id, s) for outcome_id, s in engine.exposure.held.items()),

@@ -1,16 +1,21 @@
-"""Where what happens is recorded, told and answered: the store, the story and the replies."""
+"""Records what happens, and publishes it once it is recorded: steps, alarms and replies."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from nautilus_trader.common.component import Clock, MessageBus
 
+from bridge.aside import call_from_thread
 from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Alarm, Answer, Step
+from positions.engine.recovery import SignedOrder
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.position import Order
+from positions.storage import submit_log
 from positions.storage.store import Store
 from positions.storage.submit_log import SentLog
 
@@ -19,29 +24,41 @@ _SET_ASIDE_MAX = 20
 
 
 class NodeJournal:
-    """Records in the store first, and tells the message bus.
+    """Records in the store first, and publishes on the message bus.
 
     Parameters
     ----------
+    state
+        The folder of the record.
+    loop
+        The event loop that commits call back on.
     msgbus
-        Where the story, the alarms and the replies are published.
+        Where the steps, the alarms and the replies are published.
     clock
-        The node's time, for what the journal itself has to tell.
+        The node's clock, for the alarms of the journal itself.
     """
 
-    store: Store
-    sent: SentLog
-
-    def __init__(self, msgbus: MessageBus, clock: Clock) -> None:
+    def __init__(
+        self, state: Path, loop: asyncio.AbstractEventLoop, msgbus: MessageBus, clock: Clock
+    ) -> None:
         self._msgbus = msgbus
         self._clock = clock
         self._own: dict[str, str] = {}
         self._sent_failure = ""
         self.on_record: Callable[[bool], None] = lambda _: None
-        """Told whether the record can be written."""
+        """Called with whether the record can be written."""
+        path = state / "positions.duckdb"
+        self.store = Store(path, partial(call_from_thread, loop), self.store_failed)
+        self.store.on_set_aside = self.set_aside
+        log = state / "sent.log"
+        self.logged = [
+            SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in submit_log.read(log)
+        ]
+        """The orders that an earlier process logged."""
+        self.sent = SentLog(log)
 
     def together(self) -> AbstractContextManager[None]:
-        """What is recorded inside is on disk as a whole, or not at all."""
+        """Commit what is recorded inside as one transaction."""
         return self.store.together()
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
@@ -50,20 +67,20 @@ class NodeJournal:
         self._msgbus.publish(STORY, step)
 
     def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
-        """Record, at once, what the venue may soon know a sale by."""
+        """Record the hash of a sale at once, before it is posted."""
         why = self.sent.write(order_id, venue_order_id, order)
-        if why != self._sent_failure:  # the sale goes out all the same
+        if why != self._sent_failure:  # the sale is submitted all the same
             self._sent_failure = why
             text = f"sent.log {_state(why)}"
             self._msgbus.publish(ALARMS, self._own_alarm("sent_log", text, is_open=bool(why)))
 
     def step_signed(self, step: Step) -> None:
-        """Record the step of a sale that `signed` noted."""
+        """Record the step of a sale whose hash `signed` recorded."""
         self.store.step(step, self.sent.recorded)
         self._msgbus.publish(STORY, step)
 
     def answer(self, answer: Answer) -> None:
-        """Record a reply and, once it is on disk, give it."""
+        """Record a reply and, once it is on disk, publish it."""
         reply = answer.reply
         if answer.command is None:
             self.store.late_reply(reply, lambda: self._msgbus.publish(REPLIES, reply))
@@ -71,23 +88,23 @@ class NodeJournal:
             self._record(answer.command, reply)
 
     def refused(self, command: Command, reply: Reply) -> None:
-        """Record a command that never reached the engine; then give its reply."""
+        """Record a command that never reached the engine; then publish its reply."""
         self._record(command, reply)
 
     def _record(self, command: Command, reply: Reply) -> None:
         self.store.command(command, reply, lambda: self._msgbus.publish(REPLIES, reply))
 
     def alarm(self, alarm: Alarm) -> None:
-        """Record an alarm and tell it."""
+        """Record an alarm and publish it."""
         self.store.alarm(alarm)
         self._msgbus.publish(ALARMS, alarm)
 
     def halted(self, halted: bool) -> None:
-        """Record whether new entries are off."""
+        """Record whether trading is halted: no new entries."""
         self.store.set("halted", "yes" if halted else "no")
 
     def store_failed(self, why: str) -> None:
-        """Tell that nothing can be recorded, or that it can again."""
+        """Publish an alarm: nothing can be recorded; or end it."""
         text = f"the record {_state(why)}"
         if why:
             text += "; nothing is bought, exits go on, and what happens is written when it can be"
@@ -95,22 +112,22 @@ class NodeJournal:
         self.on_record(not why)
 
     def clock_jumped(self, what: str) -> None:
-        """Record and tell that time did not pass as it should, or that this is long ago."""
+        """Raise an alarm: time did not pass as it should; or end it."""
         text = what or "time has passed as it should for a while"
         self.alarm(self._own_alarm("clock", text, is_open=bool(what)))
 
-    def market_missing(self, market: str, *, is_open: bool) -> None:
-        """Record and tell that a market of open positions cannot be found, or is found again."""
+    def market_missing(self, market: str, is_missing: bool) -> None:
+        """Raise an alarm: a market of open positions cannot be found; or end it."""
         text = f"{market}: the market cannot be found; its positions are NOT protected"
-        self.alarm(self._own_alarm(f"market {market}", text, is_open=is_open))
+        self.alarm(self._own_alarm(f"market {market}", text, is_open=is_missing))
 
     def unforeseen(self, error: BaseException, log: Path) -> None:
-        """Record and tell that something failed which nobody expected to; the node goes on."""
+        """Raise an alarm: an unexpected error, after which the node goes on."""
         text = f"unexpected {type(error).__name__}: {clean(error)}; details in {log}"
         self.alarm(self._own_alarm("unexpected", text, is_open=True))
 
     def set_aside(self, what: str) -> None:
-        """Record and tell that something cannot be written, or be read, and that all else is."""
+        """Raise an alarm: one entry cannot be written, or be read; all others are."""
         number = 1 + sum(kind.startswith("set_aside") for kind in self._own)
         kind = f"set_aside {min(number, _SET_ASIDE_MAX)}"
         self.alarm(self._own_alarm(kind, f"set aside: {what}", is_open=True))
@@ -128,22 +145,22 @@ class NodeJournal:
         return [("", kind, text) for kind, text in self._own.items()]
 
     def bell_failed(self, why: str) -> None:
-        """Record and tell that the alarm command fails, or that it works again."""
+        """Raise an alarm: the alarm command fails; or end it."""
         text = f"the alarm command {why or 'works again'}"
         text += "; it is tried again" if why else ""
         self.alarm(self._own_alarm(BELL_ALARM, text, is_open=bool(why)))
 
     def stood(self, what: str) -> None:
-        """Record and tell that the node did not do its work, or that it does again."""
+        """Raise an alarm: the event loop is stuck; or end it."""
         self.alarm(self._own_alarm("stuck", what or "the node does its work", is_open=bool(what)))
 
     def thread_ended(self, name: str) -> None:
-        """Record and tell that a thread which the node needs has ended."""
+        """Raise an alarm: a thread that the node needs has ended."""
         text = f"the thread {name!r} has ended, and its work is not done; start the node anew"
         self.alarm(self._own_alarm(f"thread {name}", text, is_open=True))
 
     def recording_failed(self, why: str) -> None:
-        """Tell that market data cannot be recorded, or that it can again."""
+        """Raise an alarm: market data cannot be recorded; or end it."""
         text = why or "market data is recorded again"
         self.alarm(self._own_alarm("record", text, is_open=bool(why)))
 

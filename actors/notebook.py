@@ -1,4 +1,4 @@
-"""A journal that keeps everything in memory: for runs whose record is read when they are over."""
+"""A journal in memory, for runs whose record is read when they are over."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -9,37 +9,37 @@ from positions.model.position import Order
 
 
 class Notebook:
-    """Notes what happens.
+    """Records what happens.
 
     Parameters
     ----------
-    recorded
-        Calls back as if the note had reached the disk.
+    call_on_commit
+        Calls back as if a record had been committed.
     """
 
-    def __init__(self, recorded: Callable[[Callable[[], None]], None]) -> None:
-        self._recorded = recorded
+    def __init__(self, call_on_commit: Callable[[Callable[[], None]], None]) -> None:
+        self._call_on_commit = call_on_commit
         self.steps: list[Step] = []
         self.replies: dict[str, Reply] = {}
         """The last reply to each command, by its id."""
         self.alarms: list[Alarm] = []
 
     def together(self) -> AbstractContextManager[None]:
-        """All is noted at once."""
+        """Everything is recorded at once."""
         return nullcontext()
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Note a step; call back once it would be on disk."""
+        """Record a step; call back once it would be committed."""
         self.steps.append(step)
         if on_commit is not None:
-            self._recorded(on_commit)
+            self._call_on_commit(on_commit)
 
     def answer(self, answer: Answer) -> None:
-        """Note a reply."""
+        """Record a reply."""
         self.replies[answer.reply.id] = answer.reply
 
     def alarm(self, alarm: Alarm) -> None:
-        """Note an alarm."""
+        """Record an alarm."""
         self.alarms.append(alarm)
 
     def halted(self, halted: bool) -> None:
@@ -49,5 +49,5 @@ class Notebook:
         """Nothing outlives the run."""
 
     def step_signed(self, step: Step) -> None:
-        """Note a step."""
+        """Record a step."""
         self.steps.append(step)

@@ -16,11 +16,12 @@ from bridge.clock_override import ClockedActor
 from bridge.messages import CommandMessage
 from bridge.venue import VENUE
 from positions.commands.market_names import market_name
+from positions.commands.messages import decode
 from positions.commands.signals import PriceCross, Watcher
 
 
 class PriceCrossActor(ClockedActor):
-    """Watches one outcome and asks for a position when its ask crosses a level.
+    """Watches one outcome and requests a position when its ask crosses a level.
 
     Parameters
     ----------
@@ -42,21 +43,18 @@ class PriceCrossActor(ClockedActor):
         """Watch the outcome that the signal names."""
         signal = self._watcher.signal
         for instrument in self.cache.instruments(venue=VENUE):
-            m = conversion.market(instrument)
-            named = market_name(signal.market) in (m.market_id, m.slug)
-            if named and signal.outcome in (m.outcome_id, m.outcome):
+            book = conversion.instrument_book(instrument)
+            named = market_name(signal.market) in (book.market_id, book.slug)
+            if named and signal.outcome in (book.outcome_id, book.outcome):
                 self.subscribe_quote_ticks(instrument.id)
                 return
-        self.log.error(f"{signal.name}: {signal.market} {signal.outcome} is no market known here")
+        self.log.error(f"{signal.name}: {signal.market} {signal.outcome} is no market listed here")
 
     @bounded
     def on_quote_tick(self, tick: QuoteTick) -> None:
-        """Show the watcher a view of the book and send what is due."""
+        """Update the watcher with a quote, and publish the command that is due."""
         now = self.clock.timestamp_ns()
         fields = self._watcher.see(tick.ask_price.as_decimal(), now)
         if fields is not None:
-            content = msgspec.json.encode(fields).decode()
-            due = CommandMessage(
-                command_id=fields["id"], content=content, ts_event=now, ts_init=now
-            )
-            self.publish_data(DataType(CommandMessage), due)
+            command = decode(msgspec.json.encode(fields))
+            self.publish_data(DataType(CommandMessage), CommandMessage(command, now))

@@ -1,8 +1,10 @@
-"""Work that may wait for a disk, run beside the event loop, one piece after the other."""
+"""Jobs that may wait for a disk, run beside the event loop one after the other."""
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,6 +14,14 @@ class Aside(Protocol):
 
     def __call__[T](self, job: Callable[[], T], then: Callable[[T], object]) -> None:
         """Run `job`, and `then` with what it gave, on the event loop."""
+
+
+def call_from_thread(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: object
+) -> None:
+    """Have the event loop call something, from any thread, unless the loop has ended."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, *args)
 
 
 def inline[T](job: Callable[[], T], then: Callable[[T], object]) -> None:
@@ -29,12 +39,12 @@ class Worker:
     ----------
     name
         The thread's.
-    call
-        Runs a function on the event loop, such as `loop.call_soon_threadsafe`.
+    loop
+        The event loop.
     """
 
-    def __init__(self, name: str, call: Callable[..., object]) -> None:
-        self._call = call
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -50,16 +60,13 @@ class Worker:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        while (asked := self._jobs.get()) is not None:
-            job, then = asked
+        while (work := self._jobs.get()) is not None:
+            job, then = work
             try:
                 done: Callable[[], object] = partial(then, job())
-            except Exception as e:  # told by the event loop's own handler
+            except Exception as e:  # reported by the event loop's own handler
                 done = partial(_raise, e)
-            try:
-                self._call(done)
-            except RuntimeError:
-                continue  # the loop has ended; what is still to be written is written
+            call_from_thread(self._loop, done)  # of an ended loop the jobs are done all the same
 
 
 def _raise(error: Exception) -> None:

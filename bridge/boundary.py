@@ -1,9 +1,9 @@
 """The boundary between Nautilus and our handlers: what raises inside one never leaves it.
 
 An exception that a handler lets through ends the queue of a live engine, and the process with it;
-inside a publish it also keeps the subscribers after it from the message. What is caught is raised
-again in a turn of the event loop of its own, whose handler records and tells it. A backtest has no
-loop: there an error of ours ends it, as it should.
+inside a publish it also keeps the message from the subscribers after it. What is caught is raised
+again in an iteration of the event loop of its own, whose exception handler reports it. A backtest
+has no loop: there an error of ours ends it, as it should.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from functools import partial, wraps
 
 
-def tell(error: Exception) -> None:
-    """Hand an error to the event loop's handler.
+def report(error: Exception) -> None:
+    """Report an error to the event loop's exception handler.
 
     Raises
     ------
@@ -27,14 +27,14 @@ def tell(error: Exception) -> None:
 
 
 def bounded[**P](handler: Callable[P, object]) -> Callable[P, None]:
-    """The handler, for Nautilus to call; its errors are told and end nothing."""
+    """The handler, for Nautilus to call; its errors are reported and end nothing."""
 
     @wraps(handler)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             handler(*args, **kwargs)
         except Exception as e:
-            tell(e)
+            report(e)
 
     return call
 

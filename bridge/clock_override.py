@@ -1,4 +1,4 @@
-"""Components on a clock that they are given: a replay goes by the clock of its data."""
+"""Components on a clock of their own: a replay goes by the clock of its data."""
 
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.common.component import Clock, MessageBus

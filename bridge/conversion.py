@@ -96,8 +96,8 @@ class _Touches:
 touch = _Touches().of
 
 
-def market(instrument: BinaryOption) -> InstrumentBook:
-    """What an instrument says of its market; nothing of its book."""
+def instrument_book(instrument: BinaryOption) -> InstrumentBook:
+    """The book of an instrument, still without prices."""
     info: dict[str, Any] = instrument.info or {}
     condition_id, token_id = str(instrument.id.symbol).rsplit("-", 1)
     minimum = info.get("min_order_size") or info.get("minimum_order_size") or "5"
@@ -115,24 +115,24 @@ def market(instrument: BinaryOption) -> InstrumentBook:
     )
 
 
-def show_quote(m: InstrumentBook, tick: QuoteTick) -> None:
-    """Take a quote over into the market's view."""
-    m.show(*touch(tick), tick.ts_event)
+def show_quote(book: InstrumentBook, tick: QuoteTick) -> None:
+    """Update the book with a quote."""
+    book.show(*touch(tick), tick.ts_event)
 
 
-def show_trade(m: InstrumentBook, tick: TradeTick) -> None:
-    """Take a trade's price over into the market's view."""
-    m.traded(exact(tick.price))
+def show_trade(book: InstrumentBook, tick: TradeTick) -> None:
+    """Update the book with the price of a trade."""
+    book.traded(exact(tick.price))
 
 
-def show_one_sided(m: InstrumentBook, book: OneSidedBook) -> None:
-    """Take a book that lost a side over into the market's view."""
-    m.show(
-        Decimal(book.bid) if book.bid else None,
-        Decimal(book.bid_size or 0),
-        Decimal(book.ask) if book.ask else None,
-        Decimal(book.ask_size or 0),
-        book.ts_event,
+def show_one_sided(book: InstrumentBook, data: OneSidedBook) -> None:
+    """Update a book that lost a side."""
+    book.show(
+        Decimal(data.bid) if data.bid else None,
+        Decimal(data.bid_size or 0),
+        Decimal(data.ask) if data.ask else None,
+        Decimal(data.ask_size or 0),
+        data.ts_event,
     )
 
 
@@ -152,7 +152,7 @@ def event(event: Any, role: Role, now: int) -> AnyEvent | None:
     `now` is the node's time: the emulator stamps its events by the wall clock, also in a
     replay.
     """
-    convert = _FACTS.get(type(event))
+    convert = _CONVERTERS.get(type(event))
     return None if convert is None else convert(event, role, now)
 
 
@@ -199,7 +199,7 @@ def _cancel_refused(event: Any, _: Role, now: int) -> AnyEvent:
     )
 
 
-_FACTS: dict[type, Callable[[Any, Role, int], AnyEvent]] = {
+_CONVERTERS: dict[type, Callable[[Any, Role, int], AnyEvent]] = {
     OrderAccepted: _accepted,
     OrderEmulated: _accepted,
     OrderFilled: _filled,
@@ -279,7 +279,7 @@ def order(o: Order, instrument: BinaryOption, factory: OrderFactory) -> Nautilus
 def adoption(
     native: NautilusOrder, o: Order, account_id: AccountId, now: int
 ) -> list[OrderSubmitted | OrderAccepted]:
-    """The events by which Nautilus learns that an order is at the venue already."""
+    """The Nautilus events of an order that rests at the venue already."""
     submitted = OrderSubmitted(
         native.trader_id,
         native.strategy_id,

@@ -1,8 +1,8 @@
-"""The order in which a live node's event loop does things, without an event loop.
+"""A simulated event loop: a backtest's callbacks run in the order of a live node's.
 
-In a live node a turn of the engine waits for the next pass of the loop, and what Nautilus puts into
-one of its queues is handled two passes later. In a backtest Nautilus does everything at once. So
-that one recording tells one story in both, a backtest is run in the passes of a live node.
+In a live node a turn of the engine waits for the next iteration of the event loop, and what
+Nautilus puts into one of its queues is handled two iterations later. A backtest of Nautilus handles
+everything at once. So that one recording has one outcome in both, a backtest runs in iterations.
 """
 
 from collections import deque
@@ -13,67 +13,67 @@ from typing import Any
 
 from nautilus_trader.system.kernel import NautilusKernel
 
-_Run = Callable[[], object]
+_Callback = Callable[[], object]
 
 
-class Passes:
-    """What is under way, pass by pass.
+class EventLoop:
+    """Callbacks, by the iteration that they are due in.
 
-    What is asked for while nothing else is under way is done at once.
+    What is scheduled while nothing else runs is run at once.
     """
 
     def __init__(self) -> None:
-        self._due: list[tuple[int, int, _Run]] = []
-        self._recorded: deque[_Run] = deque()
-        self._pass = 0
+        self._due: list[tuple[int, int, _Callback]] = []
+        self._committed: deque[_Callback] = deque()
+        self._iteration = 0
         self._count = 0
-        self._is_open = False
+        self._is_running = False
 
-    def soon(self, run: _Run) -> None:
-        """Run it in the next pass, as `loop.call_soon` would."""
-        self._put(1, run)
+    def call_soon(self, callback: _Callback) -> None:
+        """Run it in the next iteration, as asyncio's `call_soon` does."""
+        self._put(1, callback)
 
-    def queued(self, run: _Run) -> None:
-        """Run it when it comes out of one of Nautilus' queues."""
-        self._put(2, run)
+    def call_queued(self, callback: _Callback) -> None:
+        """Run it when a live node would take it out of one of Nautilus' queues."""
+        self._put(2, callback)
 
-    def recorded(self, run: _Run) -> None:
-        """Run it when the disk would have it: after all else."""
-        self._recorded.append(run)
-        self._settle()
+    def call_on_commit(self, callback: _Callback) -> None:
+        """Run it once a record would be committed: after everything else."""
+        self._committed.append(callback)
+        self._run_all()
 
-    def moment(self, come_in: _Run) -> None:
-        """Let all that belongs to one moment come in; then do what it causes."""
-        self._is_open = True
+    def run_moment(self, publish: _Callback) -> None:
+        """Publish all that belongs to one moment; then run what it causes."""
+        self._is_running = True
         try:
-            come_in()
+            publish()
         finally:
-            self._is_open = False
-        if self._due or self._recorded:
-            self._settle()
+            self._is_running = False
+        if self._due or self._committed:
+            self._run_all()
 
-    def _put(self, passes: int, run: _Run) -> None:
+    def _put(self, iterations: int, callback: _Callback) -> None:
         self._count += 1
-        heappush(self._due, (self._pass + passes, self._count, run))
-        self._settle()
+        heappush(self._due, (self._iteration + iterations, self._count, callback))
+        self._run_all()
 
-    def _settle(self) -> None:
-        if self._is_open:
+    def _run_all(self) -> None:
+        if self._is_running:
             return
-        self._is_open = True
+        self._is_running = True
         try:
-            while self._due or self._recorded:
+            while self._due or self._committed:
                 if self._due:
-                    self._pass, _, run = heappop(self._due)
-                    run()
+                    self._iteration, _, callback = heappop(self._due)
+                    callback()
                 else:
-                    self._recorded.popleft()()
+                    self._committed.popleft()()
         finally:
-            self._is_open = False
+            self._is_running = False
 
 
-def queue_as_live(kernel: NautilusKernel, passes: Passes) -> None:
-    """Let orders and their events wait in queues, as a live node has it."""
+def queue_as_live(kernel: NautilusKernel, event_loop: EventLoop) -> None:
+    """Queue orders and their events, as a live node does."""
     risk, execution = kernel.risk_engine, kernel.exec_engine
     for endpoint, handler in (
         ("RiskEngine.execute", risk.execute),
@@ -82,8 +82,8 @@ def queue_as_live(kernel: NautilusKernel, passes: Passes) -> None:
         ("ExecEngine.process", execution.process),
     ):
         kernel.msgbus.deregister(endpoint, handler)
-        kernel.msgbus.register(endpoint, partial(_queue, passes, handler))
+        kernel.msgbus.register(endpoint, partial(_queue, event_loop, handler))
 
 
-def _queue(passes: Passes, handle: Callable[[Any], None], message: Any) -> None:
-    passes.queued(partial(handle, message))
+def _queue(event_loop: EventLoop, handle: Callable[[Any], None], message: Any) -> None:
+    event_loop.call_queued(partial(handle, message))

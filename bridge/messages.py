@@ -1,7 +1,8 @@
 """The messages that travel on Nautilus' message bus between our actors and the strategy."""
 
 from nautilus_trader.core.data import Data
-from nautilus_trader.model.custom import customdataclass
+
+from positions.commands.messages import Command
 
 REPLIES = "polybracket.replies"
 """Topic of `positions.commands.messages.Reply`, published once the reply is on disk."""
@@ -13,9 +14,27 @@ BELL_ALARM = "alarm_command"
 """The kind of the alarm about the alarm command, which is not run for it."""
 
 
-@customdataclass
 class CommandMessage(Data):
-    """A command that is due, as the JSON text in which it was queued."""
+    """A command that is due, decoded.
 
-    command_id: str = ""
-    content: str = ""
+    Parameters
+    ----------
+    command
+        The command.
+    time
+        When it is due, in nanoseconds.
+    """
+
+    def __init__(self, command: Command, time: int) -> None:
+        self.command = command
+        self._time = time
+
+    @property
+    def ts_event(self) -> int:
+        """When it is due, in nanoseconds."""
+        return self._time
+
+    @property
+    def ts_init(self) -> int:
+        """When it is due, in nanoseconds."""
+        return self._time

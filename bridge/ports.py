@@ -1,51 +1,70 @@
-"""What the strategy needs of others: a record, and somebody who finds markets."""
+"""The interfaces that the strategies use and others implement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from typing import Protocol
 
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.orders import Order as NautilusOrder
 
 from positions.engine.adoption import Holding
 from positions.engine.effects import Alarm, Answer, Step
+from positions.engine.recovery import Recovery
 from positions.model.position import Order
+from positions.storage.resume import EarlierState
 
 
 class Journal(Protocol):
-    """Where the strategy records what happens, before and after it acts."""
+    """Records what happens."""
 
     def together(self) -> AbstractContextManager[None]:
-        """What is recorded inside is on disk as a whole, or not at all."""
+        """Commit what is recorded inside as one transaction."""
 
     def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
         """Record a step; call back once it is on disk."""
 
     def answer(self, answer: Answer) -> None:
-        """Record a reply and, once it is on disk, give it."""
+        """Record a reply and, once it is on disk, publish it."""
 
     def alarm(self, alarm: Alarm) -> None:
-        """Record an alarm, and tell it."""
+        """Record an alarm, and publish it."""
 
     def halted(self, halted: bool) -> None:
-        """Record whether new entries are off."""
+        """Record whether trading is halted: no new entries."""
 
     def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
-        """Record, at once, what the venue may soon know a sale by."""
+        """Record the hash of a sale at once, before it is posted."""
 
     def step_signed(self, step: Step) -> None:
-        """Record the step of a sale that `signed` noted."""
+        """Record the step of a sale whose hash `signed` recorded."""
 
 
 class Holdings(Protocol):
-    """Tells what the wallet has of an outcome, whoever bought it."""
+    """Reads what the wallet has of an instrument, foreign trades included."""
 
-    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
-        """Tell it at once, or when the venue has said it."""
+    def request_holding(
+        self, instrument_id: InstrumentId, on_holding: Callable[[Holding], None]
+    ) -> None:
+        """Call `on_holding` at once, or when the venue has answered."""
+
+
+class EarlierOrders(Protocol):
+    """Reads from the venue what became of the orders of an earlier process."""
+
+    async def recover(self, earlier: EarlierState, now: int) -> Recovery:
+        """The events of these positions' orders since they were recorded."""
+
+    def payouts(self) -> Mapping[str, Decimal]:
+        """What resolved outcomes pay, by outcome id."""
+
+    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
+        """Go on with the orders that rest at the venue, as Nautilus and as we have them."""
 
 
 class Finder(Protocol):
-    """Finds markets while the node runs, and makes them known to it."""
+    """Finds markets while the node runs, and lists them at its clients."""
 
     async def find(self, name: str) -> list[BinaryOption]:
         """The outcomes of the market of a slug, condition id or address; none if there is none.

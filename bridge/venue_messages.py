@@ -1,8 +1,8 @@
-"""What the venue says that Nautilus has no event for. It goes over the message bus.
+"""Messages of the venue that Nautilus has no event for, on its message bus.
 
-A trade that failed to settle, or one of an order that was told to have been rejected: Nautilus'
-orders cannot take them any more, but the ledger must. And whether an outcome's prices can be
-trusted: Nautilus keeps the last quote however old it is. And what others do with the same wallet.
+A trade that failed to settle, or one of an order that was rejected before: Nautilus' orders do not
+accept them, but the ledger must. Whether an instrument's prices can be trusted: Nautilus keeps the
+last quote however old it is. What else the same wallet has, and does.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,8 @@ from cli.options import BacktestConfig, Json, State, state_dir
 from cli.outcomes import show_outcome, show_sweep
 from cli.output import print_json
 from positions.commands import files
-from positions.commands.files import Request, UnreadableRequests
+from positions.commands.files import UnreadableRequests
+from positions.commands.messages import Command
 from positions.model.errors import ConfigurationError, RecordError
 from positions.operations.settings import Settings, load
 from positions.research import grid
@@ -130,9 +131,9 @@ def _combinations(vary: list[str], requests: list[dict[str, Any]]) -> list[Combi
     return grid.combinations(axes)
 
 
-def _undated_since(commands: list[Request], settings: Settings, start: int) -> int | None:
+def _undated_since(commands: list[Command], settings: Settings, start: int) -> int | None:
     begin = max(start, settings.backtest.begin_ns or 0)
-    return begin if any(r.command.at is None for r in commands) else None
+    return begin if any(c.at is None for c in commands) else None
 
 
 def _executor(ray: str | None, count: int | None) -> Executor:
@@ -162,7 +163,7 @@ def settings_and_requests(
     begin: str | None,
     end: str | None,
     latency: str | None,
-) -> tuple[Settings, list[Request]]:
+) -> tuple[Settings, list[Command]]:
     """The settings with what the command line overrides, and what is to be tried."""
     options = {
         "catalog": catalog,

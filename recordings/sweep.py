@@ -19,6 +19,7 @@ import pyarrow
 import pyarrow.parquet
 
 from positions.commands import files
+from positions.commands.messages import Command
 from positions.operations.settings import Settings
 from positions.research.backtest_result import Outcome, Totals, totals
 from positions.research.grid import Combination, vary
@@ -29,7 +30,7 @@ _EXACT = (Decimal,)
 _MONEY = pyarrow.decimal128(18, 6)
 
 Requests = list[dict[str, Any]]
-Run = Callable[[Settings, list[files.Request]], Outcome]
+Run = Callable[[Settings, list[Command]], Outcome]
 Row = dict[str, Any]
 """The varied fields and the totals of one combination, as JSON has them."""
 
@@ -91,7 +92,7 @@ def _rows(
 
 def try_one(run: Run, settings: Settings, requests: Requests, combination: Combination) -> Row:
     """One backtest; a request that the combination makes impossible counts as refused."""
-    varied: list[files.Request] = []
+    varied: list[Command] = []
     malformed = 0
     for fields in vary(requests, combination):
         try:

@@ -1,4 +1,4 @@
-"""Holds a command back until the market that it names is known and has shown its prices."""
+"""Holds a command back until the market that it names is listed and has its first prices."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from nautilus_trader.model.instruments import BinaryOption
 
-from bridge.boundary import tell
+from bridge.boundary import report
 from bridge.ports import Finder
 from positions.commands.instruments import Listing
 from positions.commands.market_names import market_name
@@ -14,29 +14,29 @@ from positions.commands.messages import Command, Refusal
 from positions.model.foreign_text import REASON_LENGTH, clean
 
 _FIRST_PRICES = 200
-"""Looks, each after 50 ms, at whether a market that a command names has shown its prices."""
+"""Checks, each after 50 ms, of whether a market that a command names has its first prices."""
 SEARCHES_MAX = 4
-"""Searches under way at once: the venue's answers are wanted by others, too."""
-SOUGHT_MAX = 5_000
-"""Markets that are looked for or wait for that; a command that names another is refused."""
+"""Searches in progress at once: others send requests to the venue, too."""
+WAITING_MAX = 5_000
+"""Markets that are searched for at most; a command that names another is refused."""
 _MISS_SECONDS = 30.0
-"""So long a market that the venue does not know is not asked for again."""
+"""How long a market that the venue does not have is not searched for again."""
 _MISSES_MAX = 10_000
 
 
 class MarketSearch:
-    """Looks for markets while the node runs.
+    """Searches for markets while the node runs.
 
     Parameters
     ----------
     listing
-        The markets that are known.
+        The markets that are listed.
     list_market
-        Makes an outcome tradable, once.
+        Lists an instrument, once.
     admit
-        Lets a command through.
+        Passes a command to the engine.
     refuse
-        Answers a command whose market the venue could not be asked for.
+        Refuses a command whose market could not be searched for.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class MarketSearch:
         self._list_market = list_market
         self._admit = admit
         self._refuse = refuse
-        self._sought: dict[str, list[Command]] = {}
+        self._waiting: dict[str, list[Command]] = {}
         self._behind: dict[str, str] = {}
         """The market that a command waits for, by the command's id."""
         self._turns = asyncio.Semaphore(SEARCHES_MAX)
@@ -58,10 +58,10 @@ class MarketSearch:
         """When a market was not found, by its name; the oldest first."""
         self._searches: set[asyncio.Task[None]] = set()
         self.finder: Finder | None = None
-        """Where markets that are not known yet are looked for; None = all are known."""
+        """Where markets are searched for; None = all are listed."""
 
     async def find(self, names: Collection[str]) -> set[str]:
-        """Make the markets of recorded positions tradable; those of them that are known now."""
+        """List the markets of recorded positions; the names of those that are listed."""
         for name in names:
             if self.finder is not None:
                 try:
@@ -69,7 +69,7 @@ class MarketSearch:
                 except RuntimeError:
                     pass  # the venue did not answer
                 except Exception as e:  # one market's answer must not keep the others waiting
-                    tell(e)
+                    report(e)
         return {name for name in names if self._listing.knows(name)}
 
     def holds(self, command: Command, market: str) -> bool:
@@ -81,26 +81,26 @@ class MarketSearch:
         if self.finder is None or not market or not self._listing.awaits_prices(market):
             return False
         name = market_name(market)
-        if name not in self._sought:
+        if name not in self._waiting:
             if self._is_missed(name):
                 return False  # which refuses it
-            if len(self._sought) >= SOUGHT_MAX:
-                text = f"market was {market!r}: {SOUGHT_MAX} others are looked for already"
+            if len(self._waiting) >= WAITING_MAX:
+                text = f"market was {market!r}: {WAITING_MAX} others are looked for already"
                 self._refuse(command, Refusal("VENUE_BUSY", f"{text}; send it again later"))
                 return True
         self._wait(name, command)
-        if len(self._sought[name]) == 1:
+        if len(self._waiting[name]) == 1:
             search = asyncio.get_running_loop().create_task(self._search(self.finder, market))
             self._searches.add(search)
             search.add_done_callback(self._searches.discard)
         return True
 
     def _wait(self, name: str, command: Command) -> None:
-        self._sought.setdefault(name, []).append(command)
+        self._waiting.setdefault(name, []).append(command)
         self._behind[command.id] = name
 
     def _is_missed(self, name: str) -> bool:
-        """Whether the venue said only now that it does not know this market."""
+        """Whether the venue did not have this market a short while ago."""
         return time.monotonic() - self._misses.get(name, -_MISS_SECONDS) < _MISS_SECONDS
 
     def _miss(self, name: str) -> None:
@@ -110,7 +110,7 @@ class MarketSearch:
             del self._misses[next(iter(self._misses))]
 
     async def _search(self, finder: Finder, name: str) -> None:
-        """Find a market, wait for its first prices, and let the commands that named it through."""
+        """Find a market, wait for its first prices, and admit the commands that name it."""
         problem = ""
         try:
             if not self._listing.knows(name):
@@ -122,12 +122,12 @@ class MarketSearch:
             problem = clean(e, REASON_LENGTH)
         except Exception as e:
             problem = clean(f"{type(e).__name__}: {e}", REASON_LENGTH)
-            tell(e)
+            report(e)
         for _ in range(_FIRST_PRICES):
             if problem or not (self._listing.knows(name) and self._listing.awaits_prices(name)):
                 break
             await asyncio.sleep(0.05)
-        for command in self._sought.pop(market_name(name)):
+        for command in self._waiting.pop(market_name(name)):
             self._behind.pop(command.id, None)
             if problem:
                 text = f"market was {name!r}: {problem}; send it again later"

@@ -1,9 +1,9 @@
 """The translator between Nautilus and the engine.
 
-Each handler turns what Nautilus says into an event and queues it; each turn of the engine says what
-to do, and that is done with native orders. No price is compared here, and nothing is done inside a
-handler: the turn runs once the event loop is free again, after every quote of one batch has been
-seen, so a book that only passes through a low bid triggers nothing.
+Each handler converts a Nautilus event and queues it at the engine; each turn of the engine returns
+effects, which are carried out with native orders. No price is compared here, and a handler carries
+out nothing: the turn runs once the event loop is free again, after every quote of one batch, so a
+book that only passes through a low bid triggers nothing.
 """
 
 import asyncio
@@ -13,16 +13,20 @@ from functools import partial
 from typing import Any, Concatenate
 
 from nautilus_trader.common.component import Clock, TimeEvent
+from nautilus_trader.config import StrategyConfig
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick, TradeTick
 from nautilus_trader.model.events import OrderEvent, OrderReleased
 from nautilus_trader.model.identifiers import (
     ClientOrderId,
+    InstrumentId,
     PositionId,
 )
 from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.trading.strategy import Strategy
 
 from bridge import conversion
-from bridge.boundary import tell
+from bridge.boundary import report
+from bridge.clock_override import ClockOverride
 from bridge.clocks import now_ns
 from bridge.messages import CommandMessage
 from bridge.one_sided_book import OneSidedBook
@@ -40,7 +44,7 @@ from bridge.venue_messages import (
     VenueEvent,
     WalletView,
 )
-from positions.commands.messages import Adopt, Command, Refusal, decode, refused
+from positions.commands.messages import Adopt, Command, Refusal, refused
 from positions.engine.adoption import Holding
 from positions.engine.effects import (
     Act,
@@ -60,10 +64,9 @@ from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
 from strategies.market_search import MarketSearch
-from strategies.successor import SuccessorStrategy
 
 
-def _next_pass(turn: Callable[[], None]) -> None:
+def _call_soon(turn: Callable[[], None]) -> None:
     asyncio.get_running_loop().call_soon(turn)
 
 
@@ -71,7 +74,7 @@ type _Handler[**P] = Callable[Concatenate["PositionManagerStrategy", P], None]
 
 
 def _bounded[**P](handler: _Handler[P]) -> _Handler[P]:
-    """The handler, for Nautilus to call: what raises is told, and what it was about looked at."""
+    """The handler for Nautilus: an error is reported, and its positions are planned anew."""
 
     def call(self: "PositionManagerStrategy", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -82,7 +85,7 @@ def _bounded[**P](handler: _Handler[P]) -> _Handler[P]:
     return call
 
 
-class PositionManagerStrategy(SuccessorStrategy):
+class PositionManagerStrategy(ClockOverride, Strategy):
     """Keeps every position's orders as the engine wants them.
 
     Parameters
@@ -93,7 +96,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         The record of what happens.
     clock
         The clock to use in place of the node's own; a replay gives that of its data.
-    later
+    call_soon
         Runs the engine's turn once the event loop is free again; a backtest, which has none, gives
         its own.
     """
@@ -103,11 +106,22 @@ class PositionManagerStrategy(SuccessorStrategy):
         engine: Engine,
         journal: Journal,
         clock: Clock | None = None,
-        later: Callable[[Callable[[], None]], object] = _next_pass,
+        call_soon: Callable[[Callable[[], None]], object] = _call_soon,
     ) -> None:
-        super().__init__(engine, clock)
+        super().__init__(
+            StrategyConfig(
+                strategy_id="PositionManager",
+                order_id_tag="001",
+                oms_type="HEDGING",
+                log_events=False,
+                log_commands=False,
+            )
+        )
+        self.engine = engine
+        self.clock_override = clock
+        self._books: dict[InstrumentId, InstrumentBook] = {}
         self._journal = journal
-        self._later = later
+        self._call_soon = call_soon
         self._uncommitted: dict[str, Order] = {}
         self._unposted: dict[str, Callable[[], None]] = {}
         self._unrecorded: dict[str, list[Act]] = {}
@@ -115,7 +129,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._decided_at: int | None = None
         self.search = MarketSearch(engine.listing, self._list, self._admit, self._refuse)
         self.holdings: Holdings
-        """Where it is looked up what the wallet has."""
+        """Reads what the wallet has."""
 
     @property
     def is_idle(self) -> bool:
@@ -124,13 +138,13 @@ class PositionManagerStrategy(SuccessorStrategy):
         return not (self._is_scheduled or waits or self.engine.has_work)
 
     def undecided(self) -> int:
-        """Nanoseconds since all that was to be decided was decided; 0 before the start."""
+        """Nanoseconds since the last turn that had nothing left to decide; 0 before the start."""
         return 0 if self._decided_at is None else now_ns(self.clock) - self._decided_at
 
-    # -- what Nautilus says ------------------------------------------------------------------------
+    # -- events of Nautilus ------------------------------------------------------------------------
 
     def on_start(self) -> None:
-        """Make every known outcome tradable and begin the rounds."""
+        """Make every known instrument tradable and start the timers."""
         for instrument in self.cache.instruments(venue=VENUE):
             self._list(instrument)
         self._listen(OneSidedBook, self._on_one_sided)
@@ -143,7 +157,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
         self._confirmation = Alert(self.clock, "confirmation", self._on_confirmation)
-        self._schedule()
+        self.schedule()
 
     def _listen(self, data: type, handler: Callable[[Any], None]) -> None:
         # subscribe_data() without a client id logs an error although it works.
@@ -151,78 +165,77 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     @_bounded
     def _list(self, instrument: BinaryOption) -> None:
-        if instrument.id in self._markets:
+        if instrument.id in self._books:
             return
-        market = conversion.market(instrument)
-        self._markets[instrument.id] = market
-        self.engine.list_market(market)
+        book = self._books[instrument.id] = conversion.instrument_book(instrument)
+        self.engine.list_market(book)
         self.subscribe_quote_ticks(instrument.id)
         self.subscribe_trade_ticks(instrument.id)
         self.subscribe_instrument(instrument.id)
         self.subscribe_instrument_close(instrument.id)
 
-    def failed(self, error: Exception, *about: object) -> None:
-        """Tell an error of a handler, and look anew at the positions of its outcome."""
-        tell(error)
-        instrument_ids = [getattr(what, "instrument_id", None) for what in about]
-        for market in (self._markets[i] for i in instrument_ids if i in self._markets):
-            self.engine.look_anew(market.outcome_id)
-            self._schedule()
+    def failed(self, error: Exception, *arguments: object) -> None:
+        """Report an error of a handler, and plan the positions of its instrument anew."""
+        report(error)
+        instrument_ids = [getattr(a, "instrument_id", None) for a in arguments]
+        for book in (self._books[i] for i in instrument_ids if i in self._books):
+            self.engine.look_anew(book.outcome_id)
+            self.schedule()
 
     @_bounded
     def on_instrument(self, instrument: BinaryOption) -> None:
-        """Take over a new tick, or a market that was not known."""
-        market = self._markets.get(instrument.id)
-        if market is None:
+        """Update the tick, or list a new instrument."""
+        book = self._books.get(instrument.id)
+        if book is None:
             self._list(instrument)
             return
-        market.tick = conversion.market(instrument).tick
-        self.engine.market_changed(market.outcome_id)
-        self._schedule()
+        book.tick = conversion.instrument_book(instrument).tick
+        self.engine.market_changed(book.outcome_id)
+        self.schedule()
 
     @_bounded
     def on_quote_tick(self, tick: QuoteTick) -> None:
-        """Take over a view of the book."""
-        market = self._markets[tick.instrument_id]
-        conversion.show_quote(market, tick)
-        self._viewed(market)
+        """Update the best bid and ask."""
+        book = self._books[tick.instrument_id]
+        conversion.show_quote(book, tick)
+        self._quoted(book)
 
     @_bounded
     def on_trade_tick(self, tick: TradeTick) -> None:
-        """Take over the price of the last trade."""
-        market = self._markets[tick.instrument_id]
-        conversion.show_trade(market, tick)
-        self._watched(market, Trigger.LAST)
+        """Update the price of the last trade."""
+        book = self._books[tick.instrument_id]
+        conversion.show_trade(book, tick)
+        self._triggered(book, Trigger.LAST)
 
-    def _watched(self, market: InstrumentBook, trigger: Trigger) -> None:
-        self.engine.watched(market.outcome_id, trigger)
+    def _triggered(self, book: InstrumentBook, trigger: Trigger) -> None:
+        self.engine.watched(book.outcome_id, trigger)
         if self.engine.has_work:
-            self._schedule()
+            self.schedule()
 
     @_bounded
-    def _on_one_sided(self, book: OneSidedBook) -> None:
-        market = self._markets.get(book.instrument_id)
-        if market is not None:
-            conversion.show_one_sided(market, book)
-            self._viewed(market)
+    def _on_one_sided(self, data: OneSidedBook) -> None:
+        book = self._books.get(data.instrument_id)
+        if book is not None:
+            conversion.show_one_sided(book, data)
+            self._quoted(book)
 
-    def _viewed(self, market: InstrumentBook) -> None:
-        self.engine.viewed(market.outcome_id)
+    def _quoted(self, book: InstrumentBook) -> None:
+        self.engine.viewed(book.outcome_id)
         if self.engine.has_work:
-            self._schedule()
+            self.schedule()
 
     @_bounded
     def on_instrument_close(self, close: InstrumentClose) -> None:
-        """Take over what a resolved market pays."""
-        market = self._markets.get(close.instrument_id)
-        if market is not None:
-            market.payout = conversion.plain(close.close_price.as_decimal())
-            self.engine.market_changed(market.outcome_id)
-            self._schedule()
+        """Update what a resolved market pays."""
+        book = self._books.get(close.instrument_id)
+        if book is not None:
+            book.payout = conversion.plain(close.close_price.as_decimal())
+            self.engine.market_changed(book.outcome_id)
+            self.schedule()
 
     @_bounded
     def on_order_event(self, event: OrderEvent) -> None:
-        """Queue what an order event of Nautilus means for its position."""
+        """Queue an order event of Nautilus for its position."""
         order_id = event.client_order_id.value
         role = conversion.role(self.cache.order(event.client_order_id))
         if role is None:
@@ -231,7 +244,7 @@ class PositionManagerStrategy(SuccessorStrategy):
         now = now_ns(self.clock)
         ours: AnyEvent | None
         if isinstance(event, OrderReleased):
-            seq = self._markets[event.instrument_id].seq
+            seq = self._books[event.instrument_id].seq
             ours = events.StopReleased(time=now, order_id=order_id, quote_seq=seq)
         else:
             ours = conversion.event(event, role, now)
@@ -248,11 +261,10 @@ class PositionManagerStrategy(SuccessorStrategy):
 
     @_bounded
     def _on_feed(self, feed: FeedState) -> None:
-        market = self._markets.get(feed.instrument_id)
-        if market is not None:
-            now = now_ns(self.clock)
-            self.engine.feed_changed(market.outcome_id, feed.problem, now)
-            self._schedule()
+        book = self._books.get(feed.instrument_id)
+        if book is not None:
+            self.engine.feed_changed(book.outcome_id, feed.problem, now_ns(self.clock))
+            self.schedule()
 
     @_bounded
     def _on_wallet(self, wallet: WalletView) -> None:
@@ -261,37 +273,37 @@ class PositionManagerStrategy(SuccessorStrategy):
         for outcome_id, balance in wallet.balances.items():
             self.engine.balance_seen(outcome_id, balance, now)
         if self.engine.has_work:
-            self._schedule()
+            self.schedule()
 
     @_bounded
     def _on_depth(self, depth: Depth) -> None:
-        market = self._markets.get(depth.instrument_id)
-        if market is not None:
-            market.bids = depth.bids
-            self._watched(market, Trigger.SIZE)
+        book = self._books.get(depth.instrument_id)
+        if book is not None:
+            book.bids = depth.bids
+            self._triggered(book, Trigger.SIZE)
 
     @_bounded
     def _on_command(self, message: CommandMessage) -> None:
-        command = decode(message.content.encode(), message.command_id)
+        command = message.command
         if not self.search.holds(command, self.engine.market_named_by(command)):
             self._admit(command)
 
     def _admit(self, command: Command) -> None:
-        """Let a command through to the engine; an adoption with what the wallet has."""
+        """Pass a command to the engine; an adoption with what the wallet has."""
         if not isinstance(command, Adopt):
             self.engine.command(command)
-            self._schedule()
+            self.schedule()
             return
-        market = self.engine.listing.find(command)
-        if isinstance(market, Refusal):
+        book = self.engine.listing.find(command)
+        if isinstance(book, Refusal):
             self._admit_adoption(command, Holding())
         else:
-            tell = partial(self._admit_adoption, command)
-            self.holdings.look(conversion.instrument_id(market), tell)
+            on_holding = partial(self._admit_adoption, command)
+            self.holdings.request_holding(conversion.instrument_id(book), on_holding)
 
     def _admit_adoption(self, command: Adopt, holding: Holding) -> None:
         self.engine.adopt(command, holding)
-        self._schedule()
+        self.schedule()
 
     def _refuse(self, command: Command, refusal: Refusal) -> None:
         reply = refused(command.id, refusal, now_ns(self.clock))
@@ -301,7 +313,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _on_second(self, _: TimeEvent) -> None:
         self.engine.second_passed()
         if self.engine.has_work:
-            self._schedule()
+            self.schedule()
         else:
             self._decided_at = now_ns(self.clock)
 
@@ -309,7 +321,7 @@ class PositionManagerStrategy(SuccessorStrategy):
     def _on_confirmation(self, _: TimeEvent) -> None:
         self.engine.confirmation_due(now_ns(self.clock))
         if self.engine.has_work:
-            self._schedule()
+            self.schedule()
 
     @_bounded
     def signed(self, order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:
@@ -325,7 +337,7 @@ class PositionManagerStrategy(SuccessorStrategy):
                 order = self.engine.find_order(position_id, order_id)
                 self._journal.signed(order_id, venue_order_id, order)
             except Exception as e:  # the sale goes out all the same
-                tell(e)
+                report(e)
             go()
         now = now_ns(self.clock)
         event = events.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
@@ -334,19 +346,20 @@ class PositionManagerStrategy(SuccessorStrategy):
     # -- the turn ----------------------------------------------------------------------------------
 
     def record_changed(self, can_be_written: bool) -> None:
-        """What happens can be written down, or cannot."""
+        """Note whether the record can be written."""
         self.engine.record_changed(can_be_written)
-        self._schedule()
+        self.schedule()
 
     def _event(self, position_id: str, event: AnyEvent) -> None:
         self.engine.event(position_id, event)
-        self._schedule()
+        self.schedule()
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
+        """Run the engine's turn once the event loop is free again."""
         if not self._is_scheduled:
             self._is_scheduled = True
             try:
-                self._later(self._turn)
+                self._call_soon(self._turn)
             except BaseException:
                 self._is_scheduled = False
                 raise
@@ -355,18 +368,18 @@ class PositionManagerStrategy(SuccessorStrategy):
         self._is_scheduled = False  # whatever is raised from here on, the next turn comes
         try:
             self._count_cash()
-            # What an exit sends leaves before anything is recorded or told about it.
+            # The orders of an exit are submitted before anything is recorded or published.
             acts, rest = acts_first(self.engine.turn(now_ns(self.clock)))
             with self._journal.together():
                 for effect in (*acts, *rest):
                     try:
                         self._carry_out(effect)
-                    except Exception as e:  # the others are carried out all the same
+                    except Exception as e:  # the other effects are carried out all the same
                         self._not_carried_out(effect, e)
             self._confirmation.set(self.engine.next_confirmation(self._confirmation.last_due))
             self._decided_at = now_ns(self.clock)
         except Exception as e:
-            tell(e)
+            report(e)
 
     def _count_cash(self) -> None:
         account = self.cache.account_for_venue(VENUE)
@@ -374,8 +387,8 @@ class PositionManagerStrategy(SuccessorStrategy):
             self.engine.cash = conversion.cash(account.balance_total(conversion.CURRENCY))
 
     def _not_carried_out(self, effect: Effect, error: Exception) -> None:
-        """Tell it; what waits for a record that was not made does not wait for ever."""
-        self._later(partial(tell, error))
+        """Report it; an order that waits for a record that was not made is closed."""
+        self._call_soon(partial(report, error))
         match effect:
             case Step(p, events.OrderSent(order=order)) if self._uncommitted.pop(order.id, None):
                 self._never_sent(p, order.id, OrderEnd.DENIED, "it could not be recorded")

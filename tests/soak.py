@@ -142,7 +142,7 @@ class Soak:
 
     def _listen(self) -> None:
         """Note when commands are delivered and answered, and let the days' commands in."""
-        reader, recording = self._node._reader, self._node._ground._recording
+        reader, recording = self._node._reader, self._node._mode._recording
         deliver, on_reply, batches = reader._deliver, reader._on_reply, recording.batches
 
         def delivered(command: Any, text: str) -> None:
@@ -198,7 +198,7 @@ class Soak:
         self._say(f"{v:>{_WIDTH}.{_decimals(v)}f}" for v in day.values())
 
     def _copy(self) -> float:
-        copier = self._node._copier
+        copier = self._node._snapshots
         if copier._thread is not None:
             copier._thread.join()
         begun = time.process_time()

@@ -43,11 +43,11 @@ class Reading:
             Portfolio(self.bus, cache, self.clock), self.bus, cache, self.clock
         )
         topic = f"data.{DataType(CommandMessage).topic}"
-        self.bus.subscribe(topic=topic, handler=self._obey)
+        self.bus.subscribe(topic=topic, handler=self._on_command)
 
-    def _obey(self, message: CommandMessage) -> None:
-        self.delivered.append(message.command_id)
-        self._answer(Reply(id=message.command_id, status=ACCEPTED, message="done", time=1))
+    def _on_command(self, message: CommandMessage) -> None:
+        self.delivered.append(message.command.id)
+        self._answer(Reply(id=message.command.id, status=ACCEPTED, message="done", time=1))
 
     def _refuse(self, _: Command, reply: Reply) -> None:
         self.refused.append(reply.code)

@@ -9,7 +9,7 @@ from loopback.ledger import Kind, Order
 from loopback.server import LoopbackPolymarket
 from trading import KEY, Session, trade
 
-from modes import GroundError
+from modes import RunModeError
 
 LONG = 3600
 
@@ -68,7 +68,7 @@ def test_the_switch_for_all_is_refused_while_the_wallet_has_other_orders(tmp_pat
         async def script(_: Session) -> None:
             raise AssertionError("the node must not start")
 
-        with pytest.raises(GroundError, match=r'dead_man was "all".* 2 of them are not this node'):
+        with pytest.raises(RunModeError, match=r'dead_man was "all".* 2 of them are not this node'):
             trade(venue, tmp_path / "mine", script, safety={"dead_man": "all"})
 
 

@@ -69,7 +69,7 @@ async def after_standing_idle(s: Session, m: MarketHandle) -> None:
 async def while_the_venue_answers_no_question(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
-    client = s.node._ground._venue.client
+    client = s.node._mode._venue.client
     s.venue.faults.hang("GET /*", SLOW_SECONDS, times=None)
     calls = [asyncio.to_thread(client.get_midpoint, m.tokens[0]) for _ in range(SLOW_CALLS)]
     asking = asyncio.gather(*calls, return_exceptions=True)

@@ -21,8 +21,8 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.live.node import TradingNode
 from trading import KEY, Scenario, Session, settings
 
-from modes import GroundError
 from node import Node
+from positions.model.errors import VenueFailure
 from positions.model.position import EXITS, OVER, Phase, Position, Role
 
 SCENARIOS: dict[str, Scenario] = test_faults.SCENARIOS | test_rare_faults.SCENARIOS
@@ -82,7 +82,7 @@ class Mortal:
                     Session(node, self.venue, self._state, self._keys["POLYMARKET_FUNDER"])
                 )
 
-            with suppress(GroundError):  # it said so in one line, and is started again
+            with suppress(VenueFailure):  # it said so in one line, and is started again
                 node.run(play)
             if begun:
                 return

@@ -80,7 +80,7 @@ async def a_bid_that_is_gone_without_any_word_is_noticed_by_reading(
     s: Session, m: MarketHandle
 ) -> None:
     p = await opened(s, m)
-    data = s.node._ground._venue.data  # type: ignore[union-attr]
+    data = s.node._mode._venue.data  # type: ignore[union-attr]
     usual, data.read_seconds = data.read_seconds, 1.0
     s.venue.faults.lose("price_change", token=m.tokens[0])
     s.venue.quote(m.tokens[0], "0.40", "100", "0.52", "100")

@@ -9,7 +9,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from small_node import Node
 from typer.testing import CliRunner
 
-from actors.console import Narrator
+from actors.console import Console
 from bridge import conversion
 from cli.main import app
 from positions.commands.messages import from_fields
@@ -112,7 +112,7 @@ def test_a_view_of_hostile_names_shows_every_row(tmp_path: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", [*HOSTILE, "half a pair"])
 def test_a_market_is_known_by_names_that_can_be_shown(kind: str) -> None:
     hostile = HOSTILE.get(kind, "a\ud800b")
-    found = conversion.market(_instrument(hostile))
+    found = conversion.instrument_book(_instrument(hostile))
     assert {found.slug, found.question, found.outcome} == {clean(hostile)}
 
 
@@ -135,7 +135,7 @@ def test_what_gamma_calls_a_market_can_be_shown(kind: str) -> None:
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_terminal_is_told_lines_that_can_be_shown(kind: str) -> None:
     told: list[str] = []
-    Narrator(told.append)._on_alarm(Alarm(1, "P", "stuck", HOSTILE[kind], is_open=True))
+    Console(told.append)._on_alarm(Alarm(1, "P", "stuck", HOSTILE[kind], is_open=True))
     (line,) = told
     assert line.isprintable()
     assert len(line) <= LINE_LENGTH

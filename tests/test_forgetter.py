@@ -84,7 +84,7 @@ def test_nautilus_lets_go_with_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     node = Node(load(tmp_path / "node.toml"))
 
     async def play(trading: TradingNode, is_idle: Callable[[], bool]) -> None:
-        await node._ground.play(trading, is_idle)
+        await node._mode.play(trading, is_idle)
         (kept,) = node.strategy.engine.positions.values()
         assert kept.request.stop_loss_price is None
         assert [p.id.value for p in trading.cache.positions()] == [kept.id]

@@ -133,7 +133,7 @@ async def the_owner_has_shares_of_the_same_outcome(s: Session, m: MarketHandle) 
     s.venue.give(s.funder, m.tokens[0], "50")
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
-    watch = s.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
+    watch = s.node._mode._venue.execution.wallet_watch  # type: ignore[union-attr]
     await watch._look()
     unheard(s)
     most_of_the_target_is_met(s, m)

@@ -34,7 +34,7 @@ async def the_exits_connection_is_reset_before_it_arrives(s: Session, m: MarketH
 @SCENARIOS.add
 async def nobody_is_there_when_the_exit_is_posted(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
-    client = s.node._ground._venue.client  # type: ignore[union-attr]
+    client = s.node._mode._venue.client  # type: ignore[union-attr]
     address, client.host = client.host, "http://127.0.0.1:9"
     crash(s, m)
     await s.until(lambda: Role.EXIT in s.positions[p].pacing.backoffs, "it is surely not sent")
@@ -288,7 +288,7 @@ async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: Mark
     await resting(s, p, Role.TARGET)
     (left,) = [o.venue_order_id or "" for o in s.positions[p].live(Role.TARGET)]
     s.venue.faults.answer("DELETE /orders", 503, times=1)
-    await s.node._ground._venue.cancel([left])  # type: ignore[union-attr]
+    await s.node._mode._venue.cancel([left])  # type: ignore[union-attr]
     open_orders = s.venue.engine.ledger.open_orders
     await s.until(lambda: left not in [o.id for o in open_orders(s.funder)], "it is cancelled")
     await resting(s, p, Role.TARGET)
@@ -300,7 +300,7 @@ async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: Mark
 async def the_answer_to_a_cancel_is_not_the_venues(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
     await resting(s, p, Role.TARGET)
-    client = s.node._ground._venue.client  # type: ignore[union-attr]
+    client = s.node._mode._venue.client  # type: ignore[union-attr]
     cancel, answers = client.cancel_order, [{"not_canceled": ["busy"]}]
     client.cancel_order = lambda order: answers.pop() if answers else cancel(order)
     await s.command("sell", position_id=p)

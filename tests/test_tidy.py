@@ -33,7 +33,7 @@ PLACES = {
     "duckdb": ("positions.storage", "tests"),
     "typer": ("cli", "tests"),
     "rich": ("cli", "tests"),
-    "py_clob_client_v2": ("modes", "venues.polymarket", "tests"),
+    "py_clob_client_v2": ("venues.polymarket", "tests"),
 }
 """The packages that have their place."""
 MONEY = (
@@ -55,7 +55,6 @@ LONG_FILES = {
     "positions/engine/recovery.py": "what a start makes of what the venue knows",
     "positions/operations/settings.py": "every setting, with its rule",
     "positions/storage/store.py": "the record's one writer, and what a start reads from it",
-    "node.py": "the wiring of one node",
     "strategies/position_manager.py": "the translator between Nautilus and the engine",
     "tests/fuzz.py": "the generator of nonsense, with what must hold whatever it makes",
     "tests/loopback/engine.py": "the loopback venue's order matching",
@@ -73,11 +72,9 @@ LONG_FILES = {
     "tests/test_storage_faults.py": "what a failing disk does",
     "tests/defects/lab.py": "one adapter client, stock or ours, on a scripted venue",
     "tests/world.py": "the simulated world of the money core",
-    "modes.py": "the run modes: where data comes from and orders go",
     "venues/simulated/matching.py": "the simulated venue's rules",
     "venues/polymarket/market_data/client.py": "the market channel and what checks it",
     "venues/polymarket/execution/client.py": "the life of an order at the venue",
-    "venues/simulated/execution.py": "the simulated venue's execution client",
 }
 """What is longer, with the one idea that holds each together."""
 FUNCTION_LINES_MAX = 50

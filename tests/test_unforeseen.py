@@ -44,8 +44,8 @@ def test_an_error_beside_the_start(tmp_path: Path) -> None:
             async def fail(_: object) -> None:
                 raise LookupError("the ladder is gone")
 
-            s.node._go_on = fail  # type: ignore[method-assign]
-            s.node._aside(s.node._look_at([]))
+            s.node._resume._resume = fail  # type: ignore[method-assign]
+            s.node._resume._spawn(s.node._resume._resume_over([]))
             told = s.node._journal.open_alarms
             await s.until(lambda: any("the ladder is gone" in a[2] for a in told()), "an alarm")
 

@@ -140,7 +140,7 @@ class Session:
 
     async def looks(self, times: int) -> None:
         """Look at the wallet so often, once it is heard that all is settled."""
-        watch = self.node._ground._venue.execution.wallet_watch  # type: ignore[union-attr]
+        watch = self.node._mode._venue.execution.wallet_watch  # type: ignore[union-attr]
         await self.until(
             lambda: not any(o.tracker.has_unsettled or o.is_reconciling for o in watch._orders),
             "it is heard",

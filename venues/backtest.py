@@ -17,7 +17,7 @@ from nautilus_trader.data.messages import RequestTradeTicks
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.data import CustomData, DataType
 
-from bridge.event_loop import Passes
+from bridge.event_loop import EventLoop
 from bridge.messages import CommandMessage
 from venues.replay import ReplayDataClient
 from venues.simulated.execution import SimulatedExecutionClient
@@ -93,9 +93,9 @@ class RecordingNode(BacktestNode):
 class BacktestDataClient(ReplayDataClient):
     """Publishes the data of each moment, then lets the node do what it causes."""
 
-    def open(self, passes: Passes) -> None:
+    def open(self, event_loop: EventLoop) -> None:
         """Make the instruments known, and follow the stream."""
-        self._passes = passes
+        self._event_loop = event_loop
         for instrument in self._instruments:
             self._cache.add_instrument(instrument)
         self._msgbus.subscribe(topic=f"data.{_MOMENT.topic}", handler=self._on_moment)
@@ -104,7 +104,7 @@ class BacktestDataClient(ReplayDataClient):
         """Ignore it: a backtest's engine asks for a subscription's data, which come by moments."""
 
     def _on_moment(self, moment: Moment) -> None:
-        self._passes.moment(partial(self._publish_all, moment.data))
+        self._event_loop.run_moment(partial(self._publish_all, moment.data))
 
     def _publish_all(self, batch: list[Data]) -> None:
         for data in batch:
@@ -114,7 +114,7 @@ class BacktestDataClient(ReplayDataClient):
 class LatentExecutionClient(SimulatedExecutionClient):
     """A simulated venue that orders take some time to reach."""
 
-    passes: Passes
+    event_loop: EventLoop
     latency_ns: int = 0
     _numbers: Iterator[int] = count()
 
@@ -132,7 +132,7 @@ class LatentExecutionClient(SimulatedExecutionClient):
             return
 
         def on_arrival(_: object) -> None:
-            self.passes.moment(arrive)
+            self.event_loop.run_moment(arrive)
 
         at = self._clock.timestamp_ns() + self.latency_ns
         self._clock.set_time_alert_ns(f"arrival-{next(self._numbers)}", at, on_arrival)

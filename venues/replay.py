@@ -1,8 +1,8 @@
 """A recording fed to a live node as if it happened now, in lock-step.
 
 The next moment of the recording is fed only when everything that the last one caused is done, and
-every timer runs on the recording's time, so the same recording and the same commands tell the same
-story at every speed and on every machine.
+every timer runs on the recording's time, so the same recording and the same commands have the same
+outcome at every speed and on every machine.
 """
 
 import asyncio
@@ -15,11 +15,9 @@ from itertools import chain
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus, TestClock
 from nautilus_trader.common.providers import InstrumentProvider
-from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.core.data import Data
 from nautilus_trader.data.messages import RequestData, SubscribeData, UnsubscribeData
 from nautilus_trader.live.data_client import LiveMarketDataClient
-from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.model.data import CustomData, DataType
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.system.kernel import NautilusKernel
@@ -29,18 +27,18 @@ from bridge.venue import CLIENT_ID, VENUE
 from positions.model.durations import SECOND
 from positions.storage.resume import Cursor
 
-_QUIET_PASSES = 4
-"""Passes of the event loop without work after which nothing is under way: a message takes up to
-three passes from one of Nautilus' queues to its handler."""
-_PATIENCE = 40
-_BREATH = 0.001
+_IDLE_ITERATIONS = 4
+"""Iterations of the event loop without work after which nothing is in progress: a message takes up
+to three from one of Nautilus' queues to its handler."""
+_BUSY_ITERATIONS = 40
+_SLEEP = 0.001
 """uvloop counts in whole milliseconds: a shorter sleep is none, and would spin."""
 _SLICE = 0.05
 """Seconds of waiting after which time moves on while nothing is recorded."""
 
 
 class ReplayDataClient(LiveMarketDataClient):
-    """Stands where the venue's data client stands; it is told what to publish."""
+    """The data client of a recording: it publishes what it is fed."""
 
     def __init__(
         self,
@@ -93,28 +91,6 @@ class ReplayDataClient(LiveMarketDataClient):
     unsubscribe_instrument_close = unsubscribe_trade_ticks = unsubscribe
 
 
-def replay_factory(
-    instruments: list[BinaryOption], made: Callable[[ReplayDataClient], None]
-) -> type[LiveDataClientFactory]:
-    """A factory whose client plays these instruments and is handed to `made`."""
-
-    class ReplayDataClientFactory(LiveDataClientFactory):
-        @staticmethod
-        def create(
-            loop: asyncio.AbstractEventLoop,
-            name: str,  # noqa: ARG004  (Nautilus' signature)
-            config: LiveDataClientConfig,  # noqa: ARG004
-            msgbus: MessageBus,
-            cache: Cache,
-            clock: LiveClock,
-        ) -> ReplayDataClient:
-            client = ReplayDataClient(loop, msgbus, cache, clock, instruments)
-            made(client)
-            return client
-
-    return ReplayDataClientFactory
-
-
 class Replay:
     """Feeds a recording to a node.
 
@@ -127,11 +103,11 @@ class Replay:
     client
         Where the data goes in.
     clock
-        The node's notion of now; set to the recording's start before the node is built.
+        The node's clock; set to the recording's start before the node is built.
     kernel
         The node's kernel, whose queues are waited for.
     is_idle
-        Whether nothing of our own is under way.
+        Whether nothing of our own is in progress.
     pace
         Market seconds per second; None = as fast as possible.
     since
@@ -161,13 +137,13 @@ class Replay:
     def cursor(self) -> Cursor:
         """The moment that was fed last, and the time: where to go on after a crash.
 
-        That moment is fed once more then. What it had caused is known by its record: a book that is
-        shown again shows nothing new, and a market resolves once.
+        That moment is fed once more then, and changes nothing that is recorded: its book is the
+        same, and a market resolves once.
         """
         return Cursor(self._moment, self._clock.timestamp_ns())
 
     async def begin(self) -> None:
-        """Show what holds where an earlier process ended: its last moment comes once more."""
+        """Feed an earlier process' last moment once more: the prices at which it ended."""
         for moment, batch in self._batches:
             if self._since is None or moment > self._since:
                 self._batches = chain([(moment, batch)], self._batches)
@@ -185,7 +161,7 @@ class Replay:
         await self._advance(self._clock.timestamp_ns())
 
     async def _feed(self, moment: int, batch: list[Data]) -> None:
-        """Let time pass to a moment, and show what it brought; time never runs back."""
+        """Advance time to a moment, and publish its data; time never goes back."""
         await self._advance(max(moment - 1, self._clock.timestamp_ns()))
         self._clock.set_time(max(moment, self._clock.timestamp_ns()))
         self._moment = moment
@@ -194,7 +170,7 @@ class Replay:
         await self._settle()
 
     async def _wait_for(self, moment: int, begun_wall: float, begun: int, pace: float) -> None:
-        """Let time pass, at the pace, up to a moment of the recording."""
+        """Advance time, at the pace, up to a moment of the recording."""
         while True:
             if not self._is_idle():  # a command came: time stands still until it is acted on
                 await self._settle()
@@ -220,14 +196,14 @@ class Replay:
 
     async def _settle(self) -> None:
         """Return once everything that was caused is done."""
-        quiet = passes = 0
-        while quiet < _QUIET_PASSES:
+        idle = iterations = 0
+        while idle < _IDLE_ITERATIONS:
             # What takes long waits for the disk: leave the processor to the store's thread.
-            passes += 1
-            await asyncio.sleep(0 if passes < _PATIENCE else _BREATH)
-            quiet = quiet + 1 if self._is_quiet() else 0
+            iterations += 1
+            await asyncio.sleep(0 if iterations < _BUSY_ITERATIONS else _SLEEP)
+            idle = idle + 1 if self._are_queues_empty() else 0
 
-    def _is_quiet(self) -> bool:
+    def _are_queues_empty(self) -> bool:
         data, execution, risk = (
             self._kernel.data_engine,
             self._kernel.exec_engine,

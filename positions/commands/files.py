@@ -12,22 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
-
-import msgspec
 
 from positions.commands import strict_json
 from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
 from positions.model.errors import InputError
-
-
-class Request(NamedTuple):
-    """A command, and the JSON text in which it is queued."""
-
-    command: Command
-    content: str
 
 
 class UnreadableRequests(InputError):
@@ -112,7 +103,7 @@ def _lasting_id(file: bytes, number: int) -> str:
     return str(UUID(int=value | 0b10 << 62 | (number & 0xFFFFF) << 42 | rest))
 
 
-def commands(path: Path) -> list[Request]:
+def commands(path: Path) -> list[Command]:
     """The requests of a file, checked; those without an id are numbered.
 
     Raises
@@ -129,9 +120,9 @@ def read_numbered(path: Path) -> Iterator[dict[str, Any]]:
         yield {"id": numbered(number), **fields}
 
 
-def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Request]:
+def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Command]:
     """Requests as commands; see `commands`."""
-    found: list[Request] = []
+    found: list[Command] = []
     errors = []
     for number, fields in enumerate(requests, start=1):
         numbered_fields = {"id": numbered(number), **fields}
@@ -140,8 +131,8 @@ def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Request]
         except Malformed as e:
             errors.append(f"{source}: entry {number}: {e}")
         else:
-            found.append(Request(command, msgspec.json.encode(numbered_fields).decode()))
-    for command_id, times in Counter(r.command.id for r in found).items():
+            found.append(command)
+    for command_id, times in Counter(c.id for c in found).items():
         if times > 1:
             errors.append(f"{source}: id was {command_id}, stands there {times} times")
     if errors:

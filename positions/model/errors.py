@@ -24,7 +24,9 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── SpoolError          a file of the spool
     │   └── RecordingError      recorded market data
     ├── VenueFailure        nobody: it is asked again, later                    1      1
-    │   ├── GroundError         a node cannot trade there now
+    │   ├── RunModeError        a node cannot trade there now
+    │   ├── NotStarted          a node whose clients do not connect
+    │   ├── WalletUnreadable    what the wallet has
     │   ├── GammaError          the description of markets
     │   ├── VenueUnreachable    a market
     │   ├── ListTooLong         a list without an end

@@ -38,17 +38,17 @@ class Cursor(Struct, frozen=True):
         return f"{self.moment} {self.now}"
 
 
-class Left(Struct, frozen=True):
-    """Positions that an earlier process left, and what is known of the venue's orders.
+class EarlierState(Struct, frozen=True):
+    """Positions of an earlier process, and what is known of its orders.
 
     Parameters
     ----------
     positions
-        Those to go on with together.
+        Those that are resumed together.
     signed
-        The hashes that the record and `sent.log` know, of all positions.
+        The hashes that the record and `sent.log` have, of all positions.
     others
-        Ids of the positions that are gone on with apart from these.
+        Ids of the positions that are resumed apart from these.
     """
 
     positions: Sequence[Position]

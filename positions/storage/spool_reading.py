@@ -26,12 +26,13 @@ Answered = tuple[str, bytes, Path | None]
 """A command's id, its reply, and the file to be moved once that is written."""
 
 
-class Taken(NamedTuple):
+class SpooledCommand(NamedTuple):
     """A command and the file in which it came."""
 
     path: Path
     command: Command
-    text: str
+    size: int
+    """Its length in bytes."""
     written_at: int
     """When the file was last written, in nanoseconds."""
 
@@ -76,20 +77,20 @@ class SpoolReading:
         self.has_more = True
         """Whether the last look ended before all that waits was seen."""
 
-    def work(self, answers: Iterable[Answered], has_room: bool) -> list[Taken]:
+    def work(self, answers: Iterable[Answered], has_room: bool) -> list[SpooledCommand]:
         """Write the answers; then, if there is room, look at what waits next."""
         self.unwritten.clear()
         self._answer(answers)
         if not has_room:
             return []
-        batch: list[Taken] = []
+        batch: list[SpooledCommand] = []
         until = time.monotonic() + LOOK_SECONDS
         self.has_more = False
         for folder in WAITING:
             self.has_more |= not self._go_through(folder, batch, until)
         return batch
 
-    def _go_through(self, folder: str, batch: list[Taken], until: float) -> bool:
+    def _go_through(self, folder: str, batch: list[SpooledCommand], until: float) -> bool:
         """Look at the files of a folder, as many as are due; whether that were all of them."""
         files = self._files.pop(folder, None)
         if files is None:
@@ -103,7 +104,7 @@ class SpoolReading:
         self._files[folder] = files
         return False
 
-    def _look_at(self, path: Path, batch: list[Taken]) -> None:
+    def _look_at(self, path: Path, batch: list[SpooledCommand]) -> None:
         try:
             taken = self._take(path)
         except OSError:  # a full disk: it is taken up again
@@ -114,7 +115,7 @@ class SpoolReading:
             if taken is not None:
                 batch.append(taken)
 
-    def _take(self, path: Path) -> Taken | None:
+    def _take(self, path: Path) -> SpooledCommand | None:
         """The command of a file, if it is to be acted on; otherwise it is answered or set aside."""
         command_id = path.stem
         if not self._spool.is_named_well(path):
@@ -134,7 +135,7 @@ class SpoolReading:
             return None  # it could be acted on twice after a crash: it waits for the record
         record = self._commands.get(command_id)
         if record is None:
-            return Taken(path, command, content.decode(), written_at)
+            return SpooledCommand(path, command, len(content), written_at)
         if record[0] in ("", command.digest):
             self._answer([(command_id, record[1], path)])
         else:

@@ -34,14 +34,16 @@ from nautilus_trader.config import (
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
 from nautilus_trader.model.enums import OrderSide, TimeInForce, TriggerType
-from nautilus_trader.model.identifiers import ClientId, InstrumentId
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.orders import Order
 from nautilus_trader.trading.strategy import Strategy
 from py_clob_client_v2.http_helpers import helpers
 from trading import settings
 
+from bridge.live_node import add_clients
 from bridge.one_sided_book import OneSidedBook
+from bridge.venue import CLIENT_ID, VENUE
 from bridge.venue_messages import FEEDS, VENUE_EVENTS, FeedState, VenueEvent
 from node import THREADS
 from positions.model import events
@@ -49,7 +51,6 @@ from positions.operations.wallet import wallet
 from venues.polymarket.factories import Polymarket
 
 KEY = "0x" + "66" * 32
-VENUE = "POLYMARKET"
 PATIENCE = 30.0
 """Seconds that what must happen may take."""
 WINDOW = 8.0
@@ -138,8 +139,8 @@ class Lab:
         self.node.trader.add_strategy(self.observer)
         self._attach()
         self.node.build()
-        self.data = self.node.kernel.data_engine._clients[ClientId(VENUE)]
-        self.execution = self.node.kernel.exec_engine._clients[ClientId(VENUE)]
+        self.data = self.node.kernel.data_engine._clients[CLIENT_ID]
+        self.execution = self.node.kernel.exec_engine._clients[CLIENT_ID]
         self.client = self.execution._http_client
 
     # -- the node ----------------------------------------------------------------------------------
@@ -148,7 +149,8 @@ class Lab:
         if self.is_ours:
             chosen = settings(self.venue, Path("nowhere"), safety={"stale_seconds": 1})
             self._polymarket = Polymarket(chosen, wallet(self.keys), lambda _, __, go: go())
-            clients = self._polymarket.data_config(), self._polymarket.exec_config()
+            self._ours = self._polymarket.data_client(), self._polymarket.execution_client()
+            clients = self._ours[0].config, self._ours[1].config
             engine = LiveExecEngineConfig(reconciliation=False, inflight_check_interval_ms=0)
         else:
             clients = self._stock_clients()
@@ -157,8 +159,8 @@ class Lab:
             logging=LoggingConfig(log_level="OFF", log_colors=False),
             risk_engine=LiveRiskEngineConfig(bypass=True),
             exec_engine=engine,
-            data_clients={VENUE: clients[0]},
-            exec_clients={VENUE: clients[1]},
+            data_clients={VENUE.value: clients[0]},
+            exec_clients={VENUE.value: clients[1]},
             timeout_connection=self._connection_seconds,
             timeout_post_stop=0.1,
             timeout_disconnection=2,
@@ -188,11 +190,10 @@ class Lab:
     def _attach(self) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         if self.is_ours:
-            self.node.add_data_client_factory(VENUE, self._polymarket.data_factory())
-            self.node.add_exec_client_factory(VENUE, self._polymarket.exec_factory())
+            add_clients(self.node, *self._ours)
         else:
-            self.node.add_data_client_factory(VENUE, PolymarketLiveDataClientFactory)
-            self.node.add_exec_client_factory(VENUE, PolymarketLiveExecClientFactory)
+            self.node.add_data_client_factory(VENUE.value, PolymarketLiveDataClientFactory)
+            self.node.add_exec_client_factory(VENUE.value, PolymarketLiveExecClientFactory)
 
     async def run(self, play: Callable[["Lab"], Awaitable[None]], *, is_up: bool = True) -> None:
         """Start the node, do something once it `is_up` (or at once), and stop it."""

@@ -35,7 +35,7 @@ FILLED_AWAY = start(
     "8 of an order's 20 are filled while the node is down",
     stock="accepted, filled 0",
     ours="working, filled 8",
-    mended_by="LiveGround.recover",
+    mended_by="LiveMode.recover",
 )
 PRICE_PAID = start(
     "The price paid for shares that are found at the start",
@@ -47,19 +47,19 @@ OWN_ID = start(
     "The client's id of an order that is found at the start",
     stock="another",
     ours="its own",
-    mended_by="LiveGround.recover",
+    mended_by="LiveMode.recover",
 )
 RESTORED_FILL = start(
     "A fill of an order that is found at the start",
     stock="nobody listens; told of 0",
     ours="listens to the market; told of 5",
-    mended_by="HardenedExecutionClient.prepare, LiveGround.adopt",
+    mended_by="HardenedExecutionClient.prepare, LiveMode.adopt",
 )
 NOTHING_LOADED = start(
     "A start that is not told what to load",
     stock="orders at rest: 0, shares: 0",
     ours="orders at rest: 1, shares: 28",
-    mended_by="Node._take_over (finds the markets of its record)",
+    mended_by="Resume.run (finds the markets of its record)",
 )
 NO_POSITIONS = start(
     "The Data API does not tell the positions at the start",
@@ -71,19 +71,19 @@ GONE_MARKET = start(
     "The venue does not know one of the markets at the start",
     stock=_NEVER,
     ours="starts; gone: the market cannot be found; its positions are NOT protected",
-    mended_by="Node._go_on_later",
+    mended_by="Resume._resume_later",
 )
 NO_BALANCE = start(
     "The balance cannot be read at the start",
     stock=_NEVER,
     ours="ends with 1: the wallet cannot be read",
-    mended_by="LiveGround.greeting",
+    mended_by="LiveMode.greeting",
 )
 NO_ORDERS = start(
     "The open orders cannot be read at the start",
     stock="starts; orders at rest: 0",
     ours="ends with 1: the wallet cannot be read",
-    mended_by="LiveGround.greeting",
+    mended_by="LiveMode.greeting",
 )
 
 

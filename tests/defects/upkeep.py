@@ -89,7 +89,7 @@ async def _(spot: Spot) -> str:
     "The first prices wait before the market channel is opened",
     stock="5 s",
     ours="0.05 s",
-    mended_by="Polymarket.data_config",
+    mended_by="Polymarket.data_client",
 )
 async def _(spot: Spot) -> str:
     config = spot.lab.data._config if spot.lab.is_ours else PolymarketDataClientConfig()

@@ -15,22 +15,27 @@ from nautilus_trader.adapters.polymarket.config import (
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
-from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
+from bridge.live_node import NodeClient
+from bridge.venue import VENUE
 from positions.engine.engine import Engine
 from positions.engine.recovery import Said, SignedOrder
+from positions.model.errors import VenueFailure
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import Position
+from positions.operations.doctor import Level
 from positions.operations.settings import Settings
-from positions.operations.wallet import Wallet
+from positions.operations.wallet import Wallet, WalletError
 from venues.polymarket.api.clob import close_connections, make_client
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.api.trades import Trade
+from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
 from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.execution.wallet_reports import Reading, WalletReader
@@ -40,6 +45,10 @@ from venues.polymarket.provider import HardenedProvider, MarketListClient
 
 _READ_AGAIN = (0.5, 1.0, 2.0)
 """Seconds after which the wallet is read again at a start, before the stops are armed without."""
+
+
+class WalletUnreadable(VenueFailure):
+    """The venue does not say what the wallet has."""
 
 
 class Polymarket:
@@ -55,7 +64,12 @@ class Polymarket:
         Records an order's hash before it is posted.
     """
 
-    def __init__(self, settings: Settings, wallet: Wallet | None, signed: Signed) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        wallet: Wallet | None = None,
+        signed: Signed = lambda *_: _without_wallet(),
+    ) -> None:
         self._settings = settings
         self._wallet = wallet
         self._signed = signed
@@ -164,9 +178,48 @@ class Polymarket:
             raise RuntimeError("the node is not built yet")
         return self.execution
 
-    def data_config(self) -> PolymarketDataClientConfig:
-        """Nautilus' configuration of the data client."""
-        return PolymarketDataClientConfig(
+    def check_signature_type(self) -> None:
+        """Check that the wallet is of the kind that the settings state.
+
+        Raises
+        ------
+        WalletError
+            If it is not: the venue would reject every order.
+        """
+        wallet, kind = self._own_wallet, self._settings.wallet.signature_type
+        check = check_signature_type(kind, str(self.client.get_address()), wallet.funder)
+        if check.level is Level.FAILED:
+            raise WalletError(f"signature_type was {check.found}; {check.to_do}")
+
+    def read_funds(self) -> tuple[Decimal, set[str]]:
+        """The wallet's USDC, and the hashes of its open orders.
+
+        Raises
+        ------
+        WalletUnreadable
+            If the venue does not say.
+        """
+        kind = BalanceAllowanceParams(
+            asset_type=AssetType.COLLATERAL,
+            signature_type=self._settings.wallet.signature_type,
+        )
+        try:
+            cash = Decimal(str(self.client.get_balance_allowance(kind)["balance"])) / 10**6
+            return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
+        except Exception as e:
+            reason = f"{why(e, self._own_wallet)}; polybracket doctor tells what to do"
+            at = self._settings.venue.clob
+            raise WalletUnreadable(f"the wallet cannot be read at {at}: {reason}") from None
+
+    @property
+    def _own_wallet(self) -> Wallet:
+        if self._wallet is None:
+            raise RuntimeError("orders need a wallet")
+        return self._wallet
+
+    def data_client(self) -> NodeClient:
+        """The node's data client."""
+        config = PolymarketDataClientConfig(
             base_url_http=self._settings.venue.clob,
             base_url_ws=self._settings.venue.websocket,
             # Defect: five seconds pass before the first connection. Can go when that is 0.
@@ -175,79 +228,60 @@ class Polymarket:
             update_instruments_interval_mins=None,
         )
 
-    def exec_config(self) -> PolymarketExecClientConfig:
-        """Nautilus' configuration of the execution client."""
-        return PolymarketExecClientConfig(
+        def make(
+            loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
+        ) -> HardenedDataClient:
+            self.data = HardenedDataClient(
+                loop=loop,
+                http_client=self.client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=self.provider(clock),
+                config=config,
+                name=VENUE.value,
+                orders=self.orders,
+                stale_seconds=self._settings.safety.stale_seconds,
+                resolutions=self.gamma.payouts,
+            )
+            return self.data
+
+        return NodeClient(config, make)
+
+    def execution_client(self) -> NodeClient:
+        """The node's execution client. Needs a wallet."""
+        wallet, signed = self._own_wallet, self._signed
+        auth: Any = PolymarketWebSocketAuth(
+            apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.api_passphrase
+        )
+        config = PolymarketExecClientConfig(
             signature_type=self._settings.wallet.signature_type,
             base_url_http=self._settings.venue.clob,
             base_url_ws=self._settings.venue.websocket,
             base_url_data_api=self._settings.venue.data,
         )
 
-    def data_factory(self) -> type[LiveDataClientFactory]:
-        """The factory of the node's data client."""
-        venue = self
+        def make(
+            loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
+        ) -> HardenedExecutionClient:
+            self.execution = HardenedExecutionClient(
+                loop=loop,
+                http_client=self.client,
+                msgbus=msgbus,
+                cache=cache,
+                clock=clock,
+                instrument_provider=self.provider(clock),
+                ws_auth=auth,
+                config=config,
+                name=VENUE.value,
+                orders=self.orders,
+                signed=signed,
+                beats=self._settings.safety.dead_man == "all",
+            )
+            return self.execution
 
-        class DataFactory(LiveDataClientFactory):
-            @staticmethod
-            def create(
-                loop: asyncio.AbstractEventLoop,
-                name: str,
-                config: PolymarketDataClientConfig,
-                msgbus: MessageBus,
-                cache: Cache,
-                clock: LiveClock,
-            ) -> HardenedDataClient:
-                venue.data = HardenedDataClient(
-                    loop=loop,
-                    http_client=venue.client,
-                    msgbus=msgbus,
-                    cache=cache,
-                    clock=clock,
-                    instrument_provider=venue.provider(clock),
-                    config=config,
-                    name=name,
-                    orders=venue.orders,
-                    stale_seconds=venue._settings.safety.stale_seconds,
-                    resolutions=venue.gamma.payouts,
-                )
-                return venue.data
+        return NodeClient(config, make)
 
-        return DataFactory
 
-    def exec_factory(self) -> type[LiveExecClientFactory]:
-        """The factory of the node's execution client. Needs a wallet."""
-        venue, wallet = self, self._wallet
-        if wallet is None:
-            raise RuntimeError("orders need a wallet")
-        auth: Any = PolymarketWebSocketAuth(
-            apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.api_passphrase
-        )
-
-        class ExecFactory(LiveExecClientFactory):
-            @staticmethod
-            def create(
-                loop: asyncio.AbstractEventLoop,
-                name: str,
-                config: PolymarketExecClientConfig,
-                msgbus: MessageBus,
-                cache: Cache,
-                clock: LiveClock,
-            ) -> HardenedExecutionClient:
-                venue.execution = HardenedExecutionClient(
-                    loop=loop,
-                    http_client=venue.client,
-                    msgbus=msgbus,
-                    cache=cache,
-                    clock=clock,
-                    instrument_provider=venue.provider(clock),
-                    ws_auth=auth,
-                    config=config,
-                    name=name,
-                    orders=venue.orders,
-                    signed=venue._signed,
-                    beats=venue._settings.safety.dead_man == "all",
-                )
-                return venue.execution
-
-        return ExecFactory
+def _without_wallet() -> None:
+    raise RuntimeError("an order was signed without a wallet")

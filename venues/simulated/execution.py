@@ -12,7 +12,6 @@ from typing import Any
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import Clock, LiveClock, MessageBus
 from nautilus_trader.common.providers import InstrumentProvider
-from nautilus_trader.config import LiveExecClientConfig
 from nautilus_trader.execution.messages import CancelAllOrders, CancelOrder, SubmitOrder
 from nautilus_trader.execution.reports import (
     FillReport,
@@ -20,7 +19,6 @@ from nautilus_trader.execution.reports import (
     PositionStatusReport,
 )
 from nautilus_trader.live.execution_client import LiveExecutionClient
-from nautilus_trader.live.factories import LiveExecClientFactory
 from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.data import DataType, InstrumentClose, QuoteTick
 from nautilus_trader.model.enums import (
@@ -204,14 +202,16 @@ class SimulatedExecutionClient(LiveExecutionClient):
             order.strategy_id, order.instrument_id, order.client_order_id, reason, self._now()
         )
 
-    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
-        """Tell what the account has of an outcome, as of the last fill that was heard of."""
+    def request_holding(
+        self, instrument_id: InstrumentId, on_holding: Callable[[Holding], None]
+    ) -> None:
+        """Call `on_holding` with what the account has, as of the last fill that was published."""
         self._forget_told()
         shares = self._venue.shares(instrument_id.value)
         for order, event in self._untold:
             if order.instrument_id == instrument_id:
                 shares += event.shares if order.side == OrderSide.SELL else -event.shares
-        tell(Holding(shares))
+        on_holding(Holding(shares))
 
     def _forget_told(self) -> None:
         self._untold = [
@@ -337,29 +337,3 @@ def _order(order: NautilusOrder) -> Order:
         post_only=getattr(order, "is_post_only", False),
         reduce_only=order.is_reduce_only,
     )
-
-
-def simulated_factory(
-    account: Account,
-    market_clock: Clock | None,
-    made: Callable[[SimulatedExecutionClient], None],
-) -> type[LiveExecClientFactory]:
-    """A factory of clients to this venue, on this clock or the node's own; `made` gets each."""
-
-    class SimulatedExecClientFactory(LiveExecClientFactory):
-        @staticmethod
-        def create(
-            loop: asyncio.AbstractEventLoop,
-            name: str,  # noqa: ARG004  (Nautilus' signature)
-            config: LiveExecClientConfig,  # noqa: ARG004
-            msgbus: MessageBus,
-            cache: Cache,
-            clock: LiveClock,
-        ) -> SimulatedExecutionClient:
-            client = SimulatedExecutionClient(
-                loop, msgbus, cache, clock, account, market_clock or clock
-            )
-            made(client)
-            return client
-
-    return SimulatedExecClientFactory

@@ -407,10 +407,12 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._reconciliation.reconcile_overdue()
             self._orders.forget(self._loop.time())
 
-    def look(self, instrument_id: InstrumentId, tell: Callable[[Holding], None]) -> None:
-        """Tell what the wallet has of an outcome, once that can be told."""
+    def request_holding(
+        self, instrument_id: InstrumentId, on_holding: Callable[[Holding], None]
+    ) -> None:
+        """Call `on_holding` with what the wallet has, once the venue has answered."""
 
         async def read() -> None:
-            tell(await self._holdings.read(self._cache.instrument(instrument_id)))
+            on_holding(await self._holdings.read(self._cache.instrument(instrument_id)))
 
         self.create_task(read())
