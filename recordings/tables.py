@@ -1,7 +1,7 @@
 """Tables of quotes or of books, as people have them: CSV or Parquet, under many names of columns.
 
-See docs/import.md for the format. A row that cannot be used is reported with its number, its field and
-the rule, and left out; the others are taken. Times are nanoseconds, prices USDC per share.
+See docs/import.md for the format. A row that cannot be used is reported with its number, its field
+and the rule, and left out; the others are taken. Times are nanoseconds, prices USDC per share.
 """
 
 import csv

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import node
 from cli.main import Program
 from positions.model import errors
 from positions.model.errors import PolybracketError, in_words
@@ -32,8 +33,8 @@ def _all_errors() -> dict[str, type[BaseException]]:
     made = {}
     for name in _modules_with_errors():
         module = importlib.import_module(name)
-        for node in ast.parse(Path(str(module.__file__)).read_text()).body:
-            kind = getattr(module, node.name) if isinstance(node, ast.ClassDef) else None
+        for statement in ast.parse(Path(str(module.__file__)).read_text()).body:
+            kind = getattr(module, statement.name) if isinstance(statement, ast.ClassDef) else None
             if isinstance(kind, type) and issubclass(kind, BaseException):
                 made[kind.__name__] = kind
     return {name: kind for name, kind in made.items() if not name.startswith("_")}
@@ -117,3 +118,33 @@ def test_every_error_of_a_command_is_a_line(
 
 def test_an_error_without_a_file_for_its_details_is_a_line() -> None:
     assert in_words(Surprise("the roof fell in")) == "unexpected Surprise: the roof fell in"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (errors.ConfigurationError("no key"), 2, "polybracket: no key\n"),
+        (errors.RecordError("no record"), 1, "polybracket: no record\n"),
+        (OSError(28, "No space left on device"), 1, "polybracket: No space left on device\n"),
+        (Surprise("the roof fell in"), 1, "polybracket: unexpected Surprise: the roof fell in; "),
+    ],
+)
+def test_every_error_of_a_node_is_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    error: Exception,
+    code: int,
+    said: str,
+) -> None:
+    class Failing:
+        def __init__(self, *_: object, **__: object) -> None:
+            raise error
+
+    monkeypatch.setattr(node, "Node", Failing)
+    config, state = str(ROOT / "config" / "replay.toml"), str(tmp_path / "state")
+    monkeypatch.setattr("sys.argv", ["node.py", "--config", config, "--state", state])
+    assert node.main() == code
+    assert capfd.readouterr().err.startswith(said)
+    noted = (tmp_path / "state" / "logs" / "errors.log").exists()
+    assert noted == isinstance(error, Surprise)
