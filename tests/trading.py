@@ -33,6 +33,7 @@ from positions.model.events import (
     OrderFilled,
     OrderSigned,
 )
+from positions.model.formatting import iso
 from positions.model.position import Position, Role
 from positions.operations.settings import Settings
 from positions.storage.rows import story
@@ -85,7 +86,8 @@ class Session:
     async def command(self, kind: str, patience: float = PATIENCE, **fields: Any) -> Reply:
         """Queue a command and wait for its last answer."""
         folder = FIRST if kind in ("flatten", "halt", "resume") else NEW
-        content = msgspec.json.encode({"command": kind, **fields})
+        sent = iso(time.time_ns())  # which a patched clock tells, unlike the file's own time
+        content = msgspec.json.encode({"command": kind, "created_at": sent, **fields})
         command_id = self._spool.put(content, uuid7(), folder)
         reply: list[Reply] = []
 
