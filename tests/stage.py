@@ -9,8 +9,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from positions.commands.checks import Limits
 from positions.commands.messages import Reply, from_fields
+from positions.commands.validation import Limits
 from positions.engine.effects import Act, Alarm, Answer, Step
 from positions.engine.engine import Engine
 from positions.engine.plan import MoveStop, Send

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from stage import LIMITS, Cue, Stage, ended, filled, order, quote, submit
 
-from positions.commands.checks import reserved_by, staked_by
+from positions.commands.validation import reserved_by, staked_by
 from positions.model.position import OrderEnd, Role
 
 D = Decimal

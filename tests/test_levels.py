@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from stage import Stage, filled, quote, submit
 
-from positions.engine.price_index import Levels
+from positions.engine.price_index import PriceIndex
 from positions.model.position import Role
 from positions.model.terms import Trigger
 
@@ -23,7 +23,7 @@ WATCHED: dict[str, tuple[dict[str, Any], set[Trigger]]] = {
 @pytest.mark.parametrize("name", WATCHED)
 def test_only_what_is_watched_concerns_a_position(name: str) -> None:
     fields, watched = WATCHED[name]
-    stage, levels = Stage(), Levels()
+    stage, levels = Stage(), PriceIndex()
     for cue in (quote("0.53", "0.56"), submit(**fields), filled(Role.ENTRY, "100", "0.55")):
         cue(stage)
     levels.place(stage.position, stage.market)

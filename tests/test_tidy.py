@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import mutants
+
 ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
@@ -38,7 +40,7 @@ PLACES = {
 """The packages that have their place."""
 MONEY = (
     "positions.model",
-    "positions.commands.checks",
+    "positions.commands.validation",
     "positions.engine",
     "positions.storage.rows",
 )
@@ -46,7 +48,7 @@ MONEY = (
 
 LINES_WITHOUT_A_WORD = 350
 LONG_FILES = {
-    "positions/commands/checks.py": "every check of a request",
+    "positions/commands/validation.py": "every check of a request",
     "positions/commands/messages.py": "what people and programs send, decoded",
     "positions/model/position.py": "what a position is, and what follows from its ledger",
     "positions/engine/engine.py": "the turn: events in, effects out",
@@ -177,6 +179,19 @@ def test_money_is_never_a_float() -> None:
         or (isinstance(node, ast.Name) and node.id == "float")
     ]
     assert not wrong
+
+
+def test_every_module_of_money_has_its_mutants() -> None:
+    """The table of `mutants.py` names all that decides about money, and tests that there are."""
+    money = {
+        module.removeprefix("positions.").replace(".", "/")
+        for module, name in MODULES.items()
+        if _is_in(module, MONEY) and not name.endswith("__init__.py")
+    }
+    assert not sorted(money - mutants.TESTS.keys())
+    named = {mutants.path_of(module) for module in mutants.TESTS}
+    named |= {f"tests/{test}" for tests in mutants.TESTS.values() for test in tests}
+    assert not sorted(named - FILES.keys())
 
 
 def test_every_file_says_what_it_owns_and_is_short_or_of_one_idea() -> None:

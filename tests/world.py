@@ -18,7 +18,7 @@ from positions.engine import transitions
 from positions.engine.adoption import Holding
 from positions.engine.effects import Act, Answer, Effect, Step
 from positions.engine.engine import Engine
-from positions.engine.lifecycle import misstep
+from positions.engine.invariants import breach
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
 from positions.model.durations import SECOND
@@ -172,7 +172,7 @@ class World:
                 self.retold[p.id] = transitions.apply(before, event)
                 if before is not None:
                     check_fact(before, event, self.market, self.now)
-                    assert not misstep(before, p, event)
+                assert breach(before, p, event) == ""
             case Answer(_, reply):
                 self.answered.add(reply.id)
             case Act(position, Send(o)) if o.role is Role.STOP:

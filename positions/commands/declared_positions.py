@@ -21,12 +21,10 @@ from positions.commands.messages import (
     Command,
     Submit,
     from_fields,
-    stop_price,
     target_price,
 )
-from positions.commands.wishes import priced
+from positions.commands.term_validation import initial_stop, priced
 from positions.model.formatting import told
-from positions.model.stops import trailing
 
 _NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
 _ASKED_ONCE = ("stake", "risk", "post_only", "expires", "expires_on", "entry_price", "at")
@@ -121,11 +119,9 @@ def _base(c: Submit | Adopt, row: Mapping[str, Any]) -> Decimal:
 
 def _wanted(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> dict[str, Decimal | None]:
     base = _base(c, row)
-    stop = stop_price(c.stop_loss_price, base, tick)
-    if stop is None and c.terms.trail is not None:
-        terms = replace(c.terms, trail_from=None)
-        # An adopted position's began below the bid of then.
-        stop = trailing(terms, base, tick) if isinstance(c, Submit) else row["stop_loss_price"]
+    stop = initial_stop(c.stop_loss_price, c.terms, base, tick)
+    if isinstance(c, Adopt) and c.stop_loss_price is None and c.terms.trail is not None:
+        stop = row["stop_loss_price"]  # that began below the bid of then
     return {
         "max_bid_price": base,
         "sell_price": target_price(c.sell_price, base, tick),

@@ -14,7 +14,15 @@ from uuid import UUID
 
 from positions.model.durations import SECOND
 from positions.model.errors import InputError
-from positions.model.terms import AfterFloor, Confirm, Level, Percent, Slice, TakenOff, Trigger
+from positions.model.terms import (
+    AfterFloor,
+    Confirm,
+    Percent,
+    PriceOrPercent,
+    Slice,
+    TakenOff,
+    Trigger,
+)
 from positions.model.venue_rules import CENT
 
 Parser = Callable[[str, object], Any]
@@ -70,7 +78,7 @@ def price_or_none(field: str, value: object) -> Decimal | None:
     return None if value is None or value == "none" else price(field, value)
 
 
-def level(field: str, value: object) -> Level:
+def level(field: str, value: object) -> PriceOrPercent:
     """A price, or a percentage of the max bid."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     return Percent(Decimal(match[1])) if match else price(field, value)
@@ -208,7 +216,7 @@ def offset(field: str, value: object) -> Decimal:
     return result
 
 
-def distance(field: str, value: object) -> Level:
+def distance(field: str, value: object) -> PriceOrPercent:
     """How far below a price: USDC per share, or a percentage below 100."""
     result = level(field, value)
     if isinstance(result, Percent) and not 0 < result.value < 100:

@@ -32,7 +32,7 @@ from positions.commands.fields import (
     uuid,
 )
 from positions.model.durations import MINUTE
-from positions.model.terms import Level, Percent, Slice, Terms
+from positions.model.terms import Percent, PriceOrPercent, Slice, Terms
 from positions.model.venue_rules import CENT, ceil_to, floor_to
 
 VALID_FOR = 15 * MINUTE
@@ -58,8 +58,8 @@ class Submit(Command, frozen=True, kw_only=True):
     max_bid_price: Decimal
     size: Decimal | None = None
     stake: Decimal | None = None
-    sell_price: Level | None = None
-    stop_loss_price: Level | None = None
+    sell_price: PriceOrPercent | None = None
+    stop_loss_price: PriceOrPercent | None = None
     floor_price: Decimal | None = None
     post_only: bool = False
     expires: int | None = None
@@ -81,8 +81,8 @@ class Adopt(Command, frozen=True, kw_only=True):
     shares: Decimal | None = None
     entry_price: Decimal | None = None
     """What a share cost; None = as the venue's trades have it."""
-    sell_price: Level | None = None
-    stop_loss_price: Level | None = None
+    sell_price: PriceOrPercent | None = None
+    stop_loss_price: PriceOrPercent | None = None
     floor_price: Decimal | None = None
     terms: Terms = Terms()
     dry_run: bool = False
@@ -347,14 +347,14 @@ def _parse(
     return parsed
 
 
-def target_price(asked: Level | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
+def target_price(asked: PriceOrPercent | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
     """The sell price in USDC; a percentage is taken above the max bid and rounded up."""
     if not isinstance(asked, Percent):
         return asked
     return ceil_to(max_bid * (100 + asked.value) * CENT, tick)
 
 
-def stop_price(asked: Level | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
+def stop_price(asked: PriceOrPercent | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
     """The stop in USDC; a percentage is taken below the max bid and rounded down."""
     if not isinstance(asked, Percent):
         return asked

@@ -11,16 +11,20 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.commands import wishes
-from positions.commands.checks import Limits, check_against_bid, check_prices
-from positions.commands.messages import Adopt, Refusal, stop_price, target_price
-from positions.commands.wishes import Frame, priced
+from positions.commands.messages import Adopt, Refusal, target_price
+from positions.commands.term_validation import Frame, check_terms, initial_stop, priced
+from positions.commands.validation import (
+    Limits,
+    check_against_bid,
+    check_minimum,
+    check_prices,
+    check_worth,
+)
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position, Request
-from positions.model.stops import trailing
 from positions.model.targets import lowest
 from positions.model.trade_ids import is_told_otherwise
-from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, micro, on_grid
+from positions.model.venue_rules import SIZE_STEP, floor_to, micro, on_grid
 
 
 class Deal(Struct, frozen=True):
@@ -76,9 +80,7 @@ def open_position(
     if isinstance(paid, Refusal):
         return paid
     entry, fee = paid
-    stop = stop_price(c.stop_loss_price, entry, book.tick)
-    if stop is None:
-        stop = trailing(replace(c.terms, trail_from=None), book.bid or entry, book.tick)
+    stop = initial_stop(c.stop_loss_price, c.terms, entry, book.tick, bid=book.bid)
     p = Position(
         id=c.id,
         market_id=book.market_id,
@@ -178,7 +180,7 @@ def _check(p: Position, book: InstrumentBook, now: int) -> Refusal | None:
         or check_against_bid(book, p.request.stop_loss_price)
         or _check_target(p, book)
         or _check_size(p, book)
-        or wishes.check(p.request.terms, frame)
+        or check_terms(p.request.terms, frame)
     )
 
 
@@ -205,11 +207,8 @@ def _check_target(p: Position, book: InstrumentBook) -> Refusal | None:
 
 def _check_size(p: Position, book: InstrumentBook) -> Refusal | None:
     """Refuse what its exit could not sell: a FAK needs $1, an offer that rests the minimum."""
-    stop = p.stop_in_force
-    if stop is not None and p.request.size * stop < MINIMUM_AMOUNT:
-        rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
-        return Refusal("STOP_UNSELLABLE", f"shares was {p.request.size}, {rule}")
-    if p.request.size < book.minimum_size and (stop is None or lowest(p) is not None):
-        rule = f"must be at least the market's minimum of {book.minimum_size} shares"
-        return Refusal("SIZE_BELOW_MINIMUM", f"shares was {p.request.size}, {rule}")
-    return None
+    size, stop = p.request.size, p.stop_in_force
+    rests = stop is None or lowest(p) is not None
+    return check_worth("shares", size, stop) or (
+        check_minimum("shares", size, book) if rests else None
+    )

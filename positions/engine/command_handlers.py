@@ -9,8 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct, to_builtins
 
-from positions.commands import checks, pre_trade_checks
-from positions.commands.checks import Funds, Limits
+from positions.commands import pre_trade_checks, validation
 from positions.commands.instruments import Listing
 from positions.commands.messages import (
     ACCEPTED,
@@ -28,6 +27,7 @@ from positions.commands.messages import (
     refused,
 )
 from positions.commands.preview import what_if
+from positions.commands.validation import Funds, Limits
 from positions.engine import adoption
 from positions.engine.adoption import Holding
 from positions.engine.transitions import apply
@@ -134,7 +134,7 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     book = engine.listing.find(c)
     if isinstance(book, Refusal):
         return book
-    p = checks.open_position(c, book, engine.funds(), engine.limits, now)
+    p = validation.open_position(c, book, engine.funds(), engine.limits, now)
     if isinstance(p, Refusal):
         return p
     seen = pre_trade_checks.look(p, book, engine.limits.gate, now)
@@ -172,7 +172,7 @@ def _sell(engine: Standing, c: Sell, now: int) -> Handled | Refusal:
     p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
         return p
-    asked = checks.sell(c, p, engine.markets[p.outcome_id], engine.limits, now)
+    asked = validation.sell(c, p, engine.markets[p.outcome_id], engine.limits, now)
     if isinstance(asked, Refusal):
         return asked
     sale = asked.sale
@@ -184,7 +184,7 @@ def _cancel(engine: Standing, c: Cancel, now: int) -> Handled | Refusal:
     p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
         return p
-    ended = checks.cancel(p, now)
+    ended = validation.cancel(p, now)
     if isinstance(ended, Refusal):
         return ended
     rest = f"; {p.held} shares held stay protected" if p.held > 0 else ""
@@ -197,7 +197,7 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
     if isinstance(p, Refusal):
         return p
     book = engine.markets[p.outcome_id]
-    amended = checks.amend(c, p, book, engine.funds(), engine.limits, now)
+    amended = validation.amend(c, p, book, engine.funds(), engine.limits, now)
     if isinstance(amended, Refusal):
         return amended
     p = apply(p, amended)

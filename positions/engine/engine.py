@@ -14,9 +14,9 @@ from contextlib import suppress
 from decimal import Decimal
 from itertools import islice
 
-from positions.commands.checks import Funds, Limits
 from positions.commands.instruments import Listing
 from positions.commands.messages import Adopt, Amend, Command, Refusal, Sell, Submit, refused
+from positions.commands.validation import Funds, Limits
 from positions.engine import last_resort
 from positions.engine.adoption import Holding
 from positions.engine.alarms import open_alarms, refused_for_good
@@ -27,7 +27,7 @@ from positions.engine.exposure import Exposure
 from positions.engine.invariants import Breach, breach, order_breach, unprotected
 from positions.engine.last_resort import Trouble
 from positions.engine.plan import Intent, MoveStop, Send, plan
-from positions.engine.price_index import Levels
+from positions.engine.price_index import PriceIndex
 from positions.engine.transitions import apply
 from positions.engine.triggers import next_event
 from positions.model import stops
@@ -77,7 +77,7 @@ class Engine:
         self.listing = Listing()
         self.markets = self.listing.markets
         self.positions: dict[str, Position] = {}
-        self._levels: dict[str, Levels] = {}
+        self._levels: dict[str, PriceIndex] = {}
         self._open: dict[str, None] = {}
         self._timed: dict[str, None] = {}
         self._due: dict[str, tuple[int, ...]] = {}
@@ -106,7 +106,7 @@ class Engine:
         market.halted = self.halted
         market.is_recorded = self._is_recorded
         self.listing.add(market)
-        self._levels.setdefault(market.outcome_id, Levels())
+        self._levels.setdefault(market.outcome_id, PriceIndex())
 
     def load(self, positions: Iterable[Position], *, halted: bool) -> None:
         """Take over what an earlier run left."""

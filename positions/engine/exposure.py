@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from positions.commands import checks
+from positions.commands.validation import reserved_by, staked_by
 from positions.model.position import ZERO, Position
 
 
@@ -22,7 +22,7 @@ class Exposure:
         """Put what a position binds, and holds, in the place of what it did."""
         before = self._counted.get(p.id, (ZERO, ZERO, ZERO))
         held = p.held if is_open else ZERO
-        after = self._counted[p.id] = (checks.reserved_by(p, fee_rate), checks.staked_by(p), held)
+        after = self._counted[p.id] = (reserved_by(p, fee_rate), staked_by(p), held)
         self.reserved += after[0] - before[0]
         self.staked += after[1] - before[1]
         self.held[p.outcome_id] = self.held.get(p.outcome_id, ZERO) + held - before[2]

@@ -13,16 +13,16 @@ from positions.model.instrument_book import InstrumentBook
 from positions.model.position import EXITS, OVER, ZERO, Position
 from positions.model.terms import Trigger
 
-_Level = tuple[Decimal, str]
+_Entry = tuple[Decimal, str]
 _LAST_ID = "\U0010ffff"
 
 
-class Levels:
+class PriceIndex:
     """The levels of a token's positions, kept sorted, apart by the price that their stops watch."""
 
     def __init__(self) -> None:
-        self._stops: dict[Trigger, list[_Level]] = {t: [] for t in Trigger}
-        self._targets: dict[Trigger, list[_Level]] = {t: [] for t in Trigger}
+        self._stops: dict[Trigger, list[_Entry]] = {t: [] for t in Trigger}
+        self._targets: dict[Trigger, list[_Entry]] = {t: [] for t in Trigger}
         self._of: dict[str, tuple[Trigger, Decimal | None, Decimal | None]] = {}
         self._largest = ZERO
         self._kept: tuple[Trigger, ...] = ()

@@ -16,13 +16,13 @@ class Percent(Struct, frozen=True):
     value: Decimal
 
 
-Level = Decimal | Percent
+PriceOrPercent = Decimal | Percent
 
 
 class Slice(Struct, frozen=True):
     """A target for a part of what was bought: 0.5 is half; None = all that the others leave."""
 
-    price: Level
+    price: PriceOrPercent
     part: Decimal | None = None
 
 
@@ -63,7 +63,7 @@ class TakenOff(StrEnum):
 
 
 class Terms(Struct, frozen=True, omit_defaults=True):
-    """The further wishes of an owner.
+    """The further terms that an owner sets.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     """
 
     targets: tuple[Slice, ...] = ()
-    trail: Level | None = None
+    trail: PriceOrPercent | None = None
     trail_from: Decimal | None = None
     break_even_after: int | None = None
     break_even_at: Decimal | None = None

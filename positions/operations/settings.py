@@ -16,10 +16,10 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from positions.commands.checks import Limits
 from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
+from positions.commands.validation import Limits
 from positions.model.durations import SECOND
 from positions.model.errors import ConfigurationError
 

@@ -1,6 +1,6 @@
-"""Whether the further terms of a request make sense, for its market, its prices and its size.
+"""Validation of the further terms of a request, for its market, its prices and its size.
 
-Pure, a part of `checks`. Each refusal names the field, the value and the rule.
+Pure, a part of `validation`. Each refusal names the field, the value and the rule.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +9,34 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from positions.commands.messages import Refusal, target_price
+from positions.commands.messages import Refusal, stop_price, target_price
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO
+from positions.model.stops import trailing
 from positions.model.targets import split
-from positions.model.terms import AfterFloor, Slice, Terms, Trigger
+from positions.model.terms import AfterFloor, PriceOrPercent, Slice, Terms, Trigger
 from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, on_grid
+
+
+def initial_stop(
+    asked: PriceOrPercent | None,
+    terms: Terms,
+    paid: Decimal,
+    tick: Decimal,
+    *,
+    bid: Decimal | None = None,
+) -> Decimal | None:
+    """The stop that a position begins with: as asked for, or where its trail starts.
+
+    A percentage is taken off what is `paid`; a trail starts below the `bid`, or below what is paid.
+    """
+    stop = stop_price(asked, paid, tick)
+    return trailing(replace(terms, trail_from=None), bid or paid, tick) if stop is None else stop
+
+
+def minimum_rule(minimum: Decimal) -> str:
+    """The rule that a size broke which is below the market's minimum, in shares."""
+    return f"must be at least the market's minimum of {minimum} shares"
 
 
 class Frame(Struct, frozen=True):
@@ -34,7 +56,7 @@ def priced(targets: Sequence[Slice], max_bid: Decimal, tick: Decimal) -> tuple[S
     return tuple(replace(t, price=target_price(t.price, max_bid, tick)) for t in targets)
 
 
-def check(terms: Terms, frame: Frame) -> Refusal | None:
+def check_terms(terms: Terms, frame: Frame) -> Refusal | None:
     """The first thing that does not fit."""
     checks = (_targets, _slices, _trail, _break_even, _stop, _floor, _time)
     return next((r for r in (one(terms, frame) for one in checks) if r is not None), None)
@@ -66,8 +88,7 @@ def _slices(terms: Terms, f: Frame) -> Refusal | None:
     prices = [*_prices(terms.targets), *([] if f.target is None else [f.target])]
     for price, shares in zip(prices, sizes, strict=False):
         if terms.targets and shares < minimum:
-            rule = f"must be at least the market's minimum of {minimum} shares"
-            text = f"targets was {price} for {shares:f} of {f.size} shares, {rule}"
+            text = f"targets was {price} for {shares:f} of {f.size} shares, {minimum_rule(minimum)}"
             return Refusal("TARGET_BELOW_MINIMUM", text)
     rest = ZERO if has_last else sizes[-1]
     if terms.targets and f.stop is not None and 0 < rest * f.stop < MINIMUM_AMOUNT:

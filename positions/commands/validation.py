@@ -1,7 +1,7 @@
-"""Requests are checked here before they are believed.
+"""Validation of requests: against the market, the position, the money and the owner's limits.
 
-Pure functions: a request and what is known of its market, its position and the money give either a
-event to book or a `Refusal` that names the field, the value and the rule.
+Pure functions: each gives an event to book, or a `Refusal` that names the field, the value and the
+rule.
 """
 
 from collections.abc import Iterable
@@ -10,22 +10,26 @@ from decimal import Decimal
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from positions.commands import wishes
 from positions.commands.messages import (
     Amend,
     Refusal,
     Sell,
     Submit,
-    stop_price,
     target_price,
 )
 from positions.commands.pre_trade_checks import Gate
-from positions.commands.wishes import Frame, priced
+from positions.commands.term_validation import (
+    Frame,
+    check_terms,
+    initial_stop,
+    minimum_rule,
+    priced,
+    size_at_risk,
+)
 from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, SaleAsked
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import EXITS, OVER, ZERO, EntryEnd, Position, Request, Role, Sale
-from positions.model.stops import trailing
 from positions.model.terms import Slice, Terms
 from positions.model.venue_rules import (
     CENT,
@@ -89,9 +93,7 @@ def open_position(
 ) -> Position | Refusal:
     """The position that the request asks for, or why it is refused."""
     target = target_price(c.sell_price, c.max_bid_price, book.tick)
-    stop = stop_price(c.stop_loss_price, c.max_bid_price, book.tick)
-    if stop is None:
-        stop = trailing(replace(c.terms, trail_from=None), c.max_bid_price, book.tick)
+    stop = initial_stop(c.stop_loss_price, c.terms, c.max_bid_price, book.tick)
     size = _size(c, book, stop, limits)
     if isinstance(size, Refusal):
         return size
@@ -104,7 +106,7 @@ def open_position(
         or check_against_bid(book, stop)
         or _check_post_only(c.post_only, book, c.max_bid_price)
         or _check_size(book, size, stop)
-        or wishes.check(terms, Frame(book, size, c.max_bid_price, target, stop, floor, now))
+        or check_terms(terms, Frame(book, size, c.max_bid_price, target, stop, floor, now))
         or _check_money(book, size, c.max_bid_price, funds, limits)
     )
     if refusal is None and expires is not None and expires <= now:
@@ -143,7 +145,7 @@ def _size(
     if stop is None or stop >= c.max_bid_price:
         rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
         return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
-    return wishes.size_at_risk(c.risk, c.max_bid_price, stop, book.fee_rate)
+    return size_at_risk(c.risk, c.max_bid_price, stop, book.fee_rate)
 
 
 def _check_market(book: InstrumentBook, funds: Funds) -> Refusal | None:
@@ -216,16 +218,22 @@ def _check_post_only(post_only: bool, book: InstrumentBook, max_bid: Decimal) ->
 def _check_size(book: InstrumentBook, size: Decimal, stop: Decimal | None) -> Refusal | None:
     if not on_grid(size, SIZE_STEP):
         return Refusal("SIZE_OFF_GRID", f"size was {size}, must be a multiple of 0.01 shares")
+    return check_minimum("size", size, book) or check_worth("size", size, stop)
+
+
+def check_minimum(field: str, size: Decimal, book: InstrumentBook) -> Refusal | None:
+    """Refuse shares that are too few to rest on the book."""
     if size < book.minimum_size:
-        rule = f"must be at least the market's minimum of {book.minimum_size} shares"
-        return Refusal("SIZE_BELOW_MINIMUM", f"size was {size}, {rule}")
-    return _check_worth(size, stop)
+        text = f"{field} was {size}, {minimum_rule(book.minimum_size)}"
+        return Refusal("SIZE_BELOW_MINIMUM", text)
+    return None
 
 
-def _check_worth(size: Decimal, stop: Decimal | None) -> Refusal | None:
+def check_worth(field: str, size: Decimal, stop: Decimal | None) -> Refusal | None:
+    """Refuse shares that the stop could not sell: a FAK needs $1."""
     if stop is not None and size * stop < MINIMUM_AMOUNT:
         rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
-        return Refusal("STOP_UNSELLABLE", f"size was {size}, {rule}")
+        return Refusal("STOP_UNSELLABLE", f"{field} was {size}, {rule}")
     return None
 
 
@@ -338,7 +346,7 @@ def amend(
         target = _last_target(c.targets, p, book)
     size = p.request.size if p.decision.entry_ended is None else p.ledger.bought
     frame = Frame(book, size, entry_limit, target, stop, p.request.floor_price, now)
-    refusal = _check_order(entry_limit, target, stop, p.request.floor_price) or wishes.check(
+    refusal = _check_order(entry_limit, target, stop, p.request.floor_price) or check_terms(
         terms, frame
     )
     if refusal is None and c.max_bid_price is not UNSET:
@@ -346,7 +354,7 @@ def amend(
     if refusal is None and max_bid > p.request.max_bid_price:
         refusal = _check_raise(p, book, max_bid, funds, limits)
     if refusal is None and c.stop_loss_price is not UNSET:
-        refusal = _check_worth(p.request.size, stop)
+        refusal = check_worth("size", p.request.size, stop)
     if refusal is not None:
         return refusal
     return Amended(
