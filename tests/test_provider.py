@@ -7,7 +7,7 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.common.component import TestClock
 from nautilus_trader.model.instruments import BinaryOption
 
-from bridge.conversion import market
+from bridge.conversion import instrument_book
 from venues.polymarket.api.ticks import ImpossibleTick
 from venues.polymarket.provider import HardenedProvider, end_of
 
@@ -31,7 +31,7 @@ def test_a_market_is_loaded_as_it_is_described() -> None:
     loaded = load()
     assert (str(loaded.price_increment), loaded.expiration_ns) == ("0.01", END)
     assert str(loaded.taker_fee) == "0.04"
-    assert market(loaded).closes_at == END
+    assert instrument_book(loaded).closes_at == END
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_market_is_loaded_as_it_is_described() -> None:
 def test_no_end_is_invented(stated: Any) -> None:
     loaded = load(end_date_iso=stated)
     assert loaded.expiration_ns == 0
-    assert market(loaded).closes_at is None
+    assert instrument_book(loaded).closes_at is None
 
 
 @pytest.mark.parametrize(
