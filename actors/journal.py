@@ -61,9 +61,14 @@ class NodeJournal:
         """Commit what is recorded inside as one transaction."""
         return self.store.together()
 
-    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Record a step; call back once it is on disk."""
-        self.store.step(step, on_commit)
+    def step(
+        self,
+        step: Step,
+        on_commit: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Record a step; call back once it is on disk, or can never be."""
+        self.store.step(step, on_commit, on_lost)
         self._msgbus.publish(STORY, step)
 
     def signed(self, order_id: str, venue_order_id: str, order: Order | None) -> None:
@@ -76,7 +81,7 @@ class NodeJournal:
 
     def step_signed(self, step: Step) -> None:
         """Record the step of a sale whose hash `signed` recorded."""
-        self.store.step(step, self.sent.recorded)
+        self.store.step(step, self.sent.recorded, on_lost=_keep)
         self._msgbus.publish(STORY, step)
 
     def answer(self, answer: Answer) -> None:
@@ -163,6 +168,10 @@ class NodeJournal:
         """Raise an alarm: market data cannot be recorded; or end it."""
         text = why or "market data is recorded again"
         self.alarm(self._own_alarm("record", text, is_open=bool(why)))
+
+
+def _keep() -> None:
+    """The note stays in `sent.log`: what the record cannot hold is told to the next start so."""
 
 
 def _state(why: str) -> str:

@@ -28,7 +28,12 @@ class Notebook:
         """Everything is recorded at once."""
         return nullcontext()
 
-    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
+    def step(
+        self,
+        step: Step,
+        on_commit: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,  # noqa: ARG002  (nothing is ever lost here)
+    ) -> None:
         """Record a step; call back once it would be committed."""
         self.steps.append(step)
         if on_commit is not None:

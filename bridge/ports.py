@@ -22,8 +22,13 @@ class Journal(Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Commit what is recorded inside as one transaction."""
 
-    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Record a step; call back once it is on disk."""
+    def step(
+        self,
+        step: Step,
+        on_commit: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Record a step; call back once it is on disk, or can never be; by default alike."""
 
     def answer(self, answer: Answer) -> None:
         """Record a reply and, once it is on disk, publish it."""

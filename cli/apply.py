@@ -1,6 +1,5 @@
 """Positions declared in a file: shows what differs, and asks for it."""
 
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from cli.options import Json, State, Wait, state_dir
 from cli.output import say
 from cli.sending import send
+from positions.commands import strict_toml
 from positions.commands.declared_positions import checked, difference, id_of, request
 from positions.commands.fields import Malformed
 from positions.commands.files import UnreadableRequests
@@ -55,10 +55,10 @@ def apply(
 def _declared(file: Path) -> dict[str, _Row]:
     """The declarations by name; each is understood, or the program ends with its line."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+        content = strict_toml.loads(file.read_text(encoding="utf-8"))
     except OSError as e:
         raise UnreadableRequests(f"{file}: cannot be read: {e.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except ValueError as e:
         raise UnreadableRequests(f"{file}: is not TOML: {e}") from None
     entries = content.get("position")
     if set(content) != {"position"} or not isinstance(entries, list):

@@ -66,9 +66,9 @@ class Recording:
         """Whether the data is made up."""
         try:
             about = json.loads((self._folder / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
-        return bool(about.get("synthetic"))
+        return isinstance(about, dict) and bool(about.get("synthetic"))
 
     def _span(self) -> tuple[int, int]:
         times: list[tuple[int, int]] = []

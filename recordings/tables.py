@@ -238,7 +238,7 @@ def _book(name: str, value: Any) -> Levels:
         levels = json.loads(value, parse_float=Decimal) if isinstance(value, str) else value
         pairs = [(lv["price"], lv["size"]) if isinstance(lv, dict) else lv for lv in levels or ()]
         by_price = {_price(name, price): _size(name, size) for price, size in pairs}
-    except (ValueError, TypeError, KeyError) as e:
+    except (ValueError, TypeError, KeyError, RecursionError) as e:
         if isinstance(e, _BadRow):
             raise
         raise _BadRow(f"{name} was {str(value)[:40]!r}, must be a list of [price, size]") from None

@@ -123,7 +123,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
         self._journal = journal
         self._call_soon = call_soon
         self._uncommitted: dict[str, Order] = {}
-        self._unposted: dict[str, Callable[[], None]] = {}
+        self._unposted: dict[str, Callable[[bool], None]] = {}
         self._unrecorded: dict[str, list[Act]] = {}
         self._is_scheduled = False
         self._decided_at: int | None = None
@@ -324,10 +324,11 @@ class PositionManagerStrategy(ClockOverride, Strategy):
             self.schedule()
 
     @_bounded
-    def signed(self, order_id: str, venue_order_id: str, go: Callable[[], None]) -> None:
-        """An order is signed: `go` is called when it may be posted.
+    def signed(self, order_id: str, venue_order_id: str, go: Callable[[bool], None]) -> None:
+        """An order is signed: `go` is told when it may be posted, or that it must not be.
 
-        A buy waits for its hash to be on disk, so that a crash cannot forget it; a sale does not.
+        A buy waits for its hash to be on disk, so that a crash cannot forget it; one whose hash can
+        never be there is not posted. A sale does not wait.
         """
         if conversion.role(self.cache.order(ClientOrderId(order_id))) is Role.ENTRY:
             self._unposted[order_id] = go
@@ -338,7 +339,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
                 self._journal.signed(order_id, venue_order_id, order)
             except Exception as e:  # the sale goes out all the same
                 report(e)
-            go()
+            go(True)
         now = now_ns(self.clock)
         event = events.OrderSigned(time=now, order_id=order_id, venue_order_id=venue_order_id)
         self._event(conversion.position_id(ClientOrderId(order_id)), event)
@@ -390,8 +391,8 @@ class PositionManagerStrategy(ClockOverride, Strategy):
         """Report it; an order that waits for a record that was not made is closed."""
         self._call_soon(partial(report, error))
         match effect:
-            case Step(p, events.OrderSent(order=order)) if self._uncommitted.pop(order.id, None):
-                self._never_sent(p, order.id, OrderEnd.DENIED, "it could not be recorded")
+            case Step(p, events.OrderSent(order=order)):
+                self._not_recorded(p, order.id)
             case Step(p, events.Adopted()):
                 self._recorded(p.id)
 
@@ -401,7 +402,11 @@ class PositionManagerStrategy(ClockOverride, Strategy):
                 # An entry waits for the disk: a crash must not forget what may be bought.
                 self._uncommitted[order.id] = order
                 position = effect.position
-                self._journal.step(effect, lambda: self._committed(position, order))
+                self._journal.step(
+                    effect,
+                    partial(self._committed, position, order),
+                    partial(self._not_recorded, position, order.id),
+                )
             case Step(p, events.Adopted()):
                 # It sells without having bought: a crash must not forget whose the sales are.
                 self._unrecorded[p.id] = []
@@ -411,7 +416,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
                 if go is None:
                     self._journal.step_signed(effect)
                 else:
-                    self._journal.step(effect, go)
+                    self._journal.step(effect, partial(go, True), partial(go, False))
             case Step():
                 self._journal.step(effect)
             case Act(p) if p.id in self._unrecorded:
@@ -430,6 +435,10 @@ class PositionManagerStrategy(ClockOverride, Strategy):
     def _committed(self, position: Position, order: Order) -> None:
         if self._uncommitted.pop(order.id, None) is not None:
             self._send(position, order)
+
+    def _not_recorded(self, position: Position, order_id: str) -> None:
+        if self._uncommitted.pop(order_id, None) is not None:
+            self._never_sent(position, order_id, OrderEnd.DENIED, "it could not be recorded")
 
     def _recorded(self, position_id: str) -> None:
         for act in self._unrecorded.pop(position_id, ()):

@@ -1,17 +1,21 @@
 """Numbers, times and texts are bounded where they come in; a refusal is one line."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from stage import ID, Stage, submit
 
 from positions.commands.fields import Malformed
+from positions.commands.files import UnreadableRequests, read
 from positions.commands.messages import Submit, decode, from_fields
 from positions.model.position import update
 from positions.model.soundness import TIME_MAX, Unsound, check
+from positions.operations.settings import SettingsError, load
 from venues.polymarket.api import parsing
-from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.gamma import _texts
+from venues.polymarket.api.parsing import Unreadable, messages
 
 ENDLESS = 10**5000
 """Python refuses to write an integer of so many digits out."""
@@ -74,15 +78,58 @@ def test_every_file_is_a_command_or_malformed(content: bytes) -> None:
         decode(content, ID)
 
 
+UNREADABLE = {
+    "an integer without end": "mode = " + "9" * 10_000,
+    "nested too deeply": "mode = " + "[" * 20_000,
+    "no TOML": "mode",
+    "a value of many lines": 'mode = """' + "x\n" * 5_000 + '"""',
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_every_file_of_settings_or_requests_is_refused_in_one_line(
+    name: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(UNREADABLE[name])
+    with pytest.raises(SettingsError) as settings:
+        load(path)
+    with pytest.raises(UnreadableRequests) as requests:
+        list(read(path))
+    for told in (str(settings.value), str(requests.value)):
+        assert told.startswith(f"{path}: ")
+        assert "\n" not in told
+        assert len(told) < 1_200
+
+
+def test_a_field_of_a_csv_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("market,outcome\n" + "x" * 200_000 + ",Yes\n")
+    with pytest.raises(UnreadableRequests, match="is not CSV: field larger"):
+        list(read(path))
+
+
+@pytest.mark.parametrize(
+    "raw", [b"[" * 100_000, b'{"a":' * 100_000, b"1e999", b"9" * 10_000, b"\xff"]
+)
+def test_a_frame_of_the_venue_that_is_no_json(raw: bytes) -> None:
+    with pytest.raises(Unreadable):
+        messages(raw)
+
+
+def test_a_list_inside_of_a_text_of_gamma_may_be_nested_without_end() -> None:
+    assert _texts("[" * 100_000) == []
+
+
 HUGE: list[Any] = ["nan", "Infinity", "-1", "1e30", "1e20000000", "1e-20000000", "", None, True]
 HUGE += [pytest.param(ENDLESS, id="endless"), "1e12", float("nan"), [], {}]
 
 
 @pytest.mark.parametrize("value", HUGE)
 def test_numbers_of_the_venue(value: object) -> None:
-    for read in (parsing.number, parsing.price):
+    for parse in (parsing.number, parsing.price):
         with pytest.raises(Unreadable) as e:
-            read({"size": value}, "size")
+            parse({"size": value}, "size")
         assert len(str(e.value)) < 200
 
 

@@ -95,6 +95,47 @@ def test_an_amount_that_does_not_fit_its_column(tmp_path: Path) -> None:
     store.close()
 
 
+def test_who_waits_for_a_row_that_was_lost_is_told_so_and_nobody_else(tmp_path: Path) -> None:
+    store = opened(tmp_path, [], [])
+    p = held(store)
+    told: list[str] = []
+    event = Disputed(time=p.updated_at, reason="")
+    sound, unsound = (update(p, seq=p.seq + n, bought=D(n)) for n in (1, 10**15))
+    with store.together():
+        for name, one in (("first", sound), ("second", unsound)):
+            store.step(
+                Step(one, event),
+                lambda name=name: told.append(name),  # type: ignore[misc]
+                lambda name=name: told.append(f"{name} is lost"),  # type: ignore[misc]
+            )
+    store.flush()
+    store.close()
+    assert told == ["first", "second is lost"]
+
+
+def test_a_row_that_was_written_is_not_written_again_for_one_that_waits(tmp_path: Path) -> None:
+    store = opened(tmp_path, [], [])
+    p = held(store)
+    write, is_full = store._write, [True]
+
+    def fail(rows: list[Any]) -> None:
+        if len(rows) == 1 and rows[0][0] == "alarms" and rows[0][1][0] == 1 and is_full.pop():
+            is_full.append(False)
+            raise duckdb.IOException("the disk is full")
+        write(rows)
+
+    store._write = fail  # type: ignore[method-assign]
+    with store.together():
+        store.step(Step(replace(p, seq=p.seq + 1), Disputed(time=p.updated_at, reason="")))
+        store.alarm(Alarm(10**20, "", "poison", "", is_open=True))
+        store.alarm(Alarm(1, "", "kind", "text", is_open=True))
+    store.close()
+    store = opened(tmp_path, [], [])
+    count = "SELECT count(*) FROM events WHERE seq = ?"
+    assert store.cursor().execute(count, [p.seq + 1]).fetchone() == (1,)
+    store.close()
+
+
 # -- what cannot be read ---------------------------------------------------------------------------
 
 POISONS = {
@@ -159,7 +200,7 @@ def test_a_line_that_is_no_order(line: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "1", "1 2 3", "9" * 30 + " 1", "-1 5", "1 99999999999999999999"]
+    "cursor", ["", "x", "1", "1 2 3", "9" * 30 + " 1", "-1 5", "1 99999999999999999999", "² ³"]
 )
 def test_a_cursor_that_cannot_be(cursor: str, tmp_path: Path) -> None:
     store = opened(tmp_path, [], [])

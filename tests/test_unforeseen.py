@@ -22,10 +22,10 @@ def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:
             journal = s.node._journal
             step = journal.step
 
-            def fail(one: Step, on_commit: Callable[[], None] | None = None) -> None:
+            def fail(one: Step, *calls: Callable[[], None]) -> None:
                 if isinstance(one.event, OrderFilled):
                     raise LookupError("no paper left")
-                step(one, on_commit)
+                step(one, *calls)
 
             journal.step = fail  # type: ignore[method-assign]
             p = await s.submit(rain, "0.55", "20", stop_loss_price="0.45")

@@ -5,17 +5,15 @@ as `[[positions]]`.
 """
 
 import csv
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from positions.commands import strict_json
+from positions.commands import strict_json, strict_toml
 from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
 from positions.model.errors import InputError
@@ -44,7 +42,13 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
-    lines = text.splitlines()
+    try:
+        yield from _csv_rows(path, text.splitlines())
+    except csv.Error as e:
+        raise UnreadableRequests(f"{path}: is not CSV: {e}") from None
+
+
+def _csv_rows(path: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
     reader = csv.DictReader(lines)
     for name, times in Counter(reader.fieldnames or ()).items():
         if times > 1:
@@ -58,8 +62,8 @@ def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
 
 def _toml(path: Path, text: str) -> Iterator[dict[str, Any]]:
     try:
-        requests = tomllib.loads(text, parse_float=Decimal).get("positions")
-    except tomllib.TOMLDecodeError as e:
+        requests = strict_toml.loads(text).get("positions")
+    except ValueError as e:
         raise UnreadableRequests(f"{path}: is not TOML: {e}") from None
     if not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests):
         raise UnreadableRequests(f"{path}: must hold its requests as [[positions]]")

@@ -5,7 +5,6 @@ default. Secrets do not stand in the file: they come from the environment alone.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +15,14 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from positions.commands import strict_toml
 from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
 from positions.commands.validation import Limits
 from positions.model.durations import SECOND
 from positions.model.errors import ConfigurationError
+from positions.model.foreign_text import REASON_LENGTH, clean
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""
@@ -432,11 +433,11 @@ def load(
         With the file and the field, its value and its rule.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        data = strict_toml.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise SettingsError(f"{path}: cannot be read: {e.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise SettingsError(f"{path}: is not TOML: {e}") from None
+    except ValueError as e:
+        raise SettingsError(f"{path}: is not TOML: {clean(e, REASON_LENGTH)}") from None
     try:
         settings = msgspec.convert(data, Settings)
         overrides = {"catalog": catalog, "speed": speed}
@@ -449,4 +450,4 @@ def load(
             really_trade=really_trade or settings.really_trade,
         )
     except (msgspec.ValidationError, ValueError) as e:
-        raise SettingsError(f"{path}: {e}") from None
+        raise SettingsError(f"{path}: {clean(e, REASON_LENGTH)}") from None

@@ -122,5 +122,5 @@ def holder(folder: Path) -> Holder | None:
 def _read(file: int) -> Holder | None:
     try:
         return msgspec.json.decode(os.pread(file, 4096, 0), type=Holder)
-    except (msgspec.DecodeError, OSError):
+    except (msgspec.DecodeError, RecursionError, OSError):
         return None

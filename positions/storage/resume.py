@@ -107,7 +107,7 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
 def _cursor(text: str) -> Cursor | None:
     """How far a replay is; None where it is over, or not known."""
     moment, _, now = text.partition(" ")
-    if not (moment.isdigit() and now.isdigit() and len(text) < _CURSOR_MAX):
+    if not (moment.isdecimal() and now.isdecimal() and len(text) < _CURSOR_MAX):
         return None
     cursor = Cursor(int(moment), int(now))
     return cursor if max(cursor.moment, cursor.now) < TIME_MAX else None

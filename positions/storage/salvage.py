@@ -85,7 +85,7 @@ def _from_columns(connection: duckdb.DuckDBPyConnection, position_id: str, why: 
         ),
         ledger=Ledger(bought=held, cost=held * (values["entry_price"] or values["max_bid_price"])),
         decision=Decision(entry_ended=EntryEnd.CANCELLED, dispute=why),
-        next_order=1 + max((int(n) for n in numbers if n.isdigit() and len(n) < 10), default=0),
+        next_order=1 + max((int(n) for n in numbers if n.isdecimal() and len(n) < 10), default=0),
     )
 
 

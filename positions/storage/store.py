@@ -9,7 +9,7 @@ start. Money is DECIMAL, exact; times are nanoseconds since 1970 (TIMESTAMP_NS).
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from positions.commands.messages import Command, Reply, encode_reply
@@ -56,6 +57,19 @@ _LATELY = """
 """Within the record's last hour: a trade settles, or fails to, within minutes."""
 
 
+class _Waiter(Struct):
+    """Who is called back once some rows are on disk, or one of them can never be."""
+
+    rows: Sequence[tuple[str, Row]]
+    on_commit: Callable[[], None]
+    on_lost: Callable[[], None]
+
+    def call(self, lost: list[Row]) -> Callable[[], None]:
+        """What is to be called."""
+        is_lost = any(values is row for _, values in self.rows for row in lost)
+        return self.on_lost if is_lost else self.on_commit
+
+
 class Store:
     """The record of one state folder.
 
@@ -90,10 +104,12 @@ class Store:
         self._call = call
         self._on_failure = on_failure
         self._queue: list[tuple[str, Row]] = []
-        self._callbacks: list[Callable[[], None]] = []
-        self._together: tuple[list[tuple[str, Row]], list[Callable[[], None]]] | None = None
+        self._waiters: list[_Waiter] = []
+        self._together: tuple[list[tuple[str, Row]], list[_Waiter]] | None = None
         self._condition = threading.Condition()
         self._unreadable: set[str] = set()
+        self._lost: list[Row] = []
+        """Of the rows that are being written, those that can never be."""
         self._writing = 0
         self._is_closing = self._is_flushed = False
         self.stamp: Callable[[], str] | None = None
@@ -107,8 +123,21 @@ class Store:
 
     # -- recording ---------------------------------------------------------------------------------
 
-    def step(self, step: Step, on_commit: Callable[[], None] | None = None) -> None:
-        """Record an event and the position after it."""
+    def step(
+        self,
+        step: Step,
+        on_commit: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        """Record an event and the position after it.
+
+        Parameters
+        ----------
+        on_commit
+            Called back once that is on disk.
+        on_lost
+            Called back instead if a part of it can never be; None = as if it were.
+        """
         p, event = step.position, step.event
         description = story(p, event)
         encoded = msgspec.json.encode(to_json(description)).decode()
@@ -125,7 +154,7 @@ class Store:
         filled = fill(p, event)
         if filled is not None:
             rows.append(("fills", tuple(filled.values())))
-        self._put(rows, on_commit)
+        self._put(rows, on_commit, on_lost)
 
     def command(
         self,
@@ -162,27 +191,28 @@ class Store:
         try:
             yield
         finally:
-            (rows, callbacks), self._together = self._together, None
-            self._enqueue(rows, callbacks)
+            (rows, waiters), self._together = self._together, None
+            self._enqueue(rows, waiters)
 
     def _put(
-        self, rows: Iterable[tuple[str, Row]], on_commit: Callable[[], None] | None = None
+        self,
+        rows: Sequence[tuple[str, Row]],
+        on_commit: Callable[[], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
     ) -> None:
-        callbacks = [] if on_commit is None else [on_commit]
+        waiters = [] if on_commit is None else [_Waiter(rows, on_commit, on_lost or on_commit)]
         if self._together is None:
-            self._enqueue(rows, callbacks)
+            self._enqueue(rows, waiters)
         else:
             self._together[0].extend(rows)
-            self._together[1].extend(callbacks)
+            self._together[1].extend(waiters)
 
-    def _enqueue(
-        self, rows: Iterable[tuple[str, Row]], callbacks: list[Callable[[], None]]
-    ) -> None:
+    def _enqueue(self, rows: Iterable[tuple[str, Row]], waiters: list[_Waiter]) -> None:
         with self._condition:
             if self.stamp is not None:
                 self._queue.append(("settings", ("cursor", self.stamp())))
             self._queue.extend(rows)
-            self._callbacks.extend(callbacks)
+            self._waiters.extend(waiters)
             self._condition.notify()
 
     @property
@@ -230,18 +260,18 @@ class Store:
                 # What nobody waits for is written with what comes next: a commit costs more
                 # than its rows.
                 self._condition.wait_for(
-                    lambda: self._callbacks or self._is_flushed or self._is_closing, _GATHER_SECONDS
+                    lambda: self._waiters or self._is_flushed or self._is_closing, _GATHER_SECONDS
                 )
                 self._is_flushed = False
                 rows, self._queue = self._queue, []
-                callbacks, self._callbacks = self._callbacks, []
+                waiters, self._waiters = self._waiters, []
                 self._writing = len(rows)
             try:
                 self._write_or_set_aside(rows)
             except Exception as e:  # nothing may end this thread
                 self._fail(_first_line(e))
                 with self._condition:
-                    self._queue[:0], self._callbacks[:0] = _newest(rows), callbacks
+                    self._queue[:0], self._waiters[:0] = _newest(rows), waiters
                     self._writing = 0
                     self._condition.notify_all()
                     if self._condition.wait_for(lambda: self._is_closing, timeout=1.0):
@@ -254,8 +284,9 @@ class Store:
             with self._condition:
                 self._writing = 0
                 self._condition.notify_all()
-            for callback in callbacks:
-                self._call(callback)
+            lost, self._lost = self._lost, []
+            for waiter in waiters:
+                self._call(waiter.call(lost))
 
     def _fail(self, why: str) -> None:
         if why != self.failure:
@@ -265,25 +296,30 @@ class Store:
     def _write_or_set_aside(self, rows: list[tuple[str, Row]]) -> None:
         """Write all rows but those that can never be written: these are kept as text.
 
-        What fails for the disk, or for the database as a whole, is raised, and tried again.
+        What fails for the disk, or for the database as a whole, is raised, to be tried again with
+        what is left in `rows` then.
         """
-        try:
-            self._write(rows)
-        except (
-            MemoryError,
-            duckdb.OperationalError,
-            duckdb.FatalException,
-            duckdb.InternalError,
-        ):
-            raise
-        except Exception as e:  # one of the rows cannot be what its columns hold
-            if len(rows) > 1:
-                half = len(rows) // 2
-                self._write_or_set_aside(rows[:half])
-                self._write_or_set_aside(rows[half:])
-                return
-            ((table, values),) = rows
-            self._set_aside(table, values, _first_line(e))
+        count = len(rows)
+        while rows:
+            part = rows[:count]
+            try:
+                self._write(part)
+            except (
+                MemoryError,
+                duckdb.OperationalError,
+                duckdb.FatalException,
+                duckdb.InternalError,
+            ):
+                raise
+            except Exception as e:  # one of the rows cannot be what its columns hold
+                if len(part) > 1:
+                    count = len(part) // 2
+                    continue
+                ((table, values),) = part
+                self._set_aside(table, values, _first_line(e))
+                self._lost.append(values)
+            del rows[: len(part)]
+            count *= 2
 
     def _set_aside(self, table: str, values: Row, why: str) -> None:
         entry = {"table": table, "why": why, "row": [_text(v) for v in values]}

@@ -91,9 +91,13 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
     return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
 
 
 def _number(value: Any) -> Decimal | None:
@@ -144,11 +148,7 @@ class Gamma:
         reply = await self._get("/public-search", {"q": text, "limit_per_type": str(limit)})
         events = reply.get("events") if isinstance(reply, dict) else None
         found = [
-            parse(values)
-            for event in events or []
-            if isinstance(event, dict)
-            for values in event.get("markets") or []
-            if isinstance(values, dict)
+            parse(values) for event in _objects(events) for values in _objects(event.get("markets"))
         ]
         return [m for m in found if m is not None and m.is_open][:limit]
 
@@ -166,7 +166,7 @@ class Gamma:
 
     async def _list(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         reply = await self._get("/markets", query | {"limit": str(_BATCH)})
-        return [m for m in reply if isinstance(m, dict)] if isinstance(reply, list) else []
+        return _objects(reply)
 
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
         try:

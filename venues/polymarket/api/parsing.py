@@ -46,6 +46,8 @@ def messages(raw: bytes) -> list[dict[str, Any]]:
             return []
         # Not what they are: every message of the user channel holds the API's key.
         raise Unreadable(f"{len(raw)} bytes are not JSON") from None
+    except RecursionError:
+        raise Unreadable(f"{len(raw)} bytes are nested too deep") from None
     found = data if isinstance(data, list) else [data]
     return [m for m in found if isinstance(m, dict)]
 

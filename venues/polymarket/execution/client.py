@@ -50,8 +50,8 @@ from venues.polymarket.execution.wallet_watch import WalletWatch
 
 WATCH_SECONDS = 1.0
 
-Signed = Callable[[str, str, Callable[[], None]], None]
-"""Is told an order's id and hash before it is posted, and calls back when it may be."""
+Signed = Callable[[str, str, Callable[[bool], None]], None]
+"""Is told an order's id and hash before it is posted, and calls back whether it may be."""
 
 
 class HardenedExecutionClient(PolymarketExecutionClient):
@@ -231,11 +231,12 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._orders.add(live)
         self._cache.add_venue_order_id(order.client_order_id, expected_venue_order_id)
         try:
-            await self._record_hash(live)
-            if live.is_unwanted:
-                self._emit(
-                    live, live.tracker.apply_end(Decimal(0), "taken back before it was posted")
+            is_recorded = await self._record_hash(live)
+            if live.is_unwanted or not is_recorded:
+                why = (
+                    "taken back before it was posted" if is_recorded else "it could not be recorded"
                 )
+                self._emit(live, live.tracker.apply_end(Decimal(0), why))
                 return
             live.mark_submitted(self._loop.time())
             await self._post_order(live)
@@ -287,16 +288,15 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             case SubmitOutcome.REJECTED | SubmitOutcome.NOT_SENT:
                 self._emit(live, live.tracker.apply_rejection(why))
 
-    async def _record_hash(self, live: LiveOrder) -> None:
-        ready: asyncio.Future[None] = self._loop.create_future()
+    async def _record_hash(self, live: LiveOrder) -> bool:
+        ready: asyncio.Future[bool] = self._loop.create_future()
 
-        def go() -> None:
+        def go(may_be_posted: bool) -> None:
             if not ready.done():
-                ready.set_result(None)
+                ready.set_result(may_be_posted)
 
         self._signed(live.id, live.venue_order_id, go)
-        if live.order.side == OrderSide.BUY:
-            await ready
+        return await ready if live.order.side == OrderSide.BUY else True
 
     # -- cancelling --------------------------------------------------------------------------------
 

@@ -186,7 +186,7 @@ class HardenedDataClient(PolymarketDataClient):
         """
         try:
             found = parsing.messages(raw)
-        except (Unreadable, RecursionError) as e:
+        except Unreadable as e:
             self._refusals.add(f"a frame of the market channel made no sense: {e}")
             self._request_mentioned(raw)
             return
