@@ -128,7 +128,7 @@ def _shares(c: Adopt, holding: Holding, owned: Decimal) -> Decimal | Refusal:
 def _paid(
     c: Adopt, holding: Holding, ours: Set[str], shares: Decimal
 ) -> tuple[Decimal, Decimal] | Refusal:
-    """What a share cost, and its fee: as told, or as the wallet's own trades have it."""
+    """What a share cost, and its fee: as stated, or as the wallet's own trades have it."""
     if c.entry_price is not None:
         return c.entry_price, ZERO
     found = _average(holding.deals, ours, shares)

@@ -1,4 +1,4 @@
-"""What a person must be told of a position: derived from its state, never kept beside it.
+"""The alarms about a position: derived from its state, never kept beside it.
 
 An alarm is open for as long as its condition holds, so it can neither be forgotten nor stay behind.
 """

@@ -274,7 +274,7 @@ class Engine:
             while self._queue:
                 item = self._queue.popleft()
                 if isinstance(item, Command):
-                    self._obey(item, now)
+                    self._handle(item, now)
                 else:
                     self._guarded(item[0], now, item[1])
             woken, self._woken = self._woken, {}
@@ -545,7 +545,7 @@ class Engine:
 
     # -- commands ----------------------------------------------------------------------------------
 
-    def _obey(self, c: Command, now: int) -> None:
+    def _handle(self, c: Command, now: int) -> None:
         self._before, done = {}, len(self._effects)
         try:
             handled = handle(self, c, self._holdings.pop(c.id, Holding()), now)
@@ -606,7 +606,7 @@ class Engine:
     def _alarms_of(self, position_id: str) -> dict[str, str]:
         p, trouble = self.positions[position_id], self._troubles.get(position_id)
         found = {} if trouble is None else {"failing": _failing_text(p, trouble)}
-        with suppress(Exception):  # what cannot be told is in trouble, which is
+        with suppress(Exception):  # what has no alarm is in trouble, which is
             found |= open_alarms(p)
         return found
 

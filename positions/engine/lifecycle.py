@@ -160,7 +160,7 @@ _LATE = frozenset({N.ENDED, X.SOLD, X.DUST, X.DISPUTED})
 
 
 def diagram() -> str:
-    """Both tables as a Mermaid state diagram, without what is told late, disputed or undone."""
+    """Both tables as a Mermaid state diagram, without what is late, disputed or undone."""
     lines = ["```mermaid", "stateDiagram-v2", "    state Entry {", "        [*] --> buying"]
     lines += [*_edges(ENTRY_LIFE), "        ended --> [*]", "    }"]
     lines += [

@@ -326,7 +326,7 @@ class _Inquiry:
         self._book_rest(position_id, order_id, role, hash_)
 
     def _book_rest(self, position_id: str, order_id: str, role: Role, hash_: str) -> None:
-        """Of a trade that is told whole a crash may have left the first parts booked alone."""
+        """Of a trade that is reported whole a crash may have left the first parts booked alone."""
         p, made = self.positions[position_id], self._trades[hash_]
         order = find(p, order_id)
         whole = next((t for t in made if t.id not in p.ledger.trades and has_story(p, t.id)), None)

@@ -178,7 +178,7 @@ def _filled(p: Position, f: events.OrderFilled) -> Position:
 
 
 def _found(p: Position) -> Position:
-    """No more is missing than is held: what was thought to be gone was sold, and is told late."""
+    """No more is missing than is held: what seemed to be gone was sold, and is reported late."""
     missing = min(p.decision.missing, max(p.held, ZERO))
     if missing == p.decision.missing:
         return p

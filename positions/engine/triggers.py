@@ -45,7 +45,7 @@ def next_event(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> 
     """The next event that follows from the market and the time; None when nothing does."""
     is_over = p.phase in OVER
     if book.payout is not None:
-        # What is heard only now to have been sold, or not to have been bought, was not paid out.
+        # What is reported only now to have been sold, or not to have been bought, was not paid out.
         shares = max(p.sellable, ZERO) if p.held > 0 else max(p.held, -p.ledger.settled)
         if shares or (p.ledger.payout is None and not is_over):
             return Settled(time=now, payout=book.payout, shares=shares)

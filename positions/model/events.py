@@ -1,7 +1,7 @@
 """The events that may happen to a position; each brings its time.
 
 An event that changed a position is an event of its story, stored under its `kind`. Values only:
-`life` books them. Prices are USDC per share, sizes shares, money USDC, times nanoseconds.
+`transitions` books them. Prices are USDC per share, sizes shares, money USDC, times nanoseconds.
 """
 
 from decimal import Decimal
@@ -139,7 +139,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
 
 
 class FillReversed(Event, frozen=True, kw_only=True):
-    """A trade that was told failed to settle on the chain: nothing changed hands after all."""
+    """A reported trade failed to settle on the chain: nothing changed hands after all."""
 
     order_id: str
     trade_id: str

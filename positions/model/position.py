@@ -1,7 +1,7 @@
 """What a position is: its orders, its ledger, its phases, and what follows from the ledger.
 
-Only values; `events` tells what may happen to them and `life` books it. Prices are USDC per share,
-sizes shares, money USDC, times nanoseconds.
+Only values; `events` are what may happen to them, `transitions` books it. Prices are USDC per
+share, sizes shares, money USDC, times nanoseconds.
 """
 
 from decimal import Decimal

@@ -1,6 +1,6 @@
 """The shape of the record: its tables, their migrations, and how rows go in.
 
-Only what the database needs to know; what the rows mean is `record`'s.
+Only what the database needs to know; what the rows mean is `rows`'s.
 """
 
 from collections.abc import Sequence

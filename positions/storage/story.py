@@ -183,5 +183,5 @@ ROUTINE = frozenset({"order_signed", "order_accepted", "cancel_sent", "stop_move
 
 
 def tell(event: _Event) -> str:
-    """One sentence for an event, as `record.story` gives it."""
+    """One sentence for an event, as `rows.story` gives it."""
     return _TELL[event["kind"]](event)
