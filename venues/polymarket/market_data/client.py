@@ -213,9 +213,9 @@ class HardenedDataClient(PolymarketDataClient):
         followed = {get_polymarket_token_id(i): i for i in self._followed()}
         ids = [followed[token] for token in mentioned(raw, followed)] or list(followed.values())
         self._trades_lost.update(ids)
-        self._request(ids)
+        self._request_snapshots(ids)
 
-    def _request(self, ids: Iterable[InstrumentId]) -> None:
+    def _request_snapshots(self, ids: Iterable[InstrumentId]) -> None:
         if self._requests.add(ids):
             self.create_task(self._requests.run())
 
@@ -235,7 +235,7 @@ class HardenedDataClient(PolymarketDataClient):
             now = self._clock.timestamp_ns()
             deltas = self._book(instrument.id).take(instrument, told, now)
             if deltas is None:
-                self._request([instrument.id])
+                self._request_snapshots([instrument.id])
             else:
                 self._publish_deltas(deltas)
                 self._publish_quote(instrument, told.at)
@@ -258,12 +258,12 @@ class HardenedDataClient(PolymarketDataClient):
         unread = [self._instrument(market, asset_id) for asset_id in spoilt]
         if unread:
             self._refusals.add(f"a price change made no sense: {spoilt}"[:200])
-            self._request([i.id for i in unread if i is not None])
+            self._request_snapshots([i.id for i in unread if i is not None])
 
     def _change(self, instrument: BinaryOption, changed: Changes, at: int | None) -> None:
         book = self._book(instrument.id)
         if book.is_after(at):
-            self._request([instrument.id])
+            self._request_snapshots([instrument.id])
             return
         deltas = book.change(instrument, changed, at, self._clock.timestamp_ns())
         if deltas is not None:
@@ -291,7 +291,7 @@ class HardenedDataClient(PolymarketDataClient):
                 self._publish_feed(instrument_id, "touch", "")
         else:
             self._doubted_at.setdefault(instrument_id, self._loop.time())
-            self._request([instrument_id])
+            self._request_snapshots([instrument_id])
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         """Defect: an older trade passes for the last one. Can go when the adapter compares them."""
@@ -523,7 +523,7 @@ class HardenedDataClient(PolymarketDataClient):
 
     def _check_doubts(self, now: float) -> None:
         for instrument_id, since in self._doubted_at.items():
-            self._request([instrument_id])
+            self._request_snapshots([instrument_id])
             if now - since > _DOUBT_SECONDS:
                 problem = "its book is not as its best prices are stated, and cannot be read"
                 self._publish_feed(instrument_id, "touch", problem)
