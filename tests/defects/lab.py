@@ -148,7 +148,7 @@ class Lab:
     def _config(self) -> TradingNodeConfig:
         if self.is_ours:
             chosen = settings(self.venue, Path("nowhere"), safety={"stale_seconds": 1})
-            self._polymarket = Polymarket(chosen, wallet(self.keys), lambda _, __, go: go())
+            self._polymarket = Polymarket(chosen, wallet(self.keys), lambda _, __, go: go(True))
             self._ours = self._polymarket.data_client(), self._polymarket.execution_client()
             clients = self._ours[0].config, self._ours[1].config
             engine = LiveExecEngineConfig(reconciliation=False, inflight_check_interval_ms=0)
