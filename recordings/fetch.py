@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 from nautilus_trader.adapters.polymarket.loaders import PolymarketDataLoader
 from nautilus_trader.core.datetime import unix_nanos_to_dt
 from nautilus_trader.model.data import TradeTick
@@ -54,6 +55,10 @@ class _Client:
                 url = address + url.removeprefix(built_in)
         return await self._client.get(url, **options)
 
+    async def close(self) -> None:
+        """Give the connections up."""
+        await self._client.close()
+
 
 def fetch(
     venue: VenueSettings, market: str, begin: int | None, end: int | None, catalog: Path
@@ -69,8 +74,9 @@ def fetch(
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             found = asyncio.run(_load(_Client(venue), market_name(market), begin, end))
-    except (ValueError, RuntimeError, KeyError) as e:
-        raise RecordingError(f"market was {market!r}: {str(e).splitlines()[0]}") from None
+    except (ValueError, RuntimeError, KeyError, httpx.HTTPError) as e:
+        why = (str(e) or type(e).__name__).splitlines()[0]
+        raise RecordingError(f"market was {market!r}: {why}") from None
     count = sum(len(trades) for _, trades in found)
     if not count:
         raise RecordingError(f"market was {market!r}: there is no trade in that time")
@@ -83,16 +89,24 @@ async def _load(
     client: _Client, slug: str, begin: int | None, end: int | None
 ) -> list[tuple[Token, list[TradeTick]]]:
     span = [None if t is None else unix_nanos_to_dt(t) for t in (begin, end)]
-    found = []
-    for index in (0, 1):
-        known = await PolymarketDataLoader.from_market_slug(slug, index, client, sanitize_info=True)
-        market, token = described(known.instrument)
-        own = Token(market, token, InstrumentId.from_str(known.instrument.id.value))
-        loader = PolymarketDataLoader(
-            instrument(own, _FINEST, 0), known.token_id, known.condition_id, client
-        )
-        found.append((own, await loader.load_trades(*span)))
-    return found
+    trades = []
+    try:
+        for index in (0, 1):
+            market = await PolymarketDataLoader.from_market_slug(
+                slug, index, client, sanitize_info=True
+            )
+            token = Token(*described(market.instrument), _instrument_id(market))
+            loader = PolymarketDataLoader(
+                instrument(token, _FINEST, 0), market.token_id, market.condition_id, client
+            )
+            trades.append((token, await loader.load_trades(*span)))
+    finally:
+        await client.close()
+    return trades
+
+
+def _instrument_id(market: PolymarketDataLoader) -> InstrumentId:
+    return InstrumentId.from_str(market.instrument.id.value)
 
 
 def _write(folder: Path, token: Token, trades: list[TradeTick]) -> None:

@@ -73,8 +73,11 @@ class Drawn:
         yield self._quote(slug, cents, spread)
         submitted = self._submit(slug, cents, spread)
         yield submitted
+        # The loopback venue fills a level up anew with each quote, which a recording does not say
+        # of a price that was shown before: in a thin book no price comes twice.
+        moves = (self._chance.choice((-1, 1)),) if self._is_thin else (-1, -1, 0, 1, 1)
         for _ in range(self._chance.randint(8, 20)):
-            cents += self._chance.choice((-1, -1, 0, 1, 1))
+            cents += self._chance.choice(moves)
             yield self._quote(slug, cents, spread)
             if self._chance.random() < 0.06:
                 yield self._about(submitted)

@@ -284,7 +284,7 @@ def test_fetched_trades_say_what_they_cannot_tell(
     }
     with pytest.raises(RecordingError, match="holds no quote"):
         Recording(tmp_path / "catalog")
-    late = run.invoke(app, ["fetch", "will-it-rain", *options, "--from", "2100-01-01T00:00:00Z"])
+    late = run.invoke(app, ["fetch", "will-it-rain", *options, "--from", "2099-01-01T00:00:00Z"])
     assert (late.exit_code, late.stderr.count("\n")) == (1, 1)
     assert "there is no trade in that time" in late.stderr
     unknown = run.invoke(app, ["fetch", "no-such-market", *options])

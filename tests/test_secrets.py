@@ -132,7 +132,7 @@ def test_no_secret_is_written_by_a_whole_life(live: Live) -> None:
         live.command("submit", market.slug, "Yes", *bracket, *at, "--wait", "30s")
         until(lambda: venue.shares(funder, token) == 50, "the entry's fill")
         _disturb(live)
-        until(lambda: live.logged().count(b"not understood") >= 2, "the log, on disk")
+        until(lambda: live.logged().count(b"made no sense") >= 2, "the log, on disk")
         venue.faults.answer("POST /order", 400, error="no luck")
         venue.faults.answer("POST /order", 500, error="out of order")
         venue.quote(token, "0.44", 500, "0.46", 500)
