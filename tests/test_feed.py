@@ -139,6 +139,7 @@ async def an_older_frame_and_an_older_book_change_nothing(s: Session, m: MarketH
 @SCENARIOS.add
 async def each_message_of_an_array_stands_alone(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
+    s.venue.faults.frozen.add(m.tokens[0])  # what is asked for anew says nothing newer
     push(s, [UNKNOWN, trade(m, "0.51"), {"event_type": "book"}, 7, None])
     await s.until(lambda: known(s, m).last == D("0.51"), "the trade is heard")
     push(s, [trade(m, "0.47", -60), trade(m, "0.48") | {"price": "x"}])
