@@ -202,3 +202,20 @@ def test_the_books_balance_after_what_was_taken_back() -> None:
     assert (s.engine.exposure.reserved, s.engine.exposure.staked, s.engine.exposure.held) == sums
     for cue in (feed("stale"), feed(""), later(1), reversed_(Role.ENTRY, "5", "0.55")):
         cue(s)
+
+
+@pytest.mark.parametrize("kind", [events.Restarted, events.Unstuck])
+def test_a_breach_of_what_is_taken_back_disputes_nothing_again(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn ends, although each look at the position breaches a rule and can then not be kept."""
+    s = stage()
+    poisoned(s)
+    monkeypatch.setattr("positions.engine.engine.breach", lambda *_: "a rule")
+    values = {"bid": D("0.5")} if kind is events.Unstuck else {}
+    s.engine.event(ID, kind(time=s.now, **values))
+    s.engine.event(ID, events.OrderClosed(time=s.now, order_id="none", end=OrderEnd.CANCELED))
+    s.engine.turn(s.now)
+    assert not s.engine.has_work
+    monkeypatch.undo()
+    settle_other(s)

@@ -52,6 +52,8 @@ from positions.model.terms import Trigger
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
 _EVENTS_MAX = 20
+_ROUNDS_MAX = 20
+"""What one turn decides follows from itself at most so often; the rest waits for the next turn."""
 _REASON_CHARACTERS = 200
 
 
@@ -270,7 +272,9 @@ class Engine:
 
     def turn(self, now: int) -> list[Effect]:
         """Book what is queued, decide what follows, and return what must be done, in order."""
-        while self._queue or self._woken:
+        for _ in range(_ROUNDS_MAX):
+            if not self._queue and not self._woken:
+                break
             while self._queue:
                 item = self._queue.popleft()
                 if isinstance(item, Command):
@@ -290,7 +294,7 @@ class Engine:
             trouble.add(event)  # what happened before it comes first
             self._woken[position_id] = None
             return
-        self._before, done = {}, len(self._effects)
+        mark = self._mark()
         try:
             if event is None:
                 self._look(position_id, now)
@@ -300,7 +304,7 @@ class Engine:
         except Exception as e:  # the boundary: see the module's docstring
             if self.strict:
                 raise
-            self._take_back(done)
+            self._take_back(mark)
             if position_id in self.positions:
                 self._fail(position_id, now, e, event)
                 self._resort(position_id, now)
@@ -334,8 +338,16 @@ class Engine:
 
     # -- when something raises ---------------------------------------------------------------------
 
-    def _take_back(self, done: int) -> None:
-        """Undo what was noted since, and the effects after the first `done`; a halt stands."""
+    def _mark(self) -> tuple[int, int]:
+        """Begin what may have to be undone; how much is queued and to be done before it."""
+        self._before = {}
+        return len(self._queue), len(self._effects)
+
+    def _take_back(self, mark: tuple[int, int]) -> None:
+        """Undo what was noted, queued and asked for since a mark; a halt stands."""
+        queued, done = mark
+        while len(self._queue) > queued:  # else an undone breach disputes, and is looked at again
+            self._queue.pop()
         kept = [e for e in self._effects[done:] if isinstance(e, HaltChanged)]
         self._effects[done:] = kept
         for position_id, before in self._before.items():
@@ -376,14 +388,14 @@ class Engine:
     def _dispute(self, position_id: str, now: int, reason: str) -> bool:
         """Book that a position is disputed; whether that could be."""
         p = self.positions[position_id]
-        self._before, done = {}, len(self._effects)
+        mark = self._mark()
         try:
             if p.decision.dispute != reason:
                 self._note(
                     position_id, Disputed(time=now, reason=reason, missing=p.decision.missing)
                 )
         except Exception:
-            self._take_back(done)
+            self._take_back(mark)
             return False
         self._woken[position_id] = None
         return True
@@ -409,11 +421,11 @@ class Engine:
             return
         for intent in intents:
             event = _booking(intent, now)
-            self._before, done = {}, len(self._effects)
+            mark = self._mark()
             try:
                 self._note(position_id, event)
             except Exception:
-                self._take_back(done)
+                self._take_back(mark)
                 trouble.add(event)
             self._effects.append(Act(self.positions[position_id], intent))
 
@@ -546,7 +558,7 @@ class Engine:
     # -- commands ----------------------------------------------------------------------------------
 
     def _handle(self, c: Command, now: int) -> None:
-        self._before, done = {}, len(self._effects)
+        mark = self._mark()
         try:
             handled = handle(self, c, self._holdings.pop(c.id, Holding()), now)
             if handled.halted is None:
@@ -556,7 +568,7 @@ class Engine:
         except Exception as e:  # the boundary: it is refused, and nothing of it is done
             if self.strict:
                 raise
-            self._take_back(done)
+            self._take_back(mark)
             self._unforeseen(e)
             text = f"{type(c).__name__.lower()} could not be carried out: {_reason(e)}"
             handled = Handled(refused(c.id, Refusal("INTERNAL", text), now))
