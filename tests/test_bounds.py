@@ -29,6 +29,8 @@ ASKED = {"command": "submit", "id": ID, "market": "rain", "outcome": "Yes", "max
         ("at", "2100-01-01T00:00:00Z", "must be in the years"),
         ("at", "2019-12-31T23:59:59Z", "must be in the years"),
         ("at", "0001-01-01T00:00:00+14:00", "must be in the years"),
+        ("at", "2020-01-01T00:00:00+14:00", "must be in the years"),
+        ("exit_at", "2099-12-31T23:59:59-23:59", "exit_at was .*, must be in the years"),
         ("expires_at", "2555-01-01T00:00:00Z", "expires_at was .*, must be in the years"),
         ("created_at", "9999-12-31T23:59:59Z", "created_at was .*, must be in the years"),
         ("exit_at", "2600-01-01T00:00:00Z", "exit_at was .*, must be in the years"),
@@ -100,6 +102,27 @@ def test_every_file_of_settings_or_requests_is_refused_in_one_line(
         assert told.startswith(f"{path}: ")
         assert "\n" not in told
         assert len(told) < 1_200
+
+
+@pytest.mark.parametrize("value", ["nan", '"nan"', "inf", "-inf", '"Infinity"'])
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        ("limits", "default_stake"),
+        ("limits", "max_stake_per_position"),
+        ("limits", "max_total_stake"),
+        ("exits", "floor_price"),
+        ("gate", "spread_max"),
+        ("account", "cash"),
+    ],
+)
+def test_a_setting_that_is_no_number_is_refused(
+    table: str, name: str, value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f'mode = "replay"\nstate = "s"\n[{table}]\n{name} = {value}\n')
+    with pytest.raises(SettingsError, match=f"{name} was .*, must be "):
+        load(path)
 
 
 def test_a_field_of_a_csv_without_end_is_refused(tmp_path: Path) -> None:

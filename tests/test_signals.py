@@ -84,6 +84,11 @@ def test_a_watcher_that_begins_anew_counts_what_was_asked() -> None:
     ("changes", "said"),
     [
         ({"level": D(1)}, "level was 1"),
+        ({"level": D("NaN")}, "level was NaN"),
+        ({"stake_max": D("NaN")}, "stake_max was NaN"),
+        ({"stake_max": D("Infinity")}, "stake_max was Infinity"),
+        ({"stake_max": D(0)}, "stake_max was 0"),
+        ({"pause_seconds": 10**30}, "pause_seconds was 1"),
         ({"positions_max": 0}, "positions_max was 0"),
         ({"pause_seconds": -1}, "pause_seconds was -1"),
         ({"request": {"max_bid": "0.5"}}, "request.stake was not given"),

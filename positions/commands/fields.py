@@ -6,7 +6,7 @@ which names the field, the value and the rule.
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,7 @@ _TARGETS_MAX = 9
 _INT_MAX = 10**18
 YEARS = (2020, 2100)
 """The venue began in the first; clocks, tables and the record end some time after the second."""
+_YEARS = tuple(datetime(year, 1, 1, tzinfo=UTC) for year in YEARS)
 SPAN_DAYS_MAX = 366
 CONFIRM_HOURS_MAX = 24
 """A stop that waits for longer is none."""
@@ -135,7 +136,7 @@ def time(field: str, value: object) -> int:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise Malformed(field, value, rule)
-    if not YEARS[0] <= moment.year < YEARS[1]:
+    if not _YEARS[0] <= moment < _YEARS[1]:  # in UTC: an offset may lead into another year
         raise Malformed(field, value, f"must be in the years {YEARS[0]} to {YEARS[1] - 1}")
     whole = int(moment.replace(microsecond=0).timestamp())
     return whole * SECOND + moment.microsecond * 1000

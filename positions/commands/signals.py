@@ -17,6 +17,9 @@ from positions.commands.fields import Malformed
 from positions.commands.messages import from_fields
 from positions.model.durations import SECOND
 
+_STAKE_MAX = 10**9
+_PAUSE_MAX = 366 * 86_400
+
 
 class PriceCross(Struct, frozen=True, forbid_unknown_fields=True):
     """Open a position each time the ask crosses a level.
@@ -52,12 +55,15 @@ class PriceCross(Struct, frozen=True, forbid_unknown_fields=True):
     pause_seconds: int = 60
 
     def __post_init__(self) -> None:
-        if not 0 < self.level < 1:
+        if not (self.level.is_finite() and 0 < self.level < 1):
             raise ValueError(f"level was {self.level}, must be above 0 and below 1 USDC per share")
         if not 1 <= self.positions_max <= 1000:
             raise ValueError(f"positions_max was {self.positions_max}, must be from 1 to 1000")
-        if self.pause_seconds < 0:
-            raise ValueError(f"pause_seconds was {self.pause_seconds}, must not be below 0")
+        if not (self.stake_max.is_finite() and 0 < self.stake_max < _STAKE_MAX):
+            rule = f"must be above 0 and below {_STAKE_MAX} USDC"
+            raise ValueError(f"stake_max was {self.stake_max}, {rule}")
+        if not 0 <= self.pause_seconds <= _PAUSE_MAX:
+            raise ValueError(f"pause_seconds was {self.pause_seconds}, must be 0 to {_PAUSE_MAX}")
         if "stake" not in self.request:
             raise ValueError("request.stake was not given, must be given: it is counted by the cap")
         try:

@@ -191,7 +191,7 @@ class ExitSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"slip_ticks was {self.slip_ticks}, must be from 0 to 100")
         if not 1 <= self.sale_seconds <= 86_400:
             raise ValueError(f"sale_seconds was {self.sale_seconds}, must be from 1 to 86400")
-        if not 0 <= self.floor_price < 1:
+        if not (self.floor_price.is_finite() and 0 <= self.floor_price < 1):
             raise ValueError(f"floor_price was {self.floor_price}, must be from 0 to below 1")
 
 
@@ -215,7 +215,7 @@ class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
     end_minutes: int = 10
 
     def __post_init__(self) -> None:
-        if not 0 < self.spread_max < 1:
+        if not (self.spread_max.is_finite() and 0 < self.spread_max < 1):
             raise ValueError(f"spread_max was {self.spread_max}, must be above 0 and below 1")
         if not 0 <= self.end_minutes <= 525_600:
             raise ValueError(f"end_minutes was {self.end_minutes}, must be from 0 to 525600")
@@ -412,7 +412,7 @@ def _is_impostor(host: str) -> bool:
 
 
 def _positive(name: str, value: Decimal) -> None:
-    if not 0 < value < Decimal(10) ** 9:
+    if not (value.is_finite() and 0 < value < Decimal(10) ** 9):
         raise ValueError(f"{name} was {value}, must be above 0 and below 1000000000 USDC")
 
 
