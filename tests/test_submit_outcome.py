@@ -25,12 +25,19 @@ REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
     ([], SubmitOutcome.AMBIGUOUS, "the answer was not"),
     ({}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
     ({"orderID": "0x1"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ({"success": True, "status": "matched", "orderID": "0XAB"}, SubmitOutcome.MATCHED, ""),
+    ({"success": True, "status": "matched", "orderID": ""}, SubmitOutcome.MATCHED, ""),
+    ({"success": True, "status": "matched", "orderID": "0xcd"}, SubmitOutcome.AMBIGUOUS, "the"),
+    ({"success": True, "status": "live", "orderID": ["0xab"]}, SubmitOutcome.AMBIGUOUS, "the"),
+    ({"success": False, "errorMsg": "no", "orderID": "0xcd"}, SubmitOutcome.AMBIGUOUS, "the"),
+    ({"success": "false", "errorMsg": "no luck"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ({"success": 1, "status": "live"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
 ]
 
 
 @pytest.mark.parametrize(("reply", "outcome", "words"), REPLIES)
 def test_a_reply_says(reply: Any, outcome: SubmitOutcome, words: str) -> None:
-    said, why = of_reply(reply)
+    said, why = of_reply(reply, "0xab")
     assert said is outcome
     assert why.startswith(words)
 

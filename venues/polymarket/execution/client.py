@@ -257,7 +257,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         except Exception as e:
             self._apply_outcome(live, *submit_outcome.of_error(e))
         else:
-            self._apply_outcome(live, *submit_outcome.of_reply(reply))
+            self._apply_outcome(live, *submit_outcome.of_reply(reply, live.venue_order_id))
         finally:
             live.posted.set()
 

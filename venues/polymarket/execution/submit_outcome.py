@@ -38,16 +38,23 @@ class SubmitOutcome(StrEnum):
     """Our own side failed, and would again; how far it came is not known."""
 
 
-def of_reply(reply: Any) -> tuple[SubmitOutcome, str]:
-    """What a reply says, and the venue's words for why not."""
-    if not isinstance(reply, dict) or not reply.keys() & _WORDS:
+def of_reply(reply: Any, venue_order_id: str) -> tuple[SubmitOutcome, str]:
+    """What a reply says of the order with this hash, and the venue's words for why not."""
+    if not isinstance(reply, dict) or not _is_about(reply, venue_order_id):
         return SubmitOutcome.AMBIGUOUS, f"the answer was not the venue's: {str(reply)[:80]}"
-    if reply.get("success", False):
+    if reply.get("success") is True:
         return (
             SubmitOutcome.MATCHED if reply.get("status") == "matched" else SubmitOutcome.ACCEPTED
         ), ""
     why = reply.get("errorMsg") or reply.get("error")
     return _of_reason(str(why or "refused without a reason"))
+
+
+def _is_about(reply: dict[str, Any], venue_order_id: str) -> bool:
+    """Whether an answer has the venue's words, and the hash, if it names one."""
+    named = str(reply.get("orderID") or venue_order_id).lower()
+    is_plain = isinstance(reply.get("success", False), bool)
+    return bool(reply.keys() & _WORDS) and is_plain and named == venue_order_id
 
 
 def of_error(error: Exception) -> tuple[SubmitOutcome, str]:
