@@ -7,7 +7,8 @@ book that only passes through a low bid triggers nothing.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, Concatenate
@@ -60,6 +61,7 @@ from positions.engine.engine import Engine
 from positions.engine.plan import Cancel, MoveStop, Send
 from positions.model import events
 from positions.model.events import AnyEvent
+from positions.model.foreign_text import clean
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
@@ -285,10 +287,26 @@ class PositionManagerStrategy(ClockOverride, Strategy):
     @_bounded
     def _on_command(self, message: CommandMessage) -> None:
         command = message.command
-        if not self.search.holds(command, self.engine.market_named_by(command)):
-            self._admit(command)
+        with self._answered(command):
+            if not self.search.holds(command, self.engine.market_named_by(command)):
+                self._admit(command)
+
+    @contextmanager
+    def _answered(self, command: Command) -> Iterator[None]:
+        """Refuse a command that raises before the engine has it: whoever sent it waits."""
+        try:
+            yield
+        except Exception as e:
+            report(e)
+            text = f"{type(command).__name__.lower()} could not be carried out"
+            self._refuse(command, Refusal("INTERNAL", f"{text}: {type(e).__name__}: {clean(e)}"))
 
     def _admit(self, command: Command) -> None:
+        """Pass a command to the engine."""
+        with self._answered(command):
+            self._pass_on(command)
+
+    def _pass_on(self, command: Command) -> None:
         """Pass a command to the engine; an adoption with what the wallet has."""
         if not isinstance(command, Adopt):
             self.engine.command(command)

@@ -36,6 +36,31 @@ def test_an_error_in_a_step_stops_nothing_else(tmp_path: Path) -> None:
         trade(venue, tmp_path, script)
 
 
+def test_a_command_that_raises_before_the_engine_has_it_is_answered(tmp_path: Path) -> None:
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+
+        async def script(s: Session) -> None:
+            def fail(*_: object) -> None:
+                raise LookupError("no paper left")
+
+            search, asked = s.node.strategy.search, {"market": rain.slug, "outcome": "Yes"}
+            odd = asked | {"market": "https://[polymarket.com/rain", "max_bid": "0.5"}
+            assert (await s.command("submit", **odd)).code == "UNKNOWN_MARKET"
+            holds, request = search.holds, s.node.strategy.holdings.request_holding
+            s.node.strategy.holdings.request_holding = fail  # type: ignore[method-assign]
+            assert (await s.command("adopt", **asked)).code == "INTERNAL"
+            s.node.strategy.holdings.request_holding = request  # type: ignore[method-assign]
+            search.holds = fail  # type: ignore[method-assign]
+            reply = await s.command("submit", max_bid="0.5", **asked)
+            assert (reply.code, "no paper left" in reply.message) == ("INTERNAL", True)
+            search.holds = holds  # type: ignore[method-assign]
+            await s.submit(rain, "0.55", "20", stop_loss_price="0.45")
+
+        trade(venue, tmp_path, script)
+
+
 def test_an_error_beside_the_start(tmp_path: Path) -> None:
     with LoopbackPolymarket() as venue:
         venue.add_market("rain")
