@@ -219,3 +219,14 @@ def test_a_breach_of_what_is_taken_back_disputes_nothing_again(
     assert not s.engine.has_work
     monkeypatch.undo()
     settle_other(s)
+
+
+@pytest.mark.parametrize("number", ["sNaN", "NaN", "Infinity"])
+def test_an_event_of_no_number_is_kept_once(number: str) -> None:
+    s = stage()
+    poisoned(s)
+    for shares in (D(number), D(number), D("-5"), D("5")):
+        s.engine.event(ID, events.NoMoreDust(time=-1, shares=shares))
+        s.engine.turn(s.now)
+    assert not s.engine.has_work
+    settle_other(s)

@@ -56,8 +56,8 @@ class Trouble(Struct):
     is_helpless: bool = False
 
     def add(self, event: AnyEvent) -> None:
-        """Keep an event that could not be booked."""
-        if event not in self.unbooked and len(self.unbooked) < _FACTS_MAX:
+        """Keep an event that could not be booked, once: by its text, as sNaN equals nothing."""
+        if len(self.unbooked) < _FACTS_MAX and repr(event) not in map(repr, self.unbooked):
             self.unbooked.append(event)
 
 
