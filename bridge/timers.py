@@ -77,8 +77,6 @@ class Alert:
         self._handler = handler
         self._callback = on_this_thread(self._on_time)
         self._due: int | None = None
-        self.last_due = 0
-        """The latest time that was alerted."""
 
     def set(self, due: int | None) -> None:
         """Call back at this time, in nanoseconds, unless an earlier alert is set."""
@@ -92,5 +90,4 @@ class Alert:
     def _on_time(self, event: TimeEvent) -> None:
         due, self._due = self._due, None
         if due is not None:
-            self.last_due = max(self.last_due, due)
             self._handler(event)

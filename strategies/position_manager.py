@@ -158,7 +158,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
-        self._confirmation = Alert(self.clock, "confirmation", self._on_confirmation)
+        self._deadline = Alert(self.clock, "deadline", self._on_deadline)
         self.schedule()
 
     def _listen(self, data: type, handler: Callable[[Any], None]) -> None:
@@ -336,10 +336,9 @@ class PositionManagerStrategy(ClockOverride, Strategy):
             self._decided_at = now_ns(self.clock)
 
     @_bounded
-    def _on_confirmation(self, _: TimeEvent) -> None:
-        self.engine.confirmation_due(now_ns(self.clock))
-        if self.engine.has_work:
-            self.schedule()
+    def _on_deadline(self, _: TimeEvent) -> None:
+        self.engine.deadline_reached(now_ns(self.clock))
+        self.schedule()  # also where none holds any more: the turn sets the next
 
     @_bounded
     def signed(self, order_id: str, venue_order_id: str, go: Callable[[bool], None]) -> None:
@@ -395,7 +394,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
                         self._carry_out(effect)
                     except Exception as e:  # the other effects are carried out all the same
                         self._not_carried_out(effect, e)
-            self._confirmation.set(self.engine.next_confirmation(self._confirmation.last_due))
+            self._deadline.set(self.engine.next_deadline())
             self._decided_at = now_ns(self.clock)
         except Exception as e:
             report(e)

@@ -47,6 +47,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engine/backoff": CORE,
     "engine/balances": ("test_balances.py", *CORE),
     "engine/command_handlers": (*REQUESTS, "test_adopt.py"),
+    "engine/deadlines": ("test_deadlines.py",),
     "engine/effects": ("test_acts_first.py", *CORE),
     "engine/engine": (*BOUNDARIES, *CORE),
     "engine/exposure": (*CORE, "test_checks.py"),

@@ -16,6 +16,7 @@ from recordings.importer import import_recording
 D = Decimal
 START_NS = 1_772_452_800_000_000_000
 MS = 1_000_000
+END = 60_300 * MS
 Quote = tuple[int, str, str, str]
 """Milliseconds from the start, bid, ask, size of both."""
 
@@ -38,6 +39,7 @@ def recording(folder: Path, markets: dict[str, list[Quote]]) -> Path:
                 "min_order_size": "5",
                 "fee_rate": "0.04",
                 "start_ts_ns": START_NS,
+                "end_ts_ns": START_NS + END,
                 "tokens": tokens,
             }
         )
@@ -131,17 +133,88 @@ def test_a_confirmed_stop_sells_when_its_time_is_over(
     catalog, requests = confirmed
     tested = stories.backtested(CONFIG, catalog, requests)
     assert tested.refused == {}
-    found = {
-        name: next(
-            (e["time"] for e in tested.events[numbered(n)] if e["kind"] == "triggered"), None
-        )
-        for n, name in enumerate(CONFIRMED, 1)
-    }
+    found = {name: times(tested, n, "triggered") for n, name in enumerate(CONFIRMED, 1)}
     assert found == {
-        name: None if when is None else f"2026-03-02T12:00:{when}Z"
-        for name, (_, _, when) in CONFIRMED.items()
+        name: [] if when is None else [when] for name, (_, _, when) in CONFIRMED.items()
     }
     assert stories.differences(replayed(tmp_path, catalog, requests), tested) == []
+
+
+def times(told: stories.Stories, number: int, kind: str) -> list[str]:
+    """When the position of the request of this number was told such events, in its minute."""
+    start = "2026-03-02T12:00:"
+    found = [e["time"] for e in told.events[numbered(number)] if e["kind"] == kind]
+    assert all(time.startswith(start) for time in found)
+    return [time.removeprefix(start).removesuffix("Z") for time in found]
+
+
+NEVER: dict[str, str] = {"max_bid": "0.40"}
+DUE: dict[str, tuple[list[dict[str, str]], str, list[str]]] = {
+    # what is asked for, what is told of it, and when
+    "an exit at a time": ([{"exit_at": "20.250"}], "triggered", ["20.250"]),
+    "an exit before the end": ([{"exit_before_end": "40s"}], "triggered", ["20.300"]),
+    "the earlier of both": (
+        [{"exit_before_end": "40s", "exit_at": "20.299"}], "triggered", ["20.299"]),
+    "an exit at the moment of a quote": ([{"exit_at": "30.700"}], "triggered", ["30.700"]),
+    "an exit at a whole second": ([{"exit_at": "20.000"}], "triggered", ["20.000"]),
+    "an exit time that is moved": (
+        [{"exit_at": "20.250"}, {"at": "20.249", "exit_at": "22.125"}], "triggered", ["22.125"]),
+    "an exit time that is moved at its very moment": (
+        [{"exit_at": "20.250"}, {"at": "20.250", "exit_at": "22.125"}], "triggered", ["22.125"]),
+    "an exit time that is taken back": (
+        [{"exit_at": "20.250"}, {"at": "5.100", "exit_at": "none"}], "triggered", []),
+    "an exit time moved nearer": (
+        [{"exit_at": "29.250"}, {"at": "5.100", "exit_at": "6.350"}], "triggered", ["06.350"]),
+    "an entry that ends at the exit": (
+        [NEVER | {"exit_at": "20.250"}], "entry_ended", ["20.250"]),
+    "an entry that expires": ([NEVER | {"expires": "10.750"}], "entry_ended", ["10.750"]),
+    "an entry that expires as it is filled": (
+        [{"max_bid": "0.54", "expires": "30.700"}], "entry_ended", ["30.700"]),
+    "a sale that lapses": (
+        [{}, {"command": "sell", "at": "12.345", "min_price": "0.90"}], "sale_ended", ["17.345"]),
+    "a touch that is over before another is certain": (
+        [{"stop": "0.45", "stop_confirm": "4s"}], "triggered", []),
+    "the other, meanwhile": ([{"stop": "0.44", "stop_confirm": "4s"}], "triggered", ["35.200"]),
+}  # fmt: skip
+TOUCHES: dict[str, list[Quote]] = {
+    "a touch that is over before another is certain": [
+        (30_600, "0.45", "0.56", "500"), (31_300, "0.50", "0.56", "500")],
+    "the other, meanwhile": [(31_200, "0.44", "0.56", "500")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("offset", [0, 433], ids=["whole seconds", "other seconds"])
+def test_what_is_due_at_a_time_is_done_at_that_time(tmp_path: Path, offset: int) -> None:
+    """Also where the node's own seconds are other ones."""
+    markets, first, later = {}, [], []
+    for number, (name, (requests, _, _)) in enumerate(DUE.items()):
+        quotes = [(at + offset, *rest) for at, *rest in CALM]
+        at_moment: Quote = (30_700, "0.52", "0.54", "500")
+        rest = TOUCHES.get(name, [at_moment])
+        markets[f"m{number}"] = [*quotes, *rest, FAR]
+        first.append(entry(f"m{number}", **_timed(requests[0])))
+        for r in requests[1:]:
+            at = int(D(r["at"]) * 1000)
+            fields = {k: v for k, v in _timed(r).items() if k != "at"}
+            later.append(amended(number + 1, at, **fields))
+    catalog, commands = recording(tmp_path, markets), asked(first + later)
+    config = CONFIG + "[exits]\nsale_seconds = 5\n"
+    tested = stories.backtested(config, catalog, commands)
+    assert tested.refused == {}
+    found = {name: times(tested, n, kind) for n, (name, (_, kind, _)) in enumerate(DUE.items(), 1)}
+    assert found == {name: when for name, (_, _, when) in DUE.items()}
+    assert stories.differences(replayed(tmp_path, catalog, commands, config), tested) == []
+
+
+def _timed(fields: dict[str, str]) -> dict[str, str]:
+    """The same with whole times in place of those within the minute."""
+    start = "2026-03-02T12:00:"
+    return {
+        name: f"{start}{value.zfill(6)}Z"
+        if name in ("exit_at", "expires") and value != "none"
+        else value
+        for name, value in fields.items()
+    }
 
 
 @pytest.mark.parametrize("latency", ["0ms", "250ms", "400ms"])

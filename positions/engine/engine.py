@@ -22,6 +22,7 @@ from positions.engine.adoption import Holding
 from positions.engine.alarms import open_alarms, refused_for_good
 from positions.engine.balances import compare, may_lag
 from positions.engine.command_handlers import Handled, handle, sale_over
+from positions.engine.deadlines import Deadlines
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.engine.exposure import Exposure
 from positions.engine.invariants import Breach, breach, order_breach, unprotected
@@ -30,7 +31,6 @@ from positions.engine.plan import Intent, MoveStop, Send, plan
 from positions.engine.price_index import PriceIndex
 from positions.engine.transitions import apply
 from positions.engine.triggers import next_event
-from positions.model import stops
 from positions.model.events import (
     AnyEvent,
     CancelSent,
@@ -45,7 +45,7 @@ from positions.model.events import (
 )
 from positions.model.instrument_book import InstrumentBook
 from positions.model.orders import find
-from positions.model.position import EXITS, ZERO, EntryEnd, Order, Position, Role
+from positions.model.position import ZERO, EntryEnd, Order, Position, Role
 from positions.model.soundness import check
 from positions.model.terms import Trigger
 
@@ -81,8 +81,7 @@ class Engine:
         self.positions: dict[str, Position] = {}
         self._levels: dict[str, PriceIndex] = {}
         self._open: dict[str, None] = {}
-        self._timed: dict[str, None] = {}
-        self._due: dict[str, tuple[int, ...]] = {}
+        self._deadlines = Deadlines()
         self._woken: dict[str, None] = {}
         self._queue: deque[tuple[str, AnyEvent] | Command] = deque()
         self._effects: list[Effect] = []
@@ -244,8 +243,7 @@ class Engine:
 
     def second_passed(self) -> None:
         """Wake what time concerns, what the bids concern, and a part of all the rest."""
-        for position_id in self._timed:
-            self._woken[position_id] = None
+        self._woken |= self._deadlines.each_second
         for outcome_id, levels in self._levels.items():
             book = self.markets[outcome_id]
             concerned = levels.restless if book.bid is None else self._crossed(outcome_id)
@@ -253,15 +251,13 @@ class Engine:
         self._sweep = (self._sweep + 1) % SWEEP_PARTS
         self._woken |= dict.fromkeys(islice(self._open, self._sweep, None, SWEEP_PARTS))
 
-    def next_confirmation(self, after: int) -> int | None:
-        """The first time after another at which a stop that is touched may be certain, or an exit
-        that was refused may be sent again."""
-        later = (due for times in self._due.values() for due in times if due > after)
-        return min(later, default=None)
+    def next_deadline(self) -> int | None:
+        """The first time to come at which a position must be looked at to the moment."""
+        return self._deadlines.next()
 
-    def confirmation_due(self, now: int) -> None:
-        """Wake the positions of which something is due by now."""
-        self._woken |= {i: None for i, times in self._due.items() if min(times) <= now}
+    def deadline_reached(self, now: int) -> None:
+        """Wake the positions of which a time has come."""
+        self._woken |= dict.fromkeys(self._deadlines.reached(now))
 
     @property
     def has_work(self) -> bool:
@@ -362,7 +358,7 @@ class Engine:
     def _drop(self, position_id: str) -> None:
         p = self.positions.pop(position_id, None)
         self._open.pop(position_id, None)
-        self._timed.pop(position_id, None)
+        self._deadlines.drop(position_id)
         self._woken.pop(position_id, None)
         if p is not None:
             self._levels[p.outcome_id].drop(position_id)
@@ -402,7 +398,7 @@ class Engine:
 
     def _watch(self, p: Position) -> None:
         """Look at a position in trouble with each view of its book, and each second."""
-        self._open[p.id] = self._timed[p.id] = None
+        self._open[p.id] = self._deadlines.each_second[p.id] = None
         levels = self._levels.get(p.outcome_id)
         if levels is not None:
             levels.restless[p.id] = None
@@ -512,15 +508,7 @@ class Engine:
             self._open.pop(p.id, None)
         else:
             self._open[p.id] = None
-        if not p.is_over and (p.phase in EXITS or _has_deadline(p)):
-            self._timed[p.id] = None
-        else:
-            self._timed.pop(p.id, None)
-        due = () if p.is_over else _due(p)
-        if not due:
-            self._due.pop(p.id, None)
-        else:
-            self._due[p.id] = due
+        self._deadlines.place(p, book)
         self.exposure.count(p, book.fee_rate, is_open=p.id in self._open)
         self._levels[p.outcome_id].place(p, book)
         if book.feed_problem and (before is None or before.is_over is not p.is_over):
@@ -639,27 +627,6 @@ def _booking(intent: Intent, now: int) -> AnyEvent:
             return StopMoved(time=now, order_id=order_id, price=price, shares=shares)
         case _:
             return CancelSent(time=now, order_id=intent.order_id)
-
-
-def _due(p: Position) -> tuple[int, ...]:
-    """Times at which the position is looked at to the moment, not in the second after it."""
-    refused = p.pacing.backoffs.get(Role.EXIT)
-    times = (stops.confirmed_at(p), None if refused is None else refused.until)
-    return tuple(time for time in times if time is not None)
-
-
-def _has_deadline(p: Position) -> bool:
-    """Whether the mere passing of time can concern the position."""
-    cancelling = any(o.cancel_sent_at for o in p.orders)
-    asked, decision = p.request, p.decision
-    is_buying = decision.entry_ended is None
-    expires = is_buying and (
-        asked.entry_expires_at is not None or any(o.expires_at is not None for o in p.orders)
-    )
-    ends = asked.terms.exit_at is not None or asked.terms.exit_before_end is not None
-    waits = asked.post_only and is_buying and not p.live(Role.ENTRY)  # for the ask
-    pauses = decision.touch or decision.sale or p.pacing.backoffs
-    return bool(cancelling or expires or ends or waits or pauses)
 
 
 def _reason(e: Exception) -> str:
