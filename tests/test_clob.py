@@ -3,14 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nautilus_trader.adapters.polymarket.common import gamma_markets
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import OrderArgsV2, PartialCreateOrderOptions
 from py_clob_client_v2.http_helpers import helpers
 
 from venues.polymarket.api import clob
@@ -88,21 +86,3 @@ def test_a_reply_is_never_held_back_for_hashes(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(ClobClient, "_resolve_transactions_hashes", poll, raising=False)
     client = make_client(NOWHERE, None)
     assert client._resolve_transactions_hashes({"orderID": "0x1"}) == {"orderID": "0x1"}
-
-
-@pytest.mark.parametrize(
-    ("tick", "price"),
-    [("0.0005", "0.4995"), ("0.002", "0.498"), ("0.05", "0.45"), ("0.00001", "0.49999")],
-)
-@pytest.mark.parametrize("side", ["BUY", "SELL"])
-def test_an_order_on_any_tick_can_be_signed(tick: str, price: str, side: str) -> None:
-    client = make_client(NOWHERE, None)
-    clob.teach_tick(client, "7", tick)
-    client._ClobClient__resolve_version = lambda *_, **__: 2
-    order = client.create_order(
-        OrderArgsV2(token_id="7", price=float(price), size=20.0, side=side),
-        PartialCreateOrderOptions(neg_risk=False),
-    )
-    given, taken = int(order.makerAmount), int(order.takerAmount)
-    paid, shares = (given, taken) if side == "BUY" else (taken, given)
-    assert (paid, shares) == (int(Decimal(price) * 20 * 10**6), 20 * 10**6)

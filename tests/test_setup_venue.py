@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from loopback.server import LoopbackPolymarket
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from typer.testing import CliRunner, Result
@@ -229,6 +230,30 @@ def test_credentials_that_the_venue_does_not_give_are_one_line(
     assert done.stderr.startswith("polybracket: no credentials from http://127.0.0.1:")
     assert done.stderr.count("\n") == 1
     assert not config.with_name(".env").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "rate", "level", "said"),
+    [
+        (200, 0, "ok", "is paid 0 bps of what is taken"),
+        (200, 35, "warning", "is paid 35 bps of what is taken"),
+        (404, 0, "warning", "cannot be read"),
+    ],
+)
+def test_what_a_builder_is_paid_is_told(
+    venue: LoopbackPolymarket, config: Path, status: int, rate: int, level: str, said: str
+) -> None:
+    async def say(_: web.Request) -> web.Response:
+        rates = {"builder_maker_fee_rate_bps": 0, "builder_taker_fee_rate_bps": rate}
+        return web.json_response(rates, status=status)
+
+    code = "0x" + "ab" * 32
+    text = config.read_text()
+    config.write_text(text.replace("[wallet]\n", f'[wallet]\nbuilder_code = "{code}"\n'))
+    venue.faults.say(f"GET /fees/builder-fees/{code}", say)
+    _, checks = doctor(config, venue.wallet(KEY, cash=100))
+    assert checks["builder"]["level"] == level
+    assert said in checks["builder"]["found"]
 
 
 def test_an_adapter_that_is_not_known_is_one_line(

@@ -35,6 +35,7 @@ class SettingsError(ConfigurationError):
 
 
 _LATENCY = re.compile(r"([0-9]{1,6})(ms|s)")
+_BUILDER = re.compile(r"0x[0-9a-fA-F]{64}")
 _VENUE = "polymarket.com"
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -304,13 +305,19 @@ class WalletSettings(Struct, frozen=True, forbid_unknown_fields=True):
     signature_type
         0 a wallet of one's own, 1 an account by e-mail, 2 a browser wallet's proxy, 3 a deposit
         wallet.
+    builder_code
+        Who is paid a fee for each order on top of the venue's: 32 bytes in hexadecimal, or "".
     """
 
     signature_type: int = 0
+    builder_code: str = ""
 
     def __post_init__(self) -> None:
         if self.signature_type not in (0, 1, 2, 3):
             raise ValueError(f"signature_type was {self.signature_type}, must be 0, 1, 2 or 3")
+        if self.builder_code and not _BUILDER.fullmatch(self.builder_code):
+            rule = "must be empty, or 0x and 64 hexadecimal digits"
+            raise ValueError(f"builder_code was {self.builder_code!r}, {rule}")
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):

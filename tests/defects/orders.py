@@ -18,7 +18,7 @@ RECONCILIATION = "OrderReconciliation"
     "The first order waits for the tick and the version to be read",
     stock="GET /version, GET /tick-size",
     ours="nothing",
-    mended_by=f"{EXECUTION}._connect, clob.teach_tick",
+    mended_by="signing.OrderSigner",
     when="first",
 )
 async def _(spot: Spot) -> str:
@@ -33,7 +33,7 @@ async def _(spot: Spot) -> str:
     "The tick cannot be read before an order is signed",
     stock="nothing; initialized",
     ours="accepted; accepted",
-    mended_by="clob.teach_tick",
+    mended_by="signing.OrderSigner",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -73,7 +73,7 @@ async def _(spot: Spot) -> str:
     "A size that floats cut short",
     stock="20.39 rest",
     ours="20.4 rest",
-    mended_by="exact_amounts",
+    mended_by="signing.amounts",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -86,7 +86,7 @@ async def _(spot: Spot) -> str:
     "An order on a finer tick than the first was signed on",
     stock="rests at 0.4",
     ours="rests at 0.405",
-    mended_by="clob.teach_tick",
+    mended_by="signing.OrderSigner",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()
@@ -103,7 +103,7 @@ async def _(spot: Spot) -> str:
     "A sale beyond the tick that the first was signed on",
     stock="nothing; initialized",
     ours="accepted; accepted",
-    mended_by="clob.teach_tick",
+    mended_by="signing.OrderSigner",
 )
 async def _(spot: Spot) -> str:
     await spot.opened()

@@ -198,6 +198,8 @@ def _check_account(
             yield failed("credentials", f"cannot be checked: {why(e, own)}", "try again later")
         return
     yield ok("credentials", "accepted")
+    if settings.wallet.builder_code:
+        yield _check_builder(settings.wallet.builder_code, client, own)
     try:
         held = client.get_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
         balance = int(held["balance"])
@@ -209,6 +211,23 @@ def _check_account(
             yield check_allowances("sell", shares.get("allowances") or {}, 1)
     except Exception as e:
         yield failed("balance", f"cannot be read: {why(e, own)}", "try again later")
+
+
+def _check_builder(code: str, client: ClobClient, own: Wallet) -> Check:
+    """What is paid to whom the owner names in each order."""
+    try:
+        rates = client._get(f"{client.host}/fees/builder-fees/{code}")
+        taker, maker = (int(rates[f"builder_{who}_fee_rate_bps"]) for who in ("taker", "maker"))
+    except Exception as e:
+        to_do = f"leave builder_code under [wallet] empty, or ask whose it is: {code}"
+        return warning("builder", f"its rate cannot be read: {why(e, own)}", to_do)
+    found = f"{code} is paid {taker} bps of what is taken and {maker} bps of what is made"
+    if taker or maker:
+        to_do = (
+            "leave builder_code under [wallet] empty; what is shown and checked counts it nowhere"
+        )
+        return warning("builder", found, to_do)
+    return ok("builder", found)
 
 
 def _check_balance(cash: Decimal, stake: Decimal) -> Check:

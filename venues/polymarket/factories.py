@@ -34,6 +34,7 @@ from venues.polymarket.api.clob import close_connections, make_client
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.api.signing import NO_BUILDER, OrderSigner
 from venues.polymarket.api.trades import Trade
 from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
@@ -211,6 +212,12 @@ class Polymarket:
             at = self._settings.venue.clob
             raise WalletUnreadable(f"the wallet cannot be read at {at}: {reason}") from None
 
+    def _signer(self, wallet: Wallet) -> OrderSigner:
+        settings = self._settings.wallet
+        address = str(self.client.get_address())
+        builder = settings.builder_code or NO_BUILDER
+        return OrderSigner(wallet.key, address, wallet.funder, settings.signature_type, builder)
+
     @property
     def _own_wallet(self) -> Wallet:
         if self._wallet is None:
@@ -275,6 +282,7 @@ class Polymarket:
                 config=config,
                 name=VENUE.value,
                 orders=self.orders,
+                signer=self._signer(wallet),
                 signed=signed,
                 beats=self._settings.safety.dead_man == "all",
             )

@@ -27,17 +27,14 @@ from py_clob_client_v2.clob_types import (
     ApiCreds,
     AssetType,
     BalanceAllowanceParams,
-    RoundConfig,
 )
 from py_clob_client_v2.constants import POLYGON
 from py_clob_client_v2.exceptions import PolyApiException
 from py_clob_client_v2.http_helpers import helpers
-from py_clob_client_v2.order_builder.builder import ROUNDING_CONFIG, OrderBuilder
 
 from positions.model.errors import ConfigurationError, VenueFailure
 from positions.operations.wallet import Wallet
 from venues.polymarket.api import parsing
-from venues.polymarket.api.amounts import exact_amounts
 from venues.polymarket.api.bounded_http import BoundedClient
 from venues.polymarket.api.pages import Pages
 
@@ -47,8 +44,7 @@ _DAY = 86_400.0
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, tuple[str, ...]] = {
-    ClobClient: ("_get", "_ClobClient__resolve_version", "_ClobClient__tick_sizes"),
-    OrderBuilder: ("get_order_amounts",),
+    ClobClient: ("_get",),
     PolymarketExecutionClient: (
         "_cancel_order",
         "_config",
@@ -229,8 +225,6 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         # Defect of client versions from 1.1 on: the reply to a POST is held back for up to 30 s
         # while transaction hashes are polled for. Can go when that is optional.
         client._resolve_transactions_hashes = lambda reply: reply
-    # Defect: sizes are floored as floats. Can go when `test_amounts` finds the library exact.
-    client.builder.get_order_amounts = exact_amounts
     return client
 
 
@@ -312,17 +306,3 @@ def derive_credentials(address: str, wallet: Wallet, signature_type: int) -> tup
     finally:
         close_connections()
     return str(made.api_key), str(made.api_secret), str(made.api_passphrase)
-
-
-def teach_tick(client: ClobClient, token_id: str, tick: str) -> None:
-    """Let orders of a token be signed on this tick, without asking the venue for it.
-
-    Defect: the library asks once and never learns of a change; it then rounds prices to the old
-    tick without a word. Can go when orders can be signed with a given tick.
-    """
-    # Defect: a tick that is not in the library's table cannot be signed on: every sale raises. Can
-    # go when it rounds to any tick.
-    decimals = max(-int(Decimal(tick).as_tuple().exponent), 0)
-    ROUNDING_CONFIG.setdefault(tick, RoundConfig(price=decimals, size=2, amount=decimals + 2))
-    ticks: dict[str, Any] = client._ClobClient__tick_sizes
-    ticks[token_id] = tick

@@ -21,6 +21,7 @@ from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSo
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
 from nautilus_trader.model.enums import OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
+from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
@@ -32,10 +33,10 @@ from positions.model.position import OrderState
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
-from venues.polymarket.api.clob import teach_tick
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import Refusals
+from venues.polymarket.api.signing import OrderSigner, Terms
 from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution import submit_outcome
 from venues.polymarket.execution.cancelling import Canceller
@@ -61,6 +62,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     ----------
     orders
         Keeps our orders; the data client looks there for what of a book is ours.
+    signer
+        Signs orders.
     signed
         Records an order's hash; a buy is posted only once that is on disk.
     beats
@@ -68,11 +71,18 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     """
 
     def __init__(
-        self, *args: Any, orders: LiveOrders, signed: Signed, beats: bool, **kwargs: Any
+        self,
+        *args: Any,
+        orders: LiveOrders,
+        signer: OrderSigner,
+        signed: Signed,
+        beats: bool,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         # Defect: what the Data API answers may be of any size. Can go when that is bounded.
         self._http_client_async = PublicClient()
+        self._signer = signer
         self._signed = signed
         self._orders = orders
         alarm = partial(self._msgbus.publish, VENUE_ALARMS)
@@ -107,7 +117,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._reconciliation.reconcile_all,
             self._ws_auth,
         )
-        self.wallet_watch = WalletWatch(
+        self.wallet_watch = self._made_wallet_watch()
+
+    def _made_wallet_watch(self) -> WalletWatch:
+        return WalletWatch(
             self._http_client,
             self._config.signature_type,
             self._orders,
@@ -125,9 +138,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """Defect: the first order waits for the version. Can go when that is read here."""
+        """Begins the watches, each against the defect that it names; can go with them."""
         await super()._connect()
-        await asyncio.to_thread(self._http_client._ClobClient__resolve_version)
         self.create_task(self._watch())
         self.create_task(self.wallet_watch.run())
         if self._heartbeat is not None:
@@ -193,8 +205,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             else:
                 # An exit never waits for the channel: its fills can be asked for.
                 self.prepare(order.instrument_id)
-            tick = instrument.price_increment.as_decimal().normalize()
-            teach_tick(self._http_client, get_polymarket_token_id(instrument.id), f"{tick:f}")
             await self._submit_limit_order(command, instrument)
         except Exception as e:
             if self._orders.by_id(order.client_order_id.value) is not None:
@@ -208,6 +218,26 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             )
         finally:
             self._unwanted.discard(order.client_order_id.value)
+
+    async def _submit_limit_order(self, command: SubmitOrder, instrument: BinaryOption) -> None:
+        """Defects: an order is signed with floats, on the tick that was read first, for the
+        exchanges of Protocol V1 alone, with Nautilus' builder code, and on a thread that others may
+        occupy. Can go when the adapter signs any order, exactly.
+        """
+        order = command.order
+        signed = self._signer.sign(_terms(order, instrument))
+        self.generate_order_submitted(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            self._clock.timestamp_ns(),
+        )
+        await self._post_signed_order(
+            order,
+            signed.order,
+            order.is_post_only,
+            expected_venue_order_id=VenueOrderId(signed.hash),
+        )
 
     async def _post_signed_order(
         self,
@@ -416,3 +446,16 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             on_holding(await self._holdings.read(self._cache.instrument(instrument_id)))
 
         self.create_task(read())
+
+
+def _terms(order: Order, instrument: BinaryOption) -> Terms:
+    if order.is_quote_quantity:
+        raise ValueError("sizes are stated in shares alone")
+    return Terms(
+        token_id=get_polymarket_token_id(instrument.id),
+        is_buy=order.side == OrderSide.BUY,
+        price=order.price.as_decimal(),
+        shares=order.quantity.as_decimal(),
+        neg_risk=bool((instrument.info or {}).get("neg_risk")),
+        expires=order.expire_time_ns // SECOND,
+    )
