@@ -48,6 +48,20 @@ async def a_sale_is_heard_of_after_the_market_is_resolved(s: Session, m: MarketH
 
 
 @SCENARIOS.add
+async def the_exits_post_is_not_answered_and_a_copy_of_it_sells(
+    s: Session, m: MarketHandle
+) -> None:
+    p = await opened(s, m, sell_price="")
+    reached, before = reaching(s), len(s.venue.asked("POST /order"))
+    s.venue.faults.hang("POST /order", 4)
+    crash(s, m)
+    await stopped(s, p)
+    arrived = before + 2
+    await s.until(lambda: len(s.venue.asked("POST /order")) == arrived, "the first comes, too")
+    assert len(reached) == 1, "the venue takes one of them"
+
+
+@SCENARIOS.add
 async def a_buy_fails_to_settle_after_the_market_is_resolved(s: Session, m: MarketHandle) -> None:
     s.venue.engine.mined_after = 600
     try:

@@ -6,7 +6,13 @@ import httpx
 import pytest
 from py_clob_client_v2.exceptions import PolyApiException
 
-from venues.polymarket.execution.submit_outcome import SubmitOutcome, of_error, of_reply
+from venues.polymarket.api.clob import VenueError
+from venues.polymarket.execution.submit_outcome import (
+    SubmitOutcome,
+    of_error,
+    of_reply,
+    pause_after,
+)
 
 REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
     ({"success": True, "status": "live"}, SubmitOutcome.ACCEPTED, ""),
@@ -54,6 +60,15 @@ STATUSES = [
     (500, "order 0x1 is invalid. Duplicated.", SubmitOutcome.DUPLICATE),
     (500, "could not run the execution", SubmitOutcome.AMBIGUOUS),
     (503, "", SubmitOutcome.AMBIGUOUS),
+    (503, "post-only mode: only post-only orders and cancels are allowed", SubmitOutcome.NOT_SENT),
+    (503, "Trading is currently cancel-only. New orders are not accepted", SubmitOutcome.NOT_SENT),
+    (
+        503,
+        "Trading is currently disabled. Check polymarket.com for updates",
+        SubmitOutcome.NOT_SENT,
+    ),
+    (503, "trading is disabled", SubmitOutcome.NOT_SENT),
+    (500, "order timed out", SubmitOutcome.NOT_SENT),
 ]
 
 
@@ -62,6 +77,31 @@ def test_a_status_says(status: int, words: str, outcome: SubmitOutcome) -> None:
     said, why = of_error(PolyApiException(httpx.Response(status, json={"error": words})))
     assert said is outcome
     assert words in why
+
+
+PAUSES: list[tuple[int, dict[str, str], dict[str, Any], float]] = [
+    (429, {}, {}, 0),
+    (429, {"Retry-After": "3"}, {}, 3),
+    (429, {"Retry-After": "0.2"}, {}, 0.2),
+    (429, {"Retry-After": "3600"}, {}, 10),
+    (425, {"Retry-After": "1"}, {}, 1),
+    (425, {"Retry-After": "30"}, {}, 2),
+    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 79}, 2),
+    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 0.5}, 0.5),
+    (503, {"Retry-After": "soon"}, {}, 0),
+]
+
+
+@pytest.mark.parametrize(("status", "headers", "body", "seconds"), PAUSES)
+def test_an_exit_waits_as_the_venue_wishes_and_not_for_ever(
+    status: int, headers: dict[str, str], body: dict[str, Any], seconds: float
+) -> None:
+    assert pause_after(VenueError(httpx.Response(status, headers=headers, json=body))) == seconds
+
+
+def test_a_mode_is_known_by_its_code() -> None:
+    body = {"code": "post_only_mode", "retry_after_seconds": 79}
+    assert of_error(VenueError(httpx.Response(503, json=body)))[0] is SubmitOutcome.NOT_SENT
 
 
 CAUSES = [

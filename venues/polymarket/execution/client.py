@@ -89,14 +89,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self.refusals = Refusals(self._log.warning, alarm, self._loop.time)
         self._emit = EventEmitter(self, self._cache, self._msgbus, self._clock).emit
         self._unwanted: set[str] = set()  # to be cancelled, and not signed yet
+        now, warn, client = partial(now_ns, self._clock), self._log.warning, self._http_client
         self._reconciliation = OrderReconciliation(
-            self._http_client,
-            self._orders,
-            self._emit,
-            self._post_order,
-            self.create_task,
-            partial(now_ns, self._clock),
-            self._log.warning,
+            client, self._orders, self._emit, self._post_order, self.create_task, now, warn
         )
         self._reconciliation.refuse = self.refusals.add
         self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
@@ -282,14 +277,31 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if live.post is None:
             return
         live.posted.clear()  # a cancel waits: it must not overtake this
+        live.copies += 1
+        doubt = self._loop.call_later(ANSWER_SECONDS, self._doubt, live)
+        pause = 0.0
         try:
             reply = await asyncio.to_thread(live.post)
+            outcome, why = submit_outcome.of_reply(reply, live.venue_order_id)
         except Exception as e:
-            self._apply_outcome(live, *submit_outcome.of_error(e))
-        else:
-            self._apply_outcome(live, *submit_outcome.of_reply(reply, live.venue_order_id))
+            outcome, why = submit_outcome.of_error(e)
+            pause = submit_outcome.pause_after(e)
+        finally:
+            doubt.cancel()
+        try:
+            if outcome not in submit_outcome.UNSURE:
+                live.copies -= 1
+            if outcome is SubmitOutcome.NOT_SENT and live.is_immediate and not live.is_unknown:
+                await asyncio.sleep(pause)  # the plan will send another at once
+            self._apply_outcome(live, outcome, why)
         finally:
             live.posted.set()
+
+    def _doubt(self, live: LiveOrder) -> None:
+        """A POST is not answered for a while: it is asked about, and a copy sent, beside it."""
+        if not live.is_unknown and not live.tracker.is_over:
+            why = f"no answer within {ANSWER_SECONDS:g} s"
+            self._apply_outcome(live, SubmitOutcome.AMBIGUOUS_LATE, why)
 
     def _apply_outcome(self, live: LiveOrder, outcome: SubmitOutcome, why: str) -> None:
         now = self._loop.time()
@@ -309,10 +321,11 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 live.post = None if outcome is SubmitOutcome.CLIENT_ERROR else live.post
                 self._log.warning(f"{live.id}: fate unknown: {why}")
                 self._reconciliation.reconcile(live)
-            case SubmitOutcome.NOT_SENT if live.is_unknown:
-                pass
-            case SubmitOutcome.KILLED | SubmitOutcome.REJECTED if live.is_unknown:
+            case SubmitOutcome.NOT_SENT if live.may_be_taken:
+                self._reconciliation.reconcile(live)
+            case SubmitOutcome.KILLED | SubmitOutcome.REJECTED if live.may_be_taken:
                 live.mark_refused(now, why if outcome is SubmitOutcome.KILLED else "")
+                self._reconciliation.reconcile(live)
             case SubmitOutcome.KILLED:
                 self._emit(live, live.tracker.apply_end(Decimal(0), why))
             case SubmitOutcome.REJECTED | SubmitOutcome.NOT_SENT:

@@ -64,11 +64,18 @@ class LiveOrder:
         self.is_unwanted = False
         self.is_unknown = False
         """Whether nobody knows if the venue took it."""
+        self.copies = 0
+        """How many times it was posted without being told what came of that."""
         self.is_reconciling = False
         self.post: Callable[[], Any] | None = None
         """Posts it as it was signed; None where that is not known any more, or of no use."""
         self.killed = ""
         """Why a copy of it was killed, in the venue's words, while its fate was unknown."""
+
+    @property
+    def may_be_taken(self) -> bool:
+        """Whether the venue has a copy of it, or may yet take one, whatever it says of another."""
+        return self.copies > 0 or self.tracker.is_accepted
 
     @property
     def id(self) -> str:

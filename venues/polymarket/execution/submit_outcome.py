@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from py_clob_client_v2.exceptions import PolyApiException
 
+from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 
 _NO_MATCH = "no orders found to match"
@@ -14,8 +15,22 @@ _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already, or had."""
 _WORDS = {"success", "errorMsg", "error"}
 """One of them is in each answer of the venue; others come from something in between."""
-_RETRYABLE = (425, 429)
+_TOO_MANY = 429
+_RETRYABLE = (425, _TOO_MANY)
 """Statuses of a venue that restarts, or is asked too often."""
+_NOT_TAKEN = (
+    "post_only_mode",
+    "post-only mode",
+    "cancel-only",
+    "currently disabled",
+    "trading is disabled",
+    "order timed out",
+)
+"""The venue's words, with a status of 5xx, for orders that it surely did not take: while it takes
+none, or none that takes, and when it was too busy to look at them."""
+_PAUSE_MAX = {True: 10.0, False: 2.0}
+"""The longest that an exit waits at the venue's wish, in seconds, by whether it asked too often: a
+mode of the venue may end sooner than it says."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What went wrong before a request was sent at all."""
 
@@ -36,6 +51,10 @@ class SubmitOutcome(StrEnum):
     """The same; and it is slow: it may yet take it."""
     CLIENT_ERROR = "client error"
     """Our own side failed, and would again; how far it came is not known."""
+
+
+UNSURE = (SubmitOutcome.AMBIGUOUS, SubmitOutcome.AMBIGUOUS_LATE, SubmitOutcome.CLIENT_ERROR)
+"""Outcomes after which the venue may have the order, or may yet take it."""
 
 
 def of_reply(reply: Any, venue_order_id: str) -> tuple[SubmitOutcome, str]:
@@ -70,11 +89,18 @@ def of_error(error: Exception) -> tuple[SubmitOutcome, str]:
             SubmitOutcome.AMBIGUOUS_LATE if is_late else SubmitOutcome.AMBIGUOUS
         ), describe_error(cause)
     outcome, why = _of_reason(describe_error(error))
-    if outcome is SubmitOutcome.REJECTED and not 400 <= error.status_code < 500:
+    if any(words in str(error.error_msg).lower() for words in _NOT_TAKEN):
+        outcome = SubmitOutcome.NOT_SENT
+    elif outcome is SubmitOutcome.REJECTED and not 400 <= error.status_code < 500:
         outcome = SubmitOutcome.AMBIGUOUS
     elif outcome is SubmitOutcome.REJECTED and error.status_code in _RETRYABLE:
         outcome = SubmitOutcome.NOT_SENT
     return outcome, why
+
+
+def pause_after(error: Exception) -> float:
+    """Seconds that an exit waits after this before another is sent, as the venue wishes it."""
+    return min(retry_after(error), _PAUSE_MAX[getattr(error, "status_code", None) == _TOO_MANY])
 
 
 def _of_reason(why: str) -> tuple[SubmitOutcome, str]:
