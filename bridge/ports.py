@@ -47,12 +47,15 @@ class Journal(Protocol):
 
 
 class Holdings(Protocol):
-    """Reads what the wallet has of an instrument, foreign trades included."""
+    """Reads what the wallet has of an instrument, foreign trades included, and its cash anew."""
 
     def request_holding(
         self, instrument_id: InstrumentId, on_holding: Callable[[Holding], None]
     ) -> None:
         """Call `on_holding` at once, or when the venue has answered."""
+
+    def refresh_cash(self, then: Callable[[], None]) -> None:
+        """Have the venue read the cash anew, as far as it answers, and go on."""
 
 
 class EarlierOrders(Protocol):

@@ -302,9 +302,15 @@ class PositionManagerStrategy(ClockOverride, Strategy):
             self._refuse(command, Refusal("INTERNAL", f"{text}: {type(e).__name__}: {clean(e)}"))
 
     def _admit(self, command: Command) -> None:
-        """Pass a command to the engine."""
+        """Pass a command to the engine; one that wants more cash than is known once that was read
+        anew."""
         with self._answered(command):
-            self._pass_on(command)
+            self._count_cash()
+            pass_on = partial(self._pass_on, command)
+            if self.engine.lacks_cash(command, now_ns(self.clock)):
+                self.holdings.refresh_cash(pass_on)
+            else:
+                pass_on()
 
     def _pass_on(self, command: Command) -> None:
         """Pass a command to the engine; an adoption with what the wallet has."""

@@ -140,6 +140,38 @@ async def a_wallet_that_may_not_buy_is_told_why_and_asked_once(s: Session, m: Ma
 
 
 @SCENARIOS.add
+async def cash_that_the_venue_read_long_ago_is_counted_before_a_refusal(
+    s: Session, m: MarketHandle
+) -> None:
+    s.venue.faults.cash_last_read = D(0)
+    await s.looks(1)
+    p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
+    await s.held(p, "20")
+    crash(s, m)
+    await stopped(s, p)
+
+
+@SCENARIOS.add
+async def a_higher_max_bid_is_refused_for_cash_that_was_counted(
+    s: Session, m: MarketHandle
+) -> None:
+    p = await s.submit(m, "0.48", "20", stop_loss_price="0.40")
+    await resting(s, p, Role.ENTRY)
+    s.venue.faults.cash_last_read = D(1)
+    await s.looks(1)
+    reply = await s.command("amend", position_id=p, max_bid_price="0.49")
+    assert reply.status == "accepted", reply.message
+    s.venue.faults.answer("GET /balance-allowance/update", 503, times=None)
+    s.venue.faults.cash_last_read = D(1)
+    await s.looks(1)
+    fields = {"market": m.slug, "outcome": "Yes", "max_bid_price": "0.48", "size": "20"}
+    assert (await s.command("submit", **fields)).code == "INSUFFICIENT_CASH"
+    s.venue.faults.clear()
+    await s.command("cancel", position_id=p)
+    await s.phase(p, "cancelled")
+
+
+@SCENARIOS.add
 async def an_exit_is_refused_for_good_and_sells_once_it_is_not(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
     s.venue.faults.answer("POST /order", 400, times=2, error="address banned")

@@ -610,6 +610,14 @@ class Engine:
             found |= open_alarms(p)
         return found
 
+    def lacks_cash(self, c: Command, now: int) -> bool:
+        """Whether the command would be refused for want of cash."""
+        try:
+            asks = isinstance(c, Submit | Amend)
+            return asks and handle(self, c, Holding(), now).reply.code == "INSUFFICIENT_CASH"
+        except Exception:  # it is reported where the command is carried out
+            return False
+
     def market_named_by(self, c: Command) -> str:
         """The market whose prices the command is checked against; "" = those of none."""
         if isinstance(c, Submit | Adopt):

@@ -48,7 +48,7 @@ class Clob:
             web.delete("/auth/api-key", self._delete_key),
             web.get("/auth/ban-status/closed-only", self._closed_only),
             web.get("/balance-allowance", self._balance),
-            web.get("/balance-allowance/update", self._balance),
+            web.get("/balance-allowance/update", self._update_balance),
             web.post("/order", self._post_order),
             web.post("/orders", self._post_orders),
             web.delete("/order", self._cancel_order),
@@ -93,6 +93,12 @@ class Clob:
 
     # -- money and orders --------------------------------------------------------------------------
 
+    async def _update_balance(self, request: web.Request) -> web.Response:
+        """Read anew what is told of a balance."""
+        if request.query.get("asset_type") == "COLLATERAL":
+            self._faults.cash_last_read = None
+        return await self._balance(request)
+
     async def _balance(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         is_own = request.query.get("signature_type", "0") == "0"
@@ -103,6 +109,8 @@ class Clob:
             what = request.query.get("token_id", "")
         when = self._agenda.now() - self._faults.balance_lag
         held = sum((a.held_at(what, when) for a in accounts), ZERO)
+        if what == CASH and self._faults.cash_last_read is not None:
+            held = self._faults.cash_last_read
         allowances = {
             contract: str(min((a.allowances[kind] for a in accounts), default=0))
             for kind, contract in EXCHANGES.items()

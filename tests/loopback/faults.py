@@ -8,6 +8,7 @@ what mentions a token, `times` to so many cases (None = until cleared). Seconds 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -82,6 +83,8 @@ class Faults:
         """How old what the Data API tells is."""
         self.balance_lag = 0.0
         """How old the balance is that the order book tells."""
+        self.cash_last_read: Decimal | None = None
+        """The cash that is told of every wallet until the venue is asked to read it anew."""
         self.delayed_stay = False
         """Do not find an order that is delayed where it is to be cancelled."""
         self.long_statuses = False

@@ -202,6 +202,10 @@ def _check_account(
         yield _check_builder(settings.wallet.builder_code, client, own)
     try:
         held = client.get_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
+        if int(held["balance"]) < settings.limits.default_stake * 10**6:
+            # The venue tells what it last read: of a new wallet 0, until it reads it anew.
+            client.update_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
+            held = client.get_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
         balance = int(held["balance"])
         yield _check_balance(Decimal(balance) / 10**6, settings.limits.default_stake)
         yield check_allowances("buy", held.get("allowances") or {}, max(balance, 1))

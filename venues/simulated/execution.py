@@ -213,6 +213,10 @@ class SimulatedExecutionClient(LiveExecutionClient):
                 shares += event.shares if order.side == OrderSide.SELL else -event.shares
         on_holding(Holding(shares))
 
+    def refresh_cash(self, then: Callable[[], None]) -> None:
+        """Go on: the simulated venue's cash is as it is known."""
+        then()
+
     def _forget_told(self) -> None:
         self._untold = [
             (order, event)

@@ -246,7 +246,7 @@ class BoundedClobClient(ClobClient):
 
 
 class BalanceReader:
-    """Reads how many shares a wallet has.
+    """Reads how many shares a wallet has, and has the venue read them, or its cash, anew.
 
     Parameters
     ----------
@@ -269,12 +269,23 @@ class BalanceReader:
         """Have the venue read the shares of an outcome anew."""
         await asyncio.to_thread(self._client.update_balance_allowance, self._of(outcome_id))
 
+    async def refresh_cash(self) -> None:
+        """Have the venue read the cash anew."""
+        await asyncio.to_thread(
+            self._client.update_balance_allowance, cash_of(self._signature_type)
+        )
+
     def _of(self, outcome_id: str) -> BalanceAllowanceParams:
         return BalanceAllowanceParams(
             asset_type=AssetType.CONDITIONAL,
             token_id=outcome_id,
             signature_type=self._signature_type,
         )
+
+
+def cash_of(signature_type: int) -> BalanceAllowanceParams:
+    """What to ask the balance with for the cash of this kind of wallet."""
+    return BalanceAllowanceParams(asset_type=AssetType.COLLATERAL, signature_type=signature_type)
 
 
 def close_connections() -> None:

@@ -33,6 +33,7 @@ from positions.model.position import OrderState
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
+from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import Refusals
@@ -50,6 +51,8 @@ from venues.polymarket.execution.submit_outcome import SubmitOutcome
 from venues.polymarket.execution.wallet_watch import WalletWatch
 
 WATCH_SECONDS = 1.0
+CASH_SECONDS = 5.0
+"""The longest that a request waits for the cash to be read anew."""
 
 Signed = Callable[[str, str, Callable[[bool], None]], None]
 """Is told an order's id and hash before it is posted, and calls back whether it may be."""
@@ -103,6 +106,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._reconciliation.reconcile,
         )
         self._refreshing: asyncio.Task[None] | None = None
+        self._awaiting_cash: list[Callable[[], None]] = []
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
         self._ws_client = channel_of(
@@ -460,6 +464,26 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
         self.create_task(read())
 
+    def refresh_cash(self, then: Callable[[], None]) -> None:
+        """Go on once the venue has read the wallet's cash anew, or did not answer."""
+        self._awaiting_cash.append(then)
+        if len(self._awaiting_cash) == 1:
+            self.create_task(self._refresh_cash_at_venue())
+
+    async def _refresh_cash_at_venue(self) -> None:
+        """Have the venue read the cash anew, once for all that wait: it tells what it last read,
+        which of a new wallet is 0 for ever."""
+        try:
+            async with asyncio.timeout(CASH_SECONDS):
+                balances = BalanceReader(self._http_client, self._config.signature_type)
+                await balances.refresh_cash()
+                await self._update_account_state()
+        except Exception as e:
+            self._log.warning(f"the cash could not be read anew: {describe_error(e)}")
+        finally:
+            waiting, self._awaiting_cash = self._awaiting_cash, []
+            for then in waiting:
+                then()
 
 def _terms(order: Order, instrument: BinaryOption) -> Terms:
     if order.is_quote_quantity:
