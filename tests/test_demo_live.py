@@ -70,32 +70,38 @@ def is_quiet(s: Session) -> bool:
     return s.node.strategy.is_idle and not on_the_way
 
 
-def test_the_demos_story_ends_live_as_it_does_in_the_demo(tmp_path: Path) -> None:
+def play_the_demo(venue: LoopbackPolymarket, state: Path) -> dict[str, str]:
+    """Play the story on a live node; the positions' ids by the demo's names."""
     ids: dict[str, str] = {}
+    stage = Stage(venue)
+
+    async def act(s: Session, moment: int) -> None:
+        """What the person at the command line does at a moment of the story."""
+        if moment == 0:
+            for name, request in REQUESTS.items():
+                reply = await s.command("submit", outcome="Yes", **request)
+                ids[name] = reply.position_id or reply.id
+        elif moment == 370:
+            await s.command("sell", position_id=ids["rate"], fraction="0.5")
+        elif moment == 540:
+            await s.command("sell", position_id=ids["rate"])
+        elif moment == 640:
+            await s.command("cancel", position_id=ids["film"])
+
+    async def script(s: Session) -> None:
+        for moment in range(0, SECONDS, STEP):
+            stage.show(moment)
+            await act(s, moment)
+            await s.until(lambda: stage.is_seen(s) and is_quiet(s), "nothing is under way")
+        await s.until(lambda: all(p.is_over for p in s.positions.values()), "all are over")
+        for market in stage.markets.values():
+            await s.agrees(market)
+
+    trade(venue, state, script)
+    return ids
+
+
+def test_the_demos_story_ends_live_as_it_does_in_the_demo(tmp_path: Path) -> None:
     with LoopbackPolymarket() as venue:
-        stage = Stage(venue)
-
-        async def act(s: Session, moment: int) -> None:
-            """What the person at the command line does at a moment of the story."""
-            if moment == 0:
-                for name, request in REQUESTS.items():
-                    reply = await s.command("submit", outcome="Yes", **request)
-                    ids[name] = reply.position_id or reply.id
-            elif moment == 370:
-                await s.command("sell", position_id=ids["rate"], fraction="0.5")
-            elif moment == 540:
-                await s.command("sell", position_id=ids["rate"])
-            elif moment == 640:
-                await s.command("cancel", position_id=ids["film"])
-
-        async def script(s: Session) -> None:
-            for moment in range(0, SECONDS, STEP):
-                stage.show(moment)
-                await act(s, moment)
-                await s.until(lambda: stage.is_seen(s) and is_quiet(s), "nothing is under way")
-            await s.until(lambda: all(p.is_over for p in s.positions.values()), "all are over")
-            for market in stage.markets.values():
-                await s.agrees(market)
-
-        trade(venue, tmp_path, script)
-        assert broken_promises(tmp_path, ids) == []
+        ids = play_the_demo(venue, tmp_path)
+    assert broken_promises(tmp_path, ids) == []

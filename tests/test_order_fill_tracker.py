@@ -196,6 +196,33 @@ def test_an_order_is_over_only_where_a_known_word_says_so(status: str, is_live: 
     assert parsing.is_live({"status": status}) is is_live
 
 
+@pytest.mark.parametrize(
+    ("word", "settlement"),
+    [
+        *((s.value, s) for s in Settlement),
+        *((f"TRADE_STATUS_{s}", s) for s in Settlement),
+        ("mined", Settlement.MINED),
+        ("MATCHED_NOT_BROADCASTED", Settlement.MATCHED),
+        ("TRADE_STATUS_MATCHED_NOT_BROADCASTED", Settlement.MATCHED),
+    ],
+)
+def test_a_trade_has_come_as_far_as_its_word_says(word: str, settlement: Settlement) -> None:
+    told = {"id": "T", "status": word, "match_time": "1700000001", "taker_order_id": "0xCD"}
+    told |= {"asset_id": "1", "size": "5", "price": "0.5"}
+    (part,) = parsing.trades_of("0xcd", told)
+    assert part.status is settlement
+    assert not parsing.unknown_settlement(told)
+
+
+@pytest.mark.parametrize("word", ["a word of tomorrow", "TRADE_STATUS_", "", None, 7, ["MINED"]])
+def test_a_trade_with_another_word_is_matched_and_not_settled(word: object) -> None:
+    told = {"id": "T", "status": word, "match_time": "1700000001", "taker_order_id": "0xCD"}
+    told |= {"asset_id": "1", "size": "5", "price": "0.5", "maker_orders": None}
+    (part,) = parsing.trades_of("0xcd", told)
+    assert (part.shares, part.status) == (5, Settlement.MATCHED)
+    assert "not known" in parsing.unknown_settlement(told)
+
+
 def test_an_order_is_known_by_its_hash_in_either_case() -> None:
     maker = {"order_id": "0xAB", "price": "0.5", "matched_amount": "5", "asset_id": "1"}
     told = {"id": "T", "status": "MINED", "match_time": "1700000001", "taker_order_id": "0xCD"}

@@ -86,9 +86,9 @@ def test_an_open_order_that_makes_no_sense_does_not_hide_the_others(row: Any) ->
     [
         SOLD | {"taker_order_id": FOREIGN, "trader_side": "TAKER", "side": None},
         SOLD | {"taker_order_id": FOREIGN, "trader_side": "TAKER", "size": "nan"},
-        SOLD | {"taker_order_id": FOREIGN, "trader_side": "TAKER", "status": "ODD"},
+        SOLD | {"taker_order_id": FOREIGN, "trader_side": "TAKER", "match_time": "soon"},
     ],
-    ids=["side", "size", "status"],
+    ids=["side", "size", "match_time"],
 )
 def test_a_start_reads_the_wallet_although_a_foreign_order_makes_no_sense(
     report: dict[str, Any],

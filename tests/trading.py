@@ -296,11 +296,14 @@ def chosen_of(request: pytest.FixtureRequest) -> list[str]:
     return [p["name"] for p in params if "name" in p]
 
 
-def play_all(scenarios: Mapping[str, Scenario], state: Path, **changes: Any) -> dict[str, str]:
+def play_all(
+    scenarios: Mapping[str, Scenario], state: Path, optional_fields: str = "", **changes: Any
+) -> dict[str, str]:
     """Play scenarios one after the other on one node, each in a market of its own, quoted 0.50 to
     0.52; what went wrong in each, "" if nothing did."""
     failures: dict[str, str] = {}
     with LoopbackPolymarket() as venue:
+        venue.faults.optional_fields = optional_fields
 
         async def script(s: Session) -> None:
             for number, (name, scenario) in enumerate(scenarios.items()):

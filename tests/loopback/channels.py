@@ -125,7 +125,8 @@ class Channels:
         if frame.get("operation") != "unsubscribe" and "market" not in self._faults.silent:
             books = [messages.first_book(self._ledger.by_token[t], t) for t in shown]
             if books:
-                socket.frames.put_nowait(json.dumps(books))
+                plain = messages.plainer(books, self._faults.optional_fields)
+                socket.frames.put_nowait(json.dumps(plain))
 
     def _want(self, socket: Socket, frame: Json, wanted: list[str]) -> None:
         if frame.get("operation") == "unsubscribe":
@@ -193,6 +194,7 @@ class Channels:
             if leg.order is not None and leg.owner not in told:
                 told.add(leg.owner)
                 event = messages.trade_event(trade, leg, self._agenda.now_ms())
+                event["status"] = self._faults.settlement_words.get(trade.status, trade.status)
                 self._tell_user(f"trade {trade.status}", event, leg.owner)
 
     def order_said(self, order: Order, event: str, status: str = "") -> None:
@@ -235,6 +237,8 @@ class Channels:
     def _send(self, socket: Socket, what: str, text: str, tokens: set[str]) -> None:
         if self._faults.silent & ({socket.channel} | tokens):
             return
+        if how := self._faults.optional_fields:
+            text = json.dumps(messages.plainer(json.loads(text), how))
         fault = self._faults.take_message(what, text)
         if fault is not None and fault.action == "lose":
             return

@@ -216,6 +216,7 @@ class Clob:
             legs = [leg for leg in trade.legs if leg.order and self._is_of(leg.order, who)]
             if legs and after <= trade.matched_at and int(trade.matched_at) <= before:
                 told = messages.trade(trade, legs[0])
+                told["status"] = self._faults.settlement_words.get(trade.status, trade.status)
                 found += [told] if _fits(told, wanted) else []
         return reply(page(request, found, self.page_size))
 

@@ -49,6 +49,9 @@ class Faults:
     """The switches; as it is made, all is well."""
 
     def __init__(self) -> None:
+        self.optional_fields = ""
+        """What stands for each field that the venue may leave out: "" as it is told, "null", or
+        "missing". A way of the venue's, which `clear` leaves as it is."""
         self.clear()
 
     def clear(self) -> None:
@@ -87,6 +90,8 @@ class Faults:
         """The cash that is told of every wallet until the venue is asked to read it anew."""
         self.delayed_stay = False
         """Do not find an order that is delayed where it is to be cancelled."""
+        self.settlement_words: dict[str, str] = {}
+        """What REST and the user channel call a trade's status, where it is another word."""
         self.long_statuses = False
         """Tell an order's status in the words of the API's reference, as in ORDER_STATUS_LIVE."""
 

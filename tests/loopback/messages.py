@@ -12,6 +12,29 @@ Json = dict[str, Any]
 Touch = tuple[Decimal | None, Decimal | None]
 
 
+OPTIONAL = frozenset(
+    (
+        *("associate_trades", "owner", "order_owner", "trade_owner"),
+        *("outcome", "created_at", "expiration", "order_type"),
+        *("fee_rate_bps", "last_update", "bucket_index", "transaction_hash"),
+        *("trader_side", "hash", "last_trade_price", "min_order_size"),
+        *("takingAmount", "makingAmount", "tradeIDs", "transactionsHashes"),
+        *("allowances", "best_bid", "best_ask"),
+    )
+)
+"""Fields of orders, trades, books and answers that the venue may leave out, or tell as null."""
+
+
+def plainer(told: Any, how: str) -> Any:
+    """A message with its optional fields "null" or "missing"; "" as it is."""
+    if isinstance(told, list) and how:
+        return [plainer(item, how) for item in told]
+    if not isinstance(told, dict) or not how:
+        return told
+    kept = {k: plainer(v, how) for k, v in told.items() if k not in OPTIONAL}
+    return kept if how == "missing" else dict.fromkeys(told, None) | kept
+
+
 def levels(sizes: dict[Decimal, Decimal], *, is_bid: bool) -> list[Json]:
     """One side of a book; the best price is the last."""
     prices = sorted(sizes, reverse=not is_bid)

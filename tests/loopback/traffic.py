@@ -1,6 +1,7 @@
 """Every request on its way in and out: noted, delayed, and met by faults."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,8 +9,11 @@ from dataclasses import dataclass
 from aiohttp import web
 from loopback.books import reply
 from loopback.faults import Faults, HttpFault
+from loopback.messages import plainer
 from loopback.rules import Refused
 
+JSON = "application/json"
+PLAIN = ("/balance", "/book", "/cancel", "/data/", "/order")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -59,7 +63,7 @@ class Traffic:
         await self._travel(request)
         answer = await self._fault(request, noted.where, text, is_after=False)
         if answer is None:
-            done = await self._handle(request, handler)
+            done = self._plainer(request, await self._handle(request, handler))
             answer = await self._fault(request, noted.where, text, is_after=True, done=done) or done
         await self._travel(request)
         if request.transport is not None and not request.transport.is_closing():
@@ -75,6 +79,13 @@ class Traffic:
             return await handler(request)
         except Refused as e:
             return reply(e.body, e.status)
+
+    def _plainer(self, request: web.Request, done: web.StreamResponse) -> web.StreamResponse:
+        """An answer about orders and books with its optional fields as the venue tells them now."""
+        how = self._faults.optional_fields if request.path.startswith(PLAIN) else ""
+        if not how or not isinstance(done, web.Response) or done.content_type != JSON:
+            return done
+        return reply(plainer(json.loads(done.text or "null"), how), done.status)
 
     async def _fault(
         self,

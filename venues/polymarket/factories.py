@@ -120,6 +120,7 @@ class Polymarket:
             self._settings.wallet.signature_type,
             self._fee_rate,
             self._hardened.refusals.add,
+            self._hardened.refusals.heed,
         )
         for pause in (0.0, *_READ_AGAIN):
             await asyncio.sleep(pause)

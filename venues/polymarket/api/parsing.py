@@ -14,7 +14,7 @@ import msgspec
 from positions.model.durations import SECOND
 from positions.model.errors import VenueFailure
 from positions.model.trade_ids import trade_name
-from venues.polymarket.api.trades import Settlement, Trade
+from venues.polymarket.api.trades import SETTLEMENTS, Settlement, Trade
 
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
@@ -117,12 +117,21 @@ def order_ids(trade: Mapping[str, Any]) -> list[str]:
 def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
     taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
-    if str(trade.get("trader_side", "")).upper() == "TAKER":
+    makers = [m for m in _makers(trade) if _is_of(wallet, m)]
+    side = trade.get("trader_side")
+    if side is None:
+        is_taker = _is_of(wallet, trade) if trade.get("maker_address") else not makers
+    else:
+        is_taker = str(side).upper() == "TAKER"
+    if is_taker:
         yield hash_of(trade, "taker_order_id"), taken, is_taker_buying
-    for maker in _makers(trade):
-        if str(maker.get("maker_address", "")).lower() == wallet.lower():
-            asset = str(maker.get("asset_id"))
-            yield hash_of(maker, "order_id"), asset, is_taker_buying is not (asset == taken)
+    for maker in makers:
+        asset = str(maker.get("asset_id"))
+        yield hash_of(maker, "order_id"), asset, is_taker_buying is not (asset == taken)
+
+
+def _is_of(wallet: str, part: Mapping[str, Any]) -> bool:
+    return str(part.get("maker_address", "")).lower() == wallet.lower()
 
 
 def _is_buy(trade: Mapping[str, Any]) -> bool:
@@ -140,10 +149,7 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     Unreadable
         If the trade does not say what changed hands.
     """
-    try:
-        status = Settlement(text(trade, "status").upper().removeprefix("TRADE_STATUS_"))
-    except ValueError:
-        raise Unreadable(f"status was {_shown(trade.get('status'))}, is not known") from None
+    status = SETTLEMENTS.get(_settlement_word(trade), Settlement.MATCHED)
     trade_id = text(trade, "id")
     time = _time(trade, status)
     parts = [
@@ -161,13 +167,28 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     return _trades(trade_id, order_id, levels, time, status, is_maker=False)
 
 
+def _settlement_word(trade: Mapping[str, Any]) -> str:
+    """A trade's status, which the venue writes as "MINED" or "TRADE_STATUS_MINED"."""
+    return str(trade.get("status", "")).upper().removeprefix("TRADE_STATUS_")
+
+
+def unknown_settlement(trade: Mapping[str, Any]) -> str:
+    """What to tell of a trade whose status is no known word: it changed hands, since the venue
+    tells of it, and may yet fail; "" where the word is known."""
+    if _settlement_word(trade) in SETTLEMENTS:
+        return ""
+    word = _shown(trade.get("status"))
+    return f"a trade's status was {word}, which is not known: it counts as matched, not settled"
+
+
 def _time(trade: Mapping[str, Any], status: Settlement) -> int:
     """When a trade was matched: to the millisecond in its first message, else to the second."""
-    told_second = int(number(trade, "match_time", below=_SECONDS[1]))
+    name = "match_time" if trade.get("match_time") is not None else "last_update"
+    told_second = int(number(trade, name, below=_SECONDS[1]))
     if told_second < _SECONDS[0]:
-        raise Unreadable(f"match_time was {told_second}, must be from 2020 to 2100")
+        raise Unreadable(f"{name} was {told_second}, must be from 2020 to 2100")
     second = told_second * SECOND
-    if status is not Settlement.MATCHED or "timestamp" not in trade:
+    if status is not Settlement.MATCHED or trade.get("timestamp") is None:
         return second
     told = int(number(trade, "timestamp", below=_SECONDS[1] * 1000)) * _MILLIS
     return told if second <= told < second + 10 * SECOND else second

@@ -5,6 +5,9 @@ from collections.abc import Callable
 ALARM_SECONDS = 60.0
 """Seconds between two alarms, however many reports are refused."""
 
+HEEDED_MAX = 20
+"""Texts about unknown words that are alarmed at most, whatever the venue makes up."""
+
 
 class Refusals:
     """Log refused reports, and raise an alarm at a limited rate.
@@ -27,6 +30,14 @@ class Refusals:
         self._now = now
         self._alarmed_at = float("-inf")
         self._unreported = 0
+        self._heeded: set[str] = set()
+
+    def heed(self, text: str) -> None:
+        """Raise an alarm about something that is read all the same: once for each text."""
+        if text and text not in self._heeded and len(self._heeded) < HEEDED_MAX:
+            self._heeded.add(text)
+            self._warn(text)
+            self._alarm(text)
 
     def add(self, text: str) -> None:
         """Log one refusal; raise an alarm unless one was raised within the last minute."""

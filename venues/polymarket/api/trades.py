@@ -16,6 +16,8 @@ class Settlement(StrEnum):
     FAILED = "FAILED"
 
 
+SETTLEMENTS = {s.value: s for s in Settlement} | {"MATCHED_NOT_BROADCASTED": Settlement.MATCHED}
+"""By the venue's words. What is matched and not yet sent to the chain is told by REST alone."""
 FINAL = frozenset({Settlement.CONFIRMED, Settlement.FAILED})
 """The settlements that no other follows."""
 

@@ -97,6 +97,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             client, self._orders, self._emit, self._post_order, self.create_task, now, warn
         )
         self._reconciliation.refuse = self.refusals.add
+        self._reconciliation.heed = self.refusals.heed
         self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self._holdings = HoldingReader(
@@ -415,11 +416,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         status = parsing.status(message)
         if kind == "PLACEMENT":
             self._emit(live, live.tracker.apply_acceptance())
-        elif kind == "CANCELLATION" or status == "MATCHED":
+        elif kind == "CANCELLATION" or not parsing.is_live(message):
             matched = parsing.number(message, "size_matched")
-            self._emit(
-                live, live.tracker.apply_end(matched, "" if kind == "UPDATE" else status.lower())
-            )
+            why = "" if status == "MATCHED" else status.lower()
+            self._emit(live, live.tracker.apply_end(matched, why))
         if parsing.number(message, "size_matched") > live.tracker.matched:
             self._reconciliation.reconcile(live, ANSWER_SECONDS / 4)
 
@@ -429,6 +429,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             if live is None:
                 continue
             try:
+                self.refusals.heed(parsing.unknown_settlement(message))
                 for trade in parsing.trades_of(order_id, message):
                     self._emit(live, live.tracker.apply_trade(trade))
             except Exception as e:  # the other orders of the trade have their fills all the same
@@ -484,6 +485,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             waiting, self._awaiting_cash = self._awaiting_cash, []
             for then in waiting:
                 then()
+
 
 def _terms(order: Order, instrument: BinaryOption) -> Terms:
     if order.is_quote_quantity:

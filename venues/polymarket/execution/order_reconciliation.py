@@ -83,6 +83,8 @@ class OrderReconciliation:
         self._warn = warn
         self.refuse = warn
         """Takes a line about a report that is refused."""
+        self.heed: Callable[[str], None] = lambda _: None
+        """Takes a line about a report that is read all the same; "" where there is nothing."""
         self.is_shared: Callable[[str], bool] = lambda _: False
         """Tells whether several positions are about an outcome, by its token."""
 
@@ -275,6 +277,7 @@ class OrderReconciliation:
             raise Unreadable(describe_error(e)) from None
         overfill: Overfill | None = None
         for report in trades:
+            self.heed(parsing.unknown_settlement(report))
             for trade in parsing.trades_of(live.venue_order_id, report):
                 try:
                     self._emit(live, live.tracker.apply_trade(trade))

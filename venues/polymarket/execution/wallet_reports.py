@@ -43,6 +43,8 @@ class WalletReader:
         The taker fee's rate of an outcome, by its id.
     refuse
         Takes a line about each row that makes no sense.
+    heed
+        Takes a line about each trade that is read all the same; "" where there is nothing.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class WalletReader:
         signature_type: int,
         fee_rate: Callable[[str], Decimal],
         refuse: Callable[[str], None],
+        heed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
+        self._heed = heed
         self._funder = str(client.builder.funder)
         self._signature_type = signature_type
         self._fee_rate = fee_rate
@@ -136,6 +140,7 @@ class WalletReader:
         # Of others only sales matter: one may be ours, and its hash lost.
         sales = {h for h, outcome, buys in legs if outcome in outcomes and not buys}
         for hash_ in set(parsing.order_ids(trade)) & hashes | sales:
+            self._heed(parsing.unknown_settlement(trade))
             made = parsing.trades_of(hash_, trade)
             trades.setdefault(_outcome_of(trade, hash_), {}).setdefault(hash_, []).extend(made)
 
