@@ -10,8 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nautilus_trader.cache.cache import Cache
-from nautilus_trader.common.component import LiveClock, MessageBus, TestClock
+from nautilus_trader.common.component import TestClock
 from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.orders import Order as NautilusOrder
@@ -24,12 +23,12 @@ from positions.engine.recovery import Recovery, recover
 from positions.model.errors import VenueFailure
 from positions.model.formatting import iso
 from positions.model.position import Order
+from positions.model.trades import Trade
 from positions.operations.settings import Settings
-from positions.operations.wallet import Wallet
+from positions.operations.wallet import Wallet, environment, wallet
 from positions.storage.resume import OVER, Cursor, EarlierState
 from positions.storage.store import Store
 from recordings.catalog import Recording
-from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution.client import Signed
 from venues.polymarket.factories import Polymarket
 from venues.replay import Replay, ReplayDataClient
@@ -120,9 +119,7 @@ class SimulatedMode(RunMode):
         self._execution: SimulatedExecutionClient
 
     def _execution_client(self) -> NodeClient:
-        def make(
-            loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
-        ) -> SimulatedExecutionClient:
+        def make(loop: Any, msgbus: Any, cache: Any, clock: Any) -> SimulatedExecutionClient:
             self._execution = SimulatedExecutionClient(
                 loop, msgbus, cache, clock, self._account, self.clock or clock
             )
@@ -131,15 +128,12 @@ class SimulatedMode(RunMode):
         return NodeClient(LiveExecClientConfig(), make)
 
     def holdings(self) -> Holdings:
-        """Reads what the simulated account has."""
         return self._execution
 
     def redeemable(self) -> Decimal:
-        """What the simulated venue's resolved markets have paid."""
         return self._account.venue.redeemable
 
     def restore(self, store: Store, cursor: Cursor | None) -> None:  # noqa: ARG002
-        """Take the account over from the record, and keep it there from now on."""
         for text in self._account.restore(store.account_entries()):
             store.on_set_aside(text)
         self._account.keep = store.account
@@ -147,11 +141,10 @@ class SimulatedMode(RunMode):
     async def recover(self, earlier: EarlierState, now: int) -> Recovery:
         """What became of the orders of an earlier process."""
         account, positions = self._account, earlier.positions
-        signed, said = account.signed(positions), account.said(positions)
-        return recover(positions, signed, said, now, earlier.others)
+        signed, report = account.signed(positions), account.report(positions)
+        return recover(positions, signed, report, now, earlier.others)
 
     def payouts(self) -> Mapping[str, Decimal]:
-        """What resolved outcomes pay, by outcome id."""
         return self._account.payouts()
 
 
@@ -173,7 +166,6 @@ class ReplayMode(SimulatedMode):
         self.is_synthetic = self._recording.is_synthetic
 
     def greeting(self, open_orders: Set[str]) -> str:  # noqa: ARG002
-        """What is played, and how fast."""
         kind = "SYNTHETIC data" if self.is_synthetic else "recorded data"
         speed = self._settings.replay.speed
         pace = "as fast as possible" if speed == "max" else f"at {Decimal(speed)}x"
@@ -181,11 +173,7 @@ class ReplayMode(SimulatedMode):
         return f"replaying {kind} {self.catalog} {pace}{where}; state in {self._settings.state_dir}"
 
     def clients(self) -> tuple[NodeClient, NodeClient]:
-        """The recording, and the simulated venue."""
-
-        def make(
-            loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
-        ) -> ReplayDataClient:
+        def make(loop: Any, msgbus: Any, cache: Any, clock: Any) -> ReplayDataClient:
             instruments = self._recording.instruments
             self._data = ReplayDataClient(loop, msgbus, cache, clock, instruments)
             return self._data
@@ -193,7 +181,6 @@ class ReplayMode(SimulatedMode):
         return NodeClient(LiveDataClientConfig(), make), self._execution_client()
 
     def restore(self, store: Store, cursor: Cursor | None) -> None:
-        """Take the account over from the record, and begin where an earlier replay ended early."""
         super().restore(store, cursor)
         self._store = store
         if cursor is not None:
@@ -201,7 +188,6 @@ class ReplayMode(SimulatedMode):
             self._clock.set_time(cursor.now)
 
     async def prepare(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
-        """Show the prices at which an earlier replay ended early."""
         since = None if self._cursor is None else self._cursor.moment
         replay = self._replay = Replay(
             self._recording.batches(since or 0),
@@ -216,7 +202,6 @@ class ReplayMode(SimulatedMode):
         await replay.begin()
 
     async def play(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:  # noqa: ARG002
-        """Play the recording to its end."""
         await self._replay.run()
         self._store.stamp = None
         self._store.set("cursor", OVER)
@@ -228,15 +213,12 @@ class MarketMode(RunMode):
     _venue: Polymarket
 
     def finder(self) -> Finder | None:
-        """Markets are found at the venue."""
         return self._venue.finder()
 
     def watch(self, engine: Engine) -> None:
-        """Check now and then the books of what is held, and the wallet if there is one."""
         self._venue.watch(engine)
 
     async def close(self) -> None:
-        """Close the venue's connections."""
         await self._venue.close()
 
 
@@ -248,7 +230,6 @@ class PaperMode(MarketMode, SimulatedMode):
         self._venue = Polymarket(settings)
 
     def greeting(self, open_orders: Set[str]) -> str:  # noqa: ARG002
-        """Where prices come from, and that no money is at stake."""
         s = self._settings
         return (
             f"paper trading on {s.venue.clob} with {s.account.cash} USDC of simulated money;"
@@ -256,21 +237,11 @@ class PaperMode(MarketMode, SimulatedMode):
         )
 
     def clients(self) -> tuple[NodeClient, NodeClient]:
-        """The venue's data, and the simulated venue."""
         return self._venue.data_client(), self._execution_client()
 
 
 class LiveMode(MarketMode):
     """Polymarket itself.
-
-    Parameters
-    ----------
-    settings
-        Where it is, and what the owner allows.
-    wallet
-        Whose money is traded.
-    signed
-        Records an order's hash before it is posted.
 
     Raises
     ------
@@ -287,7 +258,6 @@ class LiveMode(MarketMode):
         self._trades: dict[str, Sequence[Trade]] = {}
 
     def greeting(self, open_orders: Set[str]) -> str:
-        """The wallet, its money, the caps, and what happens when the node dies."""
         s = self._settings
         cash, at_venue = self._venue.read_funds()
         foreign = len(at_venue - open_orders)
@@ -305,31 +275,41 @@ class LiveMode(MarketMode):
         )
 
     def clients(self) -> tuple[NodeClient, NodeClient]:
-        """The venue's data and orders."""
         return self._venue.data_client(), self._venue.execution_client()
 
     def holdings(self) -> Holdings:
-        """Reads what the wallet has at the venue."""
         return self._venue.holdings()
 
     async def recover(self, earlier: EarlierState, now: int) -> Recovery:
         """What became of the orders of an earlier process; if the venue does not answer, nothing of
         it is known, and they stay as they are until it does."""
-        reading = await self._venue.read_wallet(earlier.positions, earlier.signed, now)
-        self._trades.update(reading.trades)  # several groups of positions are read at once
-        recovery = recover(earlier.positions, earlier.signed, reading.said, now, earlier.others)
+        report = await self._venue.read_wallet(earlier.positions, earlier.signed, now)
+        self._trades.update(
+            report.trades_by_order()
+        )  # several groups of positions are read at once
+        recovery = recover(earlier.positions, earlier.signed, report, now, earlier.others)
         if recovery.cancel:
             await self._venue.cancel(recovery.cancel)
         return recovery
 
     def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
-        """Go on with the orders that rest at the venue."""
         for native, ours in orders:
             try:
                 self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
             except Exception as e:  # the others are adopted all the same
                 report(e)
         self._venue.taken_over()
+
+
+def run_mode(settings: Settings, keys: Mapping[str, str] | None, signed: Signed) -> RunMode:
+    """The run mode of these settings; `keys` are those of a wallet, None = the environment's."""
+    match settings.mode:
+        case "replay":
+            return ReplayMode(settings)
+        case "paper":
+            return PaperMode(settings)
+        case _:
+            return LiveMode(settings, wallet(environment() if keys is None else keys), signed)
 
 
 _DEAD_MAN = {

@@ -12,7 +12,6 @@ from bridge.aside import call_from_thread
 from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Alarm, Answer, Step
-from positions.engine.recovery import SignedOrder
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.position import Order
 from positions.storage import submit_log
@@ -24,19 +23,7 @@ _SET_ASIDE_MAX = 20
 
 
 class NodeJournal:
-    """Records in the store first, and publishes on the message bus.
-
-    Parameters
-    ----------
-    state
-        The folder of the record.
-    loop
-        The event loop that commits call back on.
-    msgbus
-        Where the steps, the alarms and the replies are published.
-    clock
-        The node's clock, for the alarms of the journal itself.
-    """
+    """Records in the store first, and publishes on the message bus."""
 
     def __init__(
         self, state: Path, loop: asyncio.AbstractEventLoop, msgbus: MessageBus, clock: Clock
@@ -51,9 +38,7 @@ class NodeJournal:
         self.store = Store(path, partial(call_from_thread, loop), self.store_failed)
         self.store.on_set_aside = self.set_aside
         log = state / "sent.log"
-        self.logged = [
-            SignedOrder(s.order_id, s.venue_order_id, order=s.order) for s in submit_log.read(log)
-        ]
+        self.logged = submit_log.read(log)
         """The orders that an earlier process logged."""
         self.sent = SentLog(log)
 
@@ -171,7 +156,7 @@ class NodeJournal:
 
 
 def _keep() -> None:
-    """The note stays in `sent.log`: what the record cannot hold is told to the next start so."""
+    """The note stays in `sent.log`: what the record cannot hold reaches the next start so."""
 
 
 def _state(why: str) -> str:

@@ -9,7 +9,7 @@ import typer
 from cli.options import Json, State, Wait, state_dir
 from cli.output import say
 from cli.sending import send
-from positions.commands import strict_toml
+from positions.commands import strict
 from positions.commands.declared_positions import checked, difference, id_of, request
 from positions.commands.fields import Malformed
 from positions.commands.files import UnreadableRequests
@@ -54,12 +54,7 @@ def apply(
 
 def _declared(file: Path) -> dict[str, _Row]:
     """The declarations by name; each is understood, or the program ends with its line."""
-    try:
-        content = strict_toml.loads(file.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise UnreadableRequests(f"{file}: cannot be read: {e.strerror}") from None
-    except ValueError as e:
-        raise UnreadableRequests(f"{file}: is not TOML: {e}") from None
+    content = strict.toml_file(file, UnreadableRequests)
     entries = content.get("position")
     if set(content) != {"position"} or not isinstance(entries, list):
         raise UnreadableRequests(f"{file}: must hold nothing but [[position]] tables")
@@ -94,7 +89,7 @@ def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, b
     if not diff.changes:
         return None, "is as declared", True
     due = {"command": "amend", "position_id": row["id"], **diff.changes}
-    return due, f"amend {', '.join(diff.told)}", True
+    return due, f"amend {', '.join(diff.lines)}", True
 
 
 def _state_of(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from positions.commands import strict_toml
+from positions.commands import strict
 from positions.commands.market_names import market_name
 from positions.commands.signals import PriceCross, Watcher
 from positions.storage.snapshot import NoSnapshot, Snapshot
@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="the node's state folder")
     given = parser.parse_args()
     try:
-        data = strict_toml.loads(given.signal.read_text(encoding="utf-8"))
+        data = strict.toml_tables(given.signal.read_text(encoding="utf-8"))
         signal = msgspec.convert(data, PriceCross)
     except (OSError, ValueError) as e:
         print(f"{given.signal}: {e}", file=sys.stderr)

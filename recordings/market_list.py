@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from positions.commands import strict_json
+from positions.commands import strict
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
 from recordings.tables import PRICE_DECIMALS, RecordingError
@@ -36,7 +36,7 @@ def read_markets(path: Path) -> list[dict[str, Any]]:
         With the file, the market, and the field, its value and its rule.
     """
     try:
-        markets = strict_json.loads(path.read_text(encoding="utf-8-sig"))
+        markets = strict.json_value(path.read_text(encoding="utf-8-sig"))
     except OSError as e:
         raise RecordingError(f"{path}: cannot be read: {e.strerror}") from None
     except ValueError as e:

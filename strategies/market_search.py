@@ -25,19 +25,7 @@ _MISSES_MAX = 10_000
 
 
 class MarketSearch:
-    """Searches for markets while the node runs.
-
-    Parameters
-    ----------
-    listing
-        The markets that are listed.
-    list_market
-        Lists an instrument, once.
-    admit
-        Passes a command to the engine.
-    refuse
-        Refuses a command whose market could not be searched for.
-    """
+    """Searches for markets while the node runs."""
 
     def __init__(
         self,

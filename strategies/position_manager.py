@@ -90,17 +90,8 @@ def _bounded[**P](handler: _Handler[P]) -> _Handler[P]:
 class PositionManagerStrategy(ClockOverride, Strategy):
     """Keeps every position's orders as the engine wants them.
 
-    Parameters
-    ----------
-    engine
-        All positions and the decisions about them.
-    journal
-        The record of what happens.
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    call_soon
-        Runs the engine's turn once the event loop is free again; a backtest, which has none, gives
-        its own.
+    `call_soon` runs the engine's turn once the event loop is free; a backtest, which has no loop,
+    gives its own.
     """
 
     def __init__(

@@ -19,9 +19,10 @@ from bridge.boundary import report
 from bridge.clocks import now_ns
 from bridge.ports import EarlierOrders
 from bridge.venue import CLIENT_ID, VENUE
-from positions.engine.recovery import Said, SignedOrder, recover
+from positions.engine.recovery import WalletReport, recover
 from positions.engine.transitions import apply
 from positions.model.events import AnyEvent
+from positions.model.orders import SignedOrder
 from positions.model.position import Order, Position
 from positions.storage.resume import EarlierState
 from positions.storage.store import Store
@@ -34,18 +35,8 @@ _RETRY_SECONDS = 5.0
 class Resume:
     """Resumes the positions of one record.
 
-    Parameters
-    ----------
-    strategy
-        The strategy that goes on with them.
-    store
-        The record.
-    logged
-        The orders that `sent.log` had when the node was made.
-    venue
-        What became of their orders.
-    market_missing
-        Called with a market that cannot be found, and again once it is: (market, is_missing).
+    `logged` are the orders that `sent.log` had when the node was made. `market_missing` is called
+    with a market that cannot be found, and again once it is: (market, is_missing).
     """
 
     def __init__(
@@ -111,7 +102,7 @@ class Resume:
             recovery = await self._venue.recover(earlier, now)
         except Exception as e:  # as if the venue had not answered: they are protected all the same
             report(e)
-            recovery = recover(positions, self._signed, Said(), now, earlier.others)
+            recovery = recover(positions, self._signed, WalletReport(), now, earlier.others)
         for error in recovery.errors:
             report(error)
         self._venue.adopt(self._load(positions, recovery.events))

@@ -16,13 +16,7 @@ from bridge.conversion import STOP_ALGORITHM
 
 
 class StopHolder(ClockOverride, ExecAlgorithm):
-    """Holds released stops.
-
-    Parameters
-    ----------
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    """
+    """Holds released stops."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         super().__init__(ExecAlgorithmConfig(exec_algorithm_id=STOP_ALGORITHM))

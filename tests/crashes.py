@@ -19,11 +19,13 @@ from positions.commands.messages import Command, Reply
 from positions.engine.effects import Act, Answer, Effect, HaltChanged, Step
 from positions.engine.engine import Engine
 from positions.engine.plan import Cancel, Send
-from positions.engine.recovery import Recovery, Said, SignedOrder, VenueOrder, VenueTrade, recover
+from positions.engine.recovery import Recovery, WalletReport, recover
 from positions.engine.transitions import apply
 from positions.model import events
 from positions.model.durations import SECOND
+from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import SELLS, Order, OrderEnd, Position, Role
+from positions.model.trades import Trade
 from venues.simulated import matching
 from venues.simulated.matching import Side, TimeInForce
 
@@ -92,7 +94,7 @@ class CrashingWorld(World):
         self.unposted: dict[str, Order] = {}
         self.unrecorded: dict[str, list[Act]] = {}
         self.hashes: dict[str, str] = {}
-        self.trades: list[VenueTrade] = []
+        self.trades: list[Trade] = []
         self.crashes = self.signatures = 0
         self.danger = self.rng.choice((0.002, 0.01, 0.05))
         self.loses_log = self.rng.random() < 0.2
@@ -214,21 +216,21 @@ class CrashingWorld(World):
         for e in answers:
             if isinstance(e, matching.Filled):
                 self.trades.append(
-                    VenueTrade(
+                    Trade(
                         e.trade_id,
-                        self.hashes[e.order_id],
                         e.price,
                         e.shares,
-                        e.fee,
-                        "maker" if e.is_maker else "taker",
+                        e.is_maker,
                         self.now,
+                        venue_order_id=self.hashes[e.order_id],
+                        fee=e.fee,
                     )
                 )
         if not self.is_down:  # the venue names an order by its hash
             named = [replace(e, venue_order_id=self.hashes[e.order_id]) for e in answers]
             super().venue_says(named)
 
-    def said(self, *, completely: bool) -> Said:
+    def said(self, *, completely: bool) -> WalletReport:
         """What the venue answers; not completely where some of its answers are lost."""
         resting = {o.order_id for o in self.venue.resting(TOKEN)}
         orders = {
@@ -251,7 +253,9 @@ class CrashingWorld(World):
             absent = {h for h in absent if self.rng.random() < 0.7}
             late = {h for h in orders if self.rng.random() < 0.2}
             trades = [t for t in trades if t.venue_order_id not in late]
-        return Said(orders, frozenset(absent), tuple(trades), {TOKEN: self.venue.shares(TOKEN)})
+        return WalletReport(
+            orders, frozenset(absent), tuple(trades), {TOKEN: self.venue.shares(TOKEN)}
+        )
 
     # -- the start ---------------------------------------------------------------------------------
 

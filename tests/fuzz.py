@@ -22,10 +22,11 @@ from positions.commands.messages import Cancel, Command, Sell, Submit, decode, f
 from positions.engine.effects import Act, Answer, Effect
 from positions.engine.engine import Engine
 from positions.engine.plan import Send
-from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade, recover
+from positions.engine.recovery import WalletReport, recover
 from positions.model import events
 from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
+from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import (
     SELLS,
     Decision,
@@ -41,6 +42,7 @@ from positions.model.position import (
     update,
 )
 from positions.model.terms import Confirm, Percent, Slice, Terms, Trigger
+from positions.model.trades import Trade
 from venues.polymarket.api import parsing
 from venues.polymarket.api.parsing import Unreadable
 from venues.simulated.account import Account
@@ -357,7 +359,7 @@ def start(seed: int) -> None:
         SignedOrder(run.order_id(), f"0x{n}", rng.choice([None, Role.EXIT, Role.TARGET]))
         for n in range(rng.randrange(4))
     ]
-    said = Said(
+    said = WalletReport(
         orders={
             f"0x{n}": VenueOrder(
                 f"0x{n}", TOKEN, False, run.price(), run.amount(), run.amount(), is_open=True
@@ -366,8 +368,14 @@ def start(seed: int) -> None:
         },
         absent=frozenset(f"0x{n}" for n in range(rng.randrange(4))),
         trades=tuple(
-            VenueTrade(
-                f"T-{n}", f"0x{n}", run.price(), run.amount(), run.amount(), "taker", run.time()
+            Trade(
+                f"T-{n}",
+                run.price(),
+                run.amount(),
+                is_maker=False,
+                fee=run.amount(),
+                time=run.time(),
+                venue_order_id=f"0x{n}",
             )
             for n in range(rng.randrange(3))
         ),

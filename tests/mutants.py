@@ -72,7 +72,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "model/stops": CORE,
     "model/targets": (*CORE, "test_wishes.py"),
     "model/terms": REQUESTS,
-    "model/trade_ids": CORE,
+    "model/trades": CORE,
     "model/venue_rules": CORE,
     "storage/rows": ("test_tables.py", "test_store.py", *CORE),
     "commands/validation": REQUESTS,

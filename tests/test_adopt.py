@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 import stories
+from msgspec.structs import replace
 from stage import Cue, Stage, filled, order, quote, resolved, submit
 from test_backtest import replayed
 
 from positions.commands.fields import Malformed
 from positions.commands.messages import Adopt, from_fields
-from positions.engine.adoption import Deal, Holding
+from positions.engine.adoption import Holding
 from positions.model.position import Phase, Role
+from positions.model.trades import Trade
 from positions.storage.rows import story
-from positions.storage.story import tell
+from positions.storage.story import sentence
 from recordings.catalog import Recording
 from recordings.sample import make_sample
 
@@ -46,12 +48,13 @@ def adopt(holding: Holding = HOLDING, **fields: Any) -> Cue:
     return play
 
 
-def buy(price: str, shares: str, at: int, fee: str = "0", id_: str = "") -> Deal:
-    return Deal(id_ or f"W-{at}", True, D(price), D(shares), D(fee), at)
+def buy(price: str, shares: str, at: int, fee: str = "0", id_: str = "") -> Trade:
+    made = Trade(id_ or f"W-{at}", D(price), D(shares), is_maker=True, time=at, fee=D(fee))
+    return replace(made, is_buy=True)
 
 
-def sale(price: str, shares: str, at: int) -> Deal:
-    return Deal(f"W-{at}", False, D(price), D(shares), D(0), at)
+def sale(price: str, shares: str, at: int) -> Trade:
+    return Trade(f"W-{at}", D(price), D(shares), is_maker=True, time=at)
 
 
 # fmt: off
@@ -103,7 +106,7 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"market": None}, "market was empty, is required by adopt"),
     ({"targets": "0.8:50%"}, "must not be given together with sell_price"),
 ]
-COSTS: dict[str, tuple[list[Deal], str | None, str]] = {
+COSTS: dict[str, tuple[list[Trade], str | None, str]] = {
     # the wallet's trades, the average price of 100 shares, their fees
     "one purchase": ([buy("0.40", "100", 1, "0.96")], "0.40", "0.96"),
     "two purchases": ([buy("0.40", "50", 1), buy("0.50", "50", 2, "0.5")], "0.45", "0.5"),
@@ -150,10 +153,10 @@ def test_malformed(fields: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize("name", COSTS)
 def test_what_shares_cost_that_no_price_is_told_for(name: str) -> None:
-    deals, price, fees = COSTS[name]
+    trades, price, fees = COSTS[name]
     stage = Stage()
     CALM(stage)
-    adopt(Holding(D(200), deals=tuple(deals)), shares="100", entry_price=None)(stage)
+    adopt(Holding(D(200), trades=tuple(trades)), shares="100", entry_price=None)(stage)
     (reply,) = stage.replies
     if price is None:
         assert reply.code == "ENTRY_PRICE_UNKNOWN"
@@ -171,8 +174,8 @@ def test_what_a_position_bought_is_its_own_with_its_cost() -> None:
     CALM(stage)
     submit()(stage)
     filled(Role.ENTRY, "100", "0.55")(stage)
-    deals = (buy("0.55", "100", 1, id_="T-1"), buy("0.30", "20", 2))
-    stage.engine.adopt(asked(OTHER, entry_price=None), Holding(D(120), deals=deals))
+    trades = (buy("0.55", "100", 1, id_="T-1"), buy("0.30", "20", 2))
+    stage.engine.adopt(asked(OTHER, entry_price=None), Holding(D(120), trades=trades))
     assert stage.run() == ["offer 20 @0.70", "arm 20 @0.45"]
     assert stage.engine.positions[OTHER].ledger.cost == D("6.00")
     stage.engine.adopt(asked(f"{OTHER[:-1]}2"), Holding(D(120)))
@@ -228,7 +231,7 @@ def test_what_is_adopted_is_stopped_out_and_tells_its_story() -> None:
     adopt(sell_price=None)(stage)
     p = stage.engine.positions[MINE]
     (event,) = [f for f in stage.events if type(f).__name__ == "Adopted"]
-    told = tell(story(p, event))
+    told = sentence(story(p, event))
     assert told == ("adopted: 100 shares of the wallet, that cost 0.5 each, target none, stop 0.45")
     assert quote("0.44", "0.46")(stage) == ["cancel stop", "sell 100 @0.41"]
     assert stage.engine.positions[MINE].phase is Phase.EXITING

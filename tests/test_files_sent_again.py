@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cli.main import app
-from positions.commands import strict_json
+from positions.commands import strict
 from positions.commands.fields import Malformed
 from positions.commands.messages import decode
 from positions.storage.spool import Spool, uuid7
@@ -143,4 +143,4 @@ def test_a_command_that_says_two_things_is_refused(name: str) -> None:
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 50_000, "", "{", "1" * 9_999])
 def test_no_text_ends_the_reader(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        strict_json.loads(text)
+        strict.json_value(text)

@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
-from positions.model.trade_ids import is_told_otherwise, trade_name
+from positions.model.trades import Settlement, Trade, is_reported_otherwise, trade_name
 from venues.polymarket.api import parsing
 from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
@@ -17,8 +17,6 @@ from venues.polymarket.execution.order_fill_tracker import (
     OrderFillTracker,
     OrderUpdate,
     Rejected,
-    Settlement,
-    Trade,
 )
 
 D = Decimal
@@ -121,12 +119,12 @@ UUID = "0b9a1d3c-7f52-4e8e-9c1a-5d6e7f809a1b"
 def test_a_part_of_a_trade_is_known_by_its_name(trade_id: str, part: int) -> None:
     whole, one = trade_name(trade_id, "0x12abcdef"), trade_name(trade_id, "0x12abcdef", part)
     assert len(one) <= 36
-    assert is_told_otherwise(whole, [one])
-    assert is_told_otherwise(one, ["T-7", whole])
-    assert not is_told_otherwise(whole, [whole, f"{one} reversed"])
-    assert not is_told_otherwise(one, [trade_name(trade_id, "0x12abcdef", 1), one])
-    assert not is_told_otherwise(one, [trade_name(trade_id, "0x12fedcba")])
-    assert not is_told_otherwise(one, [trade_name(f"2{trade_id}", "0x12abcdef")])
+    assert is_reported_otherwise(whole, [one])
+    assert is_reported_otherwise(one, ["T-7", whole])
+    assert not is_reported_otherwise(whole, [whole, f"{one} reversed"])
+    assert not is_reported_otherwise(one, [trade_name(trade_id, "0x12abcdef", 1), one])
+    assert not is_reported_otherwise(one, [trade_name(trade_id, "0x12fedcba")])
+    assert not is_reported_otherwise(one, [trade_name(f"2{trade_id}", "0x12abcdef")])
 
 
 def test_an_end_that_does_not_say_what_matched_is_told_at_once() -> None:

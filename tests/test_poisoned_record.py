@@ -14,9 +14,11 @@ from stage import ID, Stage, filled, quote, submit
 from trading import Session, trade
 
 from positions.engine.effects import Alarm, Step
-from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade, recover
+from positions.engine.recovery import WalletReport, recover
 from positions.model.events import Disputed
+from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import Position, Role, update
+from positions.model.trades import Trade
 from positions.storage.resume import Cursor, prepare, sign
 from positions.storage.store import UNWRITABLE, Store
 from positions.storage.submit_log import SentLog, read
@@ -246,9 +248,13 @@ def test_one_position_that_cannot_be_recovered(
     order = next(o for o in positions[0].orders if o.role is Role.TARGET)
     hashes = [SignedOrder(order.id, "0xab", Role.TARGET), *signed]
     values = {"price": D("0.7"), "shares": D(5), "fee": D(0)} | said
-    traded = VenueTrade("T", "0xab", liquidity="maker", time=positions[0].updated_at, **values)
+    traded = Trade(
+        "T", is_maker=True, time=positions[0].updated_at, venue_order_id="0xab", **values
+    )
     known = VenueOrder("0xab", "1001", False, D("0.7"), D(100), D(5), is_open=True)
-    found = recover(positions, hashes, Said(orders={"0xab": known}, trades=(traded,)), 10**18)
+    found = recover(
+        positions, hashes, WalletReport(orders={"0xab": known}, trades=(traded,)), 10**18
+    )
     assert OTHER_ID in [position_id for position_id, _ in found.events]
     assert bool(found.errors) is bool(said)
     disputed = [i for i, event in found.events if isinstance(event, Disputed)]

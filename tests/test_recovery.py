@@ -12,15 +12,13 @@ from positions.engine.balances import BALANCE_LAG
 from positions.engine.lifecycle import phase_of
 from positions.engine.recovery import (
     Recovery,
-    Said,
-    SignedOrder,
-    VenueOrder,
-    VenueTrade,
+    WalletReport,
     recover,
 )
 from positions.engine.transitions import apply
 from positions.model import events
 from positions.model.durations import SECOND
+from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import (
     Decision,
     EntryEnd,
@@ -34,10 +32,12 @@ from positions.model.position import (
     Role,
     update,
 )
+from positions.model.trades import Settlement, Trade
 
 D = Decimal
 NOW = START + 2 * BALANCE_LAG
 HASH = "0xabc"
+FAILED = Settlement.FAILED
 
 
 def order(role: Role, number: int, **fields: Any) -> Order:
@@ -82,13 +82,13 @@ def venue(matched: str = "0", *, is_open: bool = True, **fields: Any) -> VenueOr
     return VenueOrder(**values | fields)
 
 
-def trade(shares: str, trade_id: str = "T-1", **fields: Any) -> VenueTrade:
-    values = {"price": D("0.50"), "fee": D(0), "liquidity": "maker", "time": START + 5}
-    return VenueTrade(trade_id, HASH, shares=D(shares), **values | fields)
+def trade(shares: str, trade_id: str = "T-1", **fields: Any) -> Trade:
+    values = {"price": D("0.50"), "is_maker": True, "time": START + 5, "venue_order_id": HASH}
+    return Trade(trade_id, shares=D(shares), **values | fields)
 
 
-def said(*orders: VenueOrder, absent: bool = False, **fields: Any) -> Said:
-    return Said(
+def said(*orders: VenueOrder, absent: bool = False, **fields: Any) -> WalletReport:
+    return WalletReport(
         orders={o.venue_order_id: o for o in orders},
         absent=frozenset({HASH}) if absent else frozenset(),
         **fields,
@@ -109,7 +109,7 @@ BUY = venue(is_buy=True, price=D("0.50"))
 FAK = venue("100", is_open=False, price=D("0.50"), immediate=True)
 
 # fmt: off
-CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
+CASES: dict[str, tuple[Position, list[SignedOrder], WalletReport, list[str]]] = {
     # what was committed, what else was signed, what the venue says, what is booked
     "an entry that was not signed never left the node":
         (position(ENTRY, held="0"), [], said(), ["closed gone"]),
@@ -146,12 +146,12 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
          ["closed canceled"]),
     "a trade that failed while away is undone":
         (position(PARTLY, held="40", trades=("T-1",)), [],
-         said(replace(BUY, matched=D(40)), trades=(trade("40", is_failed=True),)),
+         said(replace(BUY, matched=D(40)), trades=(trade("40", status=FAILED),)),
          ["reversed 40 entry"]),
     "a trade that failed while away and was never booked is left out":
         (position(PARTLY, held="40", trades=("T-1",)), [],
          said(replace(BUY, matched=D(40)),
-              trades=(trade("40"), trade("30", "T-2", is_failed=True))), []),
+              trades=(trade("40"), trade("30", "T-2", status=FAILED))), []),
     "a trade that was told in parts is not booked again as it is told whole":
         (position(PARTLY, held="40", trades=("T-abcdef-0", "T-abcdef-1")), [],
          said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef"),)), []),
@@ -165,13 +165,13 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
          ["filled 10 entry"]),
     "a trade that was told in parts and failed is undone whole, once":
         (position(PARTLY, held="40", trades=("T-abcdef-0", "T-abcdef-1")), [],
-         said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef", is_failed=True),)),
+         said(replace(BUY, matched=D(40)), trades=(trade("40", "T-abcdef", status=FAILED),)),
          ["reversed 40 entry"]),
     "a trade that was told whole and failed is undone in parts, once":
         (position(PARTLY, held="40", trades=("T-abcdef",)), [],
          said(replace(BUY, matched=D(40)),
-              trades=(trade("30", "T-abcdef-0", is_failed=True),
-                      trade("10", "T-abcdef-1", is_failed=True))),
+              trades=(trade("30", "T-abcdef-0", status=FAILED),
+                      trade("10", "T-abcdef-1", status=FAILED))),
          ["reversed 30 entry", "reversed 10 entry"]),
     "an entry is never taken for another order that looks like it":
         (position(ENTRY, held="0"), [], said(BUY), ["closed gone", "foreign"]),
@@ -209,14 +209,14 @@ CASES: dict[str, tuple[Position, list[SignedOrder], Said, list[str]]] = {
     "an exit of which only the log knows, that is over and forgotten":
         (position(cause=ExitReason.STOP), LOGGED_EXIT,
          said(absent=True, trades=tuple(
-             trade(shares, f"T-{shares}", liquidity="taker") for shares in ("60", "40"))),
+             trade(shares, f"T-{shares}", is_maker=False) for shares in ("60", "40"))),
          ["sent exit", "filled 60 exit", "filled 40 exit"]),
     "a target of which only the log knows, that is over and forgotten":
         (position(), LOGGED_TARGET, said(absent=True, trades=(trade("100", price=D("0.70")),)),
          ["sent target", "filled 100 target"]),
     "an exit of which only the log knows, whose trade failed":
         (position(cause=ExitReason.STOP), LOGGED_EXIT,
-         said(absent=True, trades=(trade("100", is_failed=True),)), []),
+         said(absent=True, trades=(trade("100", status=FAILED),)), []),
     "a target of which only the log knows, too new to be found":
         (position(), LOGGED_TARGET, said(), ["sent target", "?"]),
     "a target of which only the log knows, and that was not posted":
@@ -326,7 +326,7 @@ def test_recovery(name: str) -> None:
 
 def test_what_never_reached_the_venue_is_no_failure_of_the_venue() -> None:
     p = position(ENTRY, held="0")
-    for _, event in recover([p], [], Said(), NOW).events:
+    for _, event in recover([p], [], WalletReport(), NOW).events:
         p = apply(p, event)
     assert (p.phase, p.orders, p.pacing.backoffs) == (Phase.ENTERING, (), {})
 
@@ -409,7 +409,7 @@ class Left:
     def start(self, log: list[SignedOrder]) -> None:
         """Go on with it; every order at the venue has sold 100 shares, and is over."""
         signed = [*(SignedOrder(i, h, Role.EXIT) for i, h in self.hashes.items()), *log]
-        says = Said(
+        says = WalletReport(
             orders={h: replace(FAK, venue_order_id=h) for h in self.sold_by},
             absent=frozenset(s.venue_order_id for s in signed) - self.sold_by.keys(),
             trades=tuple(replace(trade("100", h), venue_order_id=h) for h in self.sold_by),

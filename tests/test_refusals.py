@@ -106,8 +106,8 @@ def test_a_start_reads_the_wallet_although_a_foreign_order_makes_no_sense(
     venue: Any = Venue([SPOILT[0], ROW], [report, SOLD | {"trader_side": "TAKER"}])
     reader = WalletReader(venue, 0, lambda _: D(0), refused.append)
     reading = asyncio.run(reader.read(positions, [], 0))
-    assert set(reading.said.orders) == {HASH}
-    assert [t.shares for t in reading.trades[HASH]] == [20]
+    assert set(reading.orders) == {HASH}
+    assert [t.shares for t in reading.trades_by_order()[HASH]] == [20]
     assert len(refused) == 2
 
 

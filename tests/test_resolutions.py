@@ -119,7 +119,7 @@ class Sources:
 def ask(sources: Sources, market: str = MARKET, winner: str = "") -> Sources:
     async def run() -> None:
         if winner:
-            sources.watch.told(market, winner)
+            sources.watch.on_report(market, winner)
         await sources.watch.check()
 
     asyncio.run(run())
@@ -129,7 +129,7 @@ def ask(sources: Sources, market: str = MARKET, winner: str = "") -> Sources:
 def test_a_false_resolution_changes_nothing_and_is_alarmed() -> None:
     sources = ask(Sources(), winner=NO)
     assert not sources.closed
-    assert set(sources.doubts.values()) == {"it is told to be resolved, and trades on"}
+    assert set(sources.doubts.values()) == {"it is reported to be resolved, and trades on"}
     sources.clob, sources.gamma = FLAGGED, WON
     sources.watch._told.clear()
     assert list(ask(sources).closed.values()) == [1, 0]

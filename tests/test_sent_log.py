@@ -3,8 +3,9 @@
 from decimal import Decimal
 from pathlib import Path
 
+from positions.model.orders import SignedOrder
 from positions.model.position import Order, Role
-from positions.storage.submit_log import SentLog, SentOrder, read
+from positions.storage.submit_log import SentLog, read
 
 
 def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:
@@ -16,7 +17,7 @@ def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:
     log.write("P-2", "0xbb", order)
     with path.open("ab") as file:
         file.write(b'{"order_id":"P-3","ven')
-    assert read(path) == [SentOrder("P-1", "0xaa"), SentOrder("P-2", "0xbb", order)]
+    assert read(path) == [SignedOrder("P-1", "0xaa"), SignedOrder("P-2", "0xbb", order=order)]
     assert path.stat().st_mode & 0o077 == 0
     log.close()
 
@@ -31,5 +32,5 @@ def test_the_file_is_emptied_when_everything_is_recorded(tmp_path: Path) -> None
     log.recorded()
     assert read(path) == []
     log.write("P-3", "0xcc")
-    assert read(path) == [SentOrder("P-3", "0xcc")]
+    assert read(path) == [SignedOrder("P-3", "0xcc")]
     log.close()

@@ -19,6 +19,7 @@ from world import World
 
 import node
 from positions.model.durations import SECOND
+from positions.model.orders import SignedOrder
 from positions.model.position import Backoff, Role, update
 from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holder
@@ -27,7 +28,7 @@ from positions.storage.resume import KEPT, Cursor, prepare, sign
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import Store
-from positions.storage.submit_log import SentLog, SentOrder, read
+from positions.storage.submit_log import SentLog, read
 
 
 def opened(folder: Path, failures: list[str] | None = None) -> Store:
@@ -183,7 +184,7 @@ def test_a_sale_goes_out_though_its_log_cannot_be_written(tmp_path: Path) -> Non
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert log.write("P-4", "0xdd") == ""
-    assert read(tmp_path / "sent.log") == [SentOrder("P-1", "0xaa"), SentOrder("P-4", "0xdd")]
+    assert read(tmp_path / "sent.log") == [SignedOrder("P-1", "0xaa"), SignedOrder("P-4", "0xdd")]
     log.close()
 
 
@@ -234,7 +235,7 @@ def without_its_log(folder: Path) -> None:
     """The node published, was killed, and its write-ahead log went."""
     killed_with(folder)
     store = opened(folder)
-    about = NodeRow("paper", 1, 0, "", False)
+    about = NodeRow("paper", "", False, 1, 0)
     engine = World(0).engine
     copier = SnapshotWriter(
         folder, store.cursor, engine, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)

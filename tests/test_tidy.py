@@ -36,6 +36,9 @@ PLACES = {
     "typer": ("cli", "tests"),
     "rich": ("cli", "tests"),
     "py_clob_client_v2": ("venues.polymarket", "tests"),
+    "venues.polymarket.execution": (
+        *("venues.polymarket.execution", "venues.polymarket.factories", "modes", "tests"),
+    ),
 }
 """The packages that have their place."""
 MONEY = (

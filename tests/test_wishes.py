@@ -11,7 +11,7 @@ from stage import ID, LIMITS, START, Stage, depth, filled, order, quote, submit
 from positions.commands.fields import Malformed
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.model.durations import SECOND
-from positions.model.formatting import told
+from positions.model.formatting import term_texts
 from positions.model.position import Role
 
 D = Decimal
@@ -250,7 +250,7 @@ def test_terms_are_told_as_they_are_asked_for() -> None:
     }
     submit(**wish(asked))(stage)
     terms = msgspec.to_builtins(stage.engine.positions[ID].request.terms, builtin_types=(Decimal,))
-    assert told(terms) == {
+    assert term_texts(terms) == {
         "targets": "0.6:50%",
         "trail": "5%",
         "trail_from": "0.6",

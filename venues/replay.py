@@ -100,14 +100,8 @@ class Replay:
     ----------
     batches
         The data of each moment, in time order: (nanoseconds, data).
-    client
-        Where the data goes in.
     clock
         The node's clock; set to the recording's start before the node is built.
-    kernel
-        The node's kernel, whose queues are waited for.
-    is_idle
-        Whether nothing of our own is in progress.
     pace
         Market seconds per second; None = as fast as possible.
     since

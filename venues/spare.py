@@ -12,7 +12,7 @@ _ENDPOINT = "Portfolio.update_position"
 
 
 def leave_positions_alone(kernel: NautilusKernel) -> None:
-    """Let the portfolio hear of no position."""
+    """Publish no position to the portfolio."""
     kernel.msgbus.deregister(_ENDPOINT, kernel.portfolio.update_position)
     kernel.msgbus.register(_ENDPOINT, _ignore)
 

@@ -33,7 +33,7 @@ def id_time(command_id: str) -> int | None:
 
 
 def sent_at(command: Command, written_at: int, now: int) -> int | None:
-    """When a command was sent, in nanoseconds of the wall clock; None where nothing tells.
+    """When a command was sent, in nanoseconds of the wall clock; None where nothing states it.
 
     It is what the command states, or the older of its id's time and its file's; a time in the
     future is not believed.
@@ -44,17 +44,11 @@ def sent_at(command: Command, written_at: int, now: int) -> int | None:
     return min((t for t in known if t is not None and t <= now + AHEAD_MAX), default=None)
 
 
-def lapsed(command: Command, now: int, told: int, sent: int | None) -> Reply | None:
-    """The refusal of a command that is no longer to be acted on, if it is so.
+def lapsed(command: Command, now: int, time: int, sent: int | None) -> Reply | None:
+    """The refusal of a command that is too old to be acted on, None if it is not.
 
-    Parameters
-    ----------
-    now
-        The node's time, for the reply.
-    told
-        The time by which its age is told: the wall clock's, or market time for one that names it.
-    sent
-        When it was sent.
+    `time` is what its age is measured by: the wall clock's, or market time for a command
+    that names one.
     """
     if command.expires_at is None and isinstance(command, Cancel | Halt):
         return None
@@ -66,7 +60,7 @@ def lapsed(command: Command, now: int, told: int, sent: int | None) -> Reply | N
     if until is None:
         text = "created_at, the id's time and the file's are in the future: how old the command is"
         return refused(command.id, Refusal("EXPIRED", f"{text} cannot be told; send it anew"), now)
-    if told <= until:
+    if time <= until:
         return None
     rule = f"is past: it was to be acted on by then, and it is {iso(now)}"
     return refused(command.id, Refusal("EXPIRED", f"expires_at was {iso(until)}, {rule}"), now)

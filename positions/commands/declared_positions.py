@@ -24,11 +24,11 @@ from positions.commands.messages import (
     target_price,
 )
 from positions.commands.term_validation import initial_stop, priced
-from positions.model.formatting import told
+from positions.model.formatting import term_texts
 
 _NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
 _ASKED_ONCE = ("stake", "risk", "post_only", "expires", "expires_on", "entry_price", "at")
-"""What only the request tells: it is acted on once, and nothing changes it."""
+"""What only the request states: it is acted on once, and nothing changes it."""
 _BUYING = frozenset({"entering", "filling"})
 
 
@@ -36,7 +36,7 @@ class Difference(Struct, frozen=True):
     """What separates a declaration from its position: the fields to amend, what cannot be."""
 
     changes: dict[str, Any]
-    told: list[str]
+    lines: list[str]
     fixed: list[str]
 
 
@@ -72,11 +72,7 @@ def difference(
 ) -> Difference:
     """What separates the declaration from the position's row.
 
-    Parameters
-    ----------
-    made_by
-        The request that made the position, as far as it is kept: what the row does not tell, such
-        as a stake, is compared with it.
+    What the row lacks, such as a stake, is compared with the request that made the position.
 
     Raises
     ------
@@ -85,7 +81,7 @@ def difference(
     """
     c = checked(fields)
     wanted = _wanted(c, row, tick)
-    terms = told(msgspec.to_builtins(_terms(c, row, tick), builtin_types=(Decimal,)))
+    terms = term_texts(msgspec.to_builtins(_terms(c, row, tick), builtin_types=(Decimal,)))
     changes: dict[str, Any] = {}
     said: list[str] = []
     for name, value in wanted.items():

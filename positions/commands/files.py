@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from positions.commands import strict_json, strict_toml
+from positions.commands import strict
 from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
 from positions.model.errors import InputError
@@ -62,7 +62,7 @@ def _csv_rows(path: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
 
 def _toml(path: Path, text: str) -> Iterator[dict[str, Any]]:
     try:
-        requests = strict_toml.loads(text).get("positions")
+        requests = strict.toml_tables(text).get("positions")
     except ValueError as e:
         raise UnreadableRequests(f"{path}: is not TOML: {e}") from None
     if not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests):
@@ -80,7 +80,7 @@ def _json_lines(path: Path, text: str) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            fields = strict_json.loads(line)
+            fields = strict.json_value(line)
         except ValueError as e:
             raise UnreadableRequests(f"{path}: line {number}: is not JSON: {e}") from None
         if not isinstance(fields, dict):
@@ -125,17 +125,14 @@ def read_numbered(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Command]:
-    """Requests as commands; see `commands`."""
+    """Requests as commands, see `commands`; what was typed has no `source`."""
     found: list[Command] = []
     errors = []
     for number, fields in enumerate(requests, start=1):
-        numbered_fields = {"id": numbered(number), **fields}
         try:
-            command = from_fields(numbered_fields)
+            found.append(from_fields({"id": numbered(number), **fields}))
         except Malformed as e:
-            errors.append(f"{source}: entry {number}: {e}")
-        else:
-            found.append(command)
+            errors.append(f"{source}: entry {number}: {e}" if source else str(e))
     for command_id, times in Counter(c.id for c in found).items():
         if times > 1:
             errors.append(f"{source}: id was {command_id}, stands there {times} times")

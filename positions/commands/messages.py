@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from positions.commands import strict_json
+from positions.commands import strict
 from positions.commands.fields import (
     TERMS,
     Malformed,
@@ -50,17 +50,25 @@ class Command(Struct, frozen=True, kw_only=True):
     """SHA-256 of the content in which the command came: the same id with another is refused."""
 
 
-class Submit(Command, frozen=True, kw_only=True):
-    """Open a position: buy `size` shares, or for `stake` USDC, at no more than the max bid."""
+class Opening(Command, frozen=True, kw_only=True):
+    """What asks for a position: its outcome, and when that is to be sold."""
 
     market: str
     outcome: str
-    max_bid_price: Decimal
-    size: Decimal | None = None
-    stake: Decimal | None = None
     sell_price: PriceOrPercent | None = None
     stop_loss_price: PriceOrPercent | None = None
     floor_price: Decimal | None = None
+    terms: Terms = Terms()
+    dry_run: bool = False
+    """Only report what would be sent and what it could win or lose."""
+
+
+class Submit(Opening, frozen=True, kw_only=True):
+    """Open a position: buy `size` shares, or for `stake` USDC, at no more than the max bid."""
+
+    max_bid_price: Decimal
+    size: Decimal | None = None
+    stake: Decimal | None = None
     post_only: bool = False
     expires: int | None = None
     """Nanoseconds after acceptance at which the unfilled entry is taken back."""
@@ -68,24 +76,14 @@ class Submit(Command, frozen=True, kw_only=True):
     """The same as a time."""
     risk: Decimal | None = None
     """The size is so large that the stop would lose this much, in USDC."""
-    terms: Terms = Terms()
-    dry_run: bool = False
-    """Only tell what would be sent and what it could win or lose."""
 
 
-class Adopt(Command, frozen=True, kw_only=True):
+class Adopt(Opening, frozen=True, kw_only=True):
     """Protect shares that the wallet holds and no position owns: so many, or all."""
 
-    market: str
-    outcome: str
     shares: Decimal | None = None
     entry_price: Decimal | None = None
     """What a share cost; None = as the venue's trades have it."""
-    sell_price: PriceOrPercent | None = None
-    stop_loss_price: PriceOrPercent | None = None
-    floor_price: Decimal | None = None
-    terms: Terms = Terms()
-    dry_run: bool = False
 
 
 class Sell(Command, frozen=True, kw_only=True):
@@ -248,14 +246,7 @@ _EITHER = (
 
 
 def decode(content: bytes, command_id: str | None = None) -> Command:
-    """The command in one file.
-
-    Parameters
-    ----------
-    content
-        One JSON object.
-    command_id
-        The id that the file's name states; the content may repeat it, not contradict it.
+    """The command in one file, whose name states `command_id`; the content may not contradict it.
 
     Raises
     ------
@@ -263,7 +254,7 @@ def decode(content: bytes, command_id: str | None = None) -> Command:
         With the field, the value and the rule.
     """
     try:
-        data = strict_json.loads(content.decode())
+        data = strict.json_value(content.decode())
     except ValueError as e:
         raise Malformed("command", content[:40], f"must be one JSON object: {e}") from None
     if not isinstance(data, dict):

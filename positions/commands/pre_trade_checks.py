@@ -66,7 +66,7 @@ def refusal(findings: list[Finding]) -> Refusal | None:
     return None
 
 
-def tell(findings: list[Finding]) -> str:
+def summary(findings: list[Finding]) -> str:
     """The findings as one text, warnings marked."""
     marks = {Action.WARN: "WARNING: "}
     return "; ".join(marks.get(f.action, "") + f.text for f in findings)

@@ -88,15 +88,7 @@ class PriceCross(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Watcher:
-    """Sees the prices and says when a position is due.
-
-    Parameters
-    ----------
-    signal
-        What to watch.
-    is_known
-        Whether a command of this id was asked before.
-    """
+    """Sees the prices and says when a position is due; `is_known`: an id was asked for before."""
 
     def __init__(self, signal: PriceCross, is_known: Callable[[str], bool]) -> None:
         self.signal = signal

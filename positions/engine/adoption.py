@@ -23,19 +23,8 @@ from positions.commands.validation import (
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position, Request
 from positions.model.targets import lowest
-from positions.model.trade_ids import is_told_otherwise
+from positions.model.trades import Trade, is_reported_otherwise
 from positions.model.venue_rules import SIZE_STEP, floor_to, micro, on_grid
-
-
-class Deal(Struct, frozen=True):
-    """The wallet's part of one trade of the outcome; the fee is in USDC."""
-
-    id: str
-    is_buy: bool
-    price: Decimal
-    shares: Decimal
-    fee: Decimal
-    time: int
 
 
 class Holding(Struct, frozen=True):
@@ -47,7 +36,7 @@ class Holding(Struct, frozen=True):
         All that it has, whoever bought them.
     offered
         Those of them that sells of others than this node may take.
-    deals
+    trades
         How it came by them, as far as the venue knows; the trades of our own orders, too.
     problem
         Why nothing is known of it; "" where that is not so.
@@ -55,7 +44,7 @@ class Holding(Struct, frozen=True):
 
     shares: Decimal = ZERO
     offered: Decimal = ZERO
-    deals: tuple[Deal, ...] = ()
+    trades: tuple[Trade, ...] = ()
     problem: str = ""
 
 
@@ -131,7 +120,7 @@ def _paid(
     """What a share cost, and its fee: as stated, or as the wallet's own trades have it."""
     if c.entry_price is not None:
         return c.entry_price, ZERO
-    found = _average(holding.deals, ours, shares)
+    found = _average(holding.trades, ours, shares)
     if found is not None:
         return found
     rule = (
@@ -142,22 +131,22 @@ def _paid(
 
 
 def _average(
-    deals: Iterable[Deal], ours: Set[str], wanted: Decimal
+    trades: Iterable[Trade], ours: Set[str], wanted: Decimal
 ) -> tuple[Decimal, Decimal] | None:
     """The average price and fee of a share of what others than our positions traded.
 
     A sale takes its part of the cost with it. None where that explains fewer than are wanted.
     """
     shares = cost = fees = ZERO
-    for deal in sorted(deals, key=lambda d: d.time):
-        if deal.id in ours or is_told_otherwise(deal.id, ours):
+    for trade in sorted(trades, key=lambda t: t.time):
+        if trade.id in ours or is_reported_otherwise(trade.id, ours):
             continue
-        if deal.is_buy:
-            shares += deal.shares
-            cost += deal.price * deal.shares
-            fees += deal.fee
+        if trade.is_buy:
+            shares += trade.shares
+            cost += trade.price * trade.shares
+            fees += trade.fee
         elif shares > 0:
-            kept = max(shares - deal.shares, ZERO) / shares
+            kept = max(shares - trade.shares, ZERO) / shares
             shares, cost, fees = shares * kept, cost * kept, fees * kept
     return (micro(cost / shares), fees / shares) if shares >= wanted else None
 

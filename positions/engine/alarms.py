@@ -21,7 +21,7 @@ _REFUSED = {
 
 
 def open_alarms(p: Position) -> dict[str, str]:
-    """The open alarms of a position: kind -> what to tell."""
+    """The open alarms of a position: kind -> its text."""
     if p.phase in OVER:
         return {}
     where = f"{p.market} {p.outcome}"
@@ -51,7 +51,7 @@ def _refusal(role: Role, backoff: Backoff) -> str:
 
 
 def refused_for_good(p: Position) -> str:
-    """What to tell of an entry that is over because the venue would refuse any other, too."""
+    """The text about an entry that is over because the venue would refuse any other, too."""
     refused = p.pacing.backoffs.get(Role.ENTRY)
     why = clean(refused.reason) if refused is not None else ""
     return (

@@ -33,7 +33,7 @@ from positions.engine.adoption import Holding
 from positions.engine.transitions import apply
 from positions.model import stops
 from positions.model.events import Adopted, AnyEvent, Opened, SaleEnded, Triggered
-from positions.model.formatting import told
+from positions.model.formatting import term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import OVER, ExitReason, Position, SaleEnd
 
@@ -80,19 +80,7 @@ class Handled(Struct, frozen=True):
 
 
 def handle(engine: Standing, c: Command, holding: Holding, now: int) -> Handled:
-    """Check a command; what it comes to.
-
-    Parameters
-    ----------
-    engine
-        What it is checked against.
-    c
-        The command.
-    holding
-        What the wallet has of the outcome, for an adoption.
-    now
-        The time in nanoseconds.
-    """
+    """Check a command; what it comes to."""
     match c:
         case Submit():
             handled = _submit(engine, c, now)
@@ -142,11 +130,11 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     if refusal is not None:
         return refusal
     if c.dry_run:
-        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.tell(seen)}"
+        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.summary(seen)}"
         return Handled(_accept(c, now, text))
     price = p.request.max_bid_price
     text = f"opened: buy {p.request.size} {p.outcome} of {p.market} at {price} or less"
-    reply = _accept(c, now, f"{text}; {pre_trade_checks.tell(seen)}", p.id)
+    reply = _accept(c, now, f"{text}; {pre_trade_checks.summary(seen)}", p.id)
     return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
 
@@ -158,7 +146,7 @@ def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | 
     p = adoption.open_position(c, book, holding, ours, engine.limits, now)
     if isinstance(p, Refusal):
         return p
-    seen = pre_trade_checks.tell(pre_trade_checks.look(p, book, engine.limits.gate, now))
+    seen = pre_trade_checks.summary(pre_trade_checks.look(p, book, engine.limits.gate, now))
     if c.dry_run:
         return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {seen}"))
     price = p.request.max_bid_price
@@ -202,7 +190,7 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
         return amended
     p = apply(p, amended)
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
-    terms = told(to_builtins(p.request.terms, builtin_types=(Decimal,)))
+    terms = term_texts(to_builtins(p.request.terms, builtin_types=(Decimal,)))
     text = f"max bid {p.request.max_bid_price}, {exits}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
     if stops.is_reached(p, book):

@@ -36,7 +36,7 @@ from positions.model.events import (
     CancelSent,
     Disputed,
     EntryEnded,
-    FillReversed,
+    Fill,
     OrderAccepted,
     OrderFilled,
     OrderSent,
@@ -60,14 +60,7 @@ _REASON_CHARACTERS = 200
 class Engine:
     """Every position of a node, and the decisions about them.
 
-    Parameters
-    ----------
-    limits
-        What the owner allows.
-    cash
-        The cash at the venue, in USDC; the caller keeps it up to date.
-    strict
-        Let an error in the handling of a position through, for tests.
+    The caller keeps `cash`, in USDC, up to date. A `strict` engine raises what it would handle.
     """
 
     def __init__(self, limits: Limits, cash: Decimal = ZERO, *, strict: bool = False) -> None:
@@ -329,7 +322,7 @@ class Engine:
 
     def _book(self, position_id: str, event: AnyEvent, now: int) -> None:
         after = self._note(position_id, event)
-        if isinstance(event, OrderFilled | FillReversed):
+        if isinstance(event, Fill):
             self._moved_at[after.outcome_id] = now
 
     # -- when something raises ---------------------------------------------------------------------

@@ -38,7 +38,7 @@ from positions.model.events import (
     OrderSigned,
     Restarted,
 )
-from positions.model.orders import find, is_order_id
+from positions.model.orders import SignedOrder, VenueOrder, find, is_order_id
 from positions.model.position import (
     SELLS,
     ZERO,
@@ -48,49 +48,12 @@ from positions.model.position import (
     Position,
     Role,
 )
+from positions.model.trades import Trade
 from positions.model.venue_rules import micro
 
 
-class SignedOrder(Struct, frozen=True):
-    """An order that may have been posted; `role` is None where only `sent.log` knows of it.
-
-    `order` is then what it says of it.
-    """
-
-    order_id: str
-    venue_order_id: str
-    role: Role | None = None
-    order: Order | None = None
-
-
-class VenueOrder(Struct, frozen=True):
-    """An order of the wallet as the venue has it, open or over."""
-
-    venue_order_id: str
-    outcome_id: str
-    is_buy: bool
-    price: Decimal
-    shares: Decimal
-    matched: Decimal
-    is_open: bool
-    immediate: bool = False
-
-
-class VenueTrade(Struct, frozen=True):
-    """One order's part of one trade; `is_failed` when it did not settle on the chain."""
-
-    id: str
-    venue_order_id: str
-    price: Decimal
-    shares: Decimal
-    fee: Decimal
-    liquidity: str
-    time: int
-    is_failed: bool = False
-
-
-class Said(Struct, frozen=True):
-    """What the venue says.
+class WalletReport(Struct, frozen=True):
+    """What the venue reports of a wallet.
 
     Parameters
     ----------
@@ -109,8 +72,15 @@ class Said(Struct, frozen=True):
 
     orders: Mapping[str, VenueOrder] = {}
     absent: frozenset[str] = frozenset()
-    trades: tuple[VenueTrade, ...] = ()
+    trades: tuple[Trade, ...] = ()
     balances: Mapping[str, Decimal] = {}
+
+    def trades_by_order(self) -> dict[str, list[Trade]]:
+        """The trades of each order, by its hash."""
+        trades: dict[str, list[Trade]] = defaultdict(list)
+        for trade in self.trades:
+            trades[trade.venue_order_id].append(trade)
+        return trades
 
 
 class Recovery(Struct, frozen=True):
@@ -118,10 +88,8 @@ class Recovery(Struct, frozen=True):
 
     Parameters
     ----------
-    events
-        To be booked, in order, each with its position's id.
     unanswered
-        Orders that the venue did not tell enough of; ask for them again.
+        Orders that the venue did not report enough of; ask for them again.
     cancel
         Open orders of ours that no position has any more.
     foreign
@@ -140,7 +108,7 @@ class Recovery(Struct, frozen=True):
 def recover(
     positions: Sequence[Position],
     signed: Iterable[SignedOrder],
-    said: Said,
+    report: WalletReport,
     now: int,
     others: Container[str] = (),
 ) -> Recovery:
@@ -152,29 +120,29 @@ def recover(
         Positions that are not over, or were lately, as recorded.
     signed
         The hashes that the record and `sent.log` know, of live orders and of past ones.
-    said
-        What the venue says.
-    now
-        The time of the events.
     others
         Ids of positions that are recovered by themselves: their orders are left alone.
     """
-    inquiry = _Inquiry(positions, signed, said, now)
-    for position_id in inquiry.positions:
-        inquiry.attempt(position_id)
-    inquiry.whole(inquiry.claim)
-    inquiry.whole(inquiry.compare_balances)
-    return inquiry.result(others)
+    work = _Reconciliation(positions, signed, report, now)
+    for position_id in work.positions:
+        work.attempt(position_id)
+    work.whole(work.claim)
+    work.whole(work.compare_balances)
+    return work.result(others)
 
 
-class _Inquiry:
+class _Reconciliation:
     """One recovery under way."""
 
     def __init__(
-        self, positions: Sequence[Position], signed: Iterable[SignedOrder], said: Said, now: int
+        self,
+        positions: Sequence[Position],
+        signed: Iterable[SignedOrder],
+        report: WalletReport,
+        now: int,
     ) -> None:
         self.positions = {p.id: p for p in positions}
-        self._said = said
+        self._report = report
         self._now = now
         self._recorded_at: dict[str, int] = {}
         for p in positions:
@@ -186,26 +154,24 @@ class _Inquiry:
             assert order.venue_order_id is not None
             self._signed[order.id] = SignedOrder(order.id, order.venue_order_id, order.role)
         self._ours = {s.venue_order_id for s in self._signed.values()}
-        self._trades: dict[str, list[VenueTrade]] = defaultdict(list)
-        for trade in said.trades:
-            self._trades[trade.venue_order_id].append(trade)
+        self._trades = report.trades_by_order()
         self._of: dict[str, list[SignedOrder]] = defaultdict(list)
         for one in sorted(self._signed.values(), key=lambda s: _number(s.order_id)):
             self._of[one.order_id.rpartition("-")[0]].append(one)
-        self._facts: list[tuple[str, AnyEvent]] = []
+        self._events: list[tuple[str, AnyEvent]] = []
         # A trade of an unknown order may be that of a sale whose hash was lost.
-        named = self._trades.keys() - self._ours - said.orders.keys()
+        named = self._trades.keys() - self._ours - report.orders.keys()
         self._unanswered = dict.fromkeys(sorted(named), "")
 
     def attempt(self, position_id: str) -> None:
         """Settle one position; what raises leaves it as it is recorded, and disputed."""
-        before, count = self.positions[position_id], len(self._facts)
+        before, count = self.positions[position_id], len(self._events)
         try:
             self.settle(position_id)
         except Exception as e:
             self._errors.append(e)
             self.positions[position_id] = before
-            del self._facts[count:]
+            del self._events[count:]
             reason = f"what became of its orders cannot be told: {type(e).__name__}: {e}"[:200]
             with suppress(Exception):  # then the engine disputes it
                 self._book(position_id, Restarted(time=self._now))
@@ -214,13 +180,13 @@ class _Inquiry:
 
     def whole(self, look: Callable[[], None]) -> None:
         """Look at all positions together; what raises keeps nothing that is known from being so."""
-        before, count = dict(self.positions), len(self._facts)
+        before, count = dict(self.positions), len(self._events)
         try:
             look()
         except Exception as e:
             self._errors.append(e)
             self.positions = before
-            del self._facts[count:]
+            del self._events[count:]
 
     def settle(self, position_id: str) -> None:
         """Book what became of one position's orders."""
@@ -256,15 +222,15 @@ class _Inquiry:
             if one.role is not None:
                 self._book_trades(position_id, one.order_id, one.role, hash_)
             return
-        found, order = self._said.orders.get(hash_), one.order
-        # The venue does not find yet what is new, and no more what is over, but tells its trades.
-        is_nothing = hash_ in self._said.absent and all(t.is_failed for t in self._trades[hash_])
+        found, order = self._report.orders.get(hash_), one.order
+        # The venue does not find yet what is new, and no more what is over, but reports its trades.
+        is_nothing = hash_ in self._report.absent and all(t.is_failed for t in self._trades[hash_])
         if found is not None:
             self._book(position_id, OrderSent(time=self._now, order=_lost(one, found, self._now)))
         elif order is not None and not is_nothing:
             order = replace(order, venue_order_id=hash_, quote_seq=-1)
             self._book(position_id, OrderSent(time=self._now, order=order))
-        elif hash_ not in self._said.absent:
+        elif hash_ not in self._report.absent:
             self._unanswered[hash_] = p.outcome_id
 
     def _hash(self, p: Position, order: Order) -> str | None:
@@ -276,7 +242,7 @@ class _Inquiry:
         if known is not None:
             return known.venue_order_id
         # A power cut may take the end of `sent.log`: a sale is then known by what it looks like.
-        for hash_, found in sorted(self._said.orders.items(), key=lambda i: not i[1].is_open):
+        for hash_, found in sorted(self._report.orders.items(), key=lambda i: not i[1].is_open):
             if hash_ not in self._ours and self._is_alike(p, order, found):
                 self._ours.add(hash_)
                 return hash_
@@ -287,7 +253,7 @@ class _Inquiry:
             return False
         if found.is_open or (found.price, found.shares) == (order.price, order.shares):
             return (found.price, found.shares) == (order.price, order.shares)
-        # Of one that is over the trades alone are left; they tell the second.
+        # Of one that is over the trades alone are left; they give the second.
         made = self._trades[found.venue_order_id]
         is_later = all(t.time + SECOND > order.sent_at for t in made)
         return (
@@ -299,9 +265,9 @@ class _Inquiry:
 
         One is a position's if it offers at its target and the wallet has no other shares for it.
         """
-        for found in self._said.orders.values():
+        for found in self._report.orders.values():
             ours = [p for p in self.positions.values() if p.outcome_id == found.outcome_id]
-            has = self._said.balances.get(found.outcome_id)
+            has = self._report.balances.get(found.outcome_id)
             is_known = found.venue_order_id in self._ours
             if is_known or found.is_buy or not found.is_open or found.matched > 0 or has is None:
                 continue
@@ -344,8 +310,8 @@ class _Inquiry:
         order = find(p, order_id)
         if order is None:
             return
-        found = self._said.orders.get(hash_)
-        if found is None and hash_ in self._said.absent:
+        found = self._report.orders.get(hash_)
+        if found is None and hash_ in self._report.absent:
             if order.filled > 0:
                 self._close(position_id, order, OrderEnd.CANCELED, "the venue has it no more")
             else:
@@ -367,15 +333,15 @@ class _Inquiry:
         after = apply(before, event)
         if after is not before:
             self.positions[position_id] = after
-            self._facts.append((position_id, event))
+            self._events.append((position_id, event))
 
     # -- the whole ---------------------------------------------------------------------------------
 
     def compare_balances(self) -> None:
         """Dispute what the venue does not have."""
         waiting = set(self._unanswered.values())
-        traded_at = max((t.time for t in self._said.trades), default=0)
-        for outcome_id, balance in self._said.balances.items():
+        traded_at = max((t.time for t in self._report.trades), default=0)
+        for outcome_id, balance in self._report.balances.items():
             moved_at = max(traded_at, self._recorded_at.get(outcome_id, 0))
             holders = [p for p in self.positions.values() if p.outcome_id == outcome_id]
             if outcome_id not in waiting and not may_lag(holders, balance, moved_at, self._now):
@@ -387,9 +353,9 @@ class _Inquiry:
         live = {o.venue_order_id for p in self.positions.values() for o in p.orders}
         live |= {self._signed[o.id].venue_order_id for o in self._live_orders()}
         live |= {s.venue_order_id for i, made in self._of.items() if i in others for s in made}
-        still = [v for v in self._said.orders.values() if v.is_open]
+        still = [v for v in self._report.orders.values() if v.is_open]
         return Recovery(
-            events=tuple(self._facts),
+            events=tuple(self._events),
             unanswered=tuple(self._unanswered),
             cancel=tuple(v.venue_order_id for v in still if v.venue_order_id in self._ours - live),
             foreign=tuple(v for v in still if v.venue_order_id not in self._ours),
@@ -404,18 +370,9 @@ def _number(order_id: str) -> int:
     return int(order_id.rpartition("-")[2])
 
 
-def _fill(trade: VenueTrade, order_id: str, role: Role) -> AnyEvent:
-    kind = FillReversed if trade.is_failed else OrderFilled
-    return kind(
-        time=trade.time,
-        order_id=order_id,
-        trade_id=trade.id,
-        role=role,
-        price=trade.price,
-        shares=trade.shares,
-        fee=trade.fee,
-        liquidity=trade.liquidity,
-    )
+def _fill(trade: Trade, order_id: str, role: Role) -> AnyEvent:
+    kind: type[OrderFilled | FillReversed] = FillReversed if trade.is_failed else OrderFilled
+    return trade.event(kind, order_id, role, trade.time)
 
 
 def _lost(one: SignedOrder, found: VenueOrder, now: int) -> Order:

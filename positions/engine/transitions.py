@@ -28,7 +28,7 @@ from positions.model.position import (
     Touch,
     update,
 )
-from positions.model.trade_ids import is_told_otherwise
+from positions.model.trades import is_reported_otherwise
 
 _REVERSED = " reversed"
 """Follows the id of a trade that failed to settle."""
@@ -195,15 +195,15 @@ def _fill_reversed(p: Position, f: events.FillReversed) -> Position:
 
 def has_story(p: Position, trade_id: str) -> bool:
     """Whether a trade is booked, be it whole or in parts."""
-    return trade_id in p.ledger.trades or is_told_otherwise(trade_id, p.ledger.trades)
+    return trade_id in p.ledger.trades or is_reported_otherwise(trade_id, p.ledger.trades)
 
 
 def _is_reversed(p: Position, trade_id: str) -> bool:
     undone = [t.removesuffix(_REVERSED) for t in p.ledger.trades if t.endswith(_REVERSED)]
-    return trade_id in undone or is_told_otherwise(trade_id, undone)
+    return trade_id in undone or is_reported_otherwise(trade_id, undone)
 
 
-def _undone(p: Position, f: events.OrderFilled | events.FillReversed) -> Position:
+def _undone(p: Position, f: events.Fill) -> Position:
     amount = f.price * f.shares
     p = update(p, dust=False)
     if f.role is Role.ENTRY:

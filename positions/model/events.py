@@ -112,24 +112,27 @@ class OrderSent(Event, frozen=True, kw_only=True):
     order: Order
 
 
-class OrderSigned(Event, frozen=True, kw_only=True):
-    """An order is signed and about to be posted; from now on the venue may know it by its hash."""
+class OfOrder(Event, frozen=True, kw_only=True):
+    """What happened to one order."""
 
     order_id: str
+
+
+class OrderSigned(OfOrder, frozen=True, kw_only=True):
+    """An order is signed and about to be posted; from now on the venue may know it by its hash."""
+
     venue_order_id: str
 
 
-class OrderAccepted(Event, frozen=True, kw_only=True):
+class OrderAccepted(OfOrder, frozen=True, kw_only=True):
     """The venue, or the emulator for a stop, has the order."""
 
-    order_id: str
     venue_order_id: str | None = None
 
 
-class OrderFilled(Event, frozen=True, kw_only=True):
-    """Shares changed hands. `liquidity` is maker or taker; the fee is in USDC."""
+class Fill(OfOrder, frozen=True, kw_only=True):
+    """One order's part of a trade. `liquidity` is maker or taker; the fee is in USDC."""
 
-    order_id: str
     trade_id: str
     role: Role
     price: Decimal
@@ -138,43 +141,34 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     liquidity: str
 
 
-class FillReversed(Event, frozen=True, kw_only=True):
+class OrderFilled(Fill, frozen=True, kw_only=True):
+    """Shares changed hands."""
+
+
+class FillReversed(Fill, frozen=True, kw_only=True):
     """A reported trade failed to settle on the chain: nothing changed hands after all."""
 
-    order_id: str
-    trade_id: str
-    role: Role
-    price: Decimal
-    shares: Decimal
-    fee: Decimal
-    liquidity: str
 
-
-class OrderClosed(Event, frozen=True, kw_only=True):
+class OrderClosed(OfOrder, frozen=True, kw_only=True):
     """An order ended without being filled whole."""
 
-    order_id: str
     end: OrderEnd
     reason: str = ""
 
 
-class CancelSent(Event, frozen=True, kw_only=True):
+class CancelSent(OfOrder, frozen=True, kw_only=True):
     """A cancel is on its way; until it is confirmed the order may be filled."""
 
-    order_id: str
 
-
-class CancelRefused(Event, frozen=True, kw_only=True):
+class CancelRefused(OfOrder, frozen=True, kw_only=True):
     """The venue did not cancel: the order may just have been filled or cancelled."""
 
-    order_id: str
     reason: str = ""
 
 
-class StopReleased(Event, frozen=True, kw_only=True):
+class StopReleased(OfOrder, frozen=True, kw_only=True):
     """The emulator says that the stop triggered; checked against our own view of the book."""
 
-    order_id: str
     quote_seq: int
 
 
@@ -186,10 +180,9 @@ class StopDismissed(Event, frozen=True, kw_only=True):
     bid: Decimal
 
 
-class StopMoved(Event, frozen=True, kw_only=True):
+class StopMoved(OfOrder, frozen=True, kw_only=True):
     """The armed stop now has this trigger and size."""
 
-    order_id: str
     price: Decimal
     shares: Decimal
 

@@ -8,22 +8,11 @@ from typing import Any
 from positions.model.durations import SECOND
 
 _SPANS = frozenset({"stop_confirm", "exit_before_end"})
-TIMES = frozenset(
-    {
-        "filled_at",
-        "exit_time",
-        "created_at",
-        "updated_at",
-        "time",
-        "quoted_at",
-        "started_at",
-        "heartbeat",
-        "market_time",
-        "entry_expires_at",
-        "sent_at",
-        "until",
-    }
+_TIMES = (
+    "filled_at exit_time created_at updated_at time quoted_at started_at heartbeat market_time"
+    " entry_expires_at sent_at until"
 )
+TIMES = frozenset(_TIMES.split())
 """Names whose integers are nanoseconds since 1970."""
 
 
@@ -42,7 +31,7 @@ def plain(value: Decimal) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-def told(terms: Mapping[str, Any]) -> dict[str, str]:
+def term_texts(terms: Mapping[str, Any]) -> dict[str, str]:
     """The terms of a position as a person would ask for them."""
     return {name: _term(name, value) for name, value in terms.items() if value is not None}
 

@@ -1,10 +1,38 @@
-"""A position's live orders as a tuple: one found, replaced, or left out."""
+"""Orders: those of a position, and what the record and the venue say of one. Pure."""
 
 import re
+from decimal import Decimal
 
-from positions.model.position import Order, Position
+from msgspec import Struct
+
+from positions.model.position import Order, Position, Role
 
 _ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}-[0-9]{1,9}")
+
+
+class SignedOrder(Struct, frozen=True, omit_defaults=True):
+    """An order that may have been posted, and its hash.
+
+    `role` is None where only `sent.log` knows of it; `order` is then what the log says of it.
+    """
+
+    order_id: str
+    venue_order_id: str
+    role: Role | None = None
+    order: Order | None = None
+
+
+class VenueOrder(Struct, frozen=True):
+    """An order of the wallet as the venue reports it, open or over."""
+
+    venue_order_id: str
+    outcome_id: str
+    is_buy: bool
+    price: Decimal
+    shares: Decimal
+    matched: Decimal
+    is_open: bool
+    immediate: bool = False
 
 
 def is_order_id(text: str) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from positions.commands import strict_toml
+from positions.commands import strict
 from positions.commands.fields import duration, time
 from positions.commands.pre_trade_checks import Action, Gate
 from positions.commands.signals import PriceCross
@@ -52,8 +52,6 @@ class ReplaySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     Parameters
     ----------
-    catalog
-        Folder of the recorded data.
     speed
         Market seconds per second (a fraction is written as text), or "max".
     """
@@ -439,12 +437,7 @@ def load(
     SettingsError
         With the file and the field, its value and its rule.
     """
-    try:
-        data = strict_toml.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise SettingsError(f"{path}: cannot be read: {e.strerror}") from None
-    except ValueError as e:
-        raise SettingsError(f"{path}: is not TOML: {clean(e, REASON_LENGTH)}") from None
+    data = strict.toml_file(path, SettingsError)
     try:
         settings = msgspec.convert(data, Settings)
         overrides = {"catalog": catalog, "speed": speed}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from positions.engine.recovery import SignedOrder
+from positions.model.orders import SignedOrder
 from positions.model.position import Position
 from positions.model.soundness import TIME_MAX
 from positions.storage.record_copies import has_positions, lacking, read_settings
@@ -39,16 +39,9 @@ class Cursor(Struct, frozen=True):
 
 
 class EarlierState(Struct, frozen=True):
-    """Positions of an earlier process, and what is known of its orders.
+    """Positions that are resumed together, and the hashes of all orders of an earlier process.
 
-    Parameters
-    ----------
-    positions
-        Those that are resumed together.
-    signed
-        The hashes that the record and `sent.log` have, of all positions.
-    others
-        Ids of the positions that are resumed apart from these.
+    `others` are the ids of the positions that are resumed apart from these.
     """
 
     positions: Sequence[Position]
@@ -59,16 +52,7 @@ class EarlierState(Struct, frozen=True):
 def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | None:
     """Put an earlier record aside if the node begins anew; otherwise say how far a replay is.
 
-    Parameters
-    ----------
-    state
-        The state folder, locked.
-    mode
-        The way to run.
-    source
-        What is replayed, or the wallet that is traded with; "" for paper.
-    fresh
-        Whether to begin anew in any case.
+    `source` is what is replayed, or the wallet that is traded with; "" for paper.
 
     Raises
     ------

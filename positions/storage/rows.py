@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from positions.model.events import Adopted, AnyEvent, FillReversed, Opened, OrderFilled, Settled
-from positions.model.formatting import told
+from positions.model.events import Adopted, AnyEvent, Fill, Opened, OrderFilled, Settled
+from positions.model.formatting import term_texts
 from positions.model.position import (
     PROTECTED,
     ZERO,
@@ -71,7 +71,7 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "realized_pnl": micro(realized_pnl(p)),
         "fees": p.fees,
         "waiting_for": _waiting_for(p),
-        "terms": told(msgspec.to_builtins(p.request.terms, builtin_types=(Decimal,))),
+        "terms": term_texts(msgspec.to_builtins(p.request.terms, builtin_types=(Decimal,))),
         "created_at": p.created_at,
         "updated_at": p.updated_at,
     }
@@ -108,48 +108,30 @@ def story(p: Position, event: AnyEvent) -> dict[str, Any]:
 
 def fill(p: Position, event: AnyEvent) -> dict[str, Any] | None:
     """The fill that an event states, if it states one; one that is undone has negative shares."""
-    if isinstance(event, OrderFilled | FillReversed):
-        sign = 1 if isinstance(event, OrderFilled) else -1
-        return {
-            "position_id": p.id,
-            "order_id": event.order_id,
-            "trade_id": event.trade_id,
-            "time": event.time,
-            "side": "buy" if event.role is Role.ENTRY else "sell",
-            "shares": event.shares * sign,
-            "price": event.price,
-            "fee": event.fee * sign,
-            "liquidity": event.liquidity,
-            "role": event.role.value,
-        }
-    if isinstance(event, Settled) and event.shares:
-        return _own_fill(p, event.time, "settlement", "sell", event.shares, event.payout, ZERO)
-    if isinstance(event, Adopted):
-        return _own_fill(
-            p,
-            event.time,
-            "adoption",
-            "buy",
-            p.ledger.bought,
-            p.request.max_bid_price,
-            p.ledger.buy_fees,
-        )
-    return None
-
-
-def _own_fill(
-    p: Position, time: int, what: str, side: str, shares: Decimal, price: Decimal, fee: Decimal
-) -> dict[str, Any]:
-    """What changes the ledger like a fill, and is none of an order of ours."""
+    order_id = trade_id = liquidity = ""
+    match event:
+        case Fill():
+            order_id, trade_id, liquidity = event.order_id, event.trade_id, event.liquidity
+            sign = 1 if isinstance(event, OrderFilled) else -1
+            side, role = "buy" if event.role is Role.ENTRY else "sell", event.role.value
+            amounts = (event.shares * sign, event.price, event.fee * sign)
+        case Settled() if event.shares:
+            side, role, amounts = "sell", "settlement", (event.shares, event.payout, ZERO)
+        case Adopted():  # like a settlement, it changes the ledger without an order of ours
+            side, role = "buy", "adoption"
+            amounts = (p.ledger.bought, p.request.max_bid_price, p.ledger.buy_fees)
+        case _:
+            return None
+    shares, price, fee = amounts
     return {
         "position_id": p.id,
-        "order_id": "",
-        "trade_id": f"{what}-{p.seq}",
-        "time": time,
+        "order_id": order_id,
+        "trade_id": trade_id or f"{role}-{p.seq}",
+        "time": event.time,
         "side": side,
         "shares": shares,
         "price": price,
         "fee": fee,
-        "liquidity": what,
-        "role": what,
+        "liquidity": liquidity or role,
+        "role": role,
     }

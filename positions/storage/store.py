@@ -23,11 +23,10 @@ from msgspec.structs import replace
 from positions.commands.messages import Command, Reply, encode_reply
 from positions.engine.effects import Alarm, Step
 from positions.engine.lifecycle import phase_of
-from positions.engine.recovery import SignedOrder
 from positions.engine.transitions import apply
 from positions.model.events import AnyEvent, OrderSent, OrderSigned
 from positions.model.formatting import to_json
-from positions.model.orders import is_order_id
+from positions.model.orders import SignedOrder, is_order_id
 from positions.model.position import Position, Role
 from positions.model.soundness import check
 from positions.storage.database import connect
@@ -73,14 +72,8 @@ class _Waiter(Struct):
 class Store:
     """The record of one state folder.
 
-    Parameters
-    ----------
-    path
-        The database file; made if missing.
-    call
-        Runs a function on the caller's own thread, such as `loop.call_soon_threadsafe`.
-    on_failure
-        Told, on the caller's thread, why nothing can be written, and "" once it can again.
+    `call` runs a function on the caller's thread, such as `loop.call_soon_threadsafe`; `on_failure`
+    is called there with why nothing can be written, and with "" once it can again.
 
     Raises
     ------
@@ -131,12 +124,8 @@ class Store:
     ) -> None:
         """Record an event and the position after it.
 
-        Parameters
-        ----------
-        on_commit
-            Called back once that is on disk.
-        on_lost
-            Called back instead if a part of it can never be; None = as if it were.
+        Call `on_commit` once that is on disk, or `on_lost` if a part of it can never be; None =
+        alike.
         """
         p, event = step.position, step.event
         description = story(p, event)

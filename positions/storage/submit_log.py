@@ -8,9 +8,8 @@ import os
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
-from positions.model.orders import is_order_id
+from positions.model.orders import SignedOrder, is_order_id
 from positions.model.position import Order
 from positions.model.soundness import check_order
 from positions.storage.private_files import open_file
@@ -20,22 +19,8 @@ _LINE_MAX = 10_000
 _HASH_MAX = 100
 
 
-class SentOrder(Struct, frozen=True):
-    """An order, what it is, and its hash."""
-
-    order_id: str
-    venue_order_id: str
-    order: Order | None = None
-
-
 class SentLog:
-    """The file of one state folder.
-
-    Parameters
-    ----------
-    path
-        The file; made if missing.
-    """
+    """The file of one state folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,7 +31,7 @@ class SentLog:
     def write(self, order_id: str, venue_order_id: str, order: Order | None = None) -> str:
         """Note an order that is about to be posted; says why that failed, "" where it did not."""
         self._open += 1
-        line = msgspec.json.encode(SentOrder(order_id, venue_order_id, order)) + b"\n"
+        line = msgspec.json.encode(SignedOrder(order_id, venue_order_id, order=order)) + b"\n"
         try:
             # What a full disk cut short before must not spoil this line.
             written = os.write(self._file, b"\n" * self._is_torn + line) - self._is_torn
@@ -67,7 +52,7 @@ class SentLog:
         os.close(self._file)
 
 
-def read(path: Path) -> list[SentOrder]:
+def read(path: Path) -> list[SignedOrder]:
     """What the file holds; a line that cannot be that of an order is left out.
 
     The last may have been cut short by a crash. Of a file that is too large only the end is read:
@@ -81,14 +66,15 @@ def read(path: Path) -> list[SentOrder]:
     return [one for line in content.split(b"\n") if (one := _order(line)) is not None]
 
 
-def _order(line: bytes) -> SentOrder | None:
+def _order(line: bytes) -> SignedOrder | None:
     if not 0 < len(line) <= _LINE_MAX:
         return None
     try:
-        entry = msgspec.json.decode(line, type=SentOrder)
+        entry = msgspec.json.decode(line, type=SignedOrder)
         if entry.order is not None:
             check_order(entry.order)
     except Exception:  # whatever it holds, the others are read
         return None
     is_hash = 0 < len(entry.venue_order_id) <= _HASH_MAX
-    return entry if is_hash and is_order_id(entry.order_id) else None
+    is_sound = is_hash and entry.role is None and is_order_id(entry.order_id)
+    return entry if is_sound else None

@@ -40,15 +40,7 @@ _ENABLE = "enable trading for this wallet once at polymarket.com, or approve tha
 
 
 def check_venue(settings: Settings, values: Mapping[str, str]) -> Iterator[Check]:
-    """Everything about the venue, and about the wallet where the mode needs one.
-
-    Parameters
-    ----------
-    settings
-        Where the venue is, and the mode.
-    values
-        The environment, with the wallet's keys.
-    """
+    """Everything about the venue, and about the wallet where the mode needs one."""
     try:
         make_client(settings.venue.clob, None)
     except UnknownAdapter as e:
@@ -94,13 +86,10 @@ def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
 
 
 def check_clock(told: Iterable[tuple[float, int, float]]) -> Check:
-    """Whether this clock agrees with the venue's, which is told in whole seconds.
+    """Whether this clock agrees with the venue's, which is reported in whole seconds.
 
-    Parameters
-    ----------
-    told
-        When it was asked, what it told, and when that arrived, all in seconds. Each bounds how far
-        this clock is ahead.
+    `told` has when it was asked, what it said, and when that arrived, in seconds. Each bounds how
+    far this clock is ahead.
     """
     samples = list(told)
     least = max(sent - second - 1 for sent, second, _ in samples)
@@ -153,17 +142,7 @@ def check_signature_type(kind: int, address: str, funder: str) -> Check:
 
 
 def check_allowances(verb: str, allowances: Mapping[str, Any], needed: int) -> Check:
-    """Whether the contracts in force may move what is traded.
-
-    Parameters
-    ----------
-    verb
-        "buy" or "sell".
-    allowances
-        What the venue sees, by contract, in millionths.
-    needed
-        How much each must be allowed, in millionths.
-    """
+    """Whether the contracts in force may move what is traded; amounts are in millionths."""
     name = f"allowed to {verb}"
     allowed = {a.lower(): int(v or 0) >= needed for a, v in allowances.items()}
     least = min((int(v or 0) for a, v in allowances.items() if a.lower() == _EXCHANGE), default=0)

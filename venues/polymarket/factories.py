@@ -23,10 +23,12 @@ from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 from bridge.live_node import NodeClient
 from bridge.venue import VENUE
 from positions.engine.engine import Engine
-from positions.engine.recovery import Said, SignedOrder
+from positions.engine.recovery import WalletReport
 from positions.model.errors import VenueFailure
+from positions.model.orders import SignedOrder
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import Position
+from positions.model.trades import Trade
 from positions.operations.doctor import Level
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
@@ -35,11 +37,10 @@ from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.api.signing import NO_BUILDER, OrderSigner
-from venues.polymarket.api.trades import Trade
 from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
 from venues.polymarket.execution.live_orders import LiveOrders
-from venues.polymarket.execution.wallet_reports import Reading, WalletReader
+from venues.polymarket.execution.wallet_reports import WalletReader
 from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
 from venues.polymarket.provider import HardenedProvider, MarketListClient
@@ -55,14 +56,7 @@ class WalletUnreadable(VenueFailure):
 class Polymarket:
     """One node's connection to the venue: its clients share what they know.
 
-    Parameters
-    ----------
-    settings
-        Where the venue is, and how long silence is borne.
-    wallet
-        Whose orders are signed; None = public data alone.
-    signed
-        Records an order's hash before it is posted.
+    Without a wallet there are public data alone.
     """
 
     def __init__(
@@ -113,8 +107,8 @@ class Polymarket:
 
     async def read_wallet(
         self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
-    ) -> Reading:
-        """What the venue says of these positions; nothing, where it does not answer."""
+    ) -> WalletReport:
+        """What the venue reports of these positions; nothing, where it does not answer."""
         reader = WalletReader(
             self.client,
             self._settings.wallet.signature_type,
@@ -132,7 +126,7 @@ class Polymarket:
                 )
                 if isinstance(e, ListTooLong):
                     break  # it is as long the next time
-        return Reading(Said(), {})
+        return WalletReport()
 
     def _fee_rate(self, outcome_id: str) -> Decimal:
         instruments = [] if self._provider is None else self._provider.list_all()
@@ -235,30 +229,17 @@ class Polymarket:
             ws_connection_delay_secs=0.05,
             update_instruments_interval_mins=None,
         )
-
-        def make(
-            loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
-        ) -> HardenedDataClient:
-            self.data = HardenedDataClient(
-                loop=loop,
-                http_client=self.client,
-                msgbus=msgbus,
-                cache=cache,
-                clock=clock,
-                instrument_provider=self.provider(clock),
-                config=config,
-                name=VENUE.value,
-                orders=self.orders,
-                stale_seconds=self._settings.safety.stale_seconds,
-                resolutions=self.gamma.payouts,
-            )
-            return self.data
-
-        return NodeClient(config, make)
+        return self._node_client(
+            HardenedDataClient,
+            config,
+            resting=self.orders.resting,
+            stale_seconds=self._settings.safety.stale_seconds,
+            resolutions=self.gamma.payouts,
+        )
 
     def execution_client(self) -> NodeClient:
         """The node's execution client. Needs a wallet."""
-        wallet, signed = self._own_wallet, self._signed
+        wallet = self._own_wallet
         auth: Any = PolymarketWebSocketAuth(
             apiKey=wallet.api_key, secret=wallet.api_secret, passphrase=wallet.api_passphrase
         )
@@ -268,26 +249,41 @@ class Polymarket:
             base_url_ws=self._settings.venue.websocket,
             base_url_data_api=self._settings.venue.data,
         )
+        return self._node_client(
+            HardenedExecutionClient,
+            config,
+            ws_auth=auth,
+            orders=self.orders,
+            signer=self._signer(wallet),
+            signed=self._signed,
+            beats=self._settings.safety.dead_man == "all",
+        )
 
+    def _node_client(
+        self,
+        kind: type[HardenedDataClient | HardenedExecutionClient],
+        config: PolymarketDataClientConfig | PolymarketExecClientConfig,
+        **parts: Any,
+    ) -> NodeClient:
         def make(
             loop: asyncio.AbstractEventLoop, msgbus: MessageBus, cache: Cache, clock: LiveClock
-        ) -> HardenedExecutionClient:
-            self.execution = HardenedExecutionClient(
+        ) -> HardenedDataClient | HardenedExecutionClient:
+            client = kind(
                 loop=loop,
                 http_client=self.client,
                 msgbus=msgbus,
                 cache=cache,
                 clock=clock,
                 instrument_provider=self.provider(clock),
-                ws_auth=auth,
                 config=config,
                 name=VENUE.value,
-                orders=self.orders,
-                signer=self._signer(wallet),
-                signed=signed,
-                beats=self._settings.safety.dead_man == "all",
+                **parts,
             )
-            return self.execution
+            if isinstance(client, HardenedDataClient):
+                self.data = client
+            else:
+                self.execution = client
+            return client
 
         return NodeClient(config, make)
 

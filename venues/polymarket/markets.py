@@ -15,19 +15,7 @@ class VenueUnreachable(VenueFailure, RuntimeError):
 
 
 class MarketFinder:
-    """Loads the outcomes of a market that a request names.
-
-    Parameters
-    ----------
-    gamma
-        Tells which market a slug or an address means.
-    provider
-        Loads its outcomes, with tick, minimum and fee.
-    add
-        Makes them known to the node.
-    prepare
-        Begins to make everything ready that orders of an outcome will need.
-    """
+    """Loads the outcomes of a market that a request names."""
 
     def __init__(
         self,

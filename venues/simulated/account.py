@@ -13,9 +13,11 @@ from decimal import Decimal
 
 import msgspec
 
-from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.engine.recovery import WalletReport
+from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import Position
 from positions.model.soundness import AMOUNT_MAX
+from positions.model.trades import Trade
 from venues.simulated.matching import (
     Event,
     Filled,
@@ -40,15 +42,7 @@ class _Money:
 
 
 class Account:
-    """A simulated venue with its memory.
-
-    Parameters
-    ----------
-    cash
-        The money of a new account, in USDC.
-    shares
-        Its shares, by outcome id.
-    """
+    """A simulated venue with its memory."""
 
     def __init__(self, cash: Decimal, shares: Mapping[str, Decimal] | None = None) -> None:
         self._gifts = dict(shares or {})
@@ -132,8 +126,8 @@ class Account:
         found |= {t.order_id: t.venue_order_id for t in self._trades}
         return [SignedOrder(o, venue_id, roles.get(o)) for o, venue_id in found.items()]
 
-    def said(self, positions: Iterable[Position]) -> Said:
-        """All that the venue has to say of these positions."""
+    def report(self, positions: Iterable[Position]) -> WalletReport:
+        """All that the venue reports of these positions."""
         tokens = self.venue.tokens.items()
         orders = {
             o.venue_order_id: _venue_order(outcome(token_id), o)
@@ -142,10 +136,10 @@ class Account:
         }
         known = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
         known |= {t.venue_order_id for t in self._trades}
-        return Said(
+        return WalletReport(
             orders=orders,
             absent=frozenset(known - orders.keys()),
-            trades=tuple(_venue_trade(t) for t in self._trades),
+            trades=tuple(_trade(t) for t in self._trades),
             balances={outcome(i): t.held for i, t in tokens if t.payout is None},
         )
 
@@ -179,14 +173,14 @@ def _venue_order(outcome_id: str, o: Order) -> VenueOrder:
     )
 
 
-def _venue_trade(t: Filled) -> VenueTrade:
-    return VenueTrade(
+def _trade(t: Filled) -> Trade:
+    return Trade(
         id=t.trade_id,
         venue_order_id=t.venue_order_id,
         price=t.price,
         shares=t.shares,
         fee=t.fee,
-        liquidity="maker" if t.is_maker else "taker",
+        is_maker=t.is_maker,
         time=t.time,
     )
 

@@ -59,15 +59,7 @@ _TIMES_IN_FORCE = {
 
 
 class SimulatedExecutionClient(LiveExecutionClient):
-    """Carries orders to a simulated venue.
-
-    Parameters
-    ----------
-    account
-        The venue and its memory; it may have been traded on before.
-    market_clock
-        The time of the venue's messages; a replay gives that of its data.
-    """
+    """Carries orders to a simulated venue, whose account may have been traded on before."""
 
     def __init__(
         self,

@@ -266,13 +266,7 @@ class Token:
 
 
 class SimulatedPolymarket:
-    """One account on a simulated Polymarket.
-
-    Parameters
-    ----------
-    cash
-        The account's money at the start, in USDC.
-    """
+    """One account on a simulated Polymarket."""
 
     def __init__(self, cash: Decimal) -> None:
         self.cash = cash

@@ -54,11 +54,6 @@ class Answer(Struct, frozen=True):
 class Body:
     """Takes an answer's bytes as they come, and decodes them.
 
-    Parameters
-    ----------
-    headers
-        Those of the answer.
-
     Raises
     ------
     AnswerTooLarge
@@ -188,13 +183,7 @@ def _addresses(host: str, port: int) -> Iterator[str]:
 
 
 class BoundedClient(httpx.Client):
-    """A client that gives each call one deadline, and each answer a size.
-
-    Parameters
-    ----------
-    seconds
-        How long a call may take in all.
-    """
+    """A client that gives each call one deadline, and each answer a size."""
 
     def __init__(self, seconds: float = CALL_SECONDS, **kwargs: Any) -> None:
         super().__init__(timeout=seconds, headers=_SHARED_HEADERS, **kwargs)
@@ -245,12 +234,7 @@ def _reply(response: httpx.Response, body: bytes) -> httpx.Response:
 class PublicClient:
     """Asks public interfaces from the event loop, in the words of Nautilus' own client.
 
-    Parameters
-    ----------
-    address
-        What paths are put behind; empty where whole addresses are asked for.
-    seconds
-        How long a call may take in all.
+    Paths are put behind `address`; it is empty where whole addresses are asked for.
     """
 
     def __init__(self, address: str = "", seconds: float = PUBLIC_CALL_SECONDS) -> None:

@@ -189,21 +189,7 @@ def channel_of(
     reconnected: Callable[[], Awaitable[None]] | None = None,
     auth: PolymarketWebSocketAuth | None = None,
 ) -> ChannelClient:
-    """A channel as the configuration of a client of the adapter's says.
-
-    Parameters
-    ----------
-    client
-        The client.
-    channel
-        Which of the two.
-    handler
-        Takes each frame.
-    reconnected
-        Is called once the channel is up again after it was not.
-    auth
-        The user channel's credentials.
-    """
+    """A channel as the configuration of a client of the adapter's says."""
     return ChannelClient(
         client._clock,
         base_url=client._config.base_url_ws,

@@ -43,60 +43,25 @@ IDLE_SECONDS = 300.0
 _DAY = 86_400.0
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
-_PRIVATE: dict[type, tuple[str, ...]] = {
-    ClobClient: ("_get",),
+_PRIVATE: dict[type, str] = {
+    ClobClient: "_get",
     PolymarketExecutionClient: (
-        "_cancel_order",
-        "_config",
-        "_connect",
-        "_disconnect",
-        "_handle_ws_message",
-        "_http_client",
-        "_http_client_async",
-        "_maintain_active_market",
-        "_post_signed_order",
-        "_submit_limit_order",
-        "_submit_order",
-        "_update_account_state",
-        "_ws_auth",
-        "_ws_client",
+        "_cancel_order _config _connect _disconnect _handle_ws_message _http_client "
+        "_http_client_async _maintain_active_market _post_signed_order _submit_limit_order "
+        "_submit_order _update_account_state _ws_auth _ws_client"
     ),
     PolymarketDataClient: (
-        "_config",
-        "_connect",
-        "_disconnect",
-        "_handle_instrument_update",
-        "_handle_raw_ws_message",
-        "_handle_ws_message",
-        "_http_client",
-        "_pending_snapshot_after_tick_change",
-        "_ws_client",
+        "_config _connect _disconnect _handle_instrument_update _handle_raw_ws_message "
+        "_handle_ws_message _http_client _pending_snapshot_after_tick_change _ws_client"
     ),
     PolymarketInstrumentProvider: (
-        "_client",
-        "_enrich_with_gamma_fee_schedules",
-        "_http_client",
-        "_load_instrument",
+        "_client _enrich_with_gamma_fee_schedules _http_client _load_instrument"
     ),
     PolymarketWebSocketClient: (
-        "_channel",
-        "_client_subscriptions",
-        "_client_subscriptions_initial",
-        "_clients",
-        "_connect_client",
-        "_create_subscribe_market_channel_msg",
-        "_create_subscribe_user_channel_msg",
-        "_disconnect_client",
-        "_handle_reconnect",
-        "_handler",
-        "_handler_reconnect",
-        "_is_connecting",
-        "_proxy_url",
-        "_send",
-        "_subscribe_all",
-        "_tasks",
-        "_ws_url",
-        "subscribe",
+        "_channel _client_subscriptions _client_subscriptions_initial _clients _connect_client "
+        "_create_subscribe_market_channel_msg _create_subscribe_user_channel_msg "
+        "_disconnect_client _handle_reconnect _handler _handler_reconnect _is_connecting "
+        "_proxy_url _send _subscribe_all _tasks _ws_url subscribe"
     ),
 }
 """Methods, and attributes that `__init__` sets."""
@@ -107,15 +72,7 @@ class UnknownAdapter(ConfigurationError):
 
 
 class VenueError(PolyApiException):
-    """A status of the venue, with what the library drops of it.
-
-    Parameters
-    ----------
-    resp
-        The answer, if there is one.
-    error_msg
-        The library's words where there is none.
-    """
+    """A status of the venue, with what the library drops of it."""
 
     def __init__(self, resp: httpx.Response | None = None, error_msg: str | None = None) -> None:
         super().__init__(resp, error_msg)
@@ -156,7 +113,7 @@ def check_versions() -> None:
     missing = [
         f"{kind.__name__}.{name}"
         for kind, names in _PRIVATE.items()
-        for name in names
+        for name in names.split()
         if name not in members(kind)
     ]
     replaced = ("_http_client", "PolyApiException")
@@ -246,15 +203,7 @@ class BoundedClobClient(ClobClient):
 
 
 class BalanceReader:
-    """Reads how many shares a wallet has, and has the venue read them, or its cash, anew.
-
-    Parameters
-    ----------
-    client
-        The client of the wallet.
-    signature_type
-        The kind of wallet.
-    """
+    """Reads how many shares a wallet has, and has the venue read them, or its cash, anew."""
 
     def __init__(self, client: ClobClient, signature_type: int) -> None:
         self._client = client

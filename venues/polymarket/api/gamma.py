@@ -111,13 +111,7 @@ def _number(value: Any) -> Decimal | None:
 
 
 class Gamma:
-    """The public interface.
-
-    Parameters
-    ----------
-    address
-        Such as "https://gamma-api.polymarket.com".
-    """
+    """The public interface."""
 
     def __init__(self, address: str) -> None:
         self._client = PublicClient(address)

@@ -13,9 +13,10 @@ import msgspec
 
 from positions.model.durations import SECOND
 from positions.model.errors import VenueFailure
-from positions.model.trade_ids import trade_name
-from venues.polymarket.api.trades import SETTLEMENTS, Settlement, Trade
+from positions.model.trades import Settlement, Trade, trade_name
 
+SETTLEMENTS = {s.value: s for s in Settlement} | {"MATCHED_NOT_BROADCASTED": Settlement.MATCHED}
+"""By the venue's words. What is matched and not yet sent to the chain is reported by REST alone."""
 _MILLIS = 1_000_000
 _ONE = Decimal(1)
 AMOUNT_MAX = Decimal(10**12)
@@ -116,6 +117,7 @@ def order_ids(trade: Mapping[str, Any]) -> list[str]:
 
 def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
+    text(trade, "side")
     taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
     makers = [m for m in _makers(trade) if _is_of(wallet, m)]
     side = trade.get("trader_side")
@@ -135,7 +137,7 @@ def _is_of(wallet: str, part: Mapping[str, Any]) -> bool:
 
 
 def _is_buy(trade: Mapping[str, Any]) -> bool:
-    return text(trade, "side").upper() == "BUY"
+    return str(trade.get("side", "")).upper() == "BUY"
 
 
 def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
@@ -152,19 +154,36 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     status = SETTLEMENTS.get(_settlement_word(trade), Settlement.MATCHED)
     trade_id = text(trade, "id")
     time = _time(trade, status)
-    parts = [
-        (price(maker, "price"), number(maker, "matched_amount"))
-        for maker in _makers(trade)
-        if hash_of(maker, "order_id") == order_id
-    ]
-    if len(parts) > _PARTS_MAX:
-        raise Unreadable(f"maker_orders had one order {len(parts)} times, at most {_PARTS_MAX}")
-    if parts:
-        return _trades(trade_id, order_id, parts, time, status, is_maker=True)
-    if hash_of(trade, "taker_order_id") != order_id:
+    ours = [m for m in _makers(trade) if hash_of(m, "order_id") == order_id]
+    if len(ours) > _PARTS_MAX:
+        raise Unreadable(f"maker_orders had one order {len(ours)} times, at most {_PARTS_MAX}")
+    outcome, is_buy = str(trade.get("asset_id")), _is_buy(trade)
+    if ours:
+        asset = str(ours[0].get("asset_id"))
+        is_buy, outcome = is_buy is not (asset == outcome), asset
+        parts = [(price(m, "price"), number(m, "matched_amount")) for m in ours]
+    elif hash_of(trade, "taker_order_id") == order_id:
+        parts = _levels(trade)
+    else:
         return []
-    levels = _levels(trade)
-    return _trades(trade_id, order_id, levels, time, status, is_maker=False)
+    whole = trade_name(trade_id, order_id)
+    names = [trade_name(trade_id, order_id, i) for i in range(len(parts))]
+    return [
+        Trade(
+            id=name if len(parts) > 1 else whole,
+            price=paid,
+            shares=shares,
+            is_maker=bool(ours),
+            time=time,
+            status=status,
+            whole=whole,
+            venue_order_id=order_id,
+            outcome_id=outcome,
+            is_buy=is_buy,
+        )
+        for name, (paid, shares) in zip(names, parts, strict=True)
+        if shares > 0
+    ]
 
 
 def _settlement_word(trade: Mapping[str, Any]) -> str:
@@ -210,19 +229,3 @@ def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:
 def _makers(trade: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     makers = trade.get("maker_orders") or []
     return [m for m in makers if isinstance(m, dict)] if isinstance(makers, list) else []
-
-
-def _trades(
-    trade_id: str,
-    order_id: str,
-    parts: list[tuple[Decimal, Decimal]],
-    time: int,
-    status: Settlement,
-    *,
-    is_maker: bool,
-) -> list[Trade]:
-    made, whole = [], trade_name(trade_id, order_id)
-    for index, (paid, shares) in enumerate(parts):
-        part = trade_name(trade_id, order_id, index) if len(parts) > 1 else whole
-        made.append(Trade(part, paid, shares, is_maker, time, status, whole))
-    return [t for t in made if t.shares > 0]

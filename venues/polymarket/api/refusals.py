@@ -10,17 +10,7 @@ HEEDED_MAX = 20
 
 
 class Refusals:
-    """Log refused reports, and raise an alarm at a limited rate.
-
-    Parameters
-    ----------
-    warn
-        Takes a line for the log.
-    alarm
-        Takes the text of an alarm.
-    now
-        A clock that only goes forward, in seconds.
-    """
+    """Log refused reports, and raise an alarm at a limited rate."""
 
     def __init__(
         self, warn: Callable[[str], None], alarm: Callable[[str], None], now: Callable[[], float]

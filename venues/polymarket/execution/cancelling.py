@@ -53,17 +53,7 @@ class CancelAnswer(Struct, frozen=True):
 
 
 class Canceller:
-    """Cancels the orders of one wallet.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    orders
-        Our orders.
-    reconciliation
-        Finds out what became of those that cannot be cancelled.
-    """
+    """Cancels the orders of one wallet."""
 
     def __init__(
         self, client: ClobClient, orders: LiveOrders, reconciliation: OrderReconciliation

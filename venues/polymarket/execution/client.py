@@ -30,6 +30,7 @@ from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import OrderState
+from positions.model.trades import Trade
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
@@ -38,7 +39,6 @@ from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import Refusals
 from venues.polymarket.api.signing import OrderSigner, Terms
-from venues.polymarket.api.trades import Trade
 from venues.polymarket.execution import submit_outcome
 from venues.polymarket.execution.cancelling import Canceller
 from venues.polymarket.execution.event_emitter import EventEmitter
@@ -61,16 +61,8 @@ Signed = Callable[[str, str, Callable[[bool], None]], None]
 class HardenedExecutionClient(PolymarketExecutionClient):
     """Carries orders to Polymarket, and everything that becomes of them back.
 
-    Parameters
-    ----------
-    orders
-        Keeps our orders; the data client looks there for what of a book is ours.
-    signer
-        Signs orders.
-    signed
-        Records an order's hash; a buy is posted only once that is on disk.
-    beats
-        Whether the venue shall cancel every order of the wallet once the node is dead.
+    `signed` records an order's hash; a buy is posted only once that is on disk. `beats`: the venue
+    shall cancel every order of the wallet once the node is dead.
     """
 
     def __init__(
@@ -156,14 +148,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     def adopt(self, order: Order, ours: RecordedOrder, trades: Iterable[Trade]) -> None:
         """Go on with an order that an earlier process left at the venue.
 
-        Parameters
-        ----------
-        order
-            Nautilus' order for what is left of it.
-        ours
-            The order as it is recorded.
-        trades
-            Those that are booked already: they are not told again.
+        `trades` are booked already: no event is made of them again.
         """
         if ours.venue_order_id is None:
             raise ValueError(f"{ours.id} was never signed")

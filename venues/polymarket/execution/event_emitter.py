@@ -1,6 +1,5 @@
 """Tells Nautilus, and the strategy, what the venue has said of an order."""
 
-from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.cache.cache import Cache
@@ -14,8 +13,7 @@ from nautilus_trader.model.objects import Money, Price, Quantity
 from bridge.clocks import now_ns
 from bridge.venue_messages import OWN_ORDERS, VENUE_EVENTS, VenueEvent
 from positions.model import events
-from positions.model.venue_rules import taker_fee
-from venues.polymarket.api.trades import Trade
+from positions.model.trades import Trade
 from venues.polymarket.execution.live_orders import LiveOrder
 from venues.polymarket.execution.order_fill_tracker import (
     Accepted,
@@ -28,19 +26,7 @@ from venues.polymarket.execution.order_fill_tracker import (
 
 
 class EventEmitter:
-    """Makes events of updates.
-
-    Parameters
-    ----------
-    client
-        Generates Nautilus' own.
-    cache
-        Has the instruments.
-    msgbus
-        Where what Nautilus has no event for is published.
-    clock
-        The node's.
-    """
+    """Makes events of updates."""
 
     def __init__(
         self, client: LiveExecutionClient, cache: Cache, msgbus: MessageBus, clock: Clock
@@ -82,6 +68,7 @@ class EventEmitter:
             return
         order = live.order
         instrument = self._cache.instrument(order.instrument_id)
+        fee = trade.charged(instrument.taker_fee).fee
         self._client.generate_order_filled(
             *ids,
             None,
@@ -91,16 +78,10 @@ class EventEmitter:
             Quantity.from_str(f"{trade.shares:.{instrument.size_precision}f}"),
             Price.from_str(f"{trade.price:f}"),
             pUSD,
-            Money.from_str(f"{self._fee(live, trade):.6f} pUSD"),
+            Money.from_str(f"{fee:.6f} pUSD"),
             LiquiditySide.MAKER if trade.is_maker else LiquiditySide.TAKER,
             trade.time,
         )
-
-    def _fee(self, live: LiveOrder, trade: Trade) -> Decimal:
-        if trade.is_maker:
-            return Decimal(0)
-        instrument = self._cache.instrument(live.order.instrument_id)
-        return taker_fee(trade.shares, trade.price, instrument.taker_fee)
 
     def _publish(
         self,
@@ -108,14 +89,6 @@ class EventEmitter:
         live: LiveOrder,
         trade: Trade,
     ) -> None:
-        event = kind(
-            time=now_ns(self._clock),
-            order_id=live.id,
-            trade_id=trade.id,
-            role=live.role,
-            price=trade.price,
-            shares=trade.shares,
-            fee=self._fee(live, trade),
-            liquidity="maker" if trade.is_maker else "taker",
-        )
+        trade = trade.charged(self._cache.instrument(live.order.instrument_id).taker_fee)
+        event = trade.event(kind, live.id, live.role, now_ns(self._clock))
         self._msgbus.publish(VENUE_EVENTS, VenueEvent(live.id, event))

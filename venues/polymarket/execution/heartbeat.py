@@ -14,15 +14,7 @@ BEAT_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Tells the venue that the node is alive.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    warn
-        Takes a line for the log.
-    """
+    """Tells the venue that the node is alive."""
 
     def __init__(self, client: ClobClient, warn: Callable[[str], None]) -> None:
         self._client = client

@@ -17,15 +17,13 @@ from nautilus_trader.model.instruments import BinaryOption
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 
-from positions.engine.adoption import Deal, Holding
-from positions.engine.recovery import VenueOrder
+from positions.engine.adoption import Holding
+from positions.model.orders import VenueOrder
 from positions.model.position import ZERO
-from positions.model.venue_rules import taker_fee
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
-from venues.polymarket.api.trades import FINAL, Settlement, Trade
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
 from venues.polymarket.execution.open_orders import read_open_orders
 
@@ -35,19 +33,7 @@ _ERRORS_MAX = 3
 
 
 class HoldingReader:
-    """Asks for the shares of one wallet.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    signature_type
-        The kind of wallet.
-    orders
-        Our orders.
-    ask
-        Finds out about one of which the venue tells more than was heard.
-    """
+    """Reads the shares of one wallet; `ask` reconciles an order that matched more than is known."""
 
     def __init__(
         self,
@@ -89,28 +75,26 @@ class HoldingReader:
         orders = await read_open_orders(self._client, _refuse)
         market = TradeParams(market=get_polymarket_condition_id(instrument.id))
         trades = await asyncio.to_thread(self._client.get_trades, market)
-        told = dict.fromkeys(before, ZERO)
-        deals = []
-        for trade in trades:
-            for hash_, asset, is_buy in parsing.legs_of(self._funder, trade):
-                parts = parsing.trades_of(hash_, trade)
-                if hash_ in told:
-                    told[hash_] += sum((t.shares for t in parts), ZERO)
-                if asset != token:
-                    continue
-                if any(t.status not in FINAL for t in parts):
-                    return None
-                deals += [
-                    _deal(t, instrument.taker_fee, is_buy=is_buy)
-                    for t in parts
-                    if t.status is not Settlement.FAILED
-                ]
-        unheard = [o for o in self._of(token) if told.get(o.venue_order_id) != o.tracker.matched]
-        for live in unheard:
-            self._ask(live)
-        if unheard or before != told:
+        parts = [
+            part
+            for trade in trades
+            for hash_, *_ in parsing.legs_of(self._funder, trade)
+            for part in parsing.trades_of(hash_, trade)
+        ]
+        matched = dict.fromkeys(before, ZERO)
+        for part in parts:
+            if part.venue_order_id in matched:
+                matched[part.venue_order_id] += part.shares
+        parts = [t.charged(instrument.taker_fee) for t in parts if t.outcome_id == token]
+        if not all(t.is_settled for t in parts):
             return None
-        return Holding(shares, self._offered(orders, token), tuple(deals))
+        missed = [o for o in self._of(token) if matched.get(o.venue_order_id) != o.tracker.matched]
+        for live in missed:
+            self._ask(live)
+        if missed or before != matched:
+            return None
+        own = tuple(t for t in parts if not t.is_failed)
+        return Holding(shares, self._offered(orders, token), own)
 
     def _matched(self, token: str) -> dict[str, Decimal]:
         """What each of our orders of an outcome matched, as far as was told."""
@@ -138,8 +122,3 @@ def _refuse(text: str) -> None:
 
 def _is_under_way(live: LiveOrder) -> bool:
     return not live.tracker.is_over and (live.is_immediate or not live.posted.is_set())
-
-
-def _deal(t: Trade, fee_rate: Decimal, *, is_buy: bool) -> Deal:
-    fee = ZERO if t.is_maker else taker_fee(t.shares, t.price, fee_rate)
-    return Deal(t.id, is_buy, t.price, t.shares, fee, t.time)

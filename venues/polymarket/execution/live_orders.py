@@ -38,18 +38,9 @@ def gone_seconds(*, is_immediate: bool, is_late: bool = True) -> float:
 
 
 class LiveOrder:
-    """An order of ours, and what is known of it at the venue.
+    """An order of ours at the venue, signed at `now` by the event loop's clock.
 
-    Parameters
-    ----------
-    order
-        Nautilus' order.
-    venue_order_id
-        Its hash.
-    now
-        When it was signed, by the event loop's clock.
-    shares
-        Its whole size at the venue, where Nautilus' order stands for what was left of it.
+    `shares` is its whole size, where Nautilus' order stands for what was left of it.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Any
 
 from py_clob_client_v2.client import ClobClient
 
-from positions.engine.recovery import VenueOrder
+from positions.model.orders import VenueOrder
 from positions.model.position import ZERO
 from venues.polymarket.api import parsing
 from venues.polymarket.api.parsing import Unreadable
@@ -16,15 +16,7 @@ from venues.polymarket.api.parsing import Unreadable
 async def read_open_orders(
     client: ClobClient, refuse: Callable[[str], None]
 ) -> dict[str, VenueOrder]:
-    """Return the wallet's open orders by their hash.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    refuse
-        Takes a line about each row that makes no sense; the others are returned all the same.
-    """
+    """Return the wallet's open orders by their hash; a row that makes no sense is refused alone."""
     orders = {}
     for row in await asyncio.to_thread(client.get_open_orders):
         try:

@@ -12,10 +12,9 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from positions.model.position import ZERO
+from positions.model.trades import Trade
 from venues.polymarket.api.parsing import Unreadable
-from venues.polymarket.api.trades import FINAL, Settlement, Trade
-
-ZERO = Decimal(0)
 
 
 class Overfill(Unreadable):
@@ -55,13 +54,7 @@ OrderUpdate = Accepted | Filled | FillReversed | Canceled | Rejected
 
 
 class OrderFillTracker:
-    """One order of ours at the venue.
-
-    Parameters
-    ----------
-    shares
-        Its whole size.
-    """
+    """One order of ours at the venue."""
 
     def __init__(self, shares: Decimal) -> None:
         self.shares = shares
@@ -106,7 +99,7 @@ class OrderFillTracker:
     @property
     def has_unsettled(self) -> bool:
         """Whether a trade may still fail."""
-        return any(t.status not in FINAL for t in self._trades.values())
+        return not all(t.is_settled for t in self._trades.values())
 
     def apply_acceptance(self) -> list[OrderUpdate]:
         """The venue says that it has the order."""
@@ -127,13 +120,13 @@ class OrderFillTracker:
         if before is None and (parts := self._other_parts(trade)):
             return [n for p in parts for n in self.apply_trade(replace(p, status=trade.status))]
         if before is not None:
-            if before.status is Settlement.FAILED:
+            if before.is_failed:
                 return []  # told out of sequence: what failed stays so
             self._trades[trade.id] = trade
-            return [FillReversed(before)] if trade.status is Settlement.FAILED else []
+            return [FillReversed(before)] if trade.is_failed else []
         self._check_size(trade)
         self._trades[trade.id] = trade
-        if trade.status is Settlement.FAILED:
+        if trade.is_failed:
             return self._end()  # it had never been told: nothing changed hands
         news = [*self.apply_acceptance(), Filled(trade, is_late=self._is_over)]
         self._filled += trade.shares
@@ -142,9 +135,9 @@ class OrderFillTracker:
         return news + self._end()
 
     def _check_size(self, trade: Trade) -> None:
-        settled = (t.shares for t in self._trades.values() if t.status is not Settlement.FAILED)
+        settled = (t.shares for t in self._trades.values() if not t.is_failed)
         leaves = self.shares - sum(settled, ZERO)
-        if trade.status is not Settlement.FAILED and trade.shares > leaves:
+        if not trade.is_failed and trade.shares > leaves:
             raise Overfill(
                 f"shares of trade {trade.id} were {trade.shares}, must be at most the order's"
                 f" remaining {leaves}"
@@ -156,15 +149,9 @@ class OrderFillTracker:
         return [t for t in told if trade.whole in (t.id, trade.id)]
 
     def apply_end(self, matched: Decimal | None, reason: str = "") -> list[OrderUpdate]:
-        """The venue says that the order is over.
+        """The venue says that the order is over, and how many shares it matched in all.
 
-        Parameters
-        ----------
-        matched
-            Shares that it matched in all; None where the venue does not say, which ends the order
-            at what was told so far, of its trades or of its end.
-        reason
-            Why, in the venue's words.
+        Where it does not say how many (None), the order ends at what was reported so far.
         """
         if self._is_over:
             return []

@@ -44,25 +44,7 @@ APPEARS_AFTER = 5.0
 
 
 class OrderReconciliation:
-    """Asks the venue about orders.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    orders
-        Our orders.
-    emit
-        Takes the news of an order.
-    post
-        Posts an order once more.
-    spawn
-        Starts a task that may not be lost.
-    now_ns
-        The time, for how far back trades are asked for.
-    warn
-        Takes a line for the log.
-    """
+    """Asks the venue about orders."""
 
     def __init__(
         self,
@@ -114,13 +96,8 @@ class OrderReconciliation:
                 self.reconcile(live)
 
     def compare(self, matched: Mapping[str, Decimal]) -> None:
-        """Find out about orders of which the venue's open ones tell something else, and take those
-        back that are over for us.
-
-        Parameters
-        ----------
-        matched
-            Shares matched of each open order, by its hash.
+        """Reconcile orders that matched other amounts at the venue than here, and take those back
+        that are over for us; `matched` has the shares of each open order, by its hash.
         """
         found = (self._orders.by_hash(venue_order_id) for venue_order_id in matched)
         strays = [o for o in found if o is not None and o.tracker.is_over]

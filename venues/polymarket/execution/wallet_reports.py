@@ -1,50 +1,31 @@
-"""Reads from the venue what became of a wallet's orders while nobody was listening."""
+"""Reads the venue's reports of a wallet: what became of its orders while no node was running."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
-from positions.engine.recovery import Said, SignedOrder, VenueOrder, VenueTrade
+from positions.engine.recovery import WalletReport
 from positions.model.durations import SECOND
-from positions.model.position import Order, OrderState, Position
-from positions.model.venue_rules import taker_fee
+from positions.model.orders import SignedOrder, VenueOrder
+from positions.model.position import ZERO, Order, OrderState, Position
+from positions.model.trades import Trade
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.parsing import Unreadable
-from venues.polymarket.api.trades import FINAL, Settlement, Trade
 from venues.polymarket.execution.live_orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
 from venues.polymarket.execution.open_orders import parse_order, read_open_orders
 
 
-class Reading(Struct, frozen=True):
-    """What the venue says, and the trades of each of our orders by its hash."""
-
-    said: Said
-    trades: Mapping[str, Sequence[Trade]]
-
-
 class WalletReader:
-    """Asks for one wallet's orders, trades and shares.
+    """Reads one wallet's orders, trades and shares.
 
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    signature_type
-        The kind of wallet.
-    fee_rate
-        The taker fee's rate of an outcome, by its id.
-    refuse
-        Takes a line about each row that makes no sense.
-    heed
-        Takes a line about each trade that is read all the same; "" where there is nothing.
+    `refuse` takes a line about each row that makes no sense, `heed` about each trade that is read
+    all the same; "" where there is nothing.
     """
 
     def __init__(
@@ -64,8 +45,8 @@ class WalletReader:
 
     async def read(
         self, positions: Sequence[Position], signed: Iterable[SignedOrder], now: int
-    ) -> Reading:
-        """Everything that the venue says of these positions.
+    ) -> WalletReport:
+        """Everything that the venue reports of these positions.
 
         Raises
         ------
@@ -78,7 +59,7 @@ class WalletReader:
         hashes = live | {s.venue_order_id for s in signed}
         orders = await read_open_orders(self._client, self._refuse)
         trades = await self._read_trades(positions, hashes)
-        traded = {hash_ for parts in trades.values() for hash_ in parts}
+        traded = {t.venue_order_id for t in trades}
         sent = {s.venue_order_id: s.order for s in signed if s.order is not None}
         sent |= {o.venue_order_id: o for p in positions for o in p.orders if o.venue_order_id}
         absent = set()
@@ -93,71 +74,60 @@ class WalletReader:
             elif hash_ in traded or not _may_still_arrive(sent.get(hash_), now):
                 absent.add(hash_)  # of what has traded and is not found nothing more comes
         balances = await self._read_balances(positions, trades)
-        by_hash: dict[str, list[Trade]] = defaultdict(list)
-        told = []
-        for outcome, parts in trades.items():
-            for hash_, made in parts.items():
-                if hash_ not in hashes and hash_ not in orders:
-                    sale = _sale(hash_, outcome, made)
-                    if sale is None:
-                        continue
-                    orders[hash_] = sale
-                by_hash[hash_] += made
-                told += [self._told(outcome, hash_, t) for t in made]
-        said = Said(orders=orders, absent=frozenset(absent), trades=tuple(told), balances=balances)
-        return Reading(said, by_hash)
+        for hash_ in traded - hashes - orders.keys():
+            sale = _sale(hash_, [t for t in trades if t.venue_order_id == hash_])
+            if sale is not None:
+                orders[hash_] = sale
+        return WalletReport(
+            orders=orders,
+            absent=frozenset(absent),
+            trades=tuple(
+                t.charged(self._fee_rate(t.outcome_id))
+                for t in trades
+                if t.venue_order_id in hashes | orders.keys()
+            ),
+            balances=balances,
+        )
 
-    async def _read_trades(
-        self, positions: Sequence[Position], hashes: set[str]
-    ) -> dict[str, dict[str, list[Trade]]]:
-        """The trades of our orders and of the wallet's other sales, by outcome and hash."""
+    async def _read_trades(self, positions: Sequence[Position], hashes: set[str]) -> list[Trade]:
+        """The trades of our orders and of the wallet's other sales."""
         begun: dict[str, int] = {}
         outcomes = {p.market_id: set[str]() for p in positions}
         for p in positions:
             begun[p.market_id] = min(p.created_at, begun.get(p.market_id, p.created_at))
             outcomes[p.market_id].add(p.outcome_id)
-        trades: dict[str, dict[str, list[Trade]]] = {}
+        trades: list[Trade] = []
         for market, since in begun.items():
             params = TradeParams(market=market, after=since // SECOND - CLOCK_MARGIN)
             for trade in await asyncio.to_thread(self._client.get_trades, params):
                 try:
-                    self._add(trade, outcomes[market], hashes, trades)
+                    trades += self._parts(trade, outcomes[market], hashes)
                 except Unreadable as e:
                     if hashes & set(parsing.order_ids(trade)):
                         raise
                     self._refuse(f"a trade of a foreign order made no sense: {e}")
         return trades
 
-    def _add(
-        self,
-        trade: Mapping[str, Any],
-        outcomes: set[str],
-        hashes: set[str],
-        trades: dict[str, dict[str, list[Trade]]],
-    ) -> None:
-        """Add our orders' parts of a trade, and those of the wallet's other sales."""
+    def _parts(self, trade: Mapping[str, Any], outcomes: set[str], hashes: set[str]) -> list[Trade]:
+        """Our orders' parts of a trade, and those of the wallet's other sales."""
         legs = parsing.legs_of(self._funder, trade)
         # Of others only sales matter: one may be ours, and its hash lost.
         sales = {h for h, outcome, buys in legs if outcome in outcomes and not buys}
-        for hash_ in set(parsing.order_ids(trade)) & hashes | sales:
+        wanted = [h for h in parsing.order_ids(trade) if h in hashes | sales]
+        if wanted:
             self._heed(parsing.unknown_settlement(trade))
-            made = parsing.trades_of(hash_, trade)
-            trades.setdefault(_outcome_of(trade, hash_), {}).setdefault(hash_, []).extend(made)
+        return [part for hash_ in wanted for part in parsing.trades_of(hash_, trade)]
 
     async def _read_balances(
-        self, positions: Sequence[Position], trades: Mapping[str, Mapping[str, Iterable[Trade]]]
+        self, positions: Sequence[Position], trades: Iterable[Trade]
     ) -> dict[str, Decimal]:
         """Shares of the outcomes that may be held; not of those of which a trade is under way."""
-        unsettled = {
-            outcome
-            for outcome, parts in trades.items()
-            for made in parts.values()
-            if any(t.status not in FINAL for t in made)
-        }
+        traded = {t.outcome_id for t in trades}
+        unsettled = {t.outcome_id for t in trades if not t.is_settled}
         held = {
             p.outcome_id
             for p in positions
-            if p.ledger.payout is None and (p.held > 0 or p.outcome_id in trades)
+            if p.ledger.payout is None and (p.held > 0 or p.outcome_id in traded)
         }
         read = BalanceReader(self._client, self._signature_type).read
         return {outcome: await read(outcome) for outcome in sorted(held - unsettled)}
@@ -171,39 +141,16 @@ class WalletReader:
             raise
         return parse_order(order) if isinstance(order, dict) and order.get("id") else None
 
-    def _told(self, outcome_id: str, hash_: str, trade: Trade) -> VenueTrade:
-        fee = Decimal(0)
-        if not trade.is_maker:
-            fee = taker_fee(trade.shares, trade.price, self._fee_rate(outcome_id))
-        return VenueTrade(
-            id=trade.id,
-            venue_order_id=hash_,
-            price=trade.price,
-            shares=trade.shares,
-            fee=fee,
-            liquidity="maker" if trade.is_maker else "taker",
-            time=trade.time,
-            is_failed=trade.status is Settlement.FAILED,
-        )
 
-
-def _outcome_of(trade: Mapping[str, Any], hash_: str) -> str:
-    """The outcome that an order of a trade is about: a maker may have met the other one."""
-    for maker in trade.get("maker_orders") or []:
-        if isinstance(maker, dict) and parsing.hash_of(maker, "order_id") == hash_:
-            return str(maker.get("asset_id"))
-    return str(trade.get("asset_id"))
-
-
-def _sale(hash_: str, outcome_id: str, trades: Iterable[Trade]) -> VenueOrder | None:
-    """A sale of which the venue tells the trades alone; None if none of them holds."""
-    made = [t for t in trades if t.status is not Settlement.FAILED]
-    shares = sum((t.shares for t in made), Decimal(0))
+def _sale(hash_: str, trades: Iterable[Trade]) -> VenueOrder | None:
+    """A sale of which the venue reports the trades alone; None if none of them holds."""
+    made = [t for t in trades if not t.is_failed]
+    shares = sum((t.shares for t in made), ZERO)
     if not made:
         return None
     return VenueOrder(
         venue_order_id=hash_,
-        outcome_id=outcome_id,
+        outcome_id=made[0].outcome_id,
         is_buy=False,
         price=min(t.price for t in made),
         shares=shares,

@@ -27,27 +27,7 @@ PING_EVERY = 4
 
 
 class WalletWatch:
-    """Looks at one wallet until cancelled.
-
-    Parameters
-    ----------
-    client
-        The venue's REST interface.
-    signature_type
-        The kind of wallet.
-    orders
-        Our orders.
-    reconciliation
-        Finds out about those of which the venue tells something else.
-    refresh_money
-        Reads the cash.
-    is_channel_up
-        Whether the user channel is connected.
-    publish
-        Takes what the wallet has.
-    warn
-        Takes a line for the log.
-    """
+    """Looks at one wallet until cancelled."""
 
     def __init__(
         self,

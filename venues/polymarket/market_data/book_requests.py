@@ -12,15 +12,7 @@ _GAP_MIN, _GAP_MAX = 1.0, 10.0
 
 
 class BookRequests:
-    """Questions for the books of outcomes.
-
-    Parameters
-    ----------
-    ask
-        Reads the books of outcomes, and does not raise.
-    now
-        A clock that only goes forward, in seconds.
-    """
+    """Requests for the books of outcomes; `ask` reads them, and does not raise."""
 
     def __init__(
         self, ask: Callable[[list[InstrumentId]], Awaitable[None]], now: Callable[[], float]

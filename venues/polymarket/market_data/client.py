@@ -2,8 +2,8 @@
 
 A thin subclass of the adapter's; each override names the defect that it mends. One view of the book
 leaves it for each message of the venue, whatever that message changed; a book that lost a side is
-told as one; and an outcome that falls silent is checked against the venue's REST interface, which
-is read in the channel's place for as long as the two disagree.
+published as one; and an outcome that falls silent is checked against the venue's REST interface,
+which is read in the channel's place for as long as the two disagree.
 """
 
 import asyncio
@@ -38,12 +38,12 @@ from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import Refusals
 from venues.polymarket.api.ticks import ImpossibleTick, tick_of
-from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.market_data import market_messages
 from venues.polymarket.market_data.book_requests import BookRequests
 from venues.polymarket.market_data.freshness import NewestTime, venue_time
 from venues.polymarket.market_data.local_book import (
     LocalBook,
+    Resting,
     SnapshotRequest,
     Verdict,
     View,
@@ -65,9 +65,9 @@ _RECONNECT_AFTER = 5
 _TICK_PAUSE, _TICK_PAUSE_MAX = 1.0, 30.0
 """Seconds between two questions for the tick, while prices are between the ticks."""
 _READ_SECONDS = 90.0
-"""How often the book of an outcome that is held is read, however much the channel tells of it."""
+"""How often the book of an outcome that is held is read, however much the channel reports of it."""
 _DOUBT_SECONDS = 5.0
-"""How long a book may be in doubt before that is told, and the channel opened anew."""
+"""How long a book may be in doubt before that is published, and the channel opened anew."""
 _DOUBT_REOPEN = 60.0
 """Seconds between two such openings."""
 _IGNORED = frozenset({"new_market"})
@@ -79,20 +79,14 @@ _LEAST_SIZE = Decimal("0.000001")
 class HardenedDataClient(PolymarketDataClient):
     """Brings Polymarket's prices, ticks and resolutions.
 
-    Parameters
-    ----------
-    orders
-        Our orders: what is theirs alone in a book is not told.
-    stale_seconds
-        Silence after which an outcome's book is read to check it.
-    resolutions
-        Tells what resolved markets pay.
+    `resting` has our bids and asks on a book, shares by price: a level of ours alone is not
+    published. After `stale_seconds` of silence an outcome's book is read to check it.
     """
 
     def __init__(
         self,
         *args: Any,
-        orders: LiveOrders,
+        resting: Callable[[InstrumentId], Resting],
         stale_seconds: float,
         resolutions: Resolutions,
         **kwargs: Any,
@@ -102,7 +96,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._ws_client = channel_of(
             self, PolymarketWebSocketChannel.MARKET, self._handle_raw_ws_message
         )
-        self._orders = orders
+        self._resting = resting
         self._refusals = Refusals(
             self._log.warning, partial(self._msgbus.publish, VENUE_ALARMS), self._loop.time
         )
@@ -125,7 +119,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._reopened_at = float("-inf")
         self.read_seconds = _READ_SECONDS
         self.held: Callable[[], Collection[str]] = tuple
-        """Tells the outcomes that are held: their books are read now and then."""
+        """Gives the outcomes that are held: their books are read now and then."""
         self._kinds = self._handlers()
         self._resolution_watch = ResolutionWatch(
             resolutions,
@@ -224,24 +218,24 @@ class HardenedDataClient(PolymarketDataClient):
         sorted, and an empty book is skipped, so that the last prices seem to stand. Can go when the
         quote is taken from the book.
         """
-        told = market_messages.book(message, self._now_ms())
-        instrument = self._instrument(told.market, told.asset_id)
+        snapshot = market_messages.book(message, self._now_ms())
+        instrument = self._instrument(snapshot.market, snapshot.asset_id)
         if instrument is None:
             return
         self._mark_alive(instrument.id)
-        if not self._book(instrument.id).is_after(told.at):
-            instrument = self._compare_tick(instrument, message, told.at)
-        if self._fits(instrument, (*told.bids, *told.asks)):
+        if not self._book(instrument.id).is_after(snapshot.at):
+            instrument = self._compare_tick(instrument, message, snapshot.at)
+        if self._fits(instrument, (*snapshot.bids, *snapshot.asks)):
             now = self._clock.timestamp_ns()
-            deltas = self._book(instrument.id).take(instrument, told, now)
+            deltas = self._book(instrument.id).take(instrument, snapshot, now)
             if deltas is None:
                 self._request_snapshots([instrument.id])
             else:
                 self._publish_deltas(deltas)
-                self._publish_quote(instrument, told.at)
+                self._publish_quote(instrument, snapshot.at)
 
     def _take_changes(self, message: dict[str, Any]) -> None:
-        """Defect: each change of a message is told on its own, so that quotes and deltas pass
+        """Defect: each change of a message is published on its own, so that quotes and deltas pass
         through prices that were never in force. Can go when a message is one update.
         """
         market, at = (
@@ -295,16 +289,16 @@ class HardenedDataClient(PolymarketDataClient):
 
     def _take_trade(self, message: dict[str, Any]) -> None:
         """Defect: an older trade passes for the last one. Can go when the adapter compares them."""
-        told = market_messages.trade(message, self._now_ms())
-        instrument = self._instrument(told.market, told.asset_id)
-        if instrument is None or not self._trades_of(instrument.id).advance(told.at):
+        trade = market_messages.trade(message, self._now_ms())
+        instrument = self._instrument(trade.market, trade.asset_id)
+        if instrument is None or not self._trades_of(instrument.id).advance(trade.at):
             return
-        if not fits(instrument, [told.price]):
+        if not fits(instrument, [trade.price]):
             self._trades_lost.add(instrument.id)
-            self._fits(instrument, [told.price])
+            self._fits(instrument, [trade.price])
             return
-        side = PolymarketOrderSide.BUY if told.is_buy else PolymarketOrderSide.SELL
-        self._publish_trade(instrument, told.price, told.size, side, told.at)
+        side = PolymarketOrderSide.BUY if trade.is_buy else PolymarketOrderSide.SELL
+        self._publish_trade(instrument, trade.price, trade.size, side, trade.at)
 
     def _trades_of(self, instrument_id: InstrumentId) -> NewestTime:
         return self._trades.setdefault(instrument_id, NewestTime())
@@ -361,8 +355,8 @@ class HardenedDataClient(PolymarketDataClient):
         return self._ticks.setdefault(instrument_id, NewestTime())
 
     def _change_tick(self, instrument: BinaryOption, tick: Decimal, at: int | None) -> None:
-        """Defect: after a tick change no price is told until the venue sends a book of itself. Can
-        go when the adapter asks for it.
+        """Defect: after a tick change no price is published until the venue sends a book of itself.
+        Can go when the adapter asks for it.
         """
         self._publish_feed(instrument.id, "tick", "")
         change = PolymarketTickSizeChange(
@@ -401,9 +395,9 @@ class HardenedDataClient(PolymarketDataClient):
             self._handle_data(deltas)
 
     def _publish_quote(self, instrument: BinaryOption, at: int | None) -> None:
-        """Tell the book's best prices, if they changed."""
+        """Publish the book's best prices, if they changed."""
         book = self._book(instrument.id)
-        look, bids = book.look(instrument, self._orders.resting(instrument.id))
+        look, bids = book.look(instrument, self._resting(instrument.id))
         view = book.publishable(instrument, look)
         if view == look:
             self._msgbus.publish(DEPTHS, Depth(instrument.id, tuple(bids)))
@@ -415,7 +409,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._handle_data(as_data(instrument.id, view, ts_event, now=now))
 
     def _on_own_order(self, instrument_id: InstrumentId) -> None:
-        """Tell both outcomes' books anew: what of them is ours has changed."""
+        """Publish both outcomes' books anew: what of them is ours has changed."""
         market = get_polymarket_condition_id(instrument_id)
         for known, book in self._books.items():
             if book.is_whole and get_polymarket_condition_id(known) == market:
@@ -463,7 +457,7 @@ class HardenedDataClient(PolymarketDataClient):
         except Exception as e:
             self._log.warning(f"the tick of {instrument_id} could not be read: {e!r}")
             return instrument_id in self._closed
-        if self._ticks_of(instrument_id).at == before:  # none was told meanwhile
+        if self._ticks_of(instrument_id).at == before:  # none was reported meanwhile
             self._change_tick(self._cache.instrument(instrument_id), tick, None)
         return True
 
@@ -475,7 +469,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._publish_feed(instrument_id, "silence", "")
 
     def _publish_feed(self, instrument_id: InstrumentId, kind: str, problem: str) -> None:
-        """Tell what is wrong with an outcome's prices, of what kinds it may be; "" = not that."""
+        """Publish what is wrong with an outcome's prices, by its kind; "" = nothing of it."""
         problems = self._problems.setdefault(instrument_id, {})
         if problems.get(kind, "") == problem:
             return
@@ -484,7 +478,7 @@ class HardenedDataClient(PolymarketDataClient):
         self._msgbus.publish(FEEDS, FeedState(instrument_id, text))
 
     async def _watch_feed(self) -> None:
-        """Defect: silence is not noticed. Can go when the adapter tells how old its prices are."""
+        """Defect: silence is not noticed. Can go when the adapter reports the age of its prices."""
         while True:
             await asyncio.sleep(1.0)
             try:
@@ -515,7 +509,7 @@ class HardenedDataClient(PolymarketDataClient):
             await self._reopen()
 
     def _is_unread(self, instrument_id: InstrumentId, now: float) -> bool:
-        """Whether it is time to read a book, however much is told of it."""
+        """Whether it is time to read a book, however much is reported of it."""
         read_at = self._requests.sent_at(instrument_id)
         if read_at is None:
             self._requests.mark_sent([instrument_id])  # from now on
@@ -560,41 +554,47 @@ class HardenedDataClient(PolymarketDataClient):
     ) -> bool:
         """Compare one book that was read; whether it makes sense."""
         try:
-            told = market_messages.book(read, self._now_ms())
+            snapshot = market_messages.book(read, self._now_ms())
         except Unreadable as e:
             self._refusals.add(f"the book of {instrument_id} made no sense: {e}")
             return False
         instrument, book = self._cache.instrument(instrument_id), self._book(instrument_id)
-        if told.at is None or told.at >= reading.since:
-            instrument = self._compare_tick(instrument, read, told.at)
-        if not self._fits(instrument, (*told.bids, *told.asks)):
+        if snapshot.at is None or snapshot.at >= reading.since:
+            instrument = self._compare_tick(instrument, read, snapshot.at)
+        if not self._fits(instrument, (*snapshot.bids, *snapshot.asks)):
             return True
         before = book.published
-        verdict, deltas = book.take_requested(reading, instrument, told, self._clock.timestamp_ns())
+        verdict, deltas = book.take_requested(
+            reading, instrument, snapshot, self._clock.timestamp_ns()
+        )
         for changed in deltas:
             self._publish_deltas(changed)
         if verdict is Verdict.TAKEN:
-            self._publish_quote(instrument, told.at)
-            self._compare_trade(instrument, read, told.at)
+            self._publish_quote(instrument, snapshot.at)
+            self._compare_trade(instrument, read, snapshot.at)
         if verdict is not Verdict.OVERTAKEN:
             self._requests.mark_answered(instrument_id, is_news=book.published != before)
             self._check_touch(instrument_id)
-            self._assess(instrument_id, verdict, before, told)
+            self._assess(instrument_id, verdict, before, snapshot)
         return True
 
     def _assess(
-        self, instrument_id: InstrumentId, verdict: Verdict, before: View | None, told: BookSnapshot
+        self,
+        instrument_id: InstrumentId,
+        verdict: Verdict,
+        before: View | None,
+        snapshot: BookSnapshot,
     ) -> None:
         """What a book that was read means for the outcome's prices."""
         book, now = self._book(instrument_id), self._loop.time()
         is_changed = before is not None and book.published != before
         is_silent = now - self._alive_at.get(instrument_id, now) >= self._stale_seconds
-        is_older = verdict is Verdict.OLDER and told.touch != book.touch
-        if is_older and told.at != self._known_old.get(instrument_id):
-            # It is not taken; once the channel is opened anew, it tells the book.
-            self._too_old[instrument_id] = told.at or 0
+        is_older = verdict is Verdict.OLDER and snapshot.touch != book.touch
+        if is_older and snapshot.at != self._known_old.get(instrument_id):
+            # It is not taken; once the channel is opened anew, it sends the book.
+            self._too_old[instrument_id] = snapshot.at or 0
             if is_silent or not self._ws_client.is_connected():
-                problem = "its prices are silent; what can be read is older than what was told"
+                problem = "its prices are silent; what can be read is older than what was reported"
                 self._mark_frozen(instrument_id, problem)
         elif not self._ws_client.is_connected():
             self._mark_frozen(instrument_id, "its channel is down; its book is read instead")
@@ -606,7 +606,7 @@ class HardenedDataClient(PolymarketDataClient):
     def _compare_tick(
         self, instrument: BinaryOption, values: dict[str, Any], at: int | None
     ) -> BinaryOption:
-        """A whole book may tell its tick, too; the instrument as it is then."""
+        """A whole book may state its tick, too; the instrument as it is then."""
         try:
             tick = tick_of(values["tick_size"])
         except (KeyError, ImpossibleTick):
@@ -619,7 +619,7 @@ class HardenedDataClient(PolymarketDataClient):
     def _compare_trade(
         self, instrument: BinaryOption, read: dict[str, Any], at: int | None
     ) -> None:
-        """A book that is read tells the price of the last trade, too: the size is not known."""
+        """A book that is read states the price of the last trade, too: the size is not known."""
         if instrument.id not in self._trades_lost or self._trades_of(instrument.id).is_after(at):
             return
         self._trades_lost.discard(instrument.id)
@@ -649,7 +649,7 @@ class HardenedDataClient(PolymarketDataClient):
     def _take_resolution(self, message: dict[str, Any]) -> None:
         """It is publishable once another source says the same: a stop that is dropped is gone."""
         winner = parsing.text(message, "winning_asset_id")
-        self._resolution_watch.told(parsing.text(message, "market"), winner)
+        self._resolution_watch.on_report(parsing.text(message, "market"), winner)
 
     def _publish_resolution(self, instrument_id: InstrumentId, problem: str) -> None:
         self._publish_feed(instrument_id, "resolution", problem)
@@ -659,7 +659,7 @@ class HardenedDataClient(PolymarketDataClient):
         return clob_market(reply)
 
     def _close(self, instrument_id: InstrumentId, payout: Decimal) -> None:
-        """Defect: the adapter never tells that a market is resolved. Can go when it emits
+        """Defect: the adapter never reports that a market is resolved. Can go when it emits
         `InstrumentClose`.
         """
         if instrument_id in self._closed:

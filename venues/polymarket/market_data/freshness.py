@@ -1,17 +1,18 @@
 """What makes one view of the venue newer than another. Every reader of the venue goes by this page.
 
 - **A book** is as old as the time that the venue gives it, on the channel and in REST alike. A
-  frame of the channel that is older than the newest heard of its outcome changes nothing; of equal
-  times the one that arrives later is newer. A book that is read counts unless it is older than what
-  was known when it was asked for; what the channel told while it was being read is changed in it
-  where it is not older than the book itself. An older book counts only where it has the very best
-  prices that the newest frame stated and ours has not: it has what was lost. Where a time is
-  missing or is none that can be (`venue_time`), the order of arrival counts, and for what is read
-  the order in which it was requested.
+  frame of the channel that is older than the newest received of its outcome changes nothing; of
+  equal times the one that arrives later is newer. A book that is read counts unless it is older
+  than what was known when it was requested; what the channel reported while it was being read is
+  changed in it where it is not older than the book itself. An older book counts only where it has
+  the very best prices that the newest frame stated and ours has not: it has what was lost. Where a
+  time is missing or is none that can be (`venue_time`), the order of arrival counts, and for what
+  is read the order in which it was requested.
 - **A tick** is as old as its message. The answer to a question for it has no time: it counts unless
-  the channel told a tick while it was asked for. A book that is read tells its tick with its time.
-- **A trade** that is older than the newest heard of its outcome is not the last one.
-- **A resolution** has no age: it is publishable once two sources tell the same (`resolutions`).
+  the channel reported a tick while it was asked for. A book that is read states its tick with its
+  time.
+- **A trade** that is older than the newest received of its outcome is not the last one.
+- **A resolution** has no age: it is publishable once two sources report the same (`resolutions`).
 - **A balance** has no time: it counts by the order of reading, and for what changed hands
   shortly before it was read not at all (`positions.engine.balances`).
 - **An order** only goes on: what it has matched never shrinks, a trade that failed stays failed,
@@ -31,15 +32,7 @@ _DIGITS = 13
 
 
 def venue_time(value: Any, now_ms: int) -> int | None:
-    """The time that a message states; None where it is none that can be.
-
-    Parameters
-    ----------
-    value
-        What stands in the message: digits, as text or as a number.
-    now_ms
-        Our clock.
-    """
+    """The time that a message states in digits or as a number; None where it can be none."""
     text = str(value)
     if len(text) != _DIGITS or not text.isascii() or not text.isdigit():
         return None
@@ -48,18 +41,18 @@ def venue_time(value: Any, now_ms: int) -> int | None:
 
 
 class NewestTime:
-    """The newest time that was heard of one thing."""
+    """The newest time that was received of one thing."""
 
     def __init__(self) -> None:
         self.at = 0
 
     def advance(self, at: int | None) -> bool:
-        """Take what is told at a time; whether it is not older than what was heard before."""
+        """Take what is reported at a time; whether it is no older than what was received before."""
         if self.is_after(at):
             return False
         self.at = self.at if at is None else at
         return True
 
     def is_after(self, at: int | None) -> bool:
-        """Whether something newer than that was heard."""
+        """Whether something newer than that was received."""
         return at is not None and at < self.at

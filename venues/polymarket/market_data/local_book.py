@@ -1,4 +1,4 @@
-"""One outcome's book, kept from what the venue tells of it.
+"""One outcome's book, kept from what the venue reports of it.
 
 It is whole from a snapshot on: what a change means is only known on top of one. A snapshot comes on
 the market channel or is read; what has changed while it was being read is changed in it, too. What
@@ -45,17 +45,11 @@ class Verdict(StrEnum):
     OLDER = "older"
     """Something newer was known when it was asked for."""
     OVERTAKEN = "overtaken"
-    """Another one was told, or asked for, since."""
+    """Another one was reported, or requested, since."""
 
 
 class SnapshotRequest:
-    """A snapshot that is asked for.
-
-    Parameters
-    ----------
-    since
-        The newest time that was heard when it was.
-    """
+    """A snapshot that is asked for."""
 
     def __init__(self, since: int) -> None:
         self.since = since
@@ -69,7 +63,7 @@ class LocalBook:
     def __init__(self, instrument_id: InstrumentId) -> None:
         self.is_whole = False
         self.published: View | None = None
-        """What of it was last told."""
+        """What of it was last published."""
         self._newest = NewestTime()
         self._stated: Touch | None = None
         self._book = OrderBook(instrument_id, BookType.L2_MBP)
@@ -78,7 +72,7 @@ class LocalBook:
 
     @property
     def newest_at(self) -> int:
-        """The newest time of what was told of it, in milliseconds of the venue's clock."""
+        """The newest time of what was reported of it, in milliseconds of the venue's clock."""
         return self._newest.at
 
     @property
@@ -98,7 +92,7 @@ class LocalBook:
     def take(
         self, instrument: BinaryOption, snapshot: BookSnapshot, now: int
     ) -> OrderBookDeltas | None:
-        """Take the whole book, as the channel tells it; None if something newer was heard.
+        """Take the whole book, as the channel sends it; None if something newer was received.
 
         What is being read is older, then.
         """
@@ -118,7 +112,7 @@ class LocalBook:
     def change(
         self, instrument: BinaryOption, changes: Changes, at: int | None, now: int
     ) -> OrderBookDeltas | None:
-        """Change levels; None while the book is not whole, or if something newer was heard."""
+        """Change levels; None while the book is not whole, or if something newer was received."""
         if not self._newest.advance(at):
             return None
         deltas = _deltas(instrument, changes.levels, at, now)
@@ -131,7 +125,7 @@ class LocalBook:
         return deltas
 
     def is_after(self, at: int | None) -> bool:
-        """Whether something newer than that was heard."""
+        """Whether something newer than that was received."""
         return self._newest.is_after(at)
 
     def state(self, touch: Touch | None, at: int | None) -> None:
@@ -152,10 +146,10 @@ class LocalBook:
     def take_requested(
         self, reading: SnapshotRequest, instrument: BinaryOption, snapshot: BookSnapshot, now: int
     ) -> tuple[Verdict, list[OrderBookDeltas]]:
-        """Take the snapshot that was asked for, and change it as the channel has told since.
+        """Take the snapshot that was asked for, and change it as the channel has reported since.
 
-        Some of those changes may be in it. As each tells all of its level, the last counts, and the
-        channel tells those that are missing here.
+        Some of those changes may be in it. As each states all of its level, the last counts, and
+        the channel reports those that are missing here.
 
         Returns
         -------
@@ -191,22 +185,22 @@ class LocalBook:
         if not any(resting) and not any(self._own):
             touch = book.best_bid_price(), book.best_bid_size()
             return (*touch, book.best_ask_price(), book.best_ask_size()), bids
-        told = self.published or (None,) * 4
-        bids = self._own[0].without(bids, resting[0], _plain(told[0]))
-        asks = self._own[1].without(best(book.asks()), resting[1], _plain(told[2]))
+        last = self.published or (None,) * 4
+        bids = self._own[0].without(bids, resting[0], _plain(last[0]))
+        asks = self._own[1].without(best(book.asks()), resting[1], _plain(last[2]))
         return (*_touch(instrument, bids), *_touch(instrument, asks)), bids
 
     def publishable(self, instrument: BinaryOption, view: View) -> View | None:
-        """What of a view may be told; None = nothing, what was told last stands.
+        """What of a view may be published; None = nothing, what was published last stands.
 
         While the best prices are stated otherwise, a price is missing here or should not be here.
         Then a bid is publishable to have fallen as far as both say, and not to have risen.
         """
         if not self.is_contradicted or self._stated is None:
             return view
-        told = None if self.published is None else _plain(self.published[0])
+        last = None if self.published is None else _plain(self.published[0])
         bid = max(_plain(view[0]) or _ZERO, self._stated.bid or _ZERO)
-        if self.published is None or told is None or bid >= told:
+        if self.published is None or last is None or bid >= last:
             return None
         if bid == (_plain(view[0]) or _ZERO):
             return view
@@ -219,7 +213,7 @@ _ZERO = Decimal(0)
 def as_data(
     instrument_id: InstrumentId, view: View, ts_event: int, now: int
 ) -> QuoteTick | CustomData:
-    """A view as the strategy hears of it."""
+    """A view as the strategy receives it."""
     bid, bid_size, ask, ask_size = view
     if bid is not None and ask is not None:
         return QuoteTick(instrument_id, bid, ask, bid_size, ask_size, ts_event, now)
@@ -254,7 +248,7 @@ def _touch(instrument: BinaryOption, levels: list[Level]) -> tuple[Price | None,
 
 
 def _is_before(at: int | None, snapshot: BookSnapshot) -> bool:
-    """Whether a book has what was told at a time."""
+    """Whether a book has what was reported at a time."""
     return at is not None and snapshot.at is not None and at < snapshot.at
 
 
@@ -263,8 +257,8 @@ def _ns(at: int | None, now: int) -> int:
 
 
 def _snapshot_deltas(instrument: BinaryOption, snapshot: BookSnapshot, now: int) -> OrderBookDeltas:
-    """Defects: the adapter tells of an empty book nothing, and goes through floats. Can go when it
-    tells that it is empty.
+    """Defects: the adapter publishes nothing of an empty book, and goes through floats. Can go when
+    it reports that it is empty.
     """
     ts_event = _ns(snapshot.at, now)
     flags = RecordFlag.F_SNAPSHOT

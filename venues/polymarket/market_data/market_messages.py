@@ -1,4 +1,4 @@
-"""What the market channel and the order book's REST interface tell of a market, read leniently.
+"""What the market channel and the order book's REST interface report of a market, read leniently.
 
 Only the fields that are needed are read, and each is checked: prices lie between 0 and 1, sizes are
 finite and not negative, books are not crossed. What makes no sense raises `Unreadable`; the caller
@@ -80,19 +80,19 @@ def book(values: Mapping[str, Any], now_ms: int) -> BookSnapshot:
     Unreadable
         If any of it makes no sense.
     """
-    told = BookSnapshot(
+    snapshot = BookSnapshot(
         market=text(values, "market"),
         asset_id=text(values, "asset_id"),
         at=venue_time(values.get("timestamp"), now_ms),
         bids=_side(values, "bids"),
         asks=_side(values, "asks"),
     )
-    touch = told.touch
+    touch = snapshot.touch
     if touch.bid is not None and touch.ask is not None and touch.bid >= touch.ask:
         raise Unreadable(f"the best bid was {touch.bid}, must be below the ask, {touch.ask}")
     if stated_touch(values) not in (None, touch):
         raise Unreadable("the best prices were stated to be others than those of the book")
-    return told
+    return snapshot
 
 
 def _side(values: Mapping[str, Any], name: str) -> dict[Decimal, Decimal]:
@@ -136,7 +136,7 @@ def changes(values: Mapping[str, Any]) -> tuple[list[Changes], set[str]]:
 
 
 def stated_touch(values: Mapping[str, Any]) -> Touch | None:
-    """The best prices that a message states; None where it states none. Of an empty side it tells
+    """The best prices that a message states; None where it states none. Of an empty side it states
     0, 1, or nothing."""
     bid, ask = values.get("best_bid"), values.get("best_ask")
     if bid is None or ask is None:
@@ -147,8 +147,8 @@ def stated_touch(values: Mapping[str, Any]) -> Touch | None:
 def _stated(value: Any) -> Decimal | None:
     if value == "":
         return None
-    told = _number({"best price": value}, "best price")
-    return None if told in (0, _ONE) else _price(told, "best price")
+    number = _number({"best price": value}, "best price")
+    return None if number in (0, _ONE) else _price(number, "best price")
 
 
 def trade(values: Mapping[str, Any], now_ms: int) -> MarketTrade:

@@ -2,7 +2,7 @@
 
 The venue's book holds our resting orders, too. A bid that is ours alone is none at which anything
 could be sold: it must neither hold a stop back nor raise one. A level that others share stays as it
-is. What rests is told on another channel than the book, so either may come first. Pure.
+is. What rests is reported on another channel than the book, so either may come first. Pure.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,13 +13,7 @@ Level = tuple[Decimal, Decimal]
 
 
 class OwnLevels:
-    """Which levels of one side are ours alone.
-
-    Parameters
-    ----------
-    is_bid
-        Whether the higher price is the better one.
-    """
+    """Which levels of one side are ours alone."""
 
     def __init__(self, *, is_bid: bool) -> None:
         self._is_bid = is_bid
@@ -33,14 +27,8 @@ class OwnLevels:
     ) -> list[Level]:
         """The levels that are not ours alone.
 
-        Parameters
-        ----------
-        levels
-            The side as it is, best first.
-        resting
-            What we have on this side: price -> shares, as far as it is known.
-        touch
-            The best price of others when the book was last seen.
+        `resting` is what we have on this side, shares by price, as far as it is known; `touch` the
+        best price of others when the book was last seen.
         """
         levels = list(levels)
         self._ours = {p: s for p, s in levels if self._is_ours(p, s, resting, touch)}
@@ -57,6 +45,8 @@ class OwnLevels:
         if size == known:
             return True
         if before is not None and size <= before:
-            return True  # it was ours, and was met or taken back: that is told later, or earlier
+            return (
+                True  # it was ours, and was met or taken back: that is reported later, or earlier
+            )
         is_new = touch is None or (price > touch if self._is_bid else price < touch)
         return known is not None and size < known and is_new  # the rest of an order that took

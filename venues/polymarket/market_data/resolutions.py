@@ -1,8 +1,8 @@
 """Finds out which of the markets that are followed are resolved, and what they pay.
 
-Three sources tell it: the market channel, Gamma, and the order book's own description of the
+Three sources report it: the market channel, Gamma, and the order book's own description of the
 market. What is settled cannot be undone, and a stop that was dropped is gone, so a resolution is
-believed once two of them tell the same and none of them something else. Until then all goes on as
+believed once two of them report the same and none of them something else. Until then all goes on as
 before, and is alarmed where they contradict one another.
 """
 
@@ -23,9 +23,9 @@ from venues.polymarket.api.parsing import Unreadable
 
 RESOLUTION_SECONDS = 15.0
 _SOON_SECONDS = 2.0
-"""Seconds between two questions while the market channel told a resolution that is not believed."""
+"""Seconds between two questions while a resolution of the market channel is not believed."""
 _CLAIM_SECONDS = 600.0
-"""How long what the channel told counts, while the market trades on."""
+"""How long what the channel reported counts, while the market trades on."""
 
 Resolutions = Callable[[list[str]], Awaitable[dict[str, Decimal]]]
 """Asks what the outcomes of markets (condition ids) pay: token id -> USDC per share, of those that
@@ -35,7 +35,7 @@ Payouts = Mapping[str, Decimal]
 
 
 class Contradiction(VenueFailure, ValueError):
-    """The sources do not tell the same."""
+    """The sources do not report the same."""
 
 
 class ClobMarket(Struct, frozen=True):
@@ -71,36 +71,38 @@ def won(tokens: Iterable[str], winner: str) -> Payouts:
 
 
 def believed(
-    told: Payouts | None, gamma: Payouts | None, clob: ClobMarket | None
+    channel: Payouts | None, gamma: Payouts | None, clob: ClobMarket | None
 ) -> Payouts | None:
     """What a market pays; None while it is not known to be resolved.
 
     Parameters
     ----------
-    told
-        What the market channel told; {} if that was a winner that the market does not have.
+    channel
+        What the market channel reported; {} if that was a winner that the market does not have.
     gamma
-        What Gamma tells, None if nothing.
+        What Gamma reports, None if nothing.
     clob
-        What the order book tells, None if it does not answer.
+        What the order book reports, None if it does not answer.
 
     Raises
     ------
     Contradiction
-        If they do not tell the same.
+        If they do not report the same.
     """
-    if told == {}:
-        raise Contradiction("the winner is told to be none of its outcomes")
+    if channel == {}:
+        raise Contradiction("the winner is reported to be none of its outcomes")
     if clob is not None and not clob.is_closed:
-        if told or gamma:
-            raise Contradiction("it is told to be resolved, and trades on")
+        if channel or gamma:
+            raise Contradiction("it is reported to be resolved, and trades on")
         return None
     flagged = None
     if clob is not None and clob.winners:
         flagged = won(clob.tokens, next(iter(clob.winners))) if len(clob.winners) == 1 else {}
-    sources = [s for s in (told, gamma, flagged) if s is not None]
+    sources = [s for s in (channel, gamma, flagged) if s is not None]
     if any(s != sources[0] for s in sources):
-        raise Contradiction("its winner is told differently by the market channel and elsewhere")
+        raise Contradiction(
+            "its winner is reported differently by the market channel and elsewhere"
+        )
     is_confirmed = len(sources) > 1 or (gamma is not None and clob is not None)
     return sources[0] if is_confirmed else None
 
@@ -110,18 +112,12 @@ class ResolutionWatch:
 
     Parameters
     ----------
-    payouts
-        Tells what Gamma says that resolved markets pay.
-    describe
-        Tells what the order book says of a market.
     followed
         The outcomes that are followed and not known to be resolved.
     close
         Takes an outcome that is, and what it pays.
     doubt
-        Takes an outcome, and what is wrong with what is told of its resolution; "" = nothing.
-    warn
-        Takes a line for the log.
+        Takes an outcome, and what is wrong with what is reported of its resolution; "" = nothing.
     """
 
     def __init__(
@@ -139,21 +135,21 @@ class ResolutionWatch:
         self._close = close
         self._doubt = doubt
         self._warn = warn
-        self._told: dict[str, tuple[str, float]] = {}
-        """Market -> the winner that the channel told, and when."""
+        self._reported: dict[str, tuple[str, float]] = {}
+        """Market -> the winner that the channel reported, and when."""
         self._wake = asyncio.Event()
 
-    def told(self, market: str, winner: str) -> None:
+    def on_report(self, market: str, winner: str) -> None:
         """The market channel says that an outcome has won."""
         if any(get_polymarket_condition_id(i) == market for i in self._followed()):
-            self._told[market] = winner, asyncio.get_running_loop().time()
+            self._reported[market] = winner, asyncio.get_running_loop().time()
             self._wake.set()
 
     async def run(self) -> None:
-        """Ask every now and then, and once the channel told a resolution."""
+        """Ask every now and then, and once the channel reported a resolution."""
         while True:
             try:
-                pause = _SOON_SECONDS if self._told else RESOLUTION_SECONDS
+                pause = _SOON_SECONDS if self._reported else RESOLUTION_SECONDS
                 async with asyncio.timeout(pause):
                     await self._wake.wait()
             except TimeoutError:
@@ -171,7 +167,7 @@ class ResolutionWatch:
             outcomes.setdefault(get_polymarket_condition_id(instrument_id), []).append(
                 instrument_id
             )
-        self._told = {m: told for m, told in self._told.items() if m in outcomes}
+        self._reported = {m: report for m, report in self._reported.items() if m in outcomes}
         try:
             paid = await self._payouts(sorted(outcomes)) if outcomes else {}
         except Exception as e:
@@ -179,7 +175,7 @@ class ResolutionWatch:
             paid = {}
         for market, ids in outcomes.items():
             tokens = [get_polymarket_token_id(i) for i in ids]
-            if market in self._told or any(t in paid for t in tokens):
+            if market in self._reported or any(t in paid for t in tokens):
                 await self._settle(market, ids, paid)
 
     async def _settle(
@@ -193,12 +189,12 @@ class ResolutionWatch:
         tokens = {get_polymarket_token_id(i) for i in ids}
         tokens |= set() if clob is None else clob.tokens
         gamma = {t: paid[t] for t in tokens if t in paid} or None
-        told = won(tokens, self._told[market][0]) if market in self._told else None
-        if told == {} and len(tokens) < 2:
-            told = None  # its other outcome is not known here
+        channel = won(tokens, self._reported[market][0]) if market in self._reported else None
+        if channel == {} and len(tokens) < 2:
+            channel = None  # its other outcome is not known here
         problem, payouts = "", None
         try:
-            payouts = believed(told, gamma, clob)
+            payouts = believed(channel, gamma, clob)
         except Contradiction as e:
             problem = str(e)
         for instrument_id in ids:
@@ -212,10 +208,10 @@ class ResolutionWatch:
         self._forget(market, ids, clob)
 
     def _forget(self, market: str, ids: Sequence[InstrumentId], clob: ClobMarket | None) -> None:
-        """What the channel told was false, if the market trades on for long."""
-        _, since = self._told.get(market, ("", float("inf")))
+        """What the channel reported was false, if the market trades on for long."""
+        _, since = self._reported.get(market, ("", float("inf")))
         is_old = asyncio.get_running_loop().time() - since > _CLAIM_SECONDS
         if is_old and clob is not None and not clob.is_closed:
-            del self._told[market]
+            del self._reported[market]
             for instrument_id in ids:
                 self._doubt(instrument_id, "")
