@@ -10,13 +10,7 @@ from positions.operations.bell import Bell
 
 
 class AlarmBell(Actor):
-    """Passes alarms to the bell; their position, kind and subject identify them.
-
-    Parameters
-    ----------
-    bell
-        Runs the alarm command.
-    """
+    """Passes alarms to the bell; their position, kind and subject identify them."""
 
     def __init__(self, bell: Bell) -> None:
         super().__init__(ActorConfig(component_id="AlarmBell"))

@@ -17,15 +17,7 @@ EVERY = timedelta(minutes=10)
 
 
 class CachePurge(ClockedActor):
-    """Purges positions that are long over, with all that Nautilus' cache has of them.
-
-    Parameters
-    ----------
-    engine
-        Where positions are.
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    """
+    """Purges positions that are long over, with all that Nautilus' cache has of them."""
 
     def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
         super().__init__("CachePurge", clock)

@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 
 from msgspec import Struct
-from nautilus_trader.common.actor import Actor
-from nautilus_trader.config import ActorConfig
 
-from bridge.timers import RepeatingTimer
+from actors.every_second import EVERY_SECONDS, EverySecond
 
-EVERY_SECONDS = 1.0
 STILL_SECONDS = 5.0
 """A node that was not served for so long has stood still."""
 SLEPT_SECONDS = 2.0
@@ -21,21 +18,14 @@ STAYS_SECONDS = 600.0
 
 
 class Moment(Struct, frozen=True):
-    """One moment on three clocks, in seconds.
-
-    Parameters
-    ----------
-    wall
-        What people call the time; it can be set.
-    boot
-        Since the machine was switched on.
-    awake
-        The same without what the machine slept.
-    """
+    """One moment on three clocks, in seconds."""
 
     wall: float
+    """What people call the time; it can be set."""
     boot: float
+    """Since the machine was switched on."""
     awake: float
+    """The same without what the machine slept."""
 
 
 def now() -> Moment:
@@ -64,33 +54,15 @@ def what_happened(before: Moment, after: Moment) -> str | None:
     return " and ".join(changes) + ("; nothing was sold meanwhile" if was_away else "")
 
 
-class ClockWatch(Actor):
-    """Compares the clocks once a second.
-
-    Parameters
-    ----------
-    alarm
-        Opens an alarm of the node with a text, or ends it with "".
-    read
-        Reads the clocks.
-    """
+class ClockWatch(EverySecond):
+    """Compares the clocks once a second; `alarm` opens an alarm with a text, or ends it with ""."""
 
     def __init__(self, alarm: Callable[[str], None], read: Callable[[], Moment] = now) -> None:
-        super().__init__(ActorConfig(component_id="ClockWatch"))
+        super().__init__("ClockWatch", self.look)
         self._alarm = alarm
         self._read = read
         self._last: Moment | None = None
         self._ends_at: float | None = None
-        self._timer = RepeatingTimer(self.look, EVERY_SECONDS)
-
-    def on_start(self) -> None:
-        """Start watching."""
-        self._last = None
-        self._timer.start()
-
-    def on_stop(self) -> None:
-        """Stop watching."""
-        self._timer.stop()
 
     def look(self) -> None:
         """Compare this moment with the last one."""

@@ -58,21 +58,8 @@ class _Waiting(NamedTuple):
 class CommandReader(ClockedActor):
     """Turns files of the spool into `CommandMessage`s.
 
-    Parameters
-    ----------
-    spool
-        The queue of files.
-    replies
-        Commands acted on before: id -> (content hash, reply). An id with neither was
-        acted on without a record of its content.
-    refuse
-        Records a command that the reader itself refuses, and its reply.
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    is_recording
-        Whether the record can be written now.
-    aside
-        Runs what touches the disk, and hands back its result.
+    `replies` has the commands acted on before: id -> (content hash, reply); an id with neither was
+    acted on without a record of its content. `refuse` records one that the reader refuses itself.
     """
 
     def __init__(

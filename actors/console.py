@@ -13,17 +13,11 @@ from positions.model.foreign_text import LINE_LENGTH, clean
 from positions.model.formatting import iso
 from positions.operations.console import Line
 from positions.storage.rows import story
-from positions.storage.story import ROUTINE, tell
+from positions.storage.story import ROUTINE, sentence
 
 
 class Console(Actor):
-    """Prints one line per event.
-
-    Parameters
-    ----------
-    say
-        Prints a line, or what makes one; must neither wait nor raise.
-    """
+    """Prints one line per event; `say` must neither wait nor raise."""
 
     def __init__(self, say: Callable[[Line], None]) -> None:
         super().__init__(ActorConfig(component_id="Console"))
@@ -45,8 +39,8 @@ class Console(Actor):
 
 
 def _line(step: Step) -> str:
-    p, sentence = step.position, tell(story(step.position, step.event))
-    line = f"{_hour(step.event.time)}  {p.market} {p.outcome} {p.id[-8:]}  {sentence}"
+    p, text = step.position, sentence(story(step.position, step.event))
+    line = f"{_hour(step.event.time)}  {p.market} {p.outcome} {p.id[-8:]}  {text}"
     return clean(line, LINE_LENGTH)
 
 

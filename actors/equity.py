@@ -12,17 +12,7 @@ from positions.research.backtest_result import Point
 
 
 class EquityRecorder(Actor):
-    """Records the account at an interval.
-
-    Parameters
-    ----------
-    engine
-        Where the cash, the positions and their markets are.
-    redeemable
-        What resolved markets have paid and is not cash yet, in USDC.
-    interval
-        The interval.
-    """
+    """Records the account at an interval."""
 
     def __init__(
         self, engine: Engine, redeemable: Callable[[], Decimal], interval: timedelta

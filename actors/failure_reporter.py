@@ -18,23 +18,7 @@ from positions.storage.pulse import Pulse
 
 
 class FailureReporter:
-    """Reports to the journal, the error log, the console and the owner's alarm command.
-
-    Parameters
-    ----------
-    journal
-        Raises the alarms.
-    terminal
-        The console.
-    folder
-        The folder of the logs.
-    loop
-        The node's event loop.
-    disk
-        Writes the error log beside the event loop.
-    command
-        The owner's alarm command; () = none.
-    """
+    """Reports to the journal, the error log, the console and the owner's alarm command."""
 
     def __init__(
         self,

@@ -9,13 +9,7 @@ from positions.model.position import Order
 
 
 class Notebook:
-    """Records what happens.
-
-    Parameters
-    ----------
-    call_on_commit
-        Calls back as if a record had been committed.
-    """
+    """Records what happens."""
 
     def __init__(self, call_on_commit: Callable[[Callable[[], None]], None]) -> None:
         self._call_on_commit = call_on_commit

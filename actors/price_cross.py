@@ -21,17 +21,7 @@ from positions.commands.signals import PriceCross, Watcher
 
 
 class PriceCrossActor(ClockedActor):
-    """Watches one outcome and requests a position when its ask crosses a level.
-
-    Parameters
-    ----------
-    signal
-        What to watch, what to ask for, and the caps.
-    is_known
-        Whether a command of this id was acted on in an earlier run.
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    """
+    """Watches one outcome and requests a position when its ask crosses a level."""
 
     def __init__(
         self, signal: PriceCross, is_known: Callable[[str], bool], clock: Clock | None = None

@@ -23,8 +23,6 @@ class Watchdog(Actor):
 
     Parameters
     ----------
-    pulse
-        What the beats are counted by.
     threads
         Those that must live as long as the event loop.
     on_dead

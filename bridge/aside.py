@@ -33,15 +33,7 @@ _Job = tuple[Callable[[], Any], Callable[[Any], object]]
 
 
 class Worker:
-    """A thread of its own; a job that waits for ever keeps neither the loop nor the end waiting.
-
-    Parameters
-    ----------
-    name
-        The thread's.
-    loop
-        The event loop.
-    """
+    """A thread of its own; a job that waits for ever keeps neither the loop nor the end waiting."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

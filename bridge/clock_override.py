@@ -33,15 +33,7 @@ class ClockOverride:
 
 
 class ClockedActor(ClockOverride, Actor):
-    """An Actor that may have another clock than the node's.
-
-    Parameters
-    ----------
-    name
-        The component's id.
-    clock
-        The clock to use in place of the node's own; a replay gives that of its data.
-    """
+    """An Actor that may have another clock than the node's: a replay gives that of its data."""
 
     def __init__(self, name: str, clock: Clock | None) -> None:
         super().__init__(ActorConfig(component_id=name))

@@ -64,19 +64,7 @@ def make_node(
     data: NodeClient,
     execution: NodeClient | None = None,
 ) -> TradingNode:
-    """A node with these clients, to be built once its components are added.
-
-    Parameters
-    ----------
-    name
-        The trader's id.
-    loop
-        The event loop that it runs on.
-    log
-        The path of Nautilus' log, without a suffix.
-    data, execution
-        The clients.
-    """
+    """A node with these clients, to be built once its components are added."""
     config = TradingNodeConfig(
         trader_id=name,
         logging=LoggingConfig(
@@ -126,8 +114,6 @@ async def drive(
 
     Parameters
     ----------
-    node
-        The node, built.
     prepare
         Run once the node has started, before `play`.
     play

@@ -15,15 +15,7 @@ BELL_ALARM = "alarm_command"
 
 
 class CommandMessage(Data):
-    """A command that is due, decoded.
-
-    Parameters
-    ----------
-    command
-        The command.
-    time
-        When it is due, in nanoseconds.
-    """
+    """A command that is due, decoded."""
 
     def __init__(self, command: Command, time: int) -> None:
         self.command = command

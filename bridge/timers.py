@@ -33,13 +33,6 @@ class RepeatingTimer:
     """Calls back at once and then at an interval of wall-clock time, until it is stopped.
 
     The next call is scheduled before the callback runs: an error of one call ends no timer.
-
-    Parameters
-    ----------
-    callback
-        Called on the event loop.
-    seconds
-        The interval.
     """
 
     def __init__(self, callback: Callable[[], None], seconds: float) -> None:
@@ -61,14 +54,7 @@ class RepeatingTimer:
 class Alert:
     """Calls back at the next of changing times.
 
-    Parameters
-    ----------
-    clock
-        The clock to go by. It keeps the callback of each alert for ever, so there is one for all.
-    name
-        The alert's name at the clock.
-    handler
-        Called with the event.
+    A clock keeps the callback of each alert for ever, so there is one for all of them.
     """
 
     def __init__(self, clock: Clock, name: str, handler: Handler) -> None:

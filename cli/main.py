@@ -16,7 +16,7 @@ from cli.options import ReplayConfig, State, state_dir
 from cli.output import complain, say
 from positions.model.errors import PolybracketError, in_words
 from positions.operations.console import open_missing
-from positions.operations.core_dumps import forbid_core_dumps
+from positions.operations.process import forbid_core_dumps
 from positions.operations.settings import load
 from positions.storage import backup
 

@@ -57,32 +57,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """A table without frames, readable when piped."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        numeric = name in _NUMERIC
+        numeric = name in _NUMERIC.split()
         made.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         made.add_row(*(Text(clean(cell)) for cell in row))  # never markup
     return made
 
 
-_NUMERIC = frozenset(
-    [
-        "size",
-        "held",
-        "max",
-        "entry",
-        "bid",
-        "ask",
-        "exit",
-        "target",
-        "stop",
-        "profit",
-        "fees",
-        "tick",
-        "minimum",
-        "shares",
-        "price",
-    ]
-)
+_NUMERIC = "size held max entry bid ask exit target stop profit fees tick minimum shares price"
+_COLUMNS = "id market outcome status phase size held max entry bid target stop exit profit"
 
 
 def show(made: Table) -> None:
@@ -96,22 +79,7 @@ def show(made: Table) -> None:
 def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """What people see of positions; profit is realized plus estimated, after fees."""
     return table(
-        [
-            "id",
-            "market",
-            "outcome",
-            "status",
-            "phase",
-            "size",
-            "held",
-            "max",
-            "entry",
-            "bid",
-            "target",
-            "stop",
-            "exit",
-            "profit",
-        ],
+        _COLUMNS.split(),
         (
             (
                 short(r["id"]),

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,8 +13,8 @@ import typer
 
 from cli.options import state_dir
 from cli.output import complain, say, short
-from positions.commands.fields import Malformed, duration
-from positions.commands.files import UnreadableRequests
+from positions.commands.fields import duration
+from positions.commands.files import checked
 from positions.commands.messages import (
     ACCEPTED,
     Adopt,
@@ -26,9 +25,8 @@ from positions.commands.messages import (
     Resume,
     Submit,
     decode_reply,
-    from_fields,
 )
-from positions.model.errors import InputError, RecordError
+from positions.model.errors import RecordError
 from positions.model.foreign_text import json_safe
 from positions.model.terms import Percent
 from positions.operations.health import health_of
@@ -49,34 +47,20 @@ def send(
     folder = state_dir(state)
     seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
-    checked: list[tuple[dict[str, Any], Command]] = []
-    errors = []
-    for number, request in enumerate(requests, start=1):
-        try:
-            fields = {"created_at": now, "id": uuid7(), **request}
-            checked.append((fields, from_fields(fields)))
-        except Malformed as e:
-            errors.append(f"{file}: entry {number}: {e}" if file else str(e))
-    if errors:
-        raise InputError("\n".join(errors))
-    if not checked:
-        raise UnreadableRequests(f"{file}: holds no request")
-    ids = Counter(command.id for _, command in checked)
-    twice = next((i for i, times in ids.items() if times > 1), None)
-    if twice is not None:
-        rule = f"id was {twice}, stands there {ids[twice]} times"
-        raise UnreadableRequests(f"{file}: {rule}")
+    fields = [{"created_at": now, "id": uuid7(), **request} for request in requests]
+    commands = checked(fields, str(file or ""))
     try:
         spool = Spool(folder)
     except OSError as e:
         raise RecordError(f"{folder}: cannot be written: {e.strerror}") from None
-    _queue(checked, spool, folder, as_json=as_json and not seconds, err=as_json)
+    queued = list(zip(fields, commands, strict=True))
+    _queue(queued, spool, folder, as_json=as_json and not seconds, err=as_json)
     if seconds:
-        _await([command for _, command in checked], spool, seconds, as_json=as_json)
+        _await(commands, spool, seconds, as_json=as_json)
 
 
 def _queue(
-    checked: list[tuple[dict[str, Any], Command]],
+    requests: list[tuple[dict[str, Any], Command]],
     spool: Spool,
     folder: Path,
     *,
@@ -87,7 +71,7 @@ def _queue(
     later = _when_acted_on(folder)
     done = 0
     try:
-        for fields, command in checked:
+        for fields, command in requests:
             status = _put(spool, fields, command)
             done += 1
             with suppress(BrokenPipeError):  # nobody listens any more: what was begun is finished
@@ -95,9 +79,9 @@ def _queue(
                 if as_json:
                     print(json.dumps({"id": command.id, "status": status}))
     except OSError as e:
-        _cut_short(f"{folder}: cannot be written: {e.strerror}", done, len(checked), 1)
+        _cut_short(f"{folder}: cannot be written: {e.strerror}", done, len(requests), 1)
     except KeyboardInterrupt:
-        _cut_short("interrupted", done, len(checked), 130)
+        _cut_short("interrupted", done, len(requests), 130)
 
 
 def _put(spool: Spool, fields: dict[str, Any], command: Command) -> str:

@@ -28,7 +28,7 @@ from positions.operations.health import health
 from positions.operations.settings import load
 from positions.storage.locks import holder
 from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
-from positions.storage.story import tell
+from positions.storage.story import sentence
 
 _LIVE_NOTE = (
     "as Polymarket describes them, with prices of the first outcome only; --json tells whole ids"
@@ -103,7 +103,7 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
             say(f"{name:>16}  {value}")
     say("")
     for event in story:
-        say(f"{event['time'][11:23].rstrip('Z'):<12}  {tell(event)}")
+        say(f"{event['time'][11:23].rstrip('Z'):<12}  {sentence(event)}")
     say(line, err=True)
 
 

@@ -66,8 +66,6 @@ def import_recording(
     ----------
     quotes
         The table: CSV or Parquet, see `tables`.
-    markets
-        The JSON file.
     catalog
         The folder to make; it must not exist, or be empty.
     reject

@@ -38,15 +38,7 @@ def close_all(catalog: Path) -> None:
 
 
 class Journal:
-    """The segments of one recorder, which holds the catalog while it records.
-
-    Parameters
-    ----------
-    catalog
-        The catalog's folder; made by `hold`, which comes first.
-    lines_max
-        After so many lines a segment is closed.
-    """
+    """The segments of one recorder, which holds the catalog while it records."""
 
     def __init__(self, catalog: Path, lines_max: int = LINES_MAX) -> None:
         self._catalog, self._folder = catalog, live(catalog)

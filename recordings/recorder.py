@@ -32,14 +32,7 @@ EVERY_SECONDS = 1.0
 class Recorder(Actor):
     """Notes all that comes of every instrument that the node knows.
 
-    Parameters
-    ----------
-    catalog
-        The folder of the recording.
-    journal
-        Where lines are noted.
-    failed
-        Told why the disk takes nothing, and "" once it does again.
+    `failed` is called with why the disk takes nothing, and with "" once it does again.
     """
 
     def __init__(self, catalog: Path, journal: Journal, failed: Callable[[str], None]) -> None:

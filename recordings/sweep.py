@@ -46,16 +46,7 @@ def sweep(
 ) -> list[Row]:
     """Try every combination; those that were tried before are taken from beside the results.
 
-    Parameters
-    ----------
-    run
-        Plays one backtest; it must be picklable.
-    results
-        The Parquet file to write at the end.
-    executor
-        Where the backtests run.
-    progress
-        Told how many of how many are done.
+    `run`, which plays one backtest, must be picklable.
     """
     log = results.with_suffix(".part.jsonl")
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -64,12 +64,8 @@ Levels = dict[Decimal, Decimal]
 
 
 def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -> list[BestPrices]:
-    """What a table shows of the tokens, in the order of time.
-
-    Parameters
-    ----------
-    reject
-        Told, in one line, of each row that is left out.
+    """What a table shows of the tokens, in the order of time; each row left out is rejected in a
+    line.
 
     Raises
     ------
@@ -267,7 +263,7 @@ def _levels(entries: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[Best
     changed: dict[str, None] = {}
     now = 0
 
-    def tell() -> Iterator[BestPrices]:
+    def flush() -> Iterator[BestPrices]:
         for token_id in changed:
             best = _best(**books[token_id])
             if last.get(token_id) != best:
@@ -277,7 +273,7 @@ def _levels(entries: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[Best
 
     for time, token_id, change in entries:
         if time != now:
-            yield from tell()
+            yield from flush()
             now = time
         levels = books.setdefault(token_id, {"bids": {}, "asks": {}})[change["side"]]
         if change["size"]:
@@ -285,4 +281,4 @@ def _levels(entries: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[Best
         else:
             levels.pop(change["price"], None)
         changed[token_id] = None
-    yield from tell()
+    yield from flush()

@@ -31,7 +31,7 @@ from nautilus_trader.model.identifiers import Venue
 
 from node import Node
 from positions.model.formatting import iso
-from positions.operations.malloc_arenas import share_heaps
+from positions.operations.process import share_heaps
 from positions.operations.settings import load
 from positions.storage.spool import Spool
 from recordings.importer import import_recording

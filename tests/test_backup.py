@@ -68,7 +68,7 @@ def test_the_record_of_a_stopped_node(tmp_path: Path) -> None:
 def test_the_record_of_a_running_node(tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = recorded(state)
-    about = NodeRow("replay", 1, 0, "", False)
+    about = NodeRow("replay", "", False, 1, 0)
     copier = SnapshotWriter(
         state,
         store.cursor,

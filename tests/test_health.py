@@ -83,7 +83,7 @@ def frozen(folder: Path) -> None:
     """A copy whose heartbeat is of long ago, as a process leaves it that was stopped."""
     pulse = Pulse(int, wall=lambda: time.time_ns() - 3600 * SECOND)
     store = Store(folder / "positions.duckdb", lambda f: f(), lambda _: None)
-    about = NodeRow("live", 1, 0, "", False)
+    about = NodeRow("live", "", False, 1, 0)
     SnapshotWriter(
         folder, store.cursor, Engine(LIMITS), lambda: D(0), lambda: 0, about, list, pulse
     ).publish_last()

@@ -48,7 +48,7 @@ from positions.model.position import (
 from positions.model.terms import Terms
 from positions.model.venue_rules import Obstacle
 from positions.storage.rows import story
-from positions.storage.story import tell
+from positions.storage.story import sentence
 
 D = Decimal
 FACTS = [f for f in get_args(AnyEvent) if not issubclass(f, events.Opened)]
@@ -242,7 +242,7 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
             else:
                 paid = event.shares if isinstance(event, events.Settled) else 0
                 assert after.held == before.held - paid
-            assert len(tell(story(after, event))) > 5
+            assert len(sentence(story(after, event))) > 5
 
 
 def test_every_pair_of_states_is_a_phase() -> None:

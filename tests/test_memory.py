@@ -7,7 +7,7 @@ import pytest
 
 _THREADS = """
 import ctypes, threading
-from positions.operations.malloc_arenas import share_heaps
+from positions.operations.process import share_heaps
 libc = ctypes.CDLL(None)
 assert share_heaps()
 barrier = threading.Barrier(12)

@@ -14,6 +14,7 @@ from test_faults import crash, opened
 from trading import KEY, Session, settings, trade
 
 import node
+from actors import ending
 from positions.operations.console import Terminal
 from positions.storage import snapshot
 from positions.storage.patience import ends_within
@@ -90,8 +91,8 @@ def test_a_stop_sells_while_no_reply_can_be_synced(
 def test_a_node_ends_though_its_record_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stall: Stall
 ) -> None:
-    monkeypatch.setattr(node, "_DISK_SECONDS", 0.2)
-    monkeypatch.setattr(node, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(ending, "_DISK_SECONDS", 0.2)
+    monkeypatch.setattr(ending, "_ANSWER_SECONDS", 0.2)
     page = Page()
     with LoopbackPolymarket() as venue:
         keys = venue.wallet(KEY, cash="1000")

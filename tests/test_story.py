@@ -2,7 +2,7 @@
 
 import pytest
 
-from positions.storage.story import tell
+from positions.storage.story import sentence
 
 
 @pytest.mark.parametrize(
@@ -16,5 +16,5 @@ from positions.storage.story import tell
 )
 def test_a_sale_tells_how_far_from_the_stop_it_was(slippage: str | None, said: str) -> None:
     sale = {"kind": "order_filled", "role": "exit", "shares": "5", "price": "0.4", "fee": "0"}
-    told = tell(sale | {"liquidity": "taker", "slippage": slippage})
+    told = sentence(sale | {"liquidity": "taker", "slippage": slippage})
     assert told == f"sold 5 at 0.4 (exit), fee 0, {said}"

@@ -39,7 +39,7 @@ from positions.operations.settings import Settings
 from positions.storage.rows import story
 from positions.storage.spool import FIRST, NEW, Spool, uuid7
 from positions.storage.store import Store
-from positions.storage.story import tell
+from positions.storage.story import sentence
 
 KEY = "0x" + "11" * 32
 _BOOKED = """
@@ -208,7 +208,7 @@ class Session:
                     booked[hashes[f.order_id]] += way * f.shares
             wrong = {h: (n, traded.get(h)) for h, n in booked.items() if n != traded.pop(h, 0)}
             if wrong:
-                lines += [f"{h}: {wrong[h]}" for h in wrong] + [tell(story(p, f)) for f in told]
+                lines += [f"{h}: {wrong[h]}" for h in wrong] + [sentence(story(p, f)) for f in told]
         return "\n".join([*lines, *(f"{h}: unknown, {n} traded" for h, n in traded.items())])
 
     def _booked(self, token: str) -> tuple[Decimal, ...]:
@@ -220,7 +220,7 @@ class Session:
 
     def _seen(self) -> str:
         p = max(self.positions.values(), key=lambda p: p.created_at, default=None)
-        lines = [] if p is None else [tell(story(p, f)) for _, f in self._facts(p.id)]
+        lines = [] if p is None else [sentence(story(p, f)) for _, f in self._facts(p.id)]
         lines += [f"{r.where} {r.status}" for r in self.venue.requests[-20:]]
         if p is not None:
             lines += [str(p), str(self.node.strategy.engine.markets[p.outcome_id])]

@@ -80,15 +80,7 @@ class Bug(PolybracketError):
 
 
 def in_words(error: BaseException, details: Path | None = None) -> str:
-    """An error as people read it, without a traceback.
-
-    Parameters
-    ----------
-    error
-        What was raised.
-    details
-        The file that has the traceback of an error that nobody foresaw.
-    """
+    """An error as people read it; `details` is the file that has an unforeseen one's traceback."""
     if isinstance(error, PolybracketError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -14,12 +14,11 @@ class InstrumentBook(Struct):
     """One outcome of a market, as last seen.
 
     `bid` and `ask` are None while that side of the book is empty or nothing was seen yet. `seq`
-    counts the views of the book, so that "a newer quote" can be told. `payout` is what a share pays
-    once the market is resolved, None before. `bids` are price and
-    size of each bid, best first, where the depth of the book is known, and () where only the
-    touch is; `last` is the price of the last trade. `feed_problem` says what is wrong with the
-    outcome's prices, "" while nothing is: without sound prices nothing is bought.
-    While not `is_recorded`, nothing can be written down, and nothing is bought either.
+    counts the views of the book: a newer quote is known by it. `payout` is what a share pays once
+    the market is resolved, None before. `bids` are price and size of each bid, best first, where
+    the depth of the book is known, and () where only the touch is; `last` is the price of the last
+    trade. `feed_problem` says what is wrong with the outcome's prices, "" while nothing is: without
+    sound prices nothing is bought; nor while not `is_recorded`, when nothing can be written down.
     """
 
     market_id: str

@@ -40,8 +40,6 @@ class Bell:
         A program and its arguments; the texts, one a line, are added as the last one.
     on_trouble
         Told, on the bell's thread, why the command failed, and "" once it works again.
-    clock
-        Seconds that only ever grow.
     pauses
         Seconds to wait after each failure in a row; the last one repeats.
     """

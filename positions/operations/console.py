@@ -40,12 +40,7 @@ def open_missing() -> None:
 class Console:
     """One standard stream, written by a thread of its own.
 
-    Parameters
-    ----------
-    number
-        The stream's file descriptor; it is duplicated.
-    stream
-        Python's view of it: where it has no file of its own, it is written to itself.
+    A stream that has no file of its own is written to itself; of another, `number` is duplicated.
     """
 
     def __init__(self, number: int, stream: TextIO | None) -> None:

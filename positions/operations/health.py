@@ -1,7 +1,7 @@
 """Whether a node does its work, by its lock and its newest snapshot.
 
 That a process holds the lock says only that it exists: it may be stopped, or its event loop may
-stand. So three ages are judged: that of the loop's heartbeat, how late the loop was, and how long
+stand. So three ages are checked: that of the loop's heartbeat, how late the loop was, and how long
 nothing was decided. The lock is the kernel's and bound to the process itself, so no process id is
 compared: one may be used again, or be of another container.
 """

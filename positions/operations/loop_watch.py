@@ -35,10 +35,8 @@ class LoopWatch:
 
     Parameters
     ----------
-    pulse
-        What the loop beats.
-    tell
-        Told, on the watch's thread, what stands, and "" once it does not any more.
+    report
+        Called on the watch's thread with what stands, and "" once it does not any more.
     end
         Ends the process, with an exit code and the reason.
     restart_seconds
@@ -49,12 +47,12 @@ class LoopWatch:
     def __init__(
         self,
         pulse: Pulse,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         end: Callable[[int, str], None],
         restart_seconds: float | None = None,
     ) -> None:
         self._pulse = pulse
-        self._tell = tell
+        self._report = report
         self._end = end
         self._restart_seconds = restart_seconds
         self.judges_loop = False
@@ -102,7 +100,7 @@ class LoopWatch:
         if worst < STOOD_SECONDS:
             if self._is_told:
                 self._is_told = False
-                self._tell("")
+                self._report("")
             return
         if self._is_debugged():
             self._stood = self._undecided = 0.0
@@ -111,7 +109,7 @@ class LoopWatch:
         what = "the event loop stands still" if is_still else "the node decides nothing"
         if not self._is_told:
             self._is_told = True
-            self._tell(f"{what}: for {worst:.0f} s nothing was sold")
+            self._report(f"{what}: for {worst:.0f} s nothing was sold")
         if self._restart_seconds is not None and worst >= self._restart_seconds:
             self._end(STUCK_CODE, f"{what} for {worst:.0f} s; the node ends, to be started anew")
 

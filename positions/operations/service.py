@@ -70,16 +70,7 @@ class ServiceError(ConfigurationError):
 
 
 def unit(settings: Settings, config: Path, program: Path) -> str:
-    """The unit of a node.
-
-    Parameters
-    ----------
-    settings
-        What the configuration says.
-    config
-        Its file; the working directory is the one in which this is asked.
-    program
-        The `polybracket` executable.
+    """The unit of a node that is configured by a file, run in the current working directory.
 
     Raises
     ------

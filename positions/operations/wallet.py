@@ -85,14 +85,7 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
-    """The wallet that the environment describes.
-
-    Parameters
-    ----------
-    values
-        The environment.
-    needs_api
-        Whether the API's credentials must be there.
+    """The wallet that the environment describes, with the API's credentials where they are needed.
 
     Raises
     ------

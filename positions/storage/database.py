@@ -32,12 +32,7 @@ _OURS = {
 def connect(
     path: Path, *, read_only: bool = False, others: Iterable[Path] = ()
 ) -> duckdb.DuckDBPyConnection:
-    """Open a database that reaches its own folder and a few other files, and nothing else.
-
-    Parameters
-    ----------
-    others
-        Databases elsewhere that may be attached to it.
+    """Open a database that reaches its own folder and the databases `others`, and nothing else.
 
     Raises
     ------

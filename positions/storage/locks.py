@@ -87,15 +87,7 @@ class StateLock(_Lock):
 
 
 class WalletLock(_Lock):
-    """Holds a wallet on this machine, by a file in the user's state directory.
-
-    Parameters
-    ----------
-    address
-        Of the wallet that the money is in.
-    environment
-        Where `XDG_STATE_HOME` and `HOME` are looked up.
-    """
+    """Holds a wallet on this machine, by a file in the user's state directory."""
 
     def __init__(self, address: str, environment: Mapping[str, str] = os.environ) -> None:
         home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"

@@ -28,7 +28,7 @@ class NotPrivate(ConfigurationError):
 def problem(folder: Path) -> str:
     """Why a folder, with what stands above it, is not the owner's alone to write; "" = it is.
 
-    A folder that is not there yet is judged by those above it.
+    Of a folder that is not there yet, those above it count.
     """
     real = folder.resolve()
     if real.is_dir():

@@ -1,4 +1,4 @@
-"""The signs of life that the event loop leaves behind, for threads and readers to judge."""
+"""The signs of life that the event loop leaves behind, for threads and readers to check."""
 
 import time
 from collections.abc import Callable

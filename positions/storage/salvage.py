@@ -14,16 +14,8 @@ from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position,
 from positions.model.soundness import check
 
 _COLUMNS = (
-    "market_id",
-    "market",
-    "outcome_id",
-    "outcome",
-    "size",
-    "max_bid_price",
-    "floor_price",
-    "stop_in_force",
-    "entry_price",
-    "held",
+    "market_id market outcome_id outcome size max_bid_price floor_price stop_in_force"
+    " entry_price held"
 )
 _CHARACTERS = 200
 
@@ -34,19 +26,7 @@ def salvage(
     position_id: str,
     error: Exception,
 ) -> tuple[Position | None, str]:
-    """The position, None if nothing is left of it, and the text of an alarm about it.
-
-    Parameters
-    ----------
-    connection
-        One to the record.
-    replay
-        Gives a position from its events.
-    position_id
-        Whose row cannot be read.
-    error
-        Why it cannot.
-    """
+    """The position, None if nothing is left of it, and the text of an alarm about it."""
     why = f"the row of position {position_id[:60]} cannot be read: {_short(error)}"
     try:
         p = replay(position_id)
@@ -64,9 +44,10 @@ def salvage(
 
 
 def _from_columns(connection: duckdb.DuckDBPyConnection, position_id: str, why: str) -> Position:
-    sql = f"SELECT {', '.join(_COLUMNS)} FROM positions WHERE id = ?"
+    columns = _COLUMNS.split()
+    sql = f"SELECT {', '.join(columns)} FROM positions WHERE id = ?"
     row = connection.execute(sql, [position_id]).fetchone()
-    values: dict[str, Any] = dict(zip(_COLUMNS, row or (), strict=True))
+    values: dict[str, Any] = dict(zip(columns, row or (), strict=True))
     held: Decimal = max(values["held"], ZERO)
     sent = "SELECT order_id FROM orders WHERE position_id = ?"
     numbers = [order_id.rpartition("-")[2] for (order_id,) in _rows(connection, sent, position_id)]

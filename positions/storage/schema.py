@@ -107,36 +107,6 @@ MIGRATIONS = {
 }
 """Applied in order, each in one transaction with its own record; never changed once shipped."""
 
-POSITION_COLUMNS = (
-    "id",
-    "market_id",
-    "market",
-    "outcome_id",
-    "outcome",
-    "status",
-    "phase",
-    "size",
-    "max_bid_price",
-    "sell_price",
-    "stop_loss_price",
-    "stop_in_force",
-    "floor_price",
-    "entry_price",
-    "filled_at",
-    "volume",
-    "held",
-    "exit_price",
-    "exit_time",
-    "exit_reason",
-    "was_auto",
-    "realized_pnl",
-    "fees",
-    "waiting_for",
-    "terms",
-    "created_at",
-    "updated_at",
-    "body",
-)
 TIMES = frozenset({"filled_at", "exit_time", "created_at", "updated_at", "time", "sent_at"})
 Row = tuple[Any, ...]
 
@@ -146,35 +116,22 @@ CHANGES = {
     "replies": "UPDATE commands SET reply = ? WHERE id = ?",
     "hashes": "UPDATE orders SET expected_hash = ? WHERE order_id = ?",
 }
-SHAPES: dict[str, Sequence[str]] = {
-    "positions": POSITION_COLUMNS,
-    "events": ("position_id", "seq", "time", "kind", "story", "fact"),
-    "orders": (
-        "order_id",
-        "position_id",
-        "role",
-        "price",
-        "shares",
-        "sent_at",
-        "expected_hash",
+SHAPES = {
+    "positions": (
+        "id market_id market outcome_id outcome status phase size max_bid_price sell_price"
+        " stop_loss_price stop_in_force floor_price entry_price filled_at volume held exit_price"
+        " exit_time exit_reason was_auto realized_pnl fees waiting_for terms created_at updated_at"
+        " body"
     ),
-    "fills": (
-        "position_id",
-        "order_id",
-        "trade_id",
-        "time",
-        "side",
-        "shares",
-        "price",
-        "fee",
-        "liquidity",
-        "role",
-    ),
-    "alarms": ("time", "position_id", "kind", "text", "is_open"),
-    "commands": ("id", "kind", "received_at", "digest", "body", "reply"),
-    "settings": ("name", "value"),
-    "account": ("kind", "id", "body"),
+    "events": "position_id seq time kind story fact",
+    "orders": "order_id position_id role price shares sent_at expected_hash",
+    "fills": "position_id order_id trade_id time side shares price fee liquidity role",
+    "alarms": "time position_id kind text is_open",
+    "commands": "id kind received_at digest body reply",
+    "settings": "name value",
+    "account": "kind id body",
 }
+POSITION_COLUMNS = SHAPES["positions"].split()
 INSTANTS = TIMES | {"received_at"}
 
 
@@ -192,7 +149,8 @@ def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     )
     types = {(table, column): kind for table, column, kind in result.fetchall()}
     made: dict[str, tuple[str, ...]] = {}
-    for table, columns in SHAPES.items():
+    for table, names in SHAPES.items():
+        columns = names.split()
         values = ", ".join(
             f"make_timestamp_ns(unnest(?::BIGINT[])) AS {c}"
             if c in INSTANTS

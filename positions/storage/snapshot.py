@@ -7,6 +7,7 @@ The copy made when it stops holds the whole history; while it runs, the whole is
 `history.duckdb` when a reader asks for it. Nothing outside can block the node.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Any, Self
 
 import duckdb
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from positions.engine.engine import Engine
 from positions.model.errors import RecordError
@@ -82,33 +83,17 @@ class NodeRow(Struct, frozen=True):
     """What does not change of a running node."""
 
     mode: str
-    pid: int
-    started_at: int
     catalog: str
     is_synthetic: bool
+    pid: int = field(default_factory=os.getpid)
+    started_at: int = field(default_factory=time.time_ns)
 
 
 class SnapshotWriter:
     """The node's side: makes the copies, on a thread of its own.
 
-    Parameters
-    ----------
-    state
-        The folder of the record.
-    cursor
-        Gives a connection to the store's database.
-    engine
-        Where open positions, markets and alarms are looked up, on the caller's thread.
-    redeemable
-        What resolved markets have paid, in USDC.
-    market_time
-        The node's notion of now, in nanoseconds.
-    about
-        The node.
-    own_alarms
-        The open alarms of the node itself, as the engine has those of positions.
-    pulse
-        The event loop's signs of life: a copy made by a live thread must not hide a dead loop.
+    The engine is read on the caller's thread. The event loop's signs of life come from the `pulse`:
+    a copy made by a live thread must not hide a dead loop.
     """
 
     def __init__(
@@ -291,12 +276,7 @@ class NoSnapshot(RecordError):
 class Snapshot:
     """The newest copy, open for reading; rows are dicts with times in nanoseconds.
 
-    Parameters
-    ----------
-    state
-        The node's state folder.
-    whole
-        Read the copy of the whole history that `history` asked the node for.
+    `whole` reads the copy of the whole history that `history` asked the node for.
 
     Raises
     ------

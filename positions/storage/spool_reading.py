@@ -41,20 +41,8 @@ class SpoolReading:
     """Goes through the waiting files in the order of their names, and writes the answers.
 
     Each look begins with what came into `first/`: nothing that waits in `new/` holds that up.
-
-    Parameters
-    ----------
-    spool
-        The queue.
-    seen
-        Commands acted on before: id -> (content hash, reply).
-    taken
-        Commands taken up that are not answered yet, by id. Both change on another thread, an entry
-        at a time.
-    is_recording
-        Tells whether what happens can be recorded now.
-    now
-        The node's time, for the replies.
+    `seen` has the commands acted on before, id -> (content hash, reply), and `taken` those that are
+    not answered yet. Both change on another thread, an entry at a time.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from positions.model.formatting import plain, told
+from positions.model.formatting import plain, term_texts
 
 _Event = Mapping[str, Any]
 
@@ -13,34 +13,19 @@ def _number(value: Any) -> str:
     return "none" if value is None else plain(Decimal(str(value)))
 
 
-def _opened(e: _Event) -> str:
-    return (
-        f"opened: buy {_number(e['size'])} at {_number(e['max_bid_price'])} or less,"
-        f" target {_number(e.get('sell_price'))}, stop {_number(e.get('stop_loss_price'))}"
-        f"{_terms(e)}"
-    )
+class _Values(dict[str, Any]):
+    """An event's fields as a sentence names them: numbers are plain, and none may be missing."""
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if name == "terms":  # what else was asked for, as the fields' names and values
+            return "".join(f", {term} {text}" for term, text in term_texts(value or {}).items())
+        if name == "order_id":
+            return "#" + str(value).rpartition("-")[2]
+        return str(value) if name in _TEXTS else _number(value)
 
 
-def _adopted(e: _Event) -> str:
-    return (
-        f"adopted: {_number(e['size'])} shares of the wallet, that cost"
-        f" {_number(e['max_bid_price'])} each, target {_number(e.get('sell_price'))},"
-        f" stop {_number(e.get('stop_loss_price'))}{_terms(e)}"
-    )
-
-
-def _terms(e: _Event) -> str:
-    """What else was asked for, as the fields' names and values."""
-    return "".join(f", {name} {value}" for name, value in told(e.get("terms") or {}).items())
-
-
-def _amended(e: _Event) -> str:
-    return (
-        f"amended: max bid {_number(e['max_bid_price'])}, target {_number(e['sell_price'])},"
-        f" stop {_number(e['stop_loss_price'])}{_terms(e)}"
-    )
-
-
+_TEXTS = frozenset({"reason", "end", "role", "liquidity", "venue_order_id"})
 _ENTRY_ENDED = {
     "complete": "the entry is complete",
     "expired": "the entry has expired and is taken back",
@@ -51,58 +36,28 @@ _ENTRY_ENDED = {
     "refused": "the venue refuses the entry for a reason that lasts: it is not sent again",
     "taken_off": "the venue took the entry off its book: it is not sent again",
 }
-
-
-def _entry_ended(e: _Event) -> str:
-    return _ENTRY_ENDED.get(e["reason"], f"the entry is over ({e['reason']})")
-
-
-def _sale_asked(e: _Event) -> str:
-    return f"cash out by hand: {_number(e['shares'])} at {_number(e['limit_price'])} or more"
-
-
 _SALE_ENDED = {
     "done": "the cash-out is done",
     "lapsed": "the cash-out has lapsed",
     "overtaken": "the stop overtook the cash-out",
     "market_over": "the market ended the cash-out",
 }
-
-
-def _sale_ended(e: _Event) -> str:
-    return f"{_SALE_ENDED[e['reason']]}: {_number(e['sold'])} sold, {_number(e['left'])} left"
-
-
-def _triggered(e: _Event) -> str:
-    quote = f"bid {_number(e['bid'])} ({_number(e['bid_size'])} shares)"
-    if e["cause"] == "flatten":
-        return f"flatten: everything is sold, {quote}"
-    if e["cause"] == "time":
-        return f"time is up: everything is sold, {quote}"
-    return f"stop triggered: {quote}, stop {_number(e['stop_loss_price'])}"
-
-
+_TRIGGERED = {
+    "flatten": "flatten: everything is sold, bid {bid} ({bid_size} shares)",
+    "time": "time is up: everything is sold, bid {bid} ({bid_size} shares)",
+}
 _OBSTACLES = {
     "no_bid": "there is no bid",
     "below_floor": "all bids are below the floor",
     "below_minimum": "it is worth less than $1 at this bid",
 }
+_SENT = {"entry": "buy", "target": "offer", "stop": "arm the stop for", "exit": "sell"}
 
 
-def _stuck(e: _Event) -> str:
-    return f"cannot sell now: {_OBSTACLES[e['obstacle']]} (bid {_number(e['bid'])})"
-
-
-_VERBS = {
-    "entry": "buy",
-    "target": "offer",
-    "stop": "arm the stop for",
-    "exit": "sell",
-}
-
-
-def _order_sent(e: _Event) -> str:
-    return f"{_VERBS[e['role']]} {_number(e['shares'])} at {_number(e['price'])}"
+def _order_filled(e: _Event) -> str:
+    verb = "bought" if e["role"] == "entry" else "sold"
+    slip = "" if e.get("slippage") is None else f", {_from_stop(Decimal(e['slippage']))}"
+    return f"{verb} {{shares}} at {{price}} ({{role}}), fee {{fee}}, {{liquidity}}{slip}"
 
 
 def _from_stop(slippage: Decimal) -> str:
@@ -111,77 +66,66 @@ def _from_stop(slippage: Decimal) -> str:
     return f"{_number(abs(slippage))} {'under' if slippage > 0 else 'above'} the stop"
 
 
-def _order_filled(e: _Event) -> str:
-    verb = "bought" if e["role"] == "entry" else "sold"
-    slippage = e.get("slippage")
-    slip = "" if slippage is None else f", {_from_stop(Decimal(slippage))}"
-    fee = f"fee {_number(e['fee'])}, {e['liquidity']}"
-    return f"{verb} {_number(e['shares'])} at {_number(e['price'])} ({e['role']}), {fee}{slip}"
-
-
-def _fill_reversed(e: _Event) -> str:
-    what = f"{_number(e['shares'])} at {_number(e['price'])}"
-    return f"the trade of {what} ({e['role']}) failed to settle: it is undone"
-
-
-def _order_closed(e: _Event) -> str:
-    why = f": {e['reason']}" if e["reason"] else ""
-    return f"order {_short(e)} {e['end']}{why}"
-
-
-def _short(e: _Event) -> str:
-    return "#" + str(e["order_id"]).rpartition("-")[2]
-
-
 def _settled(e: _Event) -> str:
     shares = Decimal(str(e["shares"]))
     if shares == 0:
-        return f"the market is resolved at {_number(e['payout'])}; nothing was held"
+        return "the market is resolved at {payout}; nothing was held"
     if shares < 0:
-        return f"{_number(-shares)} shares were not there to be paid {_number(e['payout'])} each"
-    return f"resolved: {_number(e['shares'])} shares paid {_number(e['payout'])} each"
+        return f"{_number(-shares)} shares were not there to be paid {{payout}} each"
+    return "resolved: {shares} shares paid {payout} each"
 
 
-_TELL: dict[str, Callable[[_Event], str]] = {
-    "opened": _opened,
-    "adopted": _adopted,
-    "amended": _amended,
-    "entry_ended": _entry_ended,
-    "sale_asked": _sale_asked,
-    "sale_ended": _sale_ended,
-    "triggered": _triggered,
-    "stuck": _stuck,
-    "unstuck": lambda e: f"can sell again: bid {_number(e['bid'])}",
-    "bid_vanished": lambda _: "the book has no bid; nothing is sold for that",
-    "bid_returned": lambda e: f"the book has a bid again: {_number(e['bid'])}",
-    "order_sent": _order_sent,
-    "order_accepted": lambda e: f"order {_short(e)} is working",
-    "order_signed": lambda e: f"order {_short(e)} is signed as {e['venue_order_id']}",
-    "order_filled": _order_filled,
-    "fill_reversed": _fill_reversed,
-    "order_closed": _order_closed,
-    "cancel_sent": lambda e: f"cancel order {_short(e)}",
-    "cancel_refused": lambda e: f"order {_short(e)} was not cancelled: {e['reason']}",
-    "stop_released": lambda _: "the emulator reports the stop as triggered",
-    "stop_dismissed": lambda e: (
-        f"the trigger sells nothing: bid {_number(e['bid'])} is above where the stop is armed"
+_SENTENCES: dict[str, str | Callable[[_Event], str]] = {
+    "opened": (
+        "opened: buy {size} at {max_bid_price} or less,"
+        " target {sell_price}, stop {stop_loss_price}{terms}"
     ),
-    "stop_moved": lambda e: f"stop moved: {_number(e['shares'])} at {_number(e['price'])}",
-    "stop_raised": lambda e: f"stop raised to {_number(e['price'])}: {_number(e['seen'])} was seen",
-    "stop_touched": lambda e: f"{_number(e['seen'])} is at the stop: it sells if that stays so",
-    "stop_recovered": lambda e: f"{_number(e['seen'])} is above the stop again",
+    "adopted": (
+        "adopted: {size} shares of the wallet, that cost {max_bid_price} each,"
+        " target {sell_price}, stop {stop_loss_price}{terms}"
+    ),
+    "amended": (
+        "amended: max bid {max_bid_price}, target {sell_price}, stop {stop_loss_price}{terms}"
+    ),
+    "entry_ended": lambda e: _ENTRY_ENDED.get(e["reason"], "the entry is over ({reason})"),
+    "sale_asked": "cash out by hand: {shares} at {limit_price} or more",
+    "sale_ended": lambda e: _SALE_ENDED[e["reason"]] + ": {sold} sold, {left} left",
+    "triggered": lambda e: _TRIGGERED.get(
+        e["cause"], "stop triggered: bid {bid} ({bid_size} shares), stop {stop_loss_price}"
+    ),
+    "stuck": lambda e: f"cannot sell now: {_OBSTACLES[e['obstacle']]} (bid {{bid}})",
+    "unstuck": "can sell again: bid {bid}",
+    "bid_vanished": "the book has no bid; nothing is sold for that",
+    "bid_returned": "the book has a bid again: {bid}",
+    "order_sent": lambda e: _SENT[e["role"]] + " {shares} at {price}",
+    "order_accepted": "order {order_id} is working",
+    "order_signed": "order {order_id} is signed as {venue_order_id}",
+    "order_filled": _order_filled,
+    "fill_reversed": ("the trade of {shares} at {price} ({role}) failed to settle: it is undone"),
+    "order_closed": lambda e: "order {order_id} {end}" + (": {reason}" if e["reason"] else ""),
+    "cancel_sent": "cancel order {order_id}",
+    "cancel_refused": "order {order_id} was not cancelled: {reason}",
+    "stop_released": "the emulator reports the stop as triggered",
+    "stop_dismissed": "the trigger sells nothing: bid {bid} is above where the stop is armed",
+    "stop_moved": "stop moved: {shares} at {price}",
+    "stop_raised": "stop raised to {price}: {seen} was seen",
+    "stop_touched": "{seen} is at the stop: it sells if that stays so",
+    "stop_recovered": "{seen} is above the stop again",
     "settled": _settled,
-    "no_more_dust": lambda e: f"the tick changed: {_number(e['shares'])} shares can be sold again",
-    "left_as_dust": lambda e: f"{_number(e['shares'])} shares are left: no price could sell them",
-    "disputed": lambda e: f"the record and the venue disagree: {e['reason']}",
-    "restarted": lambda _: "the node began anew: its stops are armed again",
-    "reconciled": lambda _: "the venue has what the record says: the dispute is over",
+    "no_more_dust": "the tick changed: {shares} shares can be sold again",
+    "left_as_dust": "{shares} shares are left: no price could sell them",
+    "disputed": "the record and the venue disagree: {reason}",
+    "restarted": "the node began anew: its stops are armed again",
+    "reconciled": "the venue has what the record says: the dispute is over",
 }
+"""A sentence for each kind of event, or what chooses one."""
 
 ROUTINE = frozenset({"order_signed", "order_accepted", "cancel_sent", "stop_moved"})
 """Kinds that are part of the record but not worth a line on the terminal."""
 
 
-def tell(event: _Event) -> str:
+def sentence(event: _Event) -> str:
     """One sentence for an event, as `rows.story` gives it."""
-    return _TELL[event["kind"]](event)
+    template = _SENTENCES[event["kind"]]
+    text = template if isinstance(template, str) else template(event)
+    return text.format_map(_Values(event))
