@@ -5,7 +5,7 @@ from datetime import timedelta
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.identifiers import ClientOrderId, PositionId
 
-from bridge.clock_override import ClockedActor
+from bridge.clocks import ClockedActor
 from bridge.timers import on_this_thread
 from positions.engine.engine import Engine
 from positions.model.durations import SECOND

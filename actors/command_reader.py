@@ -23,8 +23,7 @@ from nautilus_trader.model.data import DataType
 
 from bridge.aside import Aside, inline
 from bridge.boundary import bounded, report
-from bridge.clock_override import ClockedActor
-from bridge.clocks import now_ns
+from bridge.clocks import ClockedActor, now_ns
 from bridge.messages import REPLIES, CommandMessage
 from bridge.timers import Alert, RepeatingTimer
 from positions.commands.age import lapsed, sent_at

@@ -12,7 +12,7 @@ from nautilus_trader.model.data import DataType, QuoteTick
 
 from bridge import conversion
 from bridge.boundary import bounded
-from bridge.clock_override import ClockedActor
+from bridge.clocks import ClockedActor
 from bridge.messages import CommandMessage
 from bridge.venue import VENUE
 from positions.commands.market_names import market_name

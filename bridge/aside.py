@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
+from bridge.boundary import raise_again
+
 
 class Aside(Protocol):
     """Runs a job, and hands on what it gives."""
@@ -57,9 +59,5 @@ class Worker:
             try:
                 done: Callable[[], object] = partial(then, job())
             except Exception as e:  # reported by the event loop's own handler
-                done = partial(_raise, e)
+                done = partial(raise_again, e)
             call_from_thread(self._loop, done)  # of an ended loop the jobs are done all the same
-
-
-def _raise(error: Exception) -> None:
-    raise error

@@ -23,7 +23,7 @@ def report(error: Exception) -> None:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         raise error from None
-    loop.call_soon(partial(_raise, error))
+    loop.call_soon(partial(raise_again, error))
 
 
 def bounded[**P](handler: Callable[P, object]) -> Callable[P, None]:
@@ -39,5 +39,6 @@ def bounded[**P](handler: Callable[P, object]) -> Callable[P, None]:
     return call
 
 
-def _raise(error: Exception) -> None:
+def raise_again(error: Exception) -> None:
+    """Raise an error where it is to be handled."""
     raise error

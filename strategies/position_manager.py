@@ -27,8 +27,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from bridge import conversion
 from bridge.boundary import report
-from bridge.clock_override import ClockOverride
-from bridge.clocks import now_ns
+from bridge.clocks import ClockOverride, now_ns
 from bridge.messages import CommandMessage
 from bridge.one_sided_book import OneSidedBook
 from bridge.ports import Holdings, Journal

@@ -11,7 +11,7 @@ from nautilus_trader.execution.algorithm import ExecAlgorithm
 from nautilus_trader.execution.config import ExecAlgorithmConfig
 from nautilus_trader.model.orders import Order
 
-from bridge.clock_override import ClockOverride
+from bridge.clocks import ClockOverride
 from bridge.conversion import STOP_ALGORITHM
 
 

@@ -241,36 +241,12 @@ class Reconciled(Event, frozen=True, kw_only=True):
     """The venue was read and has what the ledger says: a dispute is over."""
 
 
+# fmt: off
 AnyEvent = (
-    Opened
-    | Adopted
-    | Amended
-    | EntryEnded
-    | SaleAsked
-    | SaleEnded
-    | Triggered
-    | Stuck
-    | Unstuck
-    | BidVanished
-    | BidReturned
-    | OrderSent
-    | OrderSigned
-    | OrderAccepted
-    | OrderFilled
-    | FillReversed
-    | OrderClosed
-    | CancelSent
-    | CancelRefused
-    | StopReleased
-    | StopDismissed
-    | StopMoved
-    | StopRaised
-    | StopTouched
-    | StopRecovered
-    | Settled
-    | LeftAsDust
-    | NoMoreDust
-    | Disputed
-    | Restarted
-    | Reconciled
+    Opened | Adopted | Amended | EntryEnded | SaleAsked | SaleEnded | Triggered | Stuck | Unstuck
+    | BidVanished | BidReturned | OrderSent | OrderSigned | OrderAccepted | OrderFilled
+    | FillReversed | OrderClosed | CancelSent | CancelRefused | StopReleased | StopDismissed
+    | StopMoved | StopRaised | StopTouched | StopRecovered | Settled | LeftAsDust | NoMoreDust
+    | Disputed | Restarted | Reconciled
 )
+# fmt: on

@@ -226,6 +226,10 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
+_MARKET = (
+    "market_id slug question outcome_id outcome bid bid_size ask ask_size tick minimum_size"
+    " fee_rate quoted_at payout"
+)
 _TIME_COLUMNS = {"node": {2, 3, 4}, "markets": {12}}
 
 
@@ -248,22 +252,7 @@ def _marks(
 
 
 def _market_row(m: InstrumentBook) -> tuple[Any, ...]:
-    return (
-        m.market_id,
-        m.slug,
-        m.question,
-        m.outcome_id,
-        m.outcome,
-        m.bid,
-        m.bid_size,
-        m.ask,
-        m.ask_size,
-        m.tick,
-        m.minimum_size,
-        m.fee_rate,
-        m.quoted_at,
-        m.payout,
-    )
+    return tuple(getattr(m, name) for name in _MARKET.split())
 
 
 # -- the readers' side -----------------------------------------------------------------------------
