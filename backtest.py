@@ -34,10 +34,7 @@ _POINTS = 2_000
 def run(settings: Settings, commands: list[Command]) -> Outcome:
     """Run the commands on the recording, to its end.
 
-    Raises
-    ------
-    RecordingError
-        If the recording cannot be played.
+    Raises RecordingError if the recording cannot be played.
     """
     return _Backtest(settings).run(commands)
 

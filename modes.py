@@ -241,13 +241,7 @@ class PaperMode(MarketMode, SimulatedMode):
 
 
 class LiveMode(MarketMode):
-    """Polymarket itself.
-
-    Raises
-    ------
-    WalletError
-        If the wallet's kind is another than the settings'.
-    """
+    """Polymarket itself; WalletError if the wallet's kind is another than the settings'."""
 
     def __init__(self, settings: Settings, wallet: Wallet, signed: Signed) -> None:
         self._settings = settings

@@ -77,8 +77,5 @@ class Finder(Protocol):
     async def find(self, name: str) -> list[BinaryOption]:
         """The outcomes of the market of a slug, condition id or address; none if there is none.
 
-        Raises
-        ------
-        RuntimeError
-            If the venue did not answer.
+        Raises RuntimeError if the venue did not answer.
         """

@@ -34,10 +34,8 @@ class Price(NamedTuple):
 class Recording:
     """The data of one catalog.
 
-    Raises
-    ------
-    RecordingError
-        If the folder is no catalog, or holds nothing that can be replayed exactly.
+    Raises RecordingError if the folder is no catalog, or holds nothing that can be replayed
+    exactly.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -65,10 +65,8 @@ def fetch(
 ) -> Fetched:
     """Load the trades of a market's outcomes into a catalog; times in nanoseconds, both included.
 
-    Raises
-    ------
-    RecordingError
-        If the market is not known, the venue does not answer, or there is no trade.
+    Raises RecordingError if the market is not known, the venue does not answer, or there is no
+    trade.
     """
     try:
         with warnings.catch_warnings(record=True) as warned:

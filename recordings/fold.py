@@ -46,13 +46,7 @@ def complete(catalog: Path) -> None:
 
 
 def fold(catalog: Path) -> None:
-    """Fold every segment that is complete.
-
-    Raises
-    ------
-    RecordingError
-        If another process does so now.
-    """
+    """Fold every segment that is complete; RecordingError if another process does so now."""
     try:
         with StateLock(journal.live(catalog) / "folding", "fold"):
             for segment in journal.closed(catalog):

@@ -56,10 +56,7 @@ class Journal:
     def hold(self) -> None:
         """Hold the catalog, and close what an earlier recorder left open.
 
-        Raises
-        ------
-        AlreadyRunning
-            If another process records there.
+        Raises AlreadyRunning if another process records there.
         """
         if self._lock is None:
             self._lock = StateLock(self._folder, "record").__enter__()

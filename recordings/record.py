@@ -18,10 +18,7 @@ from venues.polymarket.markets import VenueUnreachable
 def record(settings: Settings, markets: list[str], catalog: Path, seconds: float | None) -> int:
     """Record markets for so long, or until Ctrl-C; returns the exit code.
 
-    Raises
-    ------
-    RecordingError
-        If the catalog is in use, or a market cannot be found.
+    Raises RecordingError if the catalog is in use, or a market cannot be found.
     """
     journal = Journal(catalog)
     try:

@@ -67,10 +67,7 @@ def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -
     """What a table shows of the tokens, in the order of time; each row left out is rejected in a
     line.
 
-    Raises
-    ------
-    RecordingError
-        If the file is no such table.
+    Raises RecordingError if the file is no such table.
     """
     names, rows = _open(path)
     columns = _columns(path, names)

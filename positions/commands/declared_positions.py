@@ -51,13 +51,7 @@ def request(name: str, fields: Mapping[str, Any], attempt: int = 0) -> dict[str,
 
 
 def checked(fields: Mapping[str, Any]) -> Submit | Adopt:
-    """A declaration's request, understood.
-
-    Raises
-    ------
-    Malformed
-        If it cannot be, or makes no position.
-    """
+    """A declaration's request, understood; Malformed if it cannot be, or makes no position."""
     c = from_fields(fields)
     if not isinstance(c, Submit | Adopt):
         raise Malformed("command", fields["command"], "must be submit or adopt in a declaration")
@@ -72,12 +66,8 @@ def difference(
 ) -> Difference:
     """What separates the declaration from the position's row.
 
-    What the row lacks, such as a stake, is compared with the request that made the position.
-
-    Raises
-    ------
-    Malformed
-        If the declaration cannot be understood.
+    What the row lacks, such as a stake, is compared with the request that made the position. Raises
+    Malformed if the declaration cannot be understood.
     """
     c = checked(fields)
     wanted = _wanted(c, row, tick)

@@ -27,10 +27,7 @@ class Unsound(Bug, ValueError):
 def check(p: Position) -> None:
     """Refuse a position that has a value which cannot be.
 
-    Raises
-    ------
-    Unsound
-        With the field, the value and the rule.
+    Raises Unsound with the field, the value and the rule.
     """
     for part, names, bound in _BOUNDS:
         for name in names:
@@ -61,10 +58,7 @@ def check(p: Position) -> None:
 def check_order(order: Order) -> None:
     """Refuse an order that has a value which cannot be.
 
-    Raises
-    ------
-    Unsound
-        With the field, the value and the rule.
+    Raises Unsound with the field, the value and the rule.
     """
     if not is_order_id(order.id):
         raise Unsound(f"the id of an order was {order.id[:40]!r}, must end in a number")

@@ -19,10 +19,7 @@ class EnvFileError(ConfigurationError):
 def as_lines(values: Mapping[str, str]) -> list[str]:
     """The lines that set these variables, for a `.env` and for systemd alike.
 
-    Raises
-    ------
-    EnvFileError
-        Naming a variable whose value would have to be quoted.
+    Raises EnvFileError naming a variable whose value would have to be quoted.
     """
     for name, value in values.items():
         if not _PLAIN.fullmatch(value):

@@ -25,10 +25,7 @@ class BadGrid(InputError):
 def axis(text: str) -> tuple[str, list[str]]:
     """A field and its values: `stop=0.30:0.50:0.02`, both ends included, or `target=0.6,0.7,none`.
 
-    Raises
-    ------
-    BadGrid
-        With what is wrong.
+    Raises BadGrid with what is wrong.
     """
     name, equals, values = text.partition("=")
     if not (name and equals and values):

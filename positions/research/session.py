@@ -19,10 +19,7 @@ class NoSession(RecordError):
 def requests(state: Path) -> list[dict[str, Any]]:
     """What was asked of a stopped node, each with the market's time at which it was acted on.
 
-    Raises
-    ------
-    NoSession
-        If there is no record, or its node is running.
+    Raises NoSession if there is no record, or its node is running.
     """
     path = state / "positions.duckdb"
     if not path.exists():

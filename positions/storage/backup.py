@@ -24,10 +24,7 @@ _SENT_LOG = "sent_log"
 def export(state: Path, target: Path) -> None:
     """Copy the record of a state folder to a file, replacing an earlier one at once.
 
-    Raises
-    ------
-    StoreError
-        If there is no record, or it cannot be copied.
+    Raises StoreError if there is no record, or it cannot be copied.
     """
     if not (state / "positions.duckdb").exists():
         raise StoreError(f"no record at {state}: there is nothing to export")
@@ -70,10 +67,7 @@ def _ask(state: Path) -> None:
 def restore(source: Path, state: Path) -> None:
     """Make a copy the record of a state folder that has none.
 
-    Raises
-    ------
-    StoreError
-        If the folder has a record, or the file is no copy of one.
+    Raises StoreError if the folder has a record, or the file is no copy of one.
     """
     if not source.is_file():
         raise StoreError(f"{source}: is no file")

@@ -34,10 +34,7 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open a database that reaches its own folder and the databases `others`, and nothing else.
 
-    Raises
-    ------
-    duckdb.Error
-        If it cannot be opened.
+    Raises duckdb.Error if it cannot be opened.
     """
     connection = duckdb.connect(str(path), read_only=read_only, config=_CLOSED)
     try:

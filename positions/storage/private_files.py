@@ -44,10 +44,7 @@ def problem(folder: Path) -> str:
 def require(folder: Path) -> None:
     """Make a folder for its owner alone, or find that it is.
 
-    Raises
-    ------
-    NotPrivate
-        If others may write it, or put another in its place.
+    Raises NotPrivate if others may write it, or put another in its place.
     """
     fault = problem(folder)
     if fault:
@@ -58,10 +55,7 @@ def require(folder: Path) -> None:
 def require_inner(folder: Path) -> None:
     """Make a folder inside one that is private, or find that it is a folder of its owner's.
 
-    Raises
-    ------
-    NotPrivate
-        If it is a link, or others may write it.
+    Raises NotPrivate if it is a link, or others may write it.
     """
     if folder.is_symlink():
         raise NotPrivate(f"{folder} is a link, must be a folder: remove it")

@@ -14,10 +14,7 @@ NO_RECORD = "start a node there with `polybracket run`, or name another folder w
 def read_settings(path: Path) -> dict[str, str]:
     """The settings in a record that nobody has open; none if it is too young to have any.
 
-    Raises
-    ------
-    StoreError
-        If the file is no record.
+    Raises StoreError if the file is no record.
     """
     try:
         with connect(path) as connection:
@@ -30,10 +27,7 @@ def read_settings(path: Path) -> dict[str, str]:
 def read_commands(path: Path) -> list[tuple[str, int]]:
     """The ids of the commands in a record that nobody has open, each with when it was acted on.
 
-    Raises
-    ------
-    StoreError
-        If the file is no record, or its node runs.
+    Raises StoreError if the file is no record, or its node runs.
     """
     sql = "SELECT id, epoch_ns(received_at) FROM commands ORDER BY received_at, id"
     try:
@@ -84,10 +78,7 @@ def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
 def copy_record(path: Path, target: Path) -> None:
     """Copy a record that nobody has open to another file of its folder.
 
-    Raises
-    ------
-    StoreError
-        If it cannot be read, or the copy not be written.
+    Raises StoreError if it cannot be read, or the copy not be written.
     """
     try:
         with connect(path) as connection:

@@ -52,12 +52,8 @@ class EarlierState(Struct, frozen=True):
 def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | None:
     """Put an earlier record aside if the node begins anew; otherwise say how far a replay is.
 
-    `source` is what is replayed, or the wallet that is traded with; "" for paper.
-
-    Raises
-    ------
-    StoreError
-        If the record is that of another way to run or of another wallet, or cannot be read.
+    `source` is what is replayed, or the wallet that is traded with; "" for paper. Raises StoreError
+    if the record is that of another way to run or of another wallet, or cannot be read.
     """
     path = state / "positions.duckdb"
     if not path.exists():

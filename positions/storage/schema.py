@@ -174,10 +174,7 @@ def migrate(
 ) -> None:
     """Bring a database to the shape that these migrations, by default all, make.
 
-    Raises
-    ------
-    StoreError
-        If it comes from a newer version.
+    Raises StoreError if it comes from a newer version.
     """
     connection.execute("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
     applied = {name for (name,) in connection.execute("SELECT name FROM migrations").fetchall()}

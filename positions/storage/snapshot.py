@@ -265,12 +265,8 @@ class NoSnapshot(RecordError):
 class Snapshot:
     """The newest copy, open for reading; rows are dicts with times in nanoseconds.
 
-    `whole` reads the copy of the whole history that `history` asked the node for.
-
-    Raises
-    ------
-    NoSnapshot
-        If the state folder holds no copy.
+    `whole` reads the copy of the whole history that `history` asked the node for. Raises NoSnapshot
+    if the state folder holds no copy.
     """
 
     def __init__(self, state: Path, *, whole: bool = False) -> None:
@@ -359,10 +355,7 @@ class Snapshot:
 def history(state: Path) -> Snapshot:
     """Everything a running node ever recorded, copied anew.
 
-    Raises
-    ------
-    NoSnapshot
-        If the node does not answer.
+    Raises NoSnapshot if the node does not answer.
     """
     request = state / _WANTED
     request.touch()

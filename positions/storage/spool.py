@@ -59,10 +59,7 @@ def uuid7() -> str:
 class Spool:
     """The queue in one state folder; folders that are missing are made.
 
-    Raises
-    ------
-    NotPrivate
-        If others may write one of them.
+    Raises NotPrivate if others may write one of them.
     """
 
     def __init__(self, state: Path) -> None:

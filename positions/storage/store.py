@@ -73,12 +73,8 @@ class Store:
     """The record of one state folder.
 
     `call` runs a function on the caller's thread, such as `loop.call_soon_threadsafe`; `on_failure`
-    is called there with why nothing can be written, and with "" once it can again.
-
-    Raises
-    ------
-    StoreError
-        If the file is no record, is in use, or comes from a newer version.
+    is called there with why nothing can be written, and with "" once it can again. Raises
+    StoreError if the file is no record, is in use, or comes from a newer version.
     """
 
     def __init__(

@@ -177,10 +177,7 @@ class Polymarket:
     def check_signature_type(self) -> None:
         """Check that the wallet is of the kind that the settings state.
 
-        Raises
-        ------
-        WalletError
-            If it is not: the venue would reject every order.
+        Raises WalletError if it is not: the venue would reject every order.
         """
         wallet, kind = self._own_wallet, self._settings.wallet.signature_type
         check = check_signature_type(kind, str(self.client.get_address()), wallet.funder)
@@ -190,10 +187,7 @@ class Polymarket:
     def read_funds(self) -> tuple[Decimal, set[str]]:
         """The wallet's USDC, and the hashes of its open orders.
 
-        Raises
-        ------
-        WalletUnreadable
-            If the venue does not say.
+        Raises WalletUnreadable if the venue does not say.
         """
         kind = BalanceAllowanceParams(
             asset_type=AssetType.COLLATERAL,

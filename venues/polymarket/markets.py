@@ -32,10 +32,7 @@ class MarketFinder:
     async def find(self, name: str) -> list[BinaryOption]:
         """The outcomes of the market; none where the venue knows no such market.
 
-        Raises
-        ------
-        VenueUnreachable
-            If the venue did not answer.
+        Raises VenueUnreachable if the venue did not answer.
         """
         try:
             market = await self._gamma.find(name)

@@ -123,10 +123,7 @@ class Gamma:
     async def find(self, name: str) -> GammaMarket | None:
         """The market of a slug, a condition id or a polymarket.com address.
 
-        Raises
-        ------
-        GammaError
-            If Gamma does not answer.
+        Raises GammaError if Gamma does not answer.
         """
         wanted = market_name(name)
         key = "condition_ids" if wanted.startswith("0x") else "slug"

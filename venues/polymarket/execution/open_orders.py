@@ -31,10 +31,7 @@ async def read_open_orders(
 def parse_order(row: Any) -> VenueOrder:
     """Return an order as the venue describes it.
 
-    Raises
-    ------
-    Unreadable
-        If it lacks a field, or one makes no sense.
+    Raises Unreadable if it lacks a field, or one makes no sense.
     """
     if not isinstance(row, dict):
         raise Unreadable("an order was no object")

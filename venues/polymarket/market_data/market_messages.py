@@ -73,13 +73,7 @@ class MarketTrade(Struct, frozen=True):
 
 
 def book(values: Mapping[str, Any], now_ms: int) -> BookSnapshot:
-    """A whole book.
-
-    Raises
-    ------
-    Unreadable
-        If any of it makes no sense.
-    """
+    """A whole book; Unreadable if any of it makes no sense."""
     snapshot = BookSnapshot(
         market=text(values, "market"),
         asset_id=text(values, "asset_id"),
@@ -108,10 +102,7 @@ def _side(values: Mapping[str, Any], name: str) -> dict[Decimal, Decimal]:
 def changes(values: Mapping[str, Any]) -> tuple[list[Changes], set[str]]:
     """What a price change changes, by outcome; and the outcomes of which something made no sense.
 
-    Raises
-    ------
-    Unreadable
-        If it does not say of which outcomes it is.
+    Raises Unreadable if it does not say of which outcomes it is.
     """
     entries = values.get("price_changes")
     if not isinstance(entries, list):
@@ -152,13 +143,7 @@ def _stated(value: Any) -> Decimal | None:
 
 
 def trade(values: Mapping[str, Any], now_ms: int) -> MarketTrade:
-    """A trade.
-
-    Raises
-    ------
-    Unreadable
-        If any of it makes no sense.
-    """
+    """A trade; Unreadable if any of it makes no sense."""
     size = _size(values)
     if size == 0:
         raise Unreadable("size was 0, must be above 0")

@@ -47,13 +47,7 @@ class ClobMarket(Struct, frozen=True):
 
 
 def clob_market(values: Any) -> ClobMarket:
-    """A market from the order book's JSON.
-
-    Raises
-    ------
-    Unreadable
-        If it makes no sense.
-    """
+    """A market from the order book's JSON; Unreadable if it makes no sense."""
     tokens = values.get("tokens") if isinstance(values, dict) else None
     if not isinstance(tokens, list) or not all(isinstance(t, dict) for t in tokens):
         raise Unreadable("tokens was no list of objects")
