@@ -131,7 +131,7 @@ def test_a_false_resolution_changes_nothing_and_is_alarmed() -> None:
     assert not sources.closed
     assert set(sources.doubts.values()) == {"it is reported to be resolved, and trades on"}
     sources.clob, sources.gamma = FLAGGED, WON
-    sources.watch._told.clear()
+    sources.watch._reported.clear()
     assert list(ask(sources).closed.values()) == [1, 0]
 
 
