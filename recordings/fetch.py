@@ -71,14 +71,14 @@ def fetch(
     try:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            found = asyncio.run(_load(_Client(venue), market_name(market), begin, end))
+            outcomes = asyncio.run(_load(_Client(venue), market_name(market), begin, end))
     except (ValueError, RuntimeError, KeyError, httpx.HTTPError) as e:
         why = (str(e) or type(e).__name__).splitlines()[0]
         raise RecordingError(f"market was {market!r}: {why}") from None
-    count = sum(len(trades) for _, trades in found)
+    count = sum(len(trades) for _, trades in outcomes)
     if not count:
         raise RecordingError(f"market was {market!r}: there is no trade in that time")
-    for token, trades in found:
+    for token, trades in outcomes:
         _write(catalog, token, trades)
     return Fetched(count, any("partial" in str(w.message) for w in warned))
 

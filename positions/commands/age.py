@@ -40,8 +40,8 @@ def sent_at(command: Command, written_at: int, now: int) -> int | None:
     """
     if command.created_at is not None and command.created_at <= now + AHEAD_MAX:
         return command.created_at
-    known = (id_time(command.id), written_at)
-    return min((t for t in known if t is not None and t <= now + AHEAD_MAX), default=None)
+    times = (id_time(command.id), written_at)
+    return min((t for t in times if t is not None and t <= now + AHEAD_MAX), default=None)
 
 
 def lapsed(command: Command, now: int, time: int, sent: int | None) -> Reply | None:

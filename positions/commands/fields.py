@@ -103,10 +103,10 @@ def fraction(field: str, value: object) -> Decimal:
 
 def flag(field: str, value: object) -> bool:
     """True or false."""
-    known = {"true": True, "false": False, True: True, False: False}
-    if not isinstance(value, bool | str) or value not in known:
+    words = {"true": True, "false": False, True: True, False: False}
+    if not isinstance(value, bool | str) or value not in words:
         raise Malformed(field, value, "must be true or false")
-    return known[value]
+    return words[value]
 
 
 def text(field: str, value: object) -> str:
@@ -178,17 +178,17 @@ def confirm(field: str, value: object) -> Confirm:
 
 def slices(field: str, value: object) -> tuple[Slice, ...]:
     """Targets such as 0.60:50% 0.70:30% 0.85, in one text or a list; the last may take the rest."""
-    asked = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
-    if not isinstance(asked, list | tuple) or not 0 < len(asked) <= _TARGETS_MAX:
+    texts = re.split(r"[,\s]+", value.strip()) if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not 0 < len(texts) <= _TARGETS_MAX:
         raise Malformed(field, value, f"must be 1 to {_TARGETS_MAX} targets such as 0.60:50%")
-    found = tuple(_slice(field, one) for one in asked)
-    if any(s.part is None for s in found[:-1]):
+    targets = tuple(_slice(field, one) for one in texts)
+    if any(s.part is None for s in targets[:-1]):
         raise Malformed(field, value, "must state a part such as 0.60:50% for all but the last")
-    total = sum((s.part or Decimal(0) for s in found), Decimal(0))
-    if total > 1 or (total == 1 and found[-1].part is None):
+    total = sum((s.part or Decimal(0) for s in targets), Decimal(0))
+    if total > 1 or (total == 1 and targets[-1].part is None):
         rule = "must leave the last target something" if total == 1 else "must be at most 100%"
         raise Malformed(field, value, f"{rule}: the parts are {(total * 100).normalize():f}%")
-    return found
+    return targets
 
 
 def _slice(field: str, value: object) -> Slice:

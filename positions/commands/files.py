@@ -92,9 +92,9 @@ def read_once(path: Path) -> Iterator[dict[str, Any]]:
     """The requests of a file as their fields, each with the id that it has whenever this file is
     read: sent again after it was cut short, it acts on no request twice.
     """
-    found = list(read(path))
+    requests = list(read(path))
     digest = sha256(path.read_bytes()).digest()
-    for number, fields in enumerate(found, start=1):
+    for number, fields in enumerate(requests, start=1):
         yield {"id": _lasting_id(digest, number), **fields}
 
 
@@ -126,21 +126,21 @@ def read_numbered(path: Path) -> Iterator[dict[str, Any]]:
 
 def checked(requests: Iterable[Mapping[str, Any]], source: str) -> list[Command]:
     """Requests as commands, see `commands`; what was typed has no `source`."""
-    found: list[Command] = []
+    parsed: list[Command] = []
     errors = []
     for number, fields in enumerate(requests, start=1):
         try:
-            found.append(from_fields({"id": numbered(number), **fields}))
+            parsed.append(from_fields({"id": numbered(number), **fields}))
         except Malformed as e:
             errors.append(f"{source}: entry {number}: {e}" if source else str(e))
-    for command_id, times in Counter(c.id for c in found).items():
+    for command_id, times in Counter(c.id for c in parsed).items():
         if times > 1:
             errors.append(f"{source}: id was {command_id}, stands there {times} times")
     if errors:
         raise UnreadableRequests("\n".join(errors))
-    if not found:
+    if not parsed:
         raise UnreadableRequests(f"{source}: holds no request")
-    return found
+    return parsed
 
 
 def numbered(number: int) -> str:

@@ -32,16 +32,16 @@ class Listing:
 
     def find(self, asked: Submit | Adopt) -> InstrumentBook | Refusal:
         """The outcome that a request names."""
-        found = [self.markets[token] for token in self._names.get(market_name(asked.market), ())]
-        if not found:
+        books = [self.markets[token] for token in self._names.get(market_name(asked.market), ())]
+        if not books:
             rule = "must be one the node knows"
             return Refusal("UNKNOWN_MARKET", f"market was {asked.market!r}, {rule}")
-        for book in found:
+        for book in books:
             if (
                 asked.outcome == book.outcome_id
                 or asked.outcome.casefold() == book.outcome.casefold()
             ):
                 return book
-        known = ", ".join(sorted(book.outcome for book in found))
-        text = f"outcome was {asked.outcome!r}, must be one of {known}"
+        outcomes = ", ".join(sorted(book.outcome for book in books))
+        text = f"outcome was {asked.outcome!r}, must be one of {outcomes}"
         return Refusal("UNKNOWN_OUTCOME", text)

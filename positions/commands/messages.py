@@ -302,10 +302,10 @@ def _grouped(kind: str, parsed: dict[str, Any]) -> dict[str, Any]:
     """The fields as the structs have them: the terms together, the last target on its own."""
     terms = {name: parsed.pop(name) for name in TERMS if name in parsed}
     if kind in ("submit", "adopt"):
-        found: tuple[Slice, ...] = parsed.pop("targets", ())
-        if found and found[-1].part is None:
-            parsed["sell_price"], found = found[-1].price, found[:-1]
-        parsed["terms"] = Terms(targets=found, **terms)
+        targets: tuple[Slice, ...] = parsed.pop("targets", ())
+        if targets and targets[-1].part is None:
+            parsed["sell_price"], targets = targets[-1].price, targets[:-1]
+        parsed["terms"] = Terms(targets=targets, **terms)
     elif kind == "amend":
         parsed["terms"] = terms
     return parsed

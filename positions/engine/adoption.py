@@ -120,9 +120,9 @@ def _paid(
     """What a share cost, and its fee: as stated, or as the wallet's own trades have it."""
     if c.entry_price is not None:
         return c.entry_price, ZERO
-    found = _average(holding.trades, ours, shares)
-    if found is not None:
-        return found
+    paid = _average(holding.trades, ours, shares)
+    if paid is not None:
+        return paid
     rule = (
         f"must be given: the venue's trades do not say what all {shares:f} shares cost;"
         " the bid of now counts profit from now on"

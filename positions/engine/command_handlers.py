@@ -125,16 +125,16 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     p = validation.open_position(c, book, engine.funds(), engine.limits, now)
     if isinstance(p, Refusal):
         return p
-    seen = pre_trade_checks.look(p, book, engine.limits.gate, now)
-    refusal = pre_trade_checks.refusal(seen)
+    findings = pre_trade_checks.look(p, book, engine.limits.gate, now)
+    refusal = pre_trade_checks.refusal(findings)
     if refusal is not None:
         return refusal
     if c.dry_run:
-        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.summary(seen)}"
+        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.summary(findings)}"
         return Handled(_accept(c, now, text))
     price = p.request.max_bid_price
     text = f"opened: buy {p.request.size} {p.outcome} of {p.market} at {price} or less"
-    reply = _accept(c, now, f"{text}; {pre_trade_checks.summary(seen)}", p.id)
+    reply = _accept(c, now, f"{text}; {pre_trade_checks.summary(findings)}", p.id)
     return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
 
@@ -146,13 +146,13 @@ def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | 
     p = adoption.open_position(c, book, holding, ours, engine.limits, now)
     if isinstance(p, Refusal):
         return p
-    seen = pre_trade_checks.summary(pre_trade_checks.look(p, book, engine.limits.gate, now))
+    findings = pre_trade_checks.summary(pre_trade_checks.look(p, book, engine.limits.gate, now))
     if c.dry_run:
-        return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {seen}"))
+        return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {findings}"))
     price = p.request.max_bid_price
     text = f"adopted: {p.request.size} {p.outcome} of {p.market} that cost {price} each"
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
-    reply = _accept(c, now, f"{text}; {exits}; {seen}", p.id)
+    reply = _accept(c, now, f"{text}; {exits}; {findings}", p.id)
     return Handled(reply, ((p.id, Adopted(time=now, position=p)),))
 
 

@@ -97,13 +97,13 @@ def _cancel_unwanted(
 ) -> Iterator[Cancel]:
     surplus = targets.surplus(p, book) if p.live(Role.TARGET) else frozenset()
     for order in p.orders:
-        asked = order.state is OrderState.CANCELLING
+        is_cancelling = order.state is OrderState.CANCELLING
         unanswered = _is_past(order.cancel_sent_at, CANCEL_AGAIN_AFTER, now)
         unwanted = not _is_wanted(order, p, book) or _is_to_be_renewed(
             order, p, book, now, entry_lasts
         )
         unwanted = unwanted or order.id in surplus
-        if unwanted and (unanswered or not asked):
+        if unwanted and (unanswered or not is_cancelling):
             yield Cancel(order.id)
 
 

@@ -27,12 +27,12 @@ def clean(text: object, most: int = NAME_LENGTH) -> str:
     What is not printable (controls, line ends, marks of direction, of no width, halves of a pair)
     is written as its escape, such as `\x1b` or `\u202e`; what is too long ends with an ellipsis.
     """
-    found = str(text)[: most * _LOOKED_AT]
-    if not found.isascii():
-        found = _without_towers(found)
-    if not found.isprintable():
-        found = "".join(c if c.isprintable() else _escaped(c) for c in found)
-    return found if len(found) <= most else f"{found[: most - 1]}…"
+    line = str(text)[: most * _LOOKED_AT]
+    if not line.isascii():
+        line = _without_towers(line)
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else _escaped(c) for c in line)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def json_safe(text: str) -> str:

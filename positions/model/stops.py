@@ -72,8 +72,8 @@ def raised(p: Position, book: InstrumentBook) -> Decimal | None:
     price = seen(p, book)
     if price is None or p.sellable <= 0 or p.phase not in PROTECTED:
         return None
-    found = [trailing(p.request.terms, price, book.tick), _break_even(p, book, price)]
-    best = max((c for c in found if c is not None and c < price), default=None)
+    stops = [trailing(p.request.terms, price, book.tick), _break_even(p, book, price)]
+    best = max((c for c in stops if c is not None and c < price), default=None)
     if best is None or (p.stop_in_force is not None and best < _next(p.stop_in_force, book.tick)):
         return None
     return best

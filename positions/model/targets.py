@@ -85,8 +85,8 @@ def surplus(p: Position, book: InstrumentBook) -> set[str]:
 def _goes_first(order: Order, excess: Decimal) -> tuple[bool, bool, Decimal]:
     """What is being taken back already, then the smallest that is enough, then the largest."""
     is_enough = order.leaves >= excess
-    asked = order.state is OrderState.CANCELLING
-    return not asked, not is_enough, order.leaves if is_enough else -order.leaves
+    is_cancelling = order.state is OrderState.CANCELLING
+    return not is_cancelling, not is_enough, order.leaves if is_enough else -order.leaves
 
 
 def on_tick(price: Decimal, tick: Decimal) -> Decimal:

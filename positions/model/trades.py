@@ -93,14 +93,14 @@ def trade_name(trade_id: str, order_hash: str, part: int | None = None) -> str:
 
 def is_reported_otherwise(name: str, reported: Iterable[str]) -> bool:
     """Whether a trade was reported whole that now comes in parts, or the other way round."""
-    asked = _NAME.fullmatch(name)
-    if asked is None:
+    name_parts = _NAME.fullmatch(name)
+    if name_parts is None:
         return False
-    start = asked[1][:_KEPT]
+    start = name_parts[1][:_KEPT]
     names = (_NAME.fullmatch(t) for t in reported if t.startswith(start))
     return any(
         n is not None
-        and (n[1][:_KEPT], n[2]) == (start, asked[2])
-        and (n[3] is None) is not (asked[3] is None)
+        and (n[1][:_KEPT], n[2]) == (start, name_parts[2])
+        and (n[3] is None) is not (name_parts[3] is None)
         for n in names
     )

@@ -122,9 +122,9 @@ class Account:
         """The orders that the venue has, or has trades of, by our ids."""
         roles = {o.id: o.role for p in positions for o in p.orders}
         orders = [o for token in self.venue.tokens.values() for o in token.resting.values()]
-        found = {o.order_id: o.venue_order_id for o in orders}
-        found |= {t.order_id: t.venue_order_id for t in self._trades}
-        return [SignedOrder(o, venue_id, roles.get(o)) for o, venue_id in found.items()]
+        hashes = {o.order_id: o.venue_order_id for o in orders}
+        hashes |= {t.order_id: t.venue_order_id for t in self._trades}
+        return [SignedOrder(o, venue_id, roles.get(o)) for o, venue_id in hashes.items()]
 
     def report(self, positions: Iterable[Position]) -> WalletReport:
         """All that the venue reports of these positions."""
@@ -134,11 +134,11 @@ class Account:
             for token_id, token in tokens
             for o in token.resting.values()
         }
-        known = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
-        known |= {t.venue_order_id for t in self._trades}
+        hashes = {o.venue_order_id for p in positions for o in p.orders if o.venue_order_id}
+        hashes |= {t.venue_order_id for t in self._trades}
         return WalletReport(
             orders=orders,
-            absent=frozenset(known - orders.keys()),
+            absent=frozenset(hashes - orders.keys()),
             trades=tuple(_trade(t) for t in self._trades),
             balances={outcome(i): t.held for i, t in tokens if t.payout is None},
         )

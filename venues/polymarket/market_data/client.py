@@ -179,12 +179,12 @@ class HardenedDataClient(PolymarketDataClient):
         leniently, message by message.
         """
         try:
-            found = parsing.messages(raw)
+            messages = parsing.messages(raw)
         except Unreadable as e:
             self._refusals.add(f"a frame of the market channel made no sense: {e}")
             self._request_mentioned(raw)
             return
-        for message in found:
+        for message in messages:
             try:
                 self._take(message)
             except Exception as e:
@@ -533,7 +533,7 @@ class HardenedDataClient(PolymarketDataClient):
                 self._http_client.get_order_books,
                 [BookParams(token_id=get_polymarket_token_id(i)) for i in ids],
             )
-            found = {str(book["asset_id"]): book for book in books}
+            by_token = {str(book["asset_id"]): book for book in books}
         except Exception as e:
             if len(ids) > 1 and getattr(e, "status_code", None) == 404:
                 # One market without a book any more makes the venue refuse the whole list.
@@ -541,9 +541,9 @@ class HardenedDataClient(PolymarketDataClient):
                     await self._read_books([instrument_id])
                 return
             self._log.warning(f"the books could not be read: {e!r}")
-            found = {}
+            by_token = {}
         for instrument_id, reading in readings.items():
-            book = found.get(get_polymarket_token_id(instrument_id))
+            book = by_token.get(get_polymarket_token_id(instrument_id))
             if book is not None and self._compare_book(instrument_id, reading, book):
                 continue
             self._book(instrument_id).give_up(reading)

@@ -60,8 +60,8 @@ def clob_market(values: Any) -> ClobMarket:
 
 def won(tokens: Iterable[str], winner: str) -> Payouts:
     """What the outcomes pay if one of them has won; () if it is none of them."""
-    known = set(tokens)
-    return {t: Decimal(t == winner) for t in known} if winner in known else {}
+    outcomes = set(tokens)
+    return {t: Decimal(t == winner) for t in outcomes} if winner in outcomes else {}
 
 
 def believed(
