@@ -39,6 +39,7 @@ from recordings.recorder import Recorder
 from strategies.position_manager import PositionManagerStrategy
 from strategies.resume import Resume
 from strategies.stop_holder import StopHolder
+from venues.polymarket.factories import WalletUnreadable
 from venues.spare import leave_positions_alone
 
 THREADS = 64
@@ -155,7 +156,7 @@ class Node:
         hook, threading.excepthook = threading.excepthook, self._failures.on_thread_error
         self._watch.start()
         try:
-            self._terminal.say(self._mode.greeting(self.store.known_orders()))
+            self._greet()
             self._build()
             code = int(self._loop.run_until_complete(self._drive(play or self._mode.play)))
             return code if self._ending.is_on_disk() else 1
@@ -176,6 +177,16 @@ class Node:
             if self._has_own_terminal:
                 self._terminal.close()
 
+    def _greet(self) -> None:
+        """Say what is traded; a wallet that cannot be read keeps no position from protection."""
+        try:
+            self._terminal.say(self._mode.greeting(self.store.known_orders()))
+        except WalletUnreadable as e:
+            if not self.store.open_positions():
+                raise
+            self._journal.wallet_unread(str(e))
+            self._terminal.say(f"{e}; state in {self._state}")
+
     def _is_idle(self) -> bool:
         return self.strategy.is_idle
 
@@ -189,6 +200,7 @@ class Node:
         return 0
 
     async def _prepare(self) -> None:
+        self._journal.tell_open_alarms()
         await self._resume.run()
         await self._mode.prepare(self._node, self._is_idle)
         self._watch.judges_loop = self._settings.mode != "replay"  # which may read for long

@@ -10,6 +10,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 
 from bridge.aside import call_from_thread
 from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
+from bridge.venue_messages import WALLETS, WalletView
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Alarm, Answer, Step
 from positions.model.foreign_text import REASON_LENGTH, clean
@@ -106,6 +107,16 @@ class NodeJournal:
         text = what or "time has passed as it should for a while"
         self.alarm(self._own_alarm("clock", text, is_open=bool(what)))
 
+    def wallet_unread(self, why: str) -> None:
+        """Raise an alarm: it is not known what the wallet has, until the first look at it."""
+        text = f"{why}; nothing is bought until it can be, and stops are armed all the same"
+        self.alarm(self._own_alarm("wallet", text, is_open=True))
+        self._msgbus.subscribe(topic=WALLETS, handler=self._wallet_read)
+
+    def _wallet_read(self, _: WalletView) -> None:
+        self._msgbus.unsubscribe(topic=WALLETS, handler=self._wallet_read)
+        self.alarm(self._own_alarm("wallet", "the wallet can be read", is_open=False))
+
     def market_missing(self, market: str, is_missing: bool) -> None:
         """Raise an alarm: a market of open positions cannot be found; or end it."""
         text = f"{market}: the market cannot be found; its positions are NOT protected"
@@ -133,6 +144,12 @@ class NodeJournal:
     def open_alarms(self) -> list[tuple[str, str, str]]:
         """The open alarms of the node itself, as the engine has those of positions."""
         return [("", kind, text) for kind, text in self._own.items()]
+
+    def tell_open_alarms(self) -> None:
+        """Publish the node's own alarms to those who could not listen when they were raised."""
+        now = self._clock.timestamp_ns()
+        for kind, text in self._own.items():
+            self._msgbus.publish(ALARMS, Alarm(now, "", kind, text, is_open=True))
 
     def bell_failed(self, why: str) -> None:
         """Raise an alarm: the alarm command fails; or end it."""

@@ -261,6 +261,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
     @_bounded
     def _on_wallet(self, wallet: WalletView) -> None:
         now = now_ns(self.clock)
+        self._count_cash()
         self.engine.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
         for outcome_id, balance in wallet.balances.items():
             self.engine.balance_seen(outcome_id, balance, now)

@@ -6,21 +6,18 @@ ours finds it in its own record.
 """
 
 import asyncio
-import contextlib
-import io
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
-import pytest
 from defects.lab import KEY, PATIENCE, Lab, Spot
 from defects.table import start
 from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.orders import Order
-from trading import Session, settings, trade
+from trading import Session, trade
 
-import node
 from positions.model.position import Position, Role, entry_price
 
 _CONNECTION_SECONDS = 1.0
@@ -76,14 +73,14 @@ GONE_MARKET = start(
 NO_BALANCE = start(
     "The balance cannot be read at the start",
     stock=_NEVER,
-    ours="ends with 1: the wallet cannot be read",
-    mended_by="LiveMode.greeting",
+    ours="starts; the wallet cannot be read",
+    mended_by="HardenedExecutionClient._connect",
 )
 NO_ORDERS = start(
     "The open orders cannot be read at the start",
     stock="starts; orders at rest: 0",
-    ours="ends with 1: the wallet cannot be read",
-    mended_by="LiveMode.greeting",
+    ours="starts; the wallet cannot be read",
+    mended_by="Polymarket.read_wallet (again, and again later)",
 )
 
 
@@ -259,6 +256,14 @@ class _Ours:
         told = s.positions[self._bid].live(Role.ENTRY)[0].filled - order.filled
         self._seen[RESTORED_FILL] = f"{listens}; told of {told}"
 
+    async def come_back_poor(self, title: str, s: Session) -> None:
+        """Note what it says where the wallet cannot be read, and that it protects all the same."""
+        sql = "SELECT text FROM alarms WHERE kind = 'wallet' AND is_open ORDER BY time DESC"
+        (text,) = s.node.store.cursor().execute(sql).fetchone() or ("",)
+        await s.until(lambda: bool(s.positions[self._bought].live(Role.STOP)), "it is protected")
+        running = "starts" if s.node._node.trader.is_running else _NEVER
+        self._seen[title] = f"{running}; {text.partition(' at ')[0]}"
+
 
 def our_starts(state: Path) -> dict[str, str]:
     """What is seen of each start of our node."""
@@ -274,21 +279,10 @@ def our_starts(state: Path) -> dict[str, str]:
         for title, where in {NO_BALANCE: _BALANCE, NO_ORDERS: _ORDERS}.items():
             venue.faults.clear()
             venue.faults.answer(where, 500, times=None)
-            seen[title] = _ending(world, state)
+            trade(venue, state, partial(ours.come_back_poor, title), keys=world.keys)
     return seen
 
 
 def _known(*positions: Position) -> str:
     rests = sum(len(p.live(Role.ENTRY)) for p in positions)
     return f"orders at rest: {rests}, shares: {sum(p.held for p in positions)}"
-
-
-def _ending(world: _World, state: Path) -> str:
-    """How a start of our node ends, and what it says of it."""
-    said = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(said):
-        for name, value in (world.keys | {"XDG_STATE_HOME": str(state)}).items():
-            patch.setenv(name, value)
-        code = node.run(settings(world.venue, state))
-    (line,) = said.getvalue().splitlines()
-    return f"ends with {code}: {line.removeprefix('polybracket: ').partition(' at ')[0]}"

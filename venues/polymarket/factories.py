@@ -32,6 +32,7 @@ from positions.model.trades import Trade
 from positions.operations.doctor import Level
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
+from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import close_connections, make_client
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
@@ -194,7 +195,7 @@ class Polymarket:
             signature_type=self._settings.wallet.signature_type,
         )
         try:
-            cash = Decimal(str(self.client.get_balance_allowance(kind)["balance"])) / 10**6
+            cash = parsing.balance(self.client.get_balance_allowance(kind))
             return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
         except Exception as e:
             reason = f"{why(e, self._own_wallet)}; polybracket doctor tells what to do"

@@ -69,6 +69,11 @@ def number(values: Mapping[str, Any], name: str, below: Decimal | int = AMOUNT_M
     )
 
 
+def balance(values: Mapping[str, Any]) -> Decimal:
+    """Shares or USDC of a wallet, which the venue tells in millionths."""
+    return number(values, "balance", below=AMOUNT_MAX * 10**6) / 10**6
+
+
 def price(values: Mapping[str, Any], name: str) -> Decimal:
     """A price that must be there, above 0 and below 1 USDC per share."""
     value = number(values, name, below=1)

@@ -19,9 +19,11 @@ from nautilus_trader.adapters.polymarket.http.conversion import (
 )
 from nautilus_trader.adapters.polymarket.websocket.client import PolymarketWebSocketChannel
 from nautilus_trader.execution.messages import CancelOrder, SubmitOrder
+from nautilus_trader.model.currencies import pUSD
 from nautilus_trader.model.enums import OrderSide, OrderType
 from nautilus_trader.model.identifiers import InstrumentId, VenueOrderId
 from nautilus_trader.model.instruments import BinaryOption
+from nautilus_trader.model.objects import AccountBalance, Money
 from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
@@ -130,12 +132,29 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """Begins the watches, each against the defect that it names; can go with them."""
-        await super()._connect()
+        """Defect: a balance that cannot be read keeps the node from starting. Can go when it is read
+        again; what begins here can go with the defects that each names.
+        """
+        try:
+            await super()._connect()
+        except Exception as e:
+            self.warn(f"the balance could not be read at the start: {describe_error(e)}")
+            self._take_no_cash()
+            await self._await_account_registered()
         self.create_task(self._watch())
         self.create_task(self.wallet_watch.run())
         if self._heartbeat is not None:
             self.create_task(self._heartbeat.run())
+
+    def _take_no_cash(self) -> None:
+        """Have an account all the same: nothing is bought until the wallet can be looked at."""
+        none = Money(0, pUSD)
+        self.generate_account_state(
+            balances=[AccountBalance(total=none, locked=none, free=none)],
+            margins=[],
+            reported=False,
+            ts_event=self._clock.timestamp_ns(),
+        )
 
     def prepare(self, instrument_id: InstrumentId) -> None:
         """Begin to make everything ready that an order of this instrument will need.
