@@ -13,13 +13,15 @@ from msgspec.structs import replace
 from stage import ID, Stage, filled, quote, submit
 from trading import Session, trade
 
-from positions.engine.effects import Alarm, Step
+from positions.engine.effects import Alarm, Answer, Step
 from positions.engine.recovery import WalletReport, recover
 from positions.model.events import Disputed
 from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import Position, Role, update
 from positions.model.trades import Trade
+from positions.storage.pulse import Pulse
 from positions.storage.resume import Cursor, prepare, sign
+from positions.storage.snapshot import NodeRow, SnapshotWriter
 from positions.storage.store import UNWRITABLE, Store
 from positions.storage.submit_log import SentLog, read
 from venues.simulated.account import Account
@@ -44,6 +46,8 @@ def held(store: Store) -> Position:
         for effect in effects:
             if isinstance(effect, Step):
                 store.step(effect)
+            elif isinstance(effect, Answer) and effect.command is not None:
+                store.command(effect.command, effect.reply)
         return effects
 
     s.engine.turn = recorded  # type: ignore[method-assign]
@@ -182,6 +186,44 @@ def test_a_row_that_cannot_be_read_is_made_from_what_can(
     store.signed_orders()
     store.known_orders()
     store.close()
+
+
+MISSING = {
+    "its events": (["events"], "its row names"),
+    "its last event": (["events WHERE seq = (SELECT max(seq) FROM events)"], "its row names"),
+    "its row": (["positions"], "it is read from its events"),
+    "its row and its events": (["positions", "events"], "but its command; it is NOT protected"),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_rows_of_one_position_that_are_missing_keep_no_node_from_starting(
+    name: str, tmp_path: Path
+) -> None:
+    tables, said = MISSING[name]
+    store = opened(tmp_path, [], [])
+    p = held(store)
+    sign(store, "live", "0xa")
+    store.flush()
+    about = NodeRow("live", 1, 0, "", False)
+    engine = Stage().engine
+    SnapshotWriter(
+        tmp_path, store.cursor, engine, lambda: D(0), lambda: 0, about, list, Pulse(int)
+    ).publish_last()
+    store.close()
+    with duckdb.connect(str(tmp_path / "positions.duckdb")) as connection:
+        for table in tables:
+            connection.execute(f"DELETE FROM {table}")
+    assert prepare(tmp_path, "live", "0xa", fresh=False) is None
+    set_aside: list[str] = []
+    store = opened(tmp_path, set_aside, [])
+    found = store.open_positions()
+    assert found == ([] if len(tables) == 2 else [p])
+    assert store.lately_over() == []
+    store.known_orders()
+    store.close()
+    assert len(set_aside) == 1
+    assert said in set_aside[0]
 
 
 @pytest.mark.parametrize("line", [b"garbage", b"{}", b"\xff" * 300, b"[" * 9000, b"x" * 10**6])

@@ -45,16 +45,20 @@ def has_positions(path: Path) -> bool:
 
 
 def lacking(path: Path, published: Path) -> int:
-    """How many positions of a published copy have events that the record lacks.
+    """How many positions of a published copy the record has only as they were before.
 
     DuckDB opens a file whose write-ahead log is gone without a word, as it was at the last
-    checkpoint.
+    checkpoint: each position's row, events and command are of one moment then. A position of which
+    some are older than others is not counted: its rows were changed, which concerns it alone.
     """
     sql = """
-        WITH published AS (SELECT position_id, max(seq) AS seq FROM pub.events GROUP BY ALL),
-            kept AS (SELECT position_id, max(seq) AS seq FROM events GROUP BY ALL)
-        SELECT count(*) FROM published LEFT JOIN kept USING (position_id)
-        WHERE kept.seq IS NULL OR kept.seq < published.seq"""
+        WITH published AS (SELECT position_id AS id, max(seq) AS seq FROM pub.events GROUP BY ALL),
+            told AS (SELECT position_id AS id, max(seq) AS seq FROM events GROUP BY ALL),
+            kept AS (SELECT id, CASE WHEN json_valid(body)
+                THEN TRY_CAST(body->>'seq' AS BIGINT) END AS seq FROM positions)
+        SELECT count(*) FROM published LEFT JOIN told USING (id) LEFT JOIN kept USING (id)
+        WHERE kept.seq = told.seq AND told.seq < published.seq
+            OR told.id IS NULL AND kept.id IS NULL AND id NOT IN (SELECT id FROM commands)"""
     try:
         with connect(path) as connection:
             connection.execute(f"ATTACH {quoted(published)} AS pub (READ_ONLY)")

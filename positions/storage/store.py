@@ -54,6 +54,11 @@ _OPEN = """(status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]'))"""
 _LATELY = """
     epoch_ns(updated_at) > (SELECT max(epoch_ns(updated_at)) FROM positions) - 3_600_000_000_000"""
 """Within the record's last hour: a trade settles, or fails to, within minutes."""
+_FORGOTTEN = """
+    SELECT id FROM commands WHERE kind IN ('submit', 'adopt')
+        AND CASE WHEN json_valid(reply) THEN reply->>'status' END = 'accepted'
+        AND id NOT IN (SELECT id FROM positions)
+        AND id NOT IN (SELECT position_id FROM events)"""
 
 
 class _Waiter(Struct):
@@ -360,27 +365,39 @@ class Store:
 
     def open_positions(self) -> list[Position]:
         """The positions that are not over; of a row that cannot be read, what its events give."""
+        for (position_id,) in self.cursor().execute(_FORGOTTEN).fetchall():
+            text = f"nothing is left of position {position_id[:_KEY_CHARACTERS]} but its command"
+            self._tell_once(position_id, f"{text}; it is NOT protected")
         return self._positions(_OPEN)
 
     def lately_over(self) -> list[Position]:
         """Those that were over only just before the record ends: a trade of theirs may have failed
         to settle since, and shares that were sold be there again."""
-        return self._positions(f"NOT ({_OPEN}) AND {_LATELY}")
+        return self._positions(f"NOT ({_OPEN}) AND {_LATELY}", "false")
 
-    def _positions(self, which: str) -> list[Position]:
-        sql = f"SELECT id, body FROM positions WHERE {which} ORDER BY id"
+    def _positions(self, which: str, without_row: str = "true") -> list[Position]:
+        sql = f"""
+            SELECT id, body, (SELECT max(seq) FROM events WHERE position_id = id)
+            FROM (SELECT id, body FROM positions WHERE {which}
+                UNION ALL SELECT DISTINCT position_id, '' FROM events
+                ANTI JOIN positions ON id = position_id WHERE {without_row}) ORDER BY id"""
         rows = self.cursor().execute(sql).fetchall()
-        positions = [self._restored(position_id, body) for position_id, body in rows]
+        positions = [self._restored(*row) for row in rows]
         return [p for p in positions if p is not None]
 
-    def _restored(self, position_id: str, body: str) -> Position | None:
-        """The position of a row. Nothing that a row holds may keep the others from being read."""
+    def _restored(self, position_id: str, body: str, seq: int | None) -> Position | None:
+        """The position of a row, "" where there is none, whose last event has this number.
+
+        Nothing that a row holds may keep the others from being read.
+        """
         p: Position | None
         try:
             p = _decode_position(body)
             check(p)
             if p.id != position_id:
                 raise ValueError(f"it is that of {p.id[:_KEY_CHARACTERS]}")
+            if p.seq != seq:
+                self._tell_once(position_id, _without_events(p, seq))
         except Exception as e:
             p, text = salvage(self.cursor(), self.replay, position_id, e)
             self._tell_once(position_id, text)
@@ -467,6 +484,11 @@ def _position_row(p: Position) -> Row:
 
 def _first_line(e: Exception) -> str:
     return next(iter(str(e).splitlines()), type(e).__name__)
+
+
+def _without_events(p: Position, seq: int | None) -> str:
+    last = f"its last is {seq}" if seq is not None else "it has none"
+    return f"events of position {p.id} are missing: its row names {p.seq}, {last}; its row counts"
 
 
 def _text(value: object) -> str:
