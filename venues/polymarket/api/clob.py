@@ -41,8 +41,6 @@ from venues.polymarket.api.pages import Pages
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
 _DAY = 86_400.0
-_VERSIONS = (1, 2)
-"""Of orders, that the library signs."""
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, str] = {
@@ -193,13 +191,6 @@ class BoundedClobClient(ClobClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pages = Pages()
-
-    def get_version(self) -> int:
-        """Defect: whatever the venue answers is taken as the version, and no order can be signed
-        for one that the library does not know. Can go when it takes only those that it does.
-        """
-        version = super().get_version()
-        return version if type(version) is int and version in _VERSIONS else max(_VERSIONS)
 
     def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
         """Defect: a list is read for as long as the venue tells of a further page. Can go when the

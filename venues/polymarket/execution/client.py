@@ -132,8 +132,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
     # -- the connection ----------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        """Defect: a balance that cannot be read keeps the node from starting. Can go when it is read
-        again; what begins here can go with the defects that each names.
+        """Defect: a balance that cannot be read keeps the node from starting. Can go when it is
+        read again; what begins here can go with the defects that each names.
         """
         try:
             await super()._connect()
