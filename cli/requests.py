@@ -19,6 +19,9 @@ Market = Annotated[
     str | None, typer.Argument(help="A slug, a condition id or a polymarket.com address.")
 ]
 Outcome = Annotated[str | None, typer.Argument(help="A name such as Yes, or a token id.")]
+MaxBid = Annotated[str | None, typer.Option(help="The most to pay per share.")]
+Stop = Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")]
+Floor = Annotated[str | None, typer.Option(help="Never sell below this price.")]
 Targets = Annotated[
     list[str] | None,
     typer.Option(help="Sell at this price, or +20%; several with parts: 0.60:50%."),
@@ -60,13 +63,13 @@ def submit(
     terms: dict[str, Any],
     market: Market = None,
     outcome: Outcome = None,
-    max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
+    max_bid: MaxBid = None,
     size: Annotated[str | None, typer.Option(help="Shares to buy.")] = None,
     stake: Annotated[str | None, typer.Option(help="USDC to spend instead.")] = None,
     risk: Annotated[str | None, typer.Option(help="Or USDC that the stop may lose.")] = None,
     target: Targets = None,
-    stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
-    floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
+    stop: Stop = None,
+    floor: Floor = None,
     post_only: Annotated[bool, typer.Option("--post-only", help="Never take liquidity.")] = False,
     expires: Annotated[str | None, typer.Option(help="Take the unfilled entry back: 2h.")] = None,
     dry_run: DryRun = False,
@@ -115,8 +118,8 @@ def adopt(
         str | None, typer.Option(help="What a share cost; else as the venue's trades have it.")
     ] = None,
     target: Targets = None,
-    stop: Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")] = None,
-    floor: Annotated[str | None, typer.Option(help="Never sell below this price.")] = None,
+    stop: Stop = None,
+    floor: Floor = None,
     dry_run: DryRun = False,
     wait: Wait = None,
     as_json: Json = False,
@@ -181,7 +184,7 @@ def cancel(
 def amend(
     terms: dict[str, Any],
     position: PositionId,
-    max_bid: Annotated[str | None, typer.Option(help="The most to pay per share.")] = None,
+    max_bid: MaxBid = None,
     target: Annotated[
         list[str] | None, typer.Option(help="A price, several with parts, or none.")
     ] = None,

@@ -13,6 +13,7 @@ from test_order_reconciliation import Venue as Silent
 
 from positions.model.position import Position
 from venues.polymarket.api import parsing
+from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import ALARM_SECONDS, Refusals
 from venues.polymarket.execution.client import HardenedExecutionClient
@@ -104,7 +105,7 @@ def test_a_start_reads_the_wallet_although_a_foreign_order_makes_no_sense(
     )
     positions: list[Position] = [position]
     venue: Any = Venue([SPOILT[0], ROW], [report, SOLD | {"trader_side": "TAKER"}])
-    reader = WalletReader(venue, 0, lambda _: D(0), refused.append)
+    reader = WalletReader(BalanceReader(venue, 0), lambda _: D(0), refused.append)
     reading = asyncio.run(reader.read(positions, [], 0))
     assert set(reading.orders) == {HASH}
     assert [t.shares for t in reading.trades_by_order()[HASH]] == [20]
@@ -120,8 +121,7 @@ def test_a_look_at_the_wallet_goes_on_although_a_foreign_order_makes_no_sense() 
         async def nothing() -> None: ...
 
         watch = WalletWatch(
-            venue,
-            0,
+            BalanceReader(venue, 0),
             w.orders,
             w.reconciliation,
             nothing,

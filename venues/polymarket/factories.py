@@ -110,13 +110,8 @@ class Polymarket:
         self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
     ) -> WalletReport:
         """What the venue reports of these positions; nothing, where it does not answer."""
-        reader = WalletReader(
-            self.client,
-            self._settings.wallet.signature_type,
-            self._fee_rate,
-            self._hardened.refusals.add,
-            self._hardened.refusals.heed,
-        )
+        own = self._hardened
+        reader = WalletReader(own.balances, self._fee_rate, own.refusals.add, own.refusals.heed)
         for pause in (0.0, *_READ_AGAIN):
             await asyncio.sleep(pause)
             try:

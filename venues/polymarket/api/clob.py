@@ -206,23 +206,21 @@ class BalanceReader:
     """Reads how many shares a wallet has, and has the venue read them, or its cash, anew."""
 
     def __init__(self, client: ClobClient, signature_type: int) -> None:
-        self._client = client
+        self.client = client
         self._signature_type = signature_type
 
     async def read(self, outcome_id: str) -> Decimal:
         """The shares of an outcome, as the venue has them for new orders."""
-        reply = await asyncio.to_thread(self._client.get_balance_allowance, self._of(outcome_id))
+        reply = await asyncio.to_thread(self.client.get_balance_allowance, self._of(outcome_id))
         return parsing.balance(reply)
 
     async def refresh(self, outcome_id: str) -> None:
         """Have the venue read the shares of an outcome anew."""
-        await asyncio.to_thread(self._client.update_balance_allowance, self._of(outcome_id))
+        await asyncio.to_thread(self.client.update_balance_allowance, self._of(outcome_id))
 
     async def refresh_cash(self) -> None:
         """Have the venue read the cash anew."""
-        await asyncio.to_thread(
-            self._client.update_balance_allowance, cash_of(self._signature_type)
-        )
+        await asyncio.to_thread(self.client.update_balance_allowance, cash_of(self._signature_type))
 
     def _of(self, outcome_id: str) -> BalanceAllowanceParams:
         return BalanceAllowanceParams(

@@ -94,12 +94,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._reconciliation.heed = self.refusals.heed
         self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
-        self._holdings = HoldingReader(
-            self._http_client,
-            self._config.signature_type,
-            self._orders,
-            self._reconciliation.reconcile,
-        )
+        self.balances = BalanceReader(self._http_client, self._config.signature_type)
+        reconcile = self._reconciliation.reconcile
+        self._holdings = HoldingReader(self.balances, self._orders, reconcile)
         self._refreshing: asyncio.Task[None] | None = None
         self._awaiting_cash: list[Callable[[], None]] = []
         # Defect: nothing is asked for after the user channel was down, and what it would have said
@@ -115,8 +112,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     def _made_wallet_watch(self) -> WalletWatch:
         return WalletWatch(
-            self._http_client,
-            self._config.signature_type,
+            self.balances,
             self._orders,
             self._reconciliation,
             self._update_account_state,
@@ -480,8 +476,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         which of a new wallet is 0 for ever."""
         try:
             async with asyncio.timeout(CASH_SECONDS):
-                balances = BalanceReader(self._http_client, self._config.signature_type)
-                await balances.refresh_cash()
+                await self.balances.refresh_cash()
                 await self._update_account_state()
         except Exception as e:
             self._log.warning(f"the cash could not be read anew: {describe_error(e)}")

@@ -14,7 +14,6 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_token_id,
 )
 from nautilus_trader.model.instruments import BinaryOption
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 
 from positions.engine.adoption import Holding
@@ -36,17 +35,13 @@ class HoldingReader:
     """Reads the shares of one wallet; `ask` reconciles an order that matched more than is known."""
 
     def __init__(
-        self,
-        client: ClobClient,
-        signature_type: int,
-        orders: LiveOrders,
-        ask: Callable[[LiveOrder], None],
+        self, balances: BalanceReader, orders: LiveOrders, ask: Callable[[LiveOrder], None]
     ) -> None:
-        self._client = client
-        self._read_balance = BalanceReader(client, signature_type).read
+        self._balances = balances
+        self._client = balances.client
         self._orders = orders
         self._ask = ask
-        self._funder = str(client.builder.funder)
+        self._funder = str(self._client.builder.funder)
 
     async def read(self, instrument: BinaryOption) -> Holding:
         """What the wallet has of an outcome; with a problem where that cannot be told."""
@@ -71,7 +66,7 @@ class HoldingReader:
         before = self._matched(token)
         if any(o.tracker.has_unsettled or _is_under_way(o) for o in self._of(token)):
             return None
-        shares = await self._read_balance(token)
+        shares = await self._balances.read(token)
         orders = await read_open_orders(self._client, _refuse)
         market = TradeParams(market=get_polymarket_condition_id(instrument.id))
         trades = await asyncio.to_thread(self._client.get_trades, market)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
@@ -30,16 +29,15 @@ class WalletReader:
 
     def __init__(
         self,
-        client: ClobClient,
-        signature_type: int,
+        balances: BalanceReader,
         fee_rate: Callable[[str], Decimal],
         refuse: Callable[[str], None],
         heed: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._client = client
+        self._balances = balances
+        self._client = balances.client
+        self._funder = str(self._client.builder.funder)
         self._heed = heed
-        self._funder = str(client.builder.funder)
-        self._signature_type = signature_type
         self._fee_rate = fee_rate
         self._refuse = refuse
 
@@ -129,8 +127,7 @@ class WalletReader:
             for p in positions
             if p.ledger.payout is None and (p.held > 0 or p.outcome_id in traded)
         }
-        read = BalanceReader(self._client, self._signature_type).read
-        return {outcome: await read(outcome) for outcome in sorted(held - unsettled)}
+        return {outcome: await self._balances.read(outcome) for outcome in sorted(held - unsettled)}
 
     async def _read_order(self, hash_: str) -> VenueOrder | None:
         try:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
-from py_clob_client_v2.client import ClobClient
 
 from bridge.venue_messages import WalletView
 from positions.engine.engine import Engine
@@ -31,8 +30,7 @@ class WalletWatch:
 
     def __init__(
         self,
-        client: ClobClient,
-        signature_type: int,
+        balances: BalanceReader,
         orders: LiveOrders,
         reconciliation: OrderReconciliation,
         refresh_money: Callable[[], Awaitable[None]],
@@ -40,8 +38,7 @@ class WalletWatch:
         publish: Callable[[WalletView], None],
         warn: Callable[[str], None],
     ) -> None:
-        self._client = client
-        self._balances = BalanceReader(client, signature_type)
+        self._balances = balances
         self._orders = orders
         self._reconciliation = reconciliation
         self._refresh_money = refresh_money
@@ -68,7 +65,7 @@ class WalletWatch:
         for beat in itertools.count():
             try:
                 if beat % PING_EVERY == 0:
-                    await keep_warm(self._client)
+                    await keep_warm(self._balances.client)
                 await self._look()
             except Exception as e:
                 self._warn(f"the wallet could not be read: {describe_error(e)}")
@@ -77,7 +74,7 @@ class WalletWatch:
     async def _look(self) -> None:
         await self._refresh_money()
         refused: list[str] = []
-        orders = await read_open_orders(self._client, refused.append)
+        orders = await read_open_orders(self._balances.client, refused.append)
         for text in refused:
             self._reconciliation.refuse(text)
         self._reconciliation.compare({h: o.matched for h, o in orders.items()})
