@@ -5,7 +5,7 @@ a recording, or nothing at all where the market goes on.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Mapping, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,15 @@ from typing import Any
 from nautilus_trader.common.component import TestClock
 from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.orders import Order as NautilusOrder
 
-from bridge.boundary import report
 from bridge.live_node import NodeClient
-from bridge.ports import Finder, Holdings
+from bridge.ports import EarlierOrders, Finder, Holdings
 from positions.engine.engine import Engine
-from positions.engine.recovery import Recovery, recover
 from positions.model.errors import VenueFailure
 from positions.model.formatting import iso
-from positions.model.position import Order
-from positions.model.trades import Trade
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, environment, wallet
-from positions.storage.resume import OVER, Cursor, EarlierState
+from positions.storage.resume import OVER, Cursor
 from positions.storage.store import Store
 from recordings.catalog import Recording
 from venues.polymarket.execution.client import Signed
@@ -85,19 +80,12 @@ class RunMode:
     def restore(self, store: Store, cursor: Cursor | None) -> None:
         """Take over the venue's state from the record, and keep it there from now on."""
 
-    async def recover(self, earlier: EarlierState, now: int) -> Recovery:
-        """What became of the orders of an earlier process."""
+    def earlier_orders(self) -> EarlierOrders:
+        """Reads what became of the orders of an earlier process, once the node is built."""
         raise NotImplementedError
 
     def watch(self, engine: Engine) -> None:
         """Check now and then that the wallet has what is held."""
-
-    def payouts(self) -> Mapping[str, Decimal]:
-        """What resolved outcomes pay at a start, by outcome id."""
-        return {}
-
-    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
-        """Go on with the orders that rest at the venue, as Nautilus and as we have them."""
 
     async def prepare(self, node: TradingNode, is_idle: Callable[[], bool]) -> None:
         """Show the prices at which an earlier process ended, before any command is acted on."""
@@ -138,14 +126,8 @@ class SimulatedMode(RunMode):
             store.on_set_aside(text)
         self._account.keep = store.account
 
-    async def recover(self, earlier: EarlierState, now: int) -> Recovery:
-        """What became of the orders of an earlier process."""
-        account, positions = self._account, earlier.positions
-        signed, report = account.signed(positions), account.report(positions)
-        return recover(positions, signed, report, now, earlier.others)
-
-    def payouts(self) -> Mapping[str, Decimal]:
-        return self._account.payouts()
+    def earlier_orders(self) -> EarlierOrders:
+        return self._account
 
 
 class ReplayMode(SimulatedMode):
@@ -249,7 +231,6 @@ class LiveMode(MarketMode):
         self.source = wallet.funder.lower()
         self._venue = Polymarket(settings, wallet, signed)
         self._venue.check_signature_type()
-        self._trades: dict[str, Sequence[Trade]] = {}
 
     def greeting(self, open_orders: Set[str]) -> str:
         s = self._settings
@@ -274,25 +255,8 @@ class LiveMode(MarketMode):
     def holdings(self) -> Holdings:
         return self._venue.holdings()
 
-    async def recover(self, earlier: EarlierState, now: int) -> Recovery:
-        """What became of the orders of an earlier process; if the venue does not answer, nothing of
-        it is known, and they stay as they are until it does."""
-        report = await self._venue.read_wallet(earlier.positions, earlier.signed, now)
-        self._trades.update(
-            report.trades_by_order()
-        )  # several groups of positions are read at once
-        recovery = recover(earlier.positions, earlier.signed, report, now, earlier.others)
-        if recovery.cancel:
-            await self._venue.cancel(recovery.cancel)
-        return recovery
-
-    def adopt(self, orders: Sequence[tuple[NautilusOrder, Order]]) -> None:
-        for native, ours in orders:
-            try:
-                self._venue.adopt(native, ours, self._trades.get(ours.venue_order_id or "", ()))
-            except Exception as e:  # the others are adopted all the same
-                report(e)
-        self._venue.taken_over()
+    def earlier_orders(self) -> EarlierOrders:
+        return self._venue.earlier_orders()
 
 
 def run_mode(settings: Settings, keys: Mapping[str, str] | None, signed: Signed) -> RunMode:

@@ -87,9 +87,6 @@ class Node:
         engine = Engine(settings.rules(), settings.account.cash)
         self.strategy = PositionManagerStrategy(engine, journal, mode.clock)
         journal.on_record = self.strategy.record_changed
-        self._resume = Resume(
-            self.strategy, self.store, journal.logged, mode, journal.market_missing
-        )
         self._pulse = Pulse(self.strategy.undecided)
         self._snapshots = self._make_snapshots(clock)
         self._failures = FailureReporter(
@@ -150,6 +147,10 @@ class Node:
         self.strategy.search.finder = self._mode.finder()
         self.strategy.holdings = self._mode.holdings()
         self._mode.watch(self.strategy.engine)
+        orders, journal = self._mode.earlier_orders(), self._journal
+        self._resume = Resume(
+            self.strategy, self.store, journal.logged, orders, journal.market_missing
+        )
 
     def run(self, play: Play | None = None) -> int:
         """Run it for as long as `play` lasts, by default its mode's; returns the exit code."""

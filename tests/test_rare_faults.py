@@ -288,7 +288,7 @@ async def what_a_crash_left_at_the_venue_cannot_be_cancelled(s: Session, m: Mark
     await resting(s, p, Role.TARGET)
     (left,) = [o.venue_order_id or "" for o in s.positions[p].live(Role.TARGET)]
     s.venue.faults.answer("DELETE /orders", 503, times=1)
-    await s.node._mode._venue.cancel([left])  # type: ignore[union-attr]
+    await s.node._mode._venue.earlier_orders().cancel([left])  # type: ignore[union-attr]
     open_orders = s.venue.engine.ledger.open_orders
     await s.until(lambda: left not in [o.id for o in open_orders(s.funder)], "it is cancelled")
     await resting(s, p, Role.TARGET)

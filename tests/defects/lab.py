@@ -202,7 +202,7 @@ class Lab:
             if is_up:
                 assert await self.happens(lambda: self.node.trader.is_running, PATIENCE)
                 if self.is_ours:
-                    self._polymarket.taken_over()
+                    self._polymarket.earlier_orders().adopt([])
             await play(self)
         finally:
             self.venue.faults.clear()

@@ -1,13 +1,11 @@
 """Makes the hardened clients of one node. No secret ever stands in a Nautilus configuration."""
 
 import asyncio
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.adapters.polymarket.common import gamma_markets
 from nautilus_trader.adapters.polymarket.common.credentials import PolymarketWebSocketAuth
-from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.config import (
     PolymarketDataClientConfig,
     PolymarketExecClientConfig,
@@ -16,38 +14,27 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.model.identifiers import InstrumentId
-from nautilus_trader.model.orders import Order
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from bridge.live_node import NodeClient
 from bridge.venue import VENUE
 from positions.engine.engine import Engine
-from positions.engine.recovery import WalletReport
 from positions.model.errors import VenueFailure
-from positions.model.orders import SignedOrder
-from positions.model.position import Order as RecordedOrder
-from positions.model.position import Position
-from positions.model.trades import Trade
 from positions.operations.doctor import Level
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import close_connections, make_client
-from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.gamma import Gamma
-from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.api.signing import NO_BUILDER, OrderSigner
 from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
+from venues.polymarket.execution.earlier_orders import EarlierOrders
 from venues.polymarket.execution.live_orders import LiveOrders
-from venues.polymarket.execution.wallet_reports import WalletReader
 from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
 from venues.polymarket.provider import HardenedProvider, MarketListClient
-
-_READ_AGAIN = (0.5, 1.0, 2.0)
-"""Seconds after which the wallet is read again at a start, before the stops are armed without."""
 
 
 class WalletUnreadable(VenueFailure):
@@ -106,38 +93,12 @@ class Polymarket:
         if self.execution is not None:
             self.execution.prepare(instrument_id)
 
-    async def read_wallet(
-        self, positions: Sequence[Position], signed: Sequence[SignedOrder], now: int
-    ) -> WalletReport:
-        """What the venue reports of these positions; nothing, where it does not answer."""
-        own = self._hardened
-        reader = WalletReader(own.balances, self._fee_rate, own.refusals.add, own.refusals.heed)
-        for pause in (0.0, *_READ_AGAIN):
-            await asyncio.sleep(pause)
-            try:
-                return await reader.read(positions, signed, now)
-            except Exception as e:
-                self._hardened.warn(
-                    f"the wallet could not be read at the start: {describe_error(e)}"
-                )
-                if isinstance(e, ListTooLong):
-                    break  # it is as long the next time
-        return WalletReport()
-
-    def _fee_rate(self, outcome_id: str) -> Decimal:
-        instruments = [] if self._provider is None else self._provider.list_all()
-        return next(
-            (i.taker_fee for i in instruments if get_polymarket_token_id(i.id) == outcome_id),
-            Decimal(0),
+    def earlier_orders(self) -> EarlierOrders:
+        """Reads what became of the orders of an earlier process, once the node is built."""
+        provider = self._provider
+        return EarlierOrders(
+            self._hardened, lambda: [] if provider is None else provider.list_all()
         )
-
-    def adopt(self, native: Order, ours: RecordedOrder, trades: Sequence[Trade]) -> None:
-        """Go on with an order that an earlier process left."""
-        self._hardened.adopt(native, ours, trades)
-
-    def taken_over(self) -> None:
-        """All such orders are known."""
-        self._hardened.wallet_watch.is_taken_over.set()
 
     def watch(self, engine: Engine) -> None:
         """Look now and then at the books of what is held, and whether the wallet still has it."""
@@ -149,20 +110,6 @@ class Polymarket:
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""
         return self._hardened
-
-    async def cancel(self, hashes: Sequence[str]) -> None:
-        """Take orders off the book that nothing of ours stands for any more."""
-        try:
-            await asyncio.to_thread(self.client.cancel_orders, list(hashes))
-        except Exception as e:
-            self._hardened.warn(
-                f"orders of an earlier run could not be cancelled: {describe_error(e)}"
-            )
-            self._hardened.create_task(self._cancel_later(hashes))
-
-    async def _cancel_later(self, hashes: Sequence[str]) -> None:
-        await asyncio.sleep(_READ_AGAIN[-1])
-        await self.cancel(hashes)
 
     @property
     def _hardened(self) -> HardenedExecutionClient:

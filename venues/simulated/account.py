@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import msgspec
+from nautilus_trader.model.orders import Order as NautilusOrder
 
-from positions.engine.recovery import WalletReport
+from positions.engine.recovery import Recovery, WalletReport, recover
 from positions.model.orders import SignedOrder, VenueOrder
+from positions.model.position import Order as RecordedOrder
 from positions.model.position import Position
 from positions.model.soundness import AMOUNT_MAX
 from positions.model.trades import Trade
+from positions.storage.resume import EarlierState
 from venues.simulated.matching import (
     Event,
     Filled,
@@ -142,6 +145,15 @@ class Account:
             trades=tuple(_trade(t) for t in self._trades),
             balances={outcome(i): t.held for i, t in tokens if t.payout is None},
         )
+
+    async def recover(self, earlier: EarlierState, now: int) -> Recovery:
+        """What became of the orders of an earlier process."""
+        positions = earlier.positions
+        signed, report = self.signed(positions), self.report(positions)
+        return recover(positions, signed, report, now, earlier.others)
+
+    def adopt(self, orders: Sequence[tuple[NautilusOrder, RecordedOrder]]) -> None:
+        """The orders that rest are in the account already."""
 
     def payouts(self) -> dict[str, Decimal]:
         """What the resolved outcomes pay, by outcome id."""
