@@ -149,7 +149,7 @@ def _differences(backtested: dict[str, list[Any]]) -> list[str]:
     with Snapshot(STATE) as copy:
         fills = {i: [_fill(f) for f in copy.fills(i)] for n, i in _ids.items() if n != "wrong"}
     is_kept = all(sorted(backtested[i]) == sorted(made) for i, made in fills.items())
-    return [] if is_kept else ["a backtest of the session tells the same fills"]
+    return [] if is_kept else ["a backtest of the session has the same fills"]
 
 
 def broken_promises(state: Path, ids: Mapping[str, str]) -> list[str]:

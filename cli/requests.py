@@ -27,7 +27,7 @@ Targets = Annotated[
     typer.Option(help="Sell at this price, or +20%; several with parts: 0.60:50%."),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only tell what would be sent, won and lost.")
+    bool, typer.Option("--dry-run", help="Only show what would be sent, won and lost.")
 ]
 File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
 Again = Annotated[

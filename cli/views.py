@@ -31,7 +31,7 @@ from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
 from positions.storage.story import sentence
 
 _LIVE_NOTE = (
-    "as Polymarket describes them, with prices of the first outcome only; --json tells whole ids"
+    "as Polymarket describes them, with prices of the first outcome only; --json shows whole ids"
 )
 
 

@@ -25,7 +25,7 @@ PARTS = (
 CORE = (
     "test_scenarios.py",
     "test_bracket.py",
-    "test_told.py",
+    "test_replies.py",
     "test_life.py",
     "test_settlement.py",
     "test_rules.py",
@@ -34,10 +34,10 @@ CORE = (
 )
 REQUESTS = (
     "test_checks.py",
-    "test_wishes.py",
+    "test_validation.py",
     "test_scenarios.py",
     "test_bracket.py",
-    "test_told.py",
+    "test_replies.py",
 )
 BOUNDARIES = ("test_boundaries.py", "test_poisoned_record.py", "test_fuzz.py")
 VIEWS = ("test_local_book.py", "test_views.py")
@@ -70,7 +70,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "model/refusals": ("test_scenarios.py",),
     "model/soundness": ("test_bounds.py", *BOUNDARIES),
     "model/stops": CORE,
-    "model/targets": (*CORE, "test_wishes.py"),
+    "model/targets": (*CORE, "test_validation.py"),
     "model/terms": REQUESTS,
     "model/trades": CORE,
     "model/venue_rules": CORE,

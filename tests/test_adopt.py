@@ -80,7 +80,7 @@ ACCEPTED: dict[str, tuple[Holding, dict[str, Any], list[str]]] = {
 REFUSED: dict[str, tuple[Holding, dict[str, Any], str, str]] = {
     "a market that is not known": (HOLDING, {"market": "snow"}, "UNKNOWN_MARKET", "market was 'snow'"),
     "an outcome that is not known": (HOLDING, {"outcome": "Maybe"}, "UNKNOWN_OUTCOME", "outcome was 'Maybe'"),
-    "a wallet that cannot be read": (Holding(problem="503"), {}, "WALLET_UNKNOWN", "cannot be told: 503; send it again later"),
+    "a wallet that cannot be read": (Holding(problem="503"), {}, "WALLET_UNKNOWN", "are not known: 503; send it again later"),
     "nothing there": (Holding(), {}, "NOTHING_TO_ADOPT", "must be at most 0: the wallet has 0, positions own 0, other orders offer 0"),
     "less than can be sold": (Holding(D("0.009999")), {}, "NOTHING_TO_ADOPT", "must be at most 0"),
     "all of it offered by others": (Holding(D(100), D(100)), {}, "NOTHING_TO_ADOPT", "other orders offer 100"),

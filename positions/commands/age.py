@@ -59,7 +59,7 @@ def lapsed(command: Command, now: int, time: int, sent: int | None) -> Reply | N
         until = sent + VALID_FOR
     if until is None:
         text = "created_at, the id's time and the file's are in the future: how old the command is"
-        return refused(command.id, Refusal("EXPIRED", f"{text} cannot be told; send it anew"), now)
+        return refused(command.id, Refusal("EXPIRED", f"{text} is not known; send it anew"), now)
     if time <= until:
         return None
     rule = f"is past: it was to be acted on by then, and it is {iso(now)}"

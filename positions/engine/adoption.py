@@ -60,7 +60,7 @@ def open_position(
     if book.payout is not None:
         return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if holding.problem:
-        text = f"the shares of the wallet cannot be told: {holding.problem}; send it again later"
+        text = f"the shares of the wallet are not known: {holding.problem}; send it again later"
         return Refusal("WALLET_UNKNOWN", text)
     shares = _shares(c, holding, sum((max(p.held, ZERO) for p in ours), ZERO))
     if isinstance(shares, Refusal):

@@ -172,7 +172,7 @@ class _Reconciliation:
             self._errors.append(e)
             self.positions[position_id] = before
             del self._events[count:]
-            reason = f"what became of its orders cannot be told: {type(e).__name__}: {e}"[:200]
+            reason = f"what became of its orders is not known: {type(e).__name__}: {e}"[:200]
             with suppress(Exception):  # then the engine disputes it
                 self._book(position_id, Restarted(time=self._now))
                 disputed = Disputed(time=self._now, reason=reason, missing=before.decision.missing)

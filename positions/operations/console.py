@@ -137,7 +137,7 @@ def _encoded(line: Line) -> bytes:
     try:
         text = line if isinstance(line, str) else line()
     except Exception as e:  # one line that cannot be printed must not end the thread
-        text = f"(a line cannot be told: {type(e).__name__}: {e})"
+        text = f"(a line cannot be printed: {type(e).__name__}: {e})"
     return f"{text}\n".encode(errors="replace")
 
 

@@ -1,4 +1,4 @@
-"""What is told beside the orders: the answers to cash-outs, and the events that become the story."""
+"""What is reported beside the orders: the replies to cash-outs, and the events of the story."""
 
 from decimal import Decimal
 from typing import Any
