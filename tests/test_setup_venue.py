@@ -171,7 +171,7 @@ def test_a_live_node_tells_that_the_venue_does_not_answer(
     arguments = ["run", "--config", str(config), "--yes-really-trade"]
     done = RUN.invoke(app, arguments, env=venue.wallet(KEY, cash=100))
     assert done.exit_code == 1
-    assert "it does not answer; polybracket doctor tells what to do" in done.stderr
+    assert "it does not answer; polybracket doctor says what to do" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

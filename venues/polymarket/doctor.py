@@ -1,6 +1,6 @@
 """What a node needs of the venue: reached in time, a clock that agrees, a wallet that may trade.
 
-Only reads. Whatever the venue says is told in one line, and never with a secret in it.
+Only reads. Whatever the venue says is shown in one line, and never with a secret in it.
 """
 
 import base64
@@ -64,16 +64,16 @@ def check_venue(settings: Settings, values: Mapping[str, str]) -> Iterator[Check
 
 def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
     """Whether each of the venue's addresses answers, and how fast."""
-    venue, told = settings.venue, []
+    venue, samples = settings.venue, []
 
     def ask_time() -> None:
         sent = time.time()
         reply = client.get(f"{venue.clob}/time").raise_for_status()
-        told.append((sent, int(reply.json()), time.time()))
+        samples.append((sent, int(reply.json()), time.time()))
 
     yield _timed("order book", venue.clob, ask_time)
-    if told:
-        yield check_clock(told)
+    if samples:
+        yield check_clock(samples)
     gamma = f"{venue.gamma}/markets"
     yield _timed("markets", venue.gamma, lambda: client.get(gamma, params={"limit": "1"}))
     if settings.mode == "live":
@@ -85,13 +85,13 @@ def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
         yield _timed(f"{channel} channel", address, partial(_knock, client, address), warm=False)
 
 
-def check_clock(told: Iterable[tuple[float, int, float]]) -> Check:
+def check_clock(samples: Iterable[tuple[float, int, float]]) -> Check:
     """Whether this clock agrees with the venue's, which is reported in whole seconds.
 
-    `told` has when it was asked, what it said, and when that arrived, in seconds. Each bounds how
-    far this clock is ahead.
+    `samples` have when it was asked, what it said, and when that arrived, in seconds. Each bounds
+    how far this clock is ahead.
     """
-    samples = list(told)
+    samples = list(samples)
     least = max(sent - second - 1 for sent, second, _ in samples)
     most = min(arrived - second for _, second, arrived in samples)
     if least <= 0 <= most:
@@ -182,7 +182,7 @@ def _check_account(
     try:
         held = client.get_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
         if int(held["balance"]) < settings.limits.default_stake * 10**6:
-            # The venue tells what it last read: of a new wallet 0, until it reads it anew.
+            # The venue reports what it last read: of a new wallet 0, until it reads it anew.
             client.update_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
             held = client.get_balance_allowance(BalanceAllowanceParams(AssetType.COLLATERAL))
         balance = int(held["balance"])

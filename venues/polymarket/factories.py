@@ -140,7 +140,7 @@ class Polymarket:
             cash = parsing.balance(self.client.get_balance_allowance(kind))
             return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
         except Exception as e:
-            reason = f"{why(e, self._own_wallet)}; polybracket doctor tells what to do"
+            reason = f"{why(e, self._own_wallet)}; polybracket doctor says what to do"
             at = self._settings.venue.clob
             raise WalletUnreadable(f"the wallet cannot be read at {at}: {reason}") from None
 

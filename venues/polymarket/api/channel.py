@@ -22,7 +22,7 @@ from nautilus_trader.core.nautilus_pyo3 import (
 )
 
 _IDLE_MS = {PolymarketWebSocketChannel.MARKET: 60_000, PolymarketWebSocketChannel.USER: 300_000}
-"""How long nothing may be heard on a socket, no answer to a ping either, before it is lost."""
+"""How long nothing may be received on a socket, no answer to a ping either, before it is lost."""
 _AGAIN_SECONDS = 1.0
 _OPEN_SECONDS = 3.0
 """How long who asks whether it is up waits while it is being opened."""
@@ -40,7 +40,7 @@ class ChannelClient(PolymarketWebSocketClient):
         self._openings: Counter[int] = Counter()
         """How often a socket was opened."""
         self._subscribed: dict[int, int] = {}
-        """The last of a socket's openings at which it asked for all that it is to hear."""
+        """The last of a socket's openings at which it subscribed to all that it is to receive."""
         self._tried_later: set[int] = set()
 
     def is_connected(self) -> bool:
@@ -128,7 +128,7 @@ class ChannelClient(PolymarketWebSocketClient):
     def _handle_reconnect(self, client_id: int) -> None:
         """Defects: this is called on a thread of the socket's, and a task that is made there waits
         until something else wakes the event loop; what was missed is asked for before all that
-        follows is heard. Can go when the adapter subscribes on its loop, and first.
+        follows is received. Can go when the adapter subscribes on its loop, and first.
         """
         self._openings[client_id] += 1
         self._loop.call_soon_threadsafe(lambda: self._spawn(self._resume(client_id)))

@@ -172,7 +172,7 @@ class Gamma:
 
 async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
     """The outcomes of the open markets found for a text, in the form in which a node publishes its
-    own. Only the first outcome's prices are told: the other has a book of its own.
+    own. Only the first outcome's prices are given: the other has a book of its own.
 
     Raises
     ------
@@ -208,5 +208,5 @@ def _row(market: GammaMarket, number: int) -> dict[str, Any]:
 
 
 def _offered(price: Decimal | None) -> Decimal | None:
-    """A price somebody offers: of an empty side Gamma tells 0 or 1."""
+    """A price somebody offers: of an empty side Gamma gives 0 or 1."""
     return price if price is not None and 0 < price < 1 else None

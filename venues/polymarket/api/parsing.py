@@ -121,7 +121,7 @@ def order_ids(trade: Mapping[str, Any]) -> list[str]:
 
 
 def legs_of(wallet: str, trade: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """A wallet's orders in a trade that was told to it: hash, outcome, and whether it bought."""
+    """A wallet's orders in a trade that it was sent: hash, outcome, and whether it bought."""
     text(trade, "side")
     taken, is_taker_buying = str(trade.get("asset_id")), _is_buy(trade)
     makers = [m for m in _makers(trade) if _is_of(wallet, m)]
@@ -148,8 +148,9 @@ def _is_buy(trade: Mapping[str, Any]) -> bool:
 def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
     """An order's parts of a trade: one for each price at which it traded.
 
-    A taker that met several makers is told at one price; what each of them asked is what it paid. A
-    maker of the other outcome stands for its complement: buying No at 0.40 is selling Yes at 0.60.
+    A taker that met several makers is reported at one price; what each of them asked is what it
+    paid. A maker of the other outcome stands for its complement: buying No at 0.40 is selling Yes
+    at 0.60.
 
     Raises
     ------
@@ -197,8 +198,8 @@ def _settlement_word(trade: Mapping[str, Any]) -> str:
 
 
 def unknown_settlement(trade: Mapping[str, Any]) -> str:
-    """What to tell of a trade whose status is no known word: it changed hands, since the venue
-    tells of it, and may yet fail; "" where the word is known."""
+    """What to say of a trade whose status is no known word: it changed hands, since the venue
+    reports it, and may yet fail; "" where the word is known."""
     if _settlement_word(trade) in SETTLEMENTS:
         return ""
     word = _shown(trade.get("status"))
@@ -208,14 +209,14 @@ def unknown_settlement(trade: Mapping[str, Any]) -> str:
 def _time(trade: Mapping[str, Any], status: Settlement) -> int:
     """When a trade was matched: to the millisecond in its first message, else to the second."""
     name = "match_time" if trade.get("match_time") is not None else "last_update"
-    told_second = int(number(trade, name, below=_SECONDS[1]))
-    if told_second < _SECONDS[0]:
-        raise Unreadable(f"{name} was {told_second}, must be from 2020 to 2100")
-    second = told_second * SECOND
+    stated_second = int(number(trade, name, below=_SECONDS[1]))
+    if stated_second < _SECONDS[0]:
+        raise Unreadable(f"{name} was {stated_second}, must be from 2020 to 2100")
+    second = stated_second * SECOND
     if status is not Settlement.MATCHED or trade.get("timestamp") is None:
         return second
-    told = int(number(trade, "timestamp", below=_SECONDS[1] * 1000)) * _MILLIS
-    return told if second <= told < second + 10 * SECOND else second
+    stated = int(number(trade, "timestamp", below=_SECONDS[1] * 1000)) * _MILLIS
+    return stated if second <= stated < second + 10 * SECOND else second
 
 
 def _levels(trade: Mapping[str, Any]) -> list[tuple[Decimal, Decimal]]:

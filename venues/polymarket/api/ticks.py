@@ -15,7 +15,7 @@ class ImpossibleTick(VenueFailure, ValueError):
 
 
 def tick_of(value: Any) -> Decimal:
-    """A tick that the venue tells, without trailing zeros.
+    """A tick that the venue states, without trailing zeros.
 
     Raises
     ------

@@ -124,13 +124,13 @@ class Canceller:
         return _read(reply, live.venue_order_id)
 
     async def _is_over(self, live: LiveOrder, *, is_unclear: bool) -> bool:
-        """Whether an order that is not to be cancelled is over, as far as the venue tells."""
+        """Whether an order that is not to be cancelled is over, as far as the venue reports."""
         known = await self._reconciliation.query(live)
         was_resting = live.tracker.is_accepted and not live.is_unknown
         if known is False and was_resting and not live.tracker.is_over:
             if is_unclear and live.order.side == OrderSide.SELL:
                 await self._reconciliation.confirm_cancel(live)
-            elif _now() >= live.gone_at:  # one that is delayed is not told of, for seconds
+            elif _now() >= live.gone_at:  # one that is delayed is not reported, for seconds
                 self._reconciliation.abandon(live)
         if known is False and not live.tracker.is_over:
             self._reconciliation.reconcile(live)

@@ -57,7 +57,7 @@ CASH_SECONDS = 5.0
 """The longest that a request waits for the cash to be read anew."""
 
 Signed = Callable[[str, str, Callable[[bool], None]], None]
-"""Is told an order's id and hash before it is posted, and calls back whether it may be."""
+"""Called with an order's id and hash before it is posted; calls back whether it may be."""
 
 
 class HardenedExecutionClient(PolymarketExecutionClient):
@@ -253,7 +253,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         Can go when the adapter registers the hash before it posts and asks about what is unknown.
         """
         if expected_venue_order_id is None:
-            raise ValueError("the order's hash cannot be told")
+            raise ValueError("the order's hash is not known")
         live = LiveOrder(order, expected_venue_order_id.value, self._loop.time())
         live.is_unwanted = live.id in self._unwanted
         kind = convert_tif_to_polymarket_order_type(order.time_in_force)
@@ -383,7 +383,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
 
     def _handle_ws_message(self, raw: bytes) -> None:
         """Defects: a message with a word that the schema does not know is lost (the cancel of a
-        killed FAK order among them), an order that ends before its last fill is told stays open, a
+        killed FAK order among them), an order that ends before its last fill comes stays open, a
         fill after that is dropped, and a trade that fails to settle is never undone. Can go when
         the adapter reads leniently and keeps each order's fills and end together.
         """
@@ -472,7 +472,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self.create_task(self._refresh_cash_at_venue())
 
     async def _refresh_cash_at_venue(self) -> None:
-        """Have the venue read the cash anew, once for all that wait: it tells what it last read,
+        """Have the venue read the cash anew, once for all that wait: it reports what it last read,
         which of a new wallet is 0 for ever."""
         try:
             async with asyncio.timeout(CASH_SECONDS):

@@ -28,7 +28,7 @@ class Heartbeat:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Beat once. Each beat names the one before; the venue tells which it expects."""
+        """Beat once. Each beat names the one before; the venue says which it expects."""
         try:
             reply = await asyncio.to_thread(self._client.post_heartbeat, self._last)
         except PolyApiException as e:

@@ -44,7 +44,7 @@ class HoldingReader:
         self._funder = str(self._client.builder.funder)
 
     async def read(self, instrument: BinaryOption) -> Holding:
-        """What the wallet has of an outcome; with a problem where that cannot be told."""
+        """What the wallet has of an outcome; with a problem where that is not known."""
         problem, errors = "", 0
         for pause in (0.0, *_PAUSES):
             await asyncio.sleep(pause)
@@ -92,7 +92,7 @@ class HoldingReader:
         return Holding(shares, self._offered(orders, token), own)
 
     def _matched(self, token: str) -> dict[str, Decimal]:
-        """What each of our orders of an outcome matched, as far as was told."""
+        """What each of our orders of an outcome matched, as far as was reported."""
         return {o.venue_order_id: o.tracker.matched for o in self._of(token)}
 
     def _of(self, token: str) -> Iterator[LiveOrder]:

@@ -56,7 +56,7 @@ class LiveOrder:
         self.is_unknown = False
         """Whether nobody knows if the venue took it."""
         self.copies = 0
-        """How many times it was posted without being told what came of that."""
+        """How many times it was posted without an answer that says what came of that."""
         self.is_reconciling = False
         self.post: Callable[[], Any] | None = None
         """Posts it as it was signed; None where that is not known any more, or of no use."""
@@ -101,7 +101,7 @@ class LiveOrder:
             self.gone_at = now + LATE_SECONDS[True]
 
     def mark_accepted(self, now: float) -> None:
-        """The venue has it, although it may not tell of it yet."""
+        """The venue has it, although it may not report it yet."""
         self.is_unknown = False
         self.gone_at = now + GONE_SECONDS
 

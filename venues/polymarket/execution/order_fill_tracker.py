@@ -26,14 +26,14 @@ class Accepted(Struct, frozen=True):
 
 
 class Filled(Struct, frozen=True):
-    """Shares changed hands. `is_late`: the order had been told to be over."""
+    """Shares changed hands. `is_late`: the order had been reported over."""
 
     trade: Trade
     is_late: bool
 
 
 class FillReversed(Struct, frozen=True):
-    """A trade that was told failed to settle."""
+    """A trade that was reported failed to settle."""
 
     trade: Trade
 
@@ -68,32 +68,32 @@ class OrderFillTracker:
 
     @property
     def matched(self) -> Decimal:
-        """Shares of all trades told so far, failed ones included."""
+        """Shares of all trades reported so far, failed ones included."""
         return sum((t.shares for t in self._trades.values()), ZERO)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is expected: filled whole, or its end is told."""
+        """Whether nothing more is expected: filled whole, or its end is reported."""
         return self._is_over or self.matched >= self.shares
 
     @property
     def is_accepted(self) -> bool:
-        """Whether it was told that the venue has, or had, the order."""
+        """Whether the venue reported that it has, or had, the order."""
         return self._is_accepted
 
     @property
     def is_rejected(self) -> bool:
-        """Whether it was told that the venue never had the order."""
+        """Whether the venue reported that it never had the order."""
         return self._is_rejected
 
     @property
     def is_ended(self) -> bool:
-        """Whether the venue said that it is over, be it that trades of it are still to be told."""
+        """Whether the venue said that it is over, though trades of it may still be to come."""
         return self._is_over or self._ends_at is not None
 
     @property
     def lacks_trades(self) -> bool:
-        """Whether the order ended with more matched than was told: the trades must be asked for."""
+        """Whether the order ended with more matched than was reported: its trades are lacking."""
         return self._ends_at is not None and self.matched < self._ends_at
 
     @property
@@ -121,13 +121,13 @@ class OrderFillTracker:
             return [n for p in parts for n in self.apply_trade(replace(p, status=trade.status))]
         if before is not None:
             if before.is_failed:
-                return []  # told out of sequence: what failed stays so
+                return []  # reported out of sequence: what failed stays so
             self._trades[trade.id] = trade
             return [FillReversed(before)] if trade.is_failed else []
         self._check_size(trade)
         self._trades[trade.id] = trade
         if trade.is_failed:
-            return self._end()  # it had never been told: nothing changed hands
+            return self._end()  # it had never been reported: nothing changed hands
         news = [*self.apply_acceptance(), Filled(trade, is_late=self._is_over)]
         self._filled += trade.shares
         if self._is_over and self._filled < self.shares:
@@ -144,9 +144,9 @@ class OrderFillTracker:
             )
 
     def _other_parts(self, trade: Trade) -> list[Trade]:
-        """The same trade as it was told before: whole and now in parts, or the other way round."""
-        told = [t for t in self._trades.values() if t.whole and t.whole == trade.whole]
-        return [t for t in told if trade.whole in (t.id, trade.id)]
+        """The same trade as reported before: whole and now in parts, or the other way round."""
+        parts = [t for t in self._trades.values() if t.whole and t.whole == trade.whole]
+        return [t for t in parts if trade.whole in (t.id, trade.id)]
 
     def apply_end(self, matched: Decimal | None, reason: str = "") -> list[OrderUpdate]:
         """The venue says that the order is over, and how many shares it matched in all.
@@ -161,7 +161,7 @@ class OrderFillTracker:
         return self._end()
 
     def abandon(self, reason: str) -> list[OrderUpdate]:
-        """The venue tells nothing of it any more: it is over at what was told of its trades."""
+        """The venue reports nothing of it any more: it is over at the trades reported so far."""
         self._ends_at = None
         return self.apply_end(None, reason)
 

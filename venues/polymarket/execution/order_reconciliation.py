@@ -173,7 +173,7 @@ class OrderReconciliation:
         is_shared = self.is_shared(get_polymarket_token_id(live.order.instrument_id))
         if is_shared or live.tracker.lacks_trades:
             await self._await_end(live, ANSWER_SECONDS)  # an exit waits for it, and not for ever
-            if is_shared and live.tracker.lacks_trades:  # what was told to be sold is not there
+            if is_shared and live.tracker.lacks_trades:  # what was reported sold is not there
                 await self._await_end(live, GONE_SECONDS)
         self._emit(live, live.tracker.abandon(""))
         self.recheck(live)
@@ -193,7 +193,7 @@ class OrderReconciliation:
     async def _query_again(self, live: LiveOrder) -> None:
         try:
             # The sale that follows is under way by then, and is refused if it asks for what was
-            # sold unheard; once more for a fill that the venue tells late.
+            # sold unheard; once more for a fill that the venue reports late.
             for after in (ANSWER_SECONDS / 8, ANSWER_SECONDS):
                 await asyncio.sleep(after)
                 pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
@@ -279,7 +279,7 @@ def _gone_at(live: LiveOrder, begun: float) -> float:
 
 
 def _is_young(live: LiveOrder) -> bool:
-    """Whether the venue may not tell of it yet."""
+    """Whether the venue may not report it yet."""
     return _now() - live.signed_at < APPEARS_AFTER
 
 

@@ -158,7 +158,7 @@ def _sale(hash_: str, trades: Iterable[Trade]) -> VenueOrder | None:
 
 
 def _may_still_arrive(order: Order | None, now: int) -> bool:
-    """Whether a post that was under way when the node died could still be taken, or told of."""
+    """Whether a post that was under way when the node died could still be taken, or reported."""
     if order is None or order.state is not OrderState.SENT:
         return False
     late = POST_AGAIN_SECONDS + gone_seconds(is_immediate=order.immediate)

@@ -1,6 +1,6 @@
 """Looks at the wallet every now and then: money, open orders, and shares of what is held.
 
-What the user channel did not tell is found then, and so is what the owner does elsewhere. All of
+What the user channel did not report is found then, and so is what the owner does elsewhere. All of
 the connections are used now and then, too, so that the venue keeps them.
 """
 
@@ -48,7 +48,7 @@ class WalletWatch:
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held: Callable[[], Mapping[str, Decimal]] = dict
-        """Tells the shares held of each outcome, for a look at whether the wallet has them."""
+        """Gives the shares held of each outcome, for a look at whether the wallet has them."""
         self._has_more: set[str] = set()
         """Outcomes of which the wallet has more than is held: the rest is its owner's."""
 
@@ -95,7 +95,7 @@ class WalletWatch:
         for token, held in self.held().items():
             balance = await self._balances.read(token)
             if balance < held and token not in moving:
-                await self._balances.refresh(token)  # it tells what it last read
+                await self._balances.refresh(token)  # it reports what it last read
                 balance = await self._balances.read(token)
             balances[token] = balance
             (self._has_more.add if balance > held else self._has_more.discard)(token)
