@@ -72,17 +72,19 @@ class WalletReader:
             elif hash_ in traded or not _may_still_arrive(sent.get(hash_), now):
                 absent.add(hash_)  # of what has traded and is not found nothing more comes
         balances = await self._read_balances(positions, trades)
-        for hash_ in traded - hashes - orders.keys():
-            sale = _sale(hash_, [t for t in trades if t.venue_order_id == hash_])
-            if sale is not None:
-                orders[hash_] = sale
+        foreign: dict[str, list[Trade]] = {h: [] for h in traded - hashes - orders.keys()}
+        for trade in trades:
+            if trade.venue_order_id in foreign:
+                foreign[trade.venue_order_id].append(trade)
+        sales = {h: _sale(h, made) for h, made in foreign.items()}
+        orders |= {h: sale for h, sale in sales.items() if sale is not None}
+        known = hashes | orders.keys()
+        rates = {outcome: self._fee_rate(outcome) for outcome in {t.outcome_id for t in trades}}
         return WalletReport(
             orders=orders,
             absent=frozenset(absent),
             trades=tuple(
-                t.charged(self._fee_rate(t.outcome_id))
-                for t in trades
-                if t.venue_order_id in hashes | orders.keys()
+                t.charged(rates[t.outcome_id]) for t in trades if t.venue_order_id in known
             ),
             balances=balances,
         )
@@ -111,7 +113,7 @@ class WalletReader:
         legs = parsing.legs_of(self._funder, trade)
         # Of others only sales matter: one may be ours, and its hash lost.
         sales = {h for h, outcome, buys in legs if outcome in outcomes and not buys}
-        wanted = [h for h in parsing.order_ids(trade) if h in hashes | sales]
+        wanted = [h for h in parsing.order_ids(trade) if h in hashes or h in sales]
         if wanted:
             self._heed(parsing.unknown_settlement(trade))
         return [part for hash_ in wanted for part in parsing.trades_of(hash_, trade)]
