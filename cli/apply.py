@@ -1,12 +1,11 @@
 """Positions declared in a file: shows what differs, and asks for it."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.options import Json, State, Wait, state_dir
+from cli.options import Json, Now, State, Wait, state_dir
 from cli.output import say
 from cli.sending import send
 from positions.commands import strict
@@ -29,6 +28,7 @@ def register(app: typer.Typer) -> None:
 def apply(
     file: Annotated[Path, typer.Argument(help="TOML with a [[position]] for each.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs.")] = False,
+    now: Now = False,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
@@ -43,6 +43,8 @@ def apply(
     fits = True
     for name, fields in declared.items():
         due, line, is_done = _compare(folder, name, fields)
+        if now and due and due["command"] == "amend":
+            due["now"] = True
         fits = fits and is_done
         say(f"{name}: {'would ' if due and dry_run else ''}{line}", err=as_json)
         requests += [due] if due else []
@@ -80,10 +82,10 @@ def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, b
         return request(name, fields, attempt), "open it", True
     if isinstance(state, str):
         return None, state, True
-    row, tick = state
+    row = state
     if row["status"] != "open":
         return None, f"is {row['status']}", True
-    diff = difference(request(name, fields), row, tick, _request_of(folder, row["id"]))
+    diff = difference(request(name, fields), row, _request_of(folder, row["id"]))
     if diff.fixed:
         return None, f"cannot be changed: {'; '.join(diff.fixed)}", False
     if not diff.changes:
@@ -92,7 +94,7 @@ def _compare(folder: Path, name: str, fields: _Row) -> tuple[_Row | None, str, b
     return due, f"amend {', '.join(diff.lines)}", True
 
 
-def _state_of(folder: Path, name: str) -> tuple[int, str | tuple[_Row, Decimal]]:
+def _state_of(folder: Path, name: str) -> tuple[int, str | _Row]:
     """What is known of a declared position, and which attempt to open it that was."""
     spool = Spool(folder)
     waiting = {path.stem for path in spool.waiting()}
@@ -119,11 +121,9 @@ def _request_of(folder: Path, position_id: str) -> Command | None:
         return None
 
 
-def _row_of(folder: Path, position_id: str) -> tuple[_Row, Decimal] | None:
+def _row_of(folder: Path, position_id: str) -> _Row | None:
     try:
         with Snapshot(folder) as copy:
-            row = copy.position(position_id)
-            (market,) = copy.markets(row["outcome_id"])
-            return row, market["tick"]
+            return copy.position(position_id)
     except NoSnapshot:
         return None

@@ -40,6 +40,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Wait = Annotated[
     str | None, typer.Option("--wait", help="Wait so long for the node's answer, such as 10s.")
 ]
+Now = Annotated[bool, typer.Option("--now", help="Also where an amendment sells at once.")]
 
 
 def state_dir(option: Path | None) -> Path:

@@ -93,7 +93,7 @@ def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 number(r["entry_price"]),
                 number(r["current_price"]) if r["status"] == "open" else "",
                 number(r["sell_price"]),
-                number(r["stop_in_force"]),
+                "none yet" if r["waiting_for"] == "trail_from" else number(r["stop_in_force"]),
                 number(r["exit_price"]),
                 money(r["realized_pnl"] + (r["unrealized_pnl"] or 0)),
             )

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import Json, State, Wait, state_dir
+from cli.options import Json, Now, State, Wait, state_dir
 from cli.output import short
 from cli.sending import send
 from cli.terms import with_terms, with_terms_of_what_is_held
@@ -20,14 +20,19 @@ Market = Annotated[
 ]
 Outcome = Annotated[str | None, typer.Argument(help="A name such as Yes, or a token id.")]
 MaxBid = Annotated[str | None, typer.Option(help="The most to pay per share.")]
-Stop = Annotated[str | None, typer.Option(help="Sell when the bid is here, or 10%.")]
 Floor = Annotated[str | None, typer.Option(help="Never sell below this price.")]
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="Sell at this price, or +20%; several with parts: 0.60:50%."),
+    typer.Option(help="Sell here, or +20% above the entry; several with parts: 0.60:50%."),
+]
+Stop = Annotated[
+    str | None, typer.Option(help="Sell when the bid is here, or 10% below the entry price.")
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Only show what would be sent, won and lost.")
+]
+PreviewOnly = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what would change and be sold, and for what.")
 ]
 File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
 Again = Annotated[
@@ -164,12 +169,15 @@ def sell(
     shares: Annotated[str | None, typer.Option(help="So many shares; without it, all.")] = None,
     fraction: Annotated[str | None, typer.Option(help="This part of what is held: 0.5.")] = None,
     min_price: Annotated[str | None, typer.Option(help="At this price or better.")] = None,
+    dry_run: PreviewOnly = False,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
 ) -> None:
     """Cash out by hand, all or part. What cannot be sold in a minute is protected again."""
-    fields = {"shares": shares, "fraction": fraction, "min_price": min_price}
+    fields: dict[str, Any] = {"shares": shares, "fraction": fraction, "min_price": min_price}
+    fields["dry_run"] = dry_run or None
+    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("sell", position, fields, wait, state, as_json=as_json)
 
 
@@ -186,15 +194,24 @@ def amend(
     position: PositionId,
     max_bid: MaxBid = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="A price, several with parts, or none.")
+        list[str] | None, typer.Option(help="A price, +20%, several with parts, or none.")
     ] = None,
-    stop: Annotated[str | None, typer.Option(help="A price, or none.")] = None,
+    stop: Annotated[
+        str | None, typer.Option(help="A price, 10% below the entry price, or none.")
+    ] = None,
+    now: Now = False,
+    dry_run: PreviewOnly = False,
     wait: Wait = None,
     as_json: Json = False,
     state: State = None,
 ) -> None:
-    """Change max bid, targets, stop or other terms. `none` removes what was asked."""
-    fields = {"max_bid_price": max_bid, "stop_loss_price": stop} | _target(target) | terms
+    """Change max bid, targets, stop or other terms. `none` removes what was asked.
+
+    What would sell at once is refused, unless `--now` is given.
+    """
+    fields: dict[str, Any] = {"max_bid_price": max_bid, "stop_loss_price": stop}
+    fields |= _target(target) | terms | {"now": now or None, "dry_run": dry_run or None}
+    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("amend", position, fields, wait, state, as_json=as_json)
 
 

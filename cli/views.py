@@ -171,6 +171,7 @@ def status(as_json: Json = False, state: State = None) -> None:
     folder = state_dir(state)
     with Snapshot(folder) as copy:
         node, alarms, outcomes = copy.node(), copy.open_alarms(), copy.markets()
+        waiting = [p for p in copy.positions() if p["waiting_for"] == "trail_from"]
     state_of = health(folder, node)
     quoted = max((m["quoted_at"] for m in outcomes if m["quoted_at"]), default=None)
     values: dict[str, Any] = {
@@ -183,6 +184,7 @@ def status(as_json: Json = False, state: State = None) -> None:
         "synthetic": node["is_synthetic"],
         "halted": node["is_halted"],
         **{name: node[name] for name in ("cash", "redeemable", "open_positions")},
+        "without_stop_yet": len(waiting),
         "alarms": [a["text"] for a in alarms],
     }
     if as_json:
@@ -209,6 +211,8 @@ def _print_status(values: dict[str, Any]) -> None:
     halted = ", HALTED: no new entries" if values["halted"] else ""
     count = values["open_positions"]
     say(f"{count} open position{'' if count == 1 else 's'}{halted}")
+    if values["without_stop_yet"]:
+        say(f"NO STOP until their trail begins: {values['without_stop_yet']} of them")
     cash, owed = money(values["cash"]).lstrip("+"), money(values["redeemable"]).lstrip("+")
     say(f"cash {cash} USDC, redeemable {owed} USDC")
     for text in values["alarms"]:

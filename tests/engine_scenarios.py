@@ -55,7 +55,7 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
         [submit(1)], "cancelled", None, []),
     "a stop amended through the bid acts at once": (
         [(0, "0.53", "0.55", 500), (9, "0.53", "0.56", 500)],
-        [submit(1), order(3, "amend", stop="0.53")], "closed", "stop",
+        [submit(1), order(3, "amend", stop="0.53", now=True)], "closed", "stop",
         [("entry", "100", "0.55"), ("exit", "100", "0.53")]),
     "a stop that is through the market when it is armed acts at once": (
         [(0, "0.53", "0.56", 500), (2, "0.44", "0.55", 500), (9, "0.43", "0.56", 500)],

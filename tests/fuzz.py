@@ -139,8 +139,11 @@ class Fuzz:
 
     def terms(self) -> Terms:
         level = self.rng.choice([self.price(), Percent(self.amount()), None])
+        above = self.rng.choice([None, Percent(self.amount())])
         return Terms(
-            targets=self.rng.choice([(), (Slice(self.price(), self.amount()),)]),
+            targets=self.rng.choice([(), (Slice(self.price(), self.amount(), above),)]),
+            stop_below=self.rng.choice([None, None, level]),
+            target_above=above,
             trail=level,
             trail_from=self.rng.choice([None, self.price()]),
             break_even_after=self.rng.choice([None, 1, -1, 10**30]),

@@ -86,13 +86,13 @@ def test_applying_twice_changes_nothing_queued_or_open(node: Applied) -> None:
 
 # fmt: off
 CHANGES: dict[str, tuple[tuple[str, str], str, dict[str, object]]] = {
-    "another stop": (('stop = "10%"', 'stop = 0.47'), "stop_loss_price 0.49 -> 0.47", {"stop_loss_price": D("0.47")}),
-    "no stop": (('stop = "10%"', ''), "stop_loss_price 0.49 -> none", {"stop_loss_price": None}),
+    "another stop": (('stop = "10%"', 'stop = 0.47'), "stop_loss_price 10% -> 0.47", {"stop_loss_price": D("0.47")}),
+    "no stop": (('stop = "10%"', ''), "stop_loss_price 10% -> none", {"stop_loss_price": None}),
     "another max bid": (("max_bid = 0.55", "max_bid = 0.54"), "max_bid_price 0.55 -> 0.54", {"max_bid_price": D("0.54")}),
-    "one target": (('["0.60:50%", "0.70"]', '"0.65"'), "targets 0.6:50% -> none", {"sell_price": D("0.65"), "terms": {}}),
-    "another last target": (('"0.70"]', '"0.80"]'), "sell_price 0.7 -> 0.8", {"sell_price": D("0.80"), "terms": {"targets": "0.6:50%"}}),
-    "no target": (('target = ["0.60:50%", "0.70"]', ''), "targets 0.6:50% -> none", {"sell_price": None, "terms": {}}),
-    "a trail": (('stop = "10%"', 'stop = "10%"\ntrail = 0.05'), "trail none -> 0.05", {"terms": {"targets": "0.6:50%", "trail": "0.05"}}),
+    "one target": (('["0.60:50%", "0.70"]', '"0.65"'), "targets 0.6:50% -> none", {"sell_price": D("0.65"), "terms": {"stop_below": "10%"}}),
+    "another last target": (('"0.70"]', '"0.80"]'), "sell_price 0.7 -> 0.8", {"sell_price": D("0.80"), "terms": {"targets": "0.6:50%", "stop_below": "10%"}}),
+    "no target": (('target = ["0.60:50%", "0.70"]', ''), "targets 0.6:50% -> none", {"sell_price": None, "terms": {"stop_below": "10%"}}),
+    "a trail": (('stop = "10%"', 'stop = "10%"\ntrail = 0.05'), "trail none -> 0.05", {"terms": {"targets": "0.6:50%", "stop_below": "10%", "trail": "0.05"}}),
 }
 # fmt: on
 
@@ -116,7 +116,7 @@ def test_what_is_held_already_is_declared_like_the_rest(node: Applied) -> None:
     row = node.row()
     assert (row["size"], row["sell_price"], row["stop_loss_price"]) == (100, D("0.70"), D("0.45"))
     assert node.apply(HELD).stdout == "held: is as declared\n"
-    assert "stop_loss_price 0.45 -> 0.4" in node.apply(HELD.replace("10%", "20%")).stdout
+    assert "stop_loss_price 10% -> 20%" in node.apply(HELD.replace("10%", "20%")).stdout
     assert node.work() == 1
     done = node.apply(HELD.replace("10%", "20%") + "shares = 40\n")
     assert done.stdout == "held: cannot be changed: size is 100, declared 40\n"
@@ -124,6 +124,49 @@ def test_what_is_held_already_is_declared_like_the_rest(node: Applied) -> None:
     assert "trail none -> 0.05" in node.apply(followed).stdout
     assert node.work() == 1
     assert node.apply(followed).stdout == "held: is as declared\n"
+
+
+# fmt: off
+RELATIVE = {
+    # what is declared, what is declared then, what differs, the stop before and after
+    "a stop": ('stop = "10%"', 'stop = "20%"', "stop_loss_price 10% -> 20%", ("0.45", "0.40")),
+    "a target": ('stop = "10%"\ntarget = "+20%"', 'stop = "10%"\ntarget = "+30%"', "sell_price 20% -> 30%", ("0.45", "0.45")),
+    "a target for a part": ('target = ["+10%:50%", "+20%"]', 'target = ["+15%:50%", "+20%"]', "targets +10%:50% -> +15%:50%", (None, None)),
+    "a trail": ("trail = 0.05", "trail = 0.06", "trail 0.05 -> 0.06", ("0.45", "0.44")),
+    "a trail in place of a stop": ('stop = "10%"', "trail = 0.06", "stop_loss_price 10% -> 0.06", ("0.45", "0.44")),
+    "a price in place of a trail": ("trail = 0.05", "stop = 0.43", "stop_loss_price 0.05 -> 0.43", ("0.45", "0.43")),
+    "a trail that waits": ("trail = 0.05", "trail = 0.05\ntrail_from = 0.60", "trail_from none -> 0.6", ("0.45", None)),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_terms_are_compared_not_the_prices_that_they_come_to(node: Applied, name: str) -> None:
+    before, after, said, (first, then) = RELATIVE[name]
+    node.show(D("0.49"), D("0.50"))  # under the max bid, from which nothing counts
+    text = DRY.replace('"0.50"', '"0.60"') + before + "\n"
+    node.apply(text)
+    node.work()
+    assert node.row()["stop_loss_price"] == (None if first is None else D(first))
+    assert node.apply(text).stdout == "dry: is as declared\n"
+    changed = text.replace(before, after)
+    assert said in node.apply(changed).stdout
+    assert node.work() == 1
+    assert node.row()["stop_loss_price"] == (None if then is None else D(then))
+    assert node.apply(changed).stdout == "dry: is as declared\n"
+
+
+def test_an_amendment_that_sells_at_once_is_refused_unless_now_is_given(node: Applied) -> None:
+    node.show(D("0.53"), D("0.54"))
+    node.apply(HELD)
+    node.work()
+    changed = HELD.replace('"10%"', "0.53")
+    node.apply(changed)
+    node.work()
+    assert node.row()["phase"] == "holding"
+    node.apply(changed, "--now")
+    node.work()
+    assert node.row()["phase"] == "exiting"
 
 
 def test_what_cannot_be_changed_is_said_and_left(node: Applied) -> None:

@@ -349,7 +349,7 @@ SCENARIOS: dict[str, list[Any]] = {
     "a confirmed stop keeps its floor": [
         *held(stop_confirm="3s", floor_price="0.40"), (quote("0.39", "0.41"), []), (later(3), ["cancel stop"]), (ended(STOP), []), (quote("0.40", "0.41"), ["sell 100 @0.40"]), Phase.EXITING],
     "a confirmation that is taken back sells at once": [
-        *held(stop_confirm="3s"), (quote("0.45", "0.47"), []), (order("amend", stop_confirm="none"), ["cancel stop", "sell 100 @0.42"]), Phase.EXITING],
+        *held(stop_confirm="3s"), (quote("0.45", "0.47"), []), (order("amend", stop_confirm="none", now=True), ["cancel stop", "sell 100 @0.42"]), Phase.EXITING],
     "a stop that is lowered while it waits waits no more": [
         *held(stop_confirm="3s"), (quote("0.45", "0.47"), []), (order("amend", stop_loss_price="0.40"), ["move 100 @0.40"]), (later(3), []), Phase.HOLDING],
     "trades at the stop are not counted as views of the book": [

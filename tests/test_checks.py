@@ -47,7 +47,7 @@ AMENDED: dict[str, tuple[str, list[Cue], dict[str, str], str]] = {
     "a stop off the tick": ("100", [], {"stop_loss_price": "0.405"}, "PRICE_OFF_TICK"),
     "a max bid off the tick": ("100", [], {"max_bid": "0.505"}, "PRICE_OFF_TICK"),
     "a stop at the max bid of an entry": ("100", [], {"stop_loss_price": "0.55"}, "STOP_NOT_BELOW_MAX_BID"),
-    "a stop at the max bid, the entry being over": ("100", [WHOLE], {"stop_loss_price": "0.55"}, ""),
+    "a stop at the max bid, the entry being over": ("100", [WHOLE], {"stop_loss_price": "0.55", "now": True}, ""),
     "a stop that can just sell": ("100", [], {"stop_loss_price": "0.01"}, ""),
     "a stop that could not sell": ("99.99", [], {"stop_loss_price": "0.01"}, "STOP_UNSELLABLE"),
     "a max bid as high as the cap": ("100", [], {"max_bid": "0.60"}, ""),

@@ -143,6 +143,8 @@ def examples(kind: type[Event]) -> list[Any]:
     match kind.__name__:
         case "Amended":
             return [kind(**t, max_bid_price=D("0.6"), sell_price=None, stop_loss_price=None)]
+        case "TermsPriced":
+            return [kind(**t, entry_price=D("0.5"), sell_price=None, stop_loss_price=D("0.4"))]
         case "EntryEnded":
             return [kind(**t, reason=r) for r in EntryEnd]
         case "SaleAsked":
@@ -155,8 +157,6 @@ def examples(kind: type[Event]) -> list[Any]:
             return [kind(**t, obstacle=o, bid=None) for o in Obstacle]
         case "Unstuck" | "BidReturned" | "StopDismissed":
             return [kind(**t, bid=D("0.5"))]
-        case "BidVanished":
-            return [kind(**t)]
         case "OrderSent":
             return [kind(**t, order=order(r, 5)) for r in Role if r is not Role.SETTLEMENT]
         case "OrderAccepted":
@@ -168,7 +168,7 @@ def examples(kind: type[Event]) -> list[Any]:
         case "FillReversed":
             return reversals(t)
         case "OrderClosed":
-            return [kind(**t, order_id=o, end=e) for o in orders for e in OrderEnd]
+            return closures(kind, t, orders)
         case "StopReleased":
             return [kind(**t, order_id=o, quote_seq=1) for o in orders]
         case "StopMoved":
@@ -182,10 +182,15 @@ def examples(kind: type[Event]) -> list[Any]:
             return [kind(**t, shares=D("0.5"))]
         case "Disputed":
             return [kind(**t, reason="?", missing=m) for m in (D(0), D(30), D(100))]
-        case "Restarted" | "Reconciled":
+        case "Restarted" | "Reconciled" | "BidVanished":
             return [kind(**t)]
         case _:
             return [kind(**t, order_id=o) for o in orders]
+
+
+def closures(kind: type[Event], t: dict[str, int], orders: list[str]) -> list[Any]:
+    """Ends of live and unknown orders."""
+    return [kind(**t, order_id=o, end=e) for o in orders for e in OrderEnd]
 
 
 def fills(t: dict[str, int], orders: list[str]) -> list[Any]:

@@ -103,7 +103,9 @@ class Drawn:
             "size": chance.choice(("5", "20", "31.5", "100")),
             "stop": f"{max_bid - chance.choice((4, 4, 5)) * CENT}",
         }
-        match chance.choice(("target", "steps", "trail", "plain")):
+        match chance.choice(("target", "steps", "trail", "plain", "relative")):
+            case "relative":
+                fields |= {"target": "+6%", "stop": "9%"}
             case "target":
                 fields["target"] = f"{max_bid + chance.choice((1, 2, 3)) * CENT}"
             case "steps" if fields["size"] == "100":

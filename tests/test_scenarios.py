@@ -206,13 +206,13 @@ SCENARIOS: dict[str, list[Any]] = {
     "a rejected stop is armed again after a quarter of a second": [
         *held(), (rejected(STOP), []), (later(0.25), ["arm 100 @0.45"]), Phase.HOLDING],
     "a stop amended above the bid acts at once": [
-        *held(), (order("amend", stop_loss_price="0.53"), ["cancel target", "cancel stop"]), Phase.EXITING],
+        *held(), (order("amend", stop_loss_price="0.53", now=True), ["cancel target", "cancel stop"]), Phase.EXITING],
     "a stop amended below the bid moves": [
         *held(), (order("amend", stop_loss_price="0.52"), ["move 100 @0.52"]), Phase.HOLDING],
     "a stop removed is disarmed": [
         *held(), (order("amend", stop_loss_price="none"), ["cancel stop"]), (ended(STOP), []), (quote("0.10", "0.12"), []), Phase.HOLDING],
     "a stop added through the bid acts at once": [
-        *held(stop_loss_price=None), (order("amend", stop_loss_price="0.54"), ["cancel target"]), Phase.EXITING],
+        *held(stop_loss_price=None), (order("amend", stop_loss_price="0.54", now=True), ["cancel target"]), Phase.EXITING],
     # -- the exit ----------------------------------------------------------------------------------
     "what an exit sold in part is sold on at the next view": [
         *stopped(), (filled(EXIT, "30", "0.40"), []), (ended(EXIT), []),

@@ -43,6 +43,10 @@ def some_terms(
         if has_stop and "targets" not in asked:
             fields.pop("size")
             asked["risk"] = rng.choice(("2", "10"))
+    if has_stop and "stop_hard" not in asked and rng.random() < 0.2:
+        fields["stop_loss_price"] = rng.choice(("8%", "20%"))  # of the entry price
+        if fields.get("sell_price"):
+            fields["sell_price"] = "+9%"
     return asked
 
 
@@ -63,8 +67,9 @@ def some_command(rng: random.Random, market: str, cents: int) -> dict[str, Any]:
         {"command": "sell"},
         {"command": "sell", "min_price": near},
         {"command": "cancel"},
-        {"command": "amend", "stop_loss_price": near},
-        {"command": "amend", "sell_price": near},
+        {"command": "amend", "stop_loss_price": near, "now": rng.random() < 0.5},
+        {"command": "amend", "sell_price": near, "now": rng.random() < 0.5},
+        {"command": "amend", "stop_loss_price": "12%", "sell_price": "+7%"},
         {"command": "amend", "max_bid_price": near},
         {"command": "amend", "stop_loss_price": "none"},
         {"command": "amend", "trail": rng.choice(("0.02", "none"))},

@@ -12,7 +12,6 @@ from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from positions.commands.fields import TERMS, Malformed
 from positions.commands.market_names import market_name
@@ -21,10 +20,9 @@ from positions.commands.messages import (
     Command,
     Submit,
     from_fields,
-    target_price,
 )
-from positions.commands.term_validation import initial_stop, priced
 from positions.model.formatting import term_texts
+from positions.model.relative_terms import fixed, relative
 
 _NAMES = UUID("5b1f0d0e-6a3c-5f0e-9d0a-0f6f9a4c2b71")
 _ASKED_ONCE = ("stake", "risk", "post_only", "expires", "expires_on", "entry_price", "at")
@@ -61,7 +59,6 @@ def checked(fields: Mapping[str, Any]) -> Submit | Adopt:
 def difference(
     fields: Mapping[str, Any],
     row: Mapping[str, Any],
-    tick: Decimal,
     made_by: Command | None = None,
 ) -> Difference:
     """What separates the declaration from the position's row.
@@ -70,53 +67,61 @@ def difference(
     Malformed if the declaration cannot be understood.
     """
     c = checked(fields)
-    wanted = _wanted(c, row, tick)
-    terms = term_texts(msgspec.to_builtins(_terms(c, row, tick), builtin_types=(Decimal,)))
+    terms = _terms(c)
+    before, wanted = _levels(row, row["terms"]), _wanted(c, row, terms)
     changes: dict[str, Any] = {}
     said: list[str] = []
     for name, value in wanted.items():
-        if row[name] != value and (name != "max_bid_price" or row["phase"] in _BUYING):
-            said.append(f"{name} {_text(row[name])} -> {_text(value)}")
-            changes[name] = "none" if value is None else str(value)
+        if before[name] != value and (name != "max_bid_price" or row["phase"] in _BUYING):
+            said.append(f"{name} {before[name]} -> {value}")
+            changes[name] = value
+    if "stop_loss_price" in changes and c.stop_loss_price is None and "trail" in terms:
+        changes |= {"stop_loss_price": "none", "trail": terms["trail"]}  # that begins it anew
     for name in TERMS:
         if row["terms"].get(name) != terms.get(name):
             said.append(f"{name} {_text(row['terms'].get(name))} -> {_text(terms.get(name))}")
             changes[name] = fields[name] if name in terms and name in fields else "none"
-    before, after = row["terms"].get("targets"), terms.get("targets")
-    if before != after:
-        said.append(f"targets {_text(before)} -> {_text(after)}")
-    if before != after or (after and "sell_price" in changes):
+    parts, wanted_parts = row["terms"].get("targets"), terms.get("targets")
+    if parts != wanted_parts:
+        said.append(f"targets {_text(parts)} -> {_text(wanted_parts)}")
+    if parts != wanted_parts or (wanted_parts and "sell_price" in changes):
         changes.pop("sell_price", None)
-        changes |= _all_targets(after, wanted["sell_price"])
+        changes |= _all_targets(wanted_parts, wanted["sell_price"])
     return Difference(changes, said, [*_fixed(c, row), *_otherwise(c, made_by)])
 
 
-def _all_targets(parts: str | None, last: Decimal | None) -> dict[str, Any]:
+def _all_targets(parts: str | None, last: str) -> dict[str, Any]:
     """The targets as one request: those for parts and the last one."""
     if not parts:
-        return {"sell_price": _text(last)}
-    return {"targets": parts if last is None else f"{parts} {_text(last)}"}
+        return {"sell_price": last}
+    return {"targets": parts if last == "none" else f"{parts} {last}"}
 
 
-def _base(c: Submit | Adopt, row: Mapping[str, Any]) -> Decimal:
-    """What percentages are taken of."""
-    return c.max_bid_price if isinstance(c, Submit) else Decimal(row["max_bid_price"])
-
-
-def _wanted(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> dict[str, Decimal | None]:
-    base = _base(c, row)
-    stop = initial_stop(c.stop_loss_price, c.terms, base, tick)
-    if isinstance(c, Adopt) and c.stop_loss_price is None and c.terms.trail is not None:
-        stop = row["stop_loss_price"]  # that began below the bid of then
+def _levels(prices: Mapping[str, Any], terms: Mapping[str, str]) -> dict[str, str]:
+    """Max bid, target and stop as they are asked for: a term, where one counts from the entry."""
     return {
-        "max_bid_price": base,
-        "sell_price": target_price(c.sell_price, base, tick),
-        "stop_loss_price": stop,
+        "max_bid_price": _text(prices["max_bid_price"]),
+        "sell_price": terms.get("target_above") or _text(prices["sell_price"]),
+        "stop_loss_price": terms.get("stop_below") or _text(prices["stop_loss_price"]),
     }
 
 
-def _terms(c: Submit | Adopt, row: Mapping[str, Any], tick: Decimal) -> Any:
-    return replace(c.terms, targets=priced(c.terms.targets, _base(c, row), tick))
+def _wanted(c: Submit | Adopt, row: Mapping[str, Any], terms: Mapping[str, str]) -> dict[str, str]:
+    prices = {
+        "max_bid_price": c.max_bid_price if isinstance(c, Submit) else row["max_bid_price"],
+        "sell_price": fixed(c.sell_price),
+        "stop_loss_price": fixed(c.stop_loss_price),
+    }
+    follows = c.terms.trail is not None and c.terms.trail_from is None
+    if isinstance(c, Adopt) and c.stop_loss_price is None and follows:
+        prices["stop_loss_price"] = row["stop_loss_price"]  # that began below the bid of then
+        terms = dict(terms) | {"stop_below": row["terms"].get("stop_below", "")}
+    return _levels(prices, terms)
+
+
+def _terms(c: Submit | Adopt) -> dict[str, str]:
+    terms = relative(c.terms, c.sell_price, c.stop_loss_price, starts_trail=isinstance(c, Submit))
+    return term_texts(msgspec.to_builtins(terms, builtin_types=(Decimal,)))
 
 
 def _fixed(c: Submit | Adopt, row: Mapping[str, Any]) -> list[str]:

@@ -74,15 +74,15 @@ def price(field: str, value: object) -> Decimal:
     return result
 
 
-def price_or_none(field: str, value: object) -> Decimal | None:
-    """A price, or None for `none`."""
-    return None if value is None or value == "none" else price(field, value)
-
-
 def level(field: str, value: object) -> PriceOrPercent:
-    """A price, or a percentage of the max bid."""
+    """A price, or a percentage of the entry price."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     return Percent(Decimal(match[1])) if match else price(field, value)
+
+
+def level_or_none(field: str, value: object) -> PriceOrPercent | None:
+    """The same, or None for `none`."""
+    return None if value is None or value == "none" else level(field, value)
 
 
 def amount(field: str, value: object) -> Decimal:

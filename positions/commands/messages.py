@@ -24,16 +24,15 @@ from positions.commands.fields import (
     fraction,
     is_span,
     level,
+    level_or_none,
     price,
-    price_or_none,
     slices,
     text,
     time,
     uuid,
 )
 from positions.model.durations import MINUTE
-from positions.model.terms import Percent, PriceOrPercent, Slice, Terms
-from positions.model.venue_rules import CENT, ceil_to, floor_to
+from positions.model.terms import PriceOrPercent, Slice, Terms
 
 VALID_FOR = 15 * MINUTE
 """How long after it was due a command is still acted on, unless it says otherwise."""
@@ -93,6 +92,7 @@ class Sell(Command, frozen=True, kw_only=True):
     shares: Decimal | None = None
     fraction: Decimal | None = None
     min_price: Decimal | None = None
+    dry_run: bool = False
 
 
 class Cancel(Command, frozen=True, kw_only=True):
@@ -106,11 +106,14 @@ class Amend(Command, frozen=True, kw_only=True):
 
     position_id: str
     max_bid_price: Decimal | UnsetType = UNSET
-    sell_price: Decimal | None | UnsetType = UNSET
-    stop_loss_price: Decimal | None | UnsetType = UNSET
+    sell_price: PriceOrPercent | None | UnsetType = UNSET
+    stop_loss_price: PriceOrPercent | None | UnsetType = UNSET
     targets: tuple[Slice, ...] | UnsetType = UNSET
     terms: dict[str, Any] = {}
     """What changes of the position's terms; None = as if it had never been asked for."""
+    now: bool = False
+    """Also where everything, or the target's part, would be sold at once."""
+    dry_run: bool = False
 
 
 class Halt(Command, frozen=True, kw_only=True):
@@ -203,6 +206,7 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
             "shares": amount,
             "fraction": fraction,
             "min_price": price,
+            "dry_run": flag,
         },
     ),
     "cancel": (Cancel, {"position_id": uuid}),
@@ -211,9 +215,11 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
         {
             "position_id": uuid,
             "max_bid_price": price,
-            "sell_price": price_or_none,
-            "stop_loss_price": price_or_none,
+            "sell_price": level_or_none,
+            "stop_loss_price": level_or_none,
             "targets": slices,
+            "now": flag,
+            "dry_run": flag,
         }
         | TERMS,
     ),
@@ -293,7 +299,7 @@ def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str
             raise Malformed(other, fields[other], f"must not be given together with {one}")
     if kind == "submit" and "expires" in parsed and not is_span(fields["expires"]):
         parsed["expires_on"] = parsed.pop("expires")
-    if kind == "amend" and not set(parsed) & set(parsers) - {"position_id"}:
+    if kind == "amend" and not set(parsed) & set(parsers) - {"position_id", "now", "dry_run"}:
         raise Malformed("amend", None, "must change something")
     return struct(id=own_id, digest=digest, **_grouped(kind, parsed))
 
@@ -333,23 +339,9 @@ def _parse(
             raise Malformed(name, value, f"is not a field; known: {', '.join(parsers)}")
         if keep_none and name in TERMS and value in (None, "none"):
             parsed[name] = None
-        elif value is not None or (keep_none and parser is price_or_none):
+        elif value is not None or (keep_none and parser is level_or_none):
             parsed[name] = parser(name, value)
     return parsed
-
-
-def target_price(asked: PriceOrPercent | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
-    """The sell price in USDC; a percentage is taken above the max bid and rounded up."""
-    if not isinstance(asked, Percent):
-        return asked
-    return ceil_to(max_bid * (100 + asked.value) * CENT, tick)
-
-
-def stop_price(asked: PriceOrPercent | None, max_bid: Decimal, tick: Decimal) -> Decimal | None:
-    """The stop in USDC; a percentage is taken below the max bid and rounded down."""
-    if not isinstance(asked, Percent):
-        return asked
-    return floor_to(max_bid * (100 - asked.value) * CENT, tick)
 
 
 def encode_reply(reply: Reply) -> bytes:

@@ -6,31 +6,61 @@ taking it: the costs are those of the worse case. Money is USDC, prices USDC per
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from positions.commands.immediacy import follows
 from positions.model import targets
+from positions.model.formatting import plain, term_texts
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import ZERO, Position
+from positions.model.position import ZERO, Position, Request, Sale, update
+from positions.model.relative_terms import is_relative, priced_within, would_pay
 from positions.model.venue_rules import MICRO, break_even_price, taker_fee
 
 
 def what_if(p: Position, book: InstrumentBook) -> str:
-    """The orders, the break-even, and the profit or loss at each end."""
-    return "; ".join(_lines(p, book))
+    """The orders, the break-even, and the profit or loss at each end.
+
+    What counts from the entry price is told for the max bid, and for the ask where that is lower.
+    """
+    if p.ledger.bought > 0:
+        first = f"would adopt {p.request.size} that cost {_money(_paid(p, book))} with fee"
+        return "; ".join([first, *_lines(p, book)])
+    max_bid, kind = p.request.max_bid_price, " post-only" if p.request.post_only else ""
+    cost = _money(_paid(p, book))
+    first = f"would buy {p.request.size} at {max_bid}{kind}, for at most {cost} with fee"
+    lines = [first, *_lines(_bought_at(p, max_bid, book), book)]
+    ask = would_pay(max_bid, book)
+    if ask < max_bid and is_relative(p.request.terms):
+        lines += [f"bought at the ask {ask}:", *_lines(_bought_at(p, ask, book), book)]
+    return "; ".join(lines).replace(":; ", ": ")
+
+
+def _bought_at(p: Position, price: Decimal, book: InstrumentBook) -> Position:
+    """The position with all that it asks for in prices, as if that were paid for each share."""
+    asked = replace(p.request, max_bid_price=price)
+    return update(p, request=priced_within(asked, price, book.tick))
+
+
+def no_stop_until(p: Position) -> str:
+    """What is to be said of a trail that waits, while there is no stop; "" otherwise."""
+    terms = p.request.terms
+    if terms.trail is None or p.stop_in_force is not None:
+        return ""
+    return f"NO STOP until {terms.trail_from} was seen, from which the stop follows"
 
 
 def _lines(p: Position, book: InstrumentBook) -> Iterator[str]:
     paid = _paid(p, book)
-    kind = " post-only" if p.request.post_only else ""
-    if p.ledger.bought > 0:
-        yield f"would adopt {p.request.size} that cost {_money(paid)} with fee"
-    else:
-        what = f"{p.request.size} at {p.request.max_bid_price}{kind}"
-        yield f"would buy {what}, for at most {_money(paid)} with fee"
     offers = _offers(p, book)
     for price, shares in offers:
         yield f"offer {shares:f} at {price}"
     if p.stop_in_force is not None:
         yield f"arm the stop at {p.stop_in_force}"
+    elif no_stop_until(p):
+        yield no_stop_until(p)
     even = break_even_price(paid / p.request.size, book.fee_rate)
     yield f"break-even {even.quantize(MICRO)}"
     if offers:
@@ -62,6 +92,58 @@ def _offers(p: Position, book: InstrumentBook) -> list[tuple[Decimal, Decimal]]:
         for price, shares in zip(levels, sizes, strict=True)
         if isinstance(price, Decimal) and shares > 0
     ]
+
+
+def amendment(before: Position, after: Position, book: InstrumentBook, now: int) -> str:
+    """What an amendment would change, and whether it would sell at once."""
+    old, new = _told(before.request, before), _told(after.request, after)
+    changes = [
+        f"{name} {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        for name in dict.fromkeys((*old, *new))
+        if old.get(name) != new.get(name)
+    ]
+    lines = [f"would change {', '.join(changes)}" if changes else "would change nothing"]
+    at_once = follows(before, after, book, now)
+    if at_once is None:
+        lines.append("nothing would be sold at once")
+    elif at_once.shares <= 0:
+        lines.append("WARNING: the entry would be given up at once; it is refused without now")
+    else:
+        lowest = ZERO if at_once.is_exit else targets.lowest(after) or ZERO
+        text = proceeds(at_once.shares, max(lowest, after.request.floor_price), book)
+        lines.append(f"WARNING: would sell at once, and is refused without now: {text}")
+    if no_stop_until(after):
+        lines.append(no_stop_until(after))
+    return "; ".join(lines)
+
+
+def _told(asked: Request, p: Position) -> dict[str, str]:
+    """All that may be amended, in words."""
+    prices: dict[str, Any] = {
+        "max bid": asked.max_bid_price,
+        "target": asked.sell_price,
+        "stop": p.stop_in_force,
+    }
+    found = {name: plain(price) for name, price in prices.items() if price is not None}
+    return found | term_texts(to_builtins(asked.terms, builtin_types=(Decimal,)))
+
+
+def sale(asked: Sale, book: InstrumentBook) -> str:
+    """What a sale by hand would bring now."""
+    text = f"would sell {asked.shares} shares at {asked.limit_price} or more"
+    return f"{text}: {proceeds(asked.shares, asked.limit_price, book)}"
+
+
+def proceeds(shares: Decimal, lowest: Decimal, book: InstrumentBook) -> str:
+    """What the bids that are known would pay for so many shares, at no less than a price."""
+    left, money, fees = shares, ZERO, ZERO
+    touch = () if book.bid is None else ((book.bid, book.bid_size),)
+    for price, size in book.bids or touch:
+        part = min(size, left) if price >= lowest else ZERO
+        left, money = left - part, money + part * price
+        fees += taker_fee(part, price, book.fee_rate)
+    text = f"the bids shown take {shares - left:f} of {shares:f} shares for {_money(money - fees)}"
+    return f"{text} after fees" if left < shares else "the bids shown take none"
 
 
 def _money(value: Decimal) -> str:

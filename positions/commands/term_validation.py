@@ -3,35 +3,20 @@
 Pure, a part of `validation`. Each refusal names the field, the value and the rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from positions.commands.messages import Refusal, stop_price, target_price
+from positions.commands.messages import Refusal
+from positions.model.formatting import plain, term
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import ZERO
+from positions.model.position import ZERO, Request
+from positions.model.relative_terms import starts_by_trail
 from positions.model.stops import trailing
 from positions.model.targets import split
 from positions.model.terms import AfterFloor, PriceOrPercent, Slice, Terms, Trigger
 from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, on_grid
-
-
-def initial_stop(
-    asked: PriceOrPercent | None,
-    terms: Terms,
-    paid: Decimal,
-    tick: Decimal,
-    *,
-    bid: Decimal | None = None,
-) -> Decimal | None:
-    """The stop that a position begins with: as asked for, or where its trail starts.
-
-    A percentage is taken off what is `paid`; a trail starts below the `bid`, or below what is paid.
-    """
-    stop = stop_price(asked, paid, tick)
-    return trailing(replace(terms, trail_from=None), bid or paid, tick) if stop is None else stop
 
 
 def minimum_rule(minimum: Decimal) -> str:
@@ -40,25 +25,76 @@ def minimum_rule(minimum: Decimal) -> str:
 
 
 class Frame(Struct, frozen=True):
-    """What the terms must fit into; a `max_bid` of None is no longer to be met."""
+    """A request in prices, and what it must fit into.
+
+    Parameters
+    ----------
+    asked
+        The request; what is relative in it counts from `base`.
+    is_buying
+        Whether the max bid is still to be met.
+    may_act
+        Whether a time that is over already is none to refuse.
+    """
 
     market: InstrumentBook
     size: Decimal
-    max_bid: Decimal | None
-    target: Decimal | None
-    stop: Decimal | None
-    floor: Decimal
+    asked: Request
+    base: Decimal
     now: int
+    is_buying: bool = True
+    may_act: bool = False
+
+    @property
+    def target(self) -> Decimal | None:
+        """The last target's price."""
+        return self.asked.sell_price
+
+    @property
+    def stop(self) -> Decimal | None:
+        """The stop's price, or the one at which a trail that waits begins."""
+        asked, tick = self.asked, self.market.tick
+        if asked.stop_loss_price is not None or asked.terms.trail_from is None:
+            return asked.stop_loss_price
+        return trailing(asked.terms, asked.terms.trail_from, tick)
+
+    def limit(self, distance: PriceOrPercent | None) -> Decimal | None:
+        """The price that an exit must not be beyond: what is paid, by the most or by its base."""
+        if not self.is_buying:
+            return None
+        return self.asked.max_bid_price if distance is None else self.base
+
+    def paid(self, distance: PriceOrPercent | None) -> str:
+        """That price as a rule names it."""
+        return f"max_bid_price {self.limit(None)}" if distance is None else plain(self.base)
+
+    def told(self, name: str) -> str:
+        """A price as it was asked for: its field, its value, and what that comes to."""
+        distance, price = self._asked(name)
+        if distance is None:
+            return f"{name} was {price}"
+        if name == "stop_loss_price" and starts_by_trail(self.asked.terms):
+            name = "trail"
+        return f"{name} was {term(distance)} ({price}, counted from {plain(self.base)})"
+
+    def named(self, name: str) -> str:
+        """A price as a rule names it."""
+        distance, price = self._asked(name)
+        what = "the stop" if name == "stop_loss_price" else "the target"
+        return f"{name} {price}" if distance is None else f"{what} {price}"
+
+    def _asked(self, name: str) -> tuple[PriceOrPercent | None, Decimal | None]:
+        if name == "stop_loss_price":
+            return self.asked.terms.stop_below, self.asked.stop_loss_price
+        if name == "sell_price":
+            return self.asked.terms.target_above, self.asked.sell_price
+        return None, self.asked.max_bid_price
 
 
-def priced(targets: Sequence[Slice], max_bid: Decimal, tick: Decimal) -> tuple[Slice, ...]:
-    """The targets with percentages turned into prices."""
-    return tuple(replace(t, price=target_price(t.price, max_bid, tick)) for t in targets)
-
-
-def check_terms(terms: Terms, frame: Frame) -> Refusal | None:
+def check_terms(frame: Frame) -> Refusal | None:
     """The first thing that does not fit."""
     checks = (_targets, _slices, _trail, _break_even, _stop, _floor, _time)
+    terms = frame.asked.terms
     return next((r for r in (one(terms, frame) for one in checks) if r is not None), None)
 
 
@@ -66,14 +102,21 @@ def _targets(terms: Terms, f: Frame) -> Refusal | None:
     if not terms.targets:
         return None
     tick = f.market.tick
-    below = max((p for p in (f.max_bid, f.stop) if p is not None), default=ZERO)
-    for price in [*_prices(terms.targets), *([] if f.target is None else [f.target])]:
+    below = f.asked.stop_loss_price or ZERO
+    last = [] if f.target is None else [Slice(f.target, above=terms.target_above)]
+    for target in [*terms.targets, *last]:
+        price = target.price
+        assert isinstance(price, Decimal)
+        text = f"targets was {price}"
+        if target.above is not None:
+            text = f"targets was {term(target.above)} ({price}, counted from {plain(f.base)})"
+        below = max(below, f.limit(target.above) or ZERO)
         if not on_grid(price, tick) or not tick <= price <= 1 - tick:
             rule = f"must be a multiple of the market's tick {tick}, at most {1 - tick}"
-            return Refusal("PRICE_OFF_TICK", f"targets was {price}, {rule}")
+            return Refusal("PRICE_OFF_TICK", f"{text}, {rule}")
         if price <= below:
             rule = f"must be above {below}: max bid, stop and targets rise in this order"
-            return Refusal("TARGETS_OUT_OF_ORDER", f"targets was {price}, {rule}")
+            return Refusal("TARGETS_OUT_OF_ORDER", f"{text}, {rule}")
         below = price
     return None
 
@@ -91,8 +134,9 @@ def _slices(terms: Terms, f: Frame) -> Refusal | None:
             text = f"targets was {price} for {shares:f} of {f.size} shares, {minimum_rule(minimum)}"
             return Refusal("TARGET_BELOW_MINIMUM", text)
     rest = ZERO if has_last else sizes[-1]
-    if terms.targets and f.stop is not None and 0 < rest * f.stop < MINIMUM_AMOUNT:
-        rule = f"must leave nothing, or $1 worth at the stop {f.stop}"
+    stop = f.asked.stop_loss_price
+    if terms.targets and stop is not None and 0 < rest * stop < MINIMUM_AMOUNT:
+        rule = f"must leave nothing, or $1 worth at the stop {stop}"
         return Refusal("STOP_UNSELLABLE", f"targets was {rest} shares short of all, {rule}")
     return None
 
@@ -105,8 +149,10 @@ def _trail(terms: Terms, f: Frame) -> Refusal | None:
             return Refusal("TRAIL_FROM_WITHOUT_TRAIL", text)
         return None
     if f.stop is None:
-        text = "trail was given without stop_loss_price, must start from a stop"
-        return Refusal("TRAIL_WITHOUT_STOP", text)
+        rule = "must start from a stop: be less, or go with stop_loss_price"
+        if terms.trail_from is not None:
+            rule = f"must be less than trail_from {terms.trail_from}, from which it starts"
+        return Refusal("TRAIL_WITHOUT_STOP", f"trail was {term(terms.trail)}, {rule}")
     if isinstance(terms.trail, Decimal) and not on_grid(terms.trail, tick):
         rule = f"must be a multiple of the market's tick {tick}"
         return Refusal("PRICE_OFF_TICK", f"trail was {terms.trail}, {rule}")
@@ -133,7 +179,7 @@ def _stop(terms: Terms, f: Frame) -> Refusal | None:
     if terms.stop_hard is None:
         return None
     if not thinks or f.stop is None or terms.stop_hard >= f.stop:
-        rule = f"must be below stop_loss_price {f.stop} and go with stop_confirm or trigger"
+        rule = f"must be below {f.named('stop_loss_price')} and go with stop_confirm or trigger"
         return Refusal("STOP_HARD_NOT_BELOW_STOP", f"stop_hard was {terms.stop_hard}, {rule}")
     if not on_grid(terms.stop_hard, f.market.tick):
         rule = f"must be a multiple of the market's tick {f.market.tick}"
@@ -142,14 +188,14 @@ def _stop(terms: Terms, f: Frame) -> Refusal | None:
 
 
 def _floor(terms: Terms, f: Frame) -> Refusal | None:
-    if terms.after_floor is not AfterFloor.HOLD and f.floor <= 0:
+    if terms.after_floor is not AfterFloor.HOLD and f.asked.floor_price <= 0:
         text = f"after_floor was {terms.after_floor}, must be given together with floor_price"
         return Refusal("AFTER_FLOOR_WITHOUT_FLOOR", text)
     return None
 
 
 def _time(terms: Terms, f: Frame) -> Refusal | None:
-    if terms.exit_at is not None and terms.exit_at <= f.now:
+    if terms.exit_at is not None and terms.exit_at <= f.now and not f.may_act:
         rule = f"must be later than now ({f.now})"
         return Refusal("EXPIRED", f"exit_at was {terms.exit_at}, {rule}")
     if terms.exit_before_end is None:
@@ -158,7 +204,7 @@ def _time(terms: Terms, f: Frame) -> Refusal | None:
     if closes is None:
         text = "exit_before_end was given, but the market states no end: give exit_at"
         return Refusal("MARKET_END_UNKNOWN", text)
-    if closes - terms.exit_before_end <= f.now:
+    if closes - terms.exit_before_end <= f.now and not f.may_act:
         rule = f"must be less than the {_minutes(closes - f.now)} to the market's end"
         text = f"exit_before_end was {_minutes(terms.exit_before_end)}, {rule}"
         return Refusal("EXPIRED", text)

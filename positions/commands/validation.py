@@ -4,33 +4,50 @@ Pure functions: each gives an event to book, or a `Refusal` that names the field
 rule.
 """
 
-from collections.abc import Iterable
 from decimal import Decimal
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, to_builtins
 from msgspec.structs import replace
 
+from positions.commands.immediacy import AtOnce, follows
 from positions.commands.messages import (
     Amend,
     Refusal,
     Sell,
     Submit,
-    target_price,
 )
 from positions.commands.pre_trade_checks import Gate
 from positions.commands.term_validation import (
     Frame,
     check_terms,
-    initial_stop,
     minimum_rule,
-    priced,
     size_at_risk,
 )
 from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, SaleAsked
+from positions.model.formatting import term_texts
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import EXITS, OVER, ZERO, EntryEnd, Position, Request, Role, Sale
-from positions.model.terms import Slice, Terms
+from positions.model.position import (
+    EXITS,
+    OVER,
+    ZERO,
+    EntryEnd,
+    Position,
+    Request,
+    Role,
+    Sale,
+    update,
+)
+from positions.model.relative_terms import (
+    base_of,
+    fixed,
+    priced,
+    priced_within,
+    relative,
+    starts_by_trail,
+    would_pay,
+)
+from positions.model.terms import Percent, PriceOrPercent, Terms
 from positions.model.venue_rules import (
     CENT,
     MINIMUM_AMOUNT,
@@ -92,21 +109,29 @@ def open_position(
     c: Submit, book: InstrumentBook, funds: Funds, limits: Limits, now: int
 ) -> Position | Refusal:
     """The position that the request asks for, or why it is refused."""
-    target = target_price(c.sell_price, c.max_bid_price, book.tick)
-    stop = initial_stop(c.stop_loss_price, c.terms, c.max_bid_price, book.tick)
-    size = _size(c, book, stop, limits)
+    base = would_pay(c.max_bid_price, book)
+    raw = Request(
+        size=ZERO,
+        max_bid_price=c.max_bid_price,
+        sell_price=fixed(c.sell_price),
+        stop_loss_price=fixed(c.stop_loss_price),
+        floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
+        post_only=c.post_only,
+        entry_expires_at=c.expires_on if c.expires is None else now + c.expires,
+        terms=relative(c.terms, c.sell_price, c.stop_loss_price),
+    )
+    size = _size(c, raw, book, limits)
     if isinstance(size, Refusal):
         return size
-    terms = replace(c.terms, targets=priced(c.terms.targets, c.max_bid_price, book.tick))
-    expires = c.expires_on if c.expires is None else now + c.expires
-    floor = limits.floor_price if c.floor_price is None else c.floor_price
+    asked = priced(replace(raw, size=size), base, book.tick)
+    frame, expires = Frame(book, size, asked, base, now), asked.entry_expires_at
     refusal = (
         _check_market(book, funds)
-        or check_prices(book, c.max_bid_price, target, stop, floor)
-        or check_against_bid(book, stop)
+        or check_prices(frame)
+        or check_against_bid(frame)
         or _check_post_only(c.post_only, book, c.max_bid_price)
-        or _check_size(book, size, stop)
-        or check_terms(terms, Frame(book, size, c.max_bid_price, target, stop, floor, now))
+        or _check_size(frame)
+        or check_terms(frame)
         or _check_money(book, size, c.max_bid_price, funds, limits)
     )
     if refusal is None and expires is not None and expires <= now:
@@ -120,32 +145,28 @@ def open_position(
         outcome_id=book.outcome_id,
         outcome=book.outcome,
         created_at=now,
-        request=Request(
-            size=size,
-            max_bid_price=c.max_bid_price,
-            sell_price=target,
-            stop_loss_price=stop,
-            floor_price=floor,
-            post_only=c.post_only,
-            entry_expires_at=expires,
-            terms=terms,
-        ),
+        request=asked,
     )
 
 
-def _size(
-    c: Submit, book: InstrumentBook, stop: Decimal | None, limits: Limits
-) -> Decimal | Refusal:
+def _size(c: Submit, raw: Request, book: InstrumentBook, limits: Limits) -> Decimal | Refusal:
     """The shares asked for: as such, for a stake, or for a loss at the stop."""
     if c.size is not None:
         return c.size
     if c.risk is None:
         stake = limits.default_stake if c.stake is None else c.stake
         return floor_to(stake / c.max_bid_price, SIZE_STEP)
-    if stop is None or stop >= c.max_bid_price:
-        rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
-        return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
-    return size_at_risk(c.risk, c.max_bid_price, stop, book.fee_rate)
+    sizes = []
+    # A stop that counts from the entry price may lose more at either: the smaller size holds.
+    for paid in {c.max_bid_price, would_pay(c.max_bid_price, book)}:
+        stop = priced(raw, paid, book.tick).stop_loss_price
+        if raw.terms.stop_below is None:
+            paid = c.max_bid_price
+        if stop is None or stop >= paid:
+            rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
+            return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
+        sizes.append(size_at_risk(c.risk, paid, stop, book.fee_rate))
+    return min(sizes)
 
 
 def _check_market(book: InstrumentBook, funds: Funds) -> Refusal | None:
@@ -156,54 +177,50 @@ def _check_market(book: InstrumentBook, funds: Funds) -> Refusal | None:
     return None
 
 
-def check_prices(
-    book: InstrumentBook,
-    max_bid: Decimal | None,
-    target: Decimal | None,
-    stop: Decimal | None,
-    floor: Decimal,
-) -> Refusal | None:
+def check_prices(f: Frame) -> Refusal | None:
     """Refuse prices off the grid, or that contradict each other; see `_check_order`."""
-    named = {"max_bid_price": max_bid, "sell_price": target, "stop_loss_price": stop}
+    tick, asked = f.market.tick, f.asked
+    named = {
+        "max_bid_price": asked.max_bid_price if f.is_buying else None,
+        "sell_price": asked.sell_price,
+        "stop_loss_price": asked.stop_loss_price,
+    }
     for field, value in named.items():
         if value is None:
             continue
-        if not book.tick <= value <= 1 - book.tick:
-            rule = f"must be from {book.tick} to {1 - book.tick} USDC per share"
-            return Refusal("PRICE_OUT_OF_RANGE", f"{field} was {value}, {rule}")
-        if not on_grid(value, book.tick):
-            rule = f"must be a multiple of the market's tick {book.tick}"
-            return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
-    return _check_order(max_bid, target, stop, floor)
+        if not tick <= value <= 1 - tick:
+            rule = f"must be from {tick} to {1 - tick} USDC per share"
+            return Refusal("PRICE_OUT_OF_RANGE", f"{f.told(field)}, {rule}")
+        if not on_grid(value, tick):
+            rule = f"must be a multiple of the market's tick {tick}"
+            return Refusal("PRICE_OFF_TICK", f"{f.told(field)}, {rule}")
+    return _check_order(f)
 
 
-def _check_order(
-    max_bid: Decimal | None,
-    target: Decimal | None,
-    stop: Decimal | None,
-    floor: Decimal,
-) -> Refusal | None:
-    """Refuse prices that contradict each other; a `max_bid` of None is no longer to be met."""
-    if max_bid is not None and stop is not None and stop >= max_bid:
-        rule = f"must be below max_bid_price {max_bid}"
-        return Refusal("STOP_NOT_BELOW_MAX_BID", f"stop_loss_price was {stop}, {rule}")
-    if max_bid is not None and target is not None and target <= max_bid:
-        rule = f"must be above max_bid_price {max_bid}"
-        return Refusal("TARGET_NOT_ABOVE_MAX_BID", f"sell_price was {target}, {rule}")
+def _check_order(f: Frame) -> Refusal | None:
+    """Refuse prices that contradict each other."""
+    stop, target, floor = f.asked.stop_loss_price, f.asked.sell_price, f.asked.floor_price
+    highest, lowest = f.limit(f.asked.terms.stop_below), f.limit(f.asked.terms.target_above)
+    if highest is not None and stop is not None and stop >= highest:
+        rule = f"must be below {f.paid(f.asked.terms.stop_below)}"
+        return Refusal("STOP_NOT_BELOW_MAX_BID", f"{f.told('stop_loss_price')}, {rule}")
+    if lowest is not None and target is not None and target <= lowest:
+        rule = f"must be above {f.paid(f.asked.terms.target_above)}"
+        return Refusal("TARGET_NOT_ABOVE_MAX_BID", f"{f.told('sell_price')}, {rule}")
     if stop is not None and target is not None and target <= stop:
-        rule = f"must be above stop_loss_price {stop}"
-        return Refusal("TARGET_NOT_ABOVE_STOP", f"sell_price was {target}, {rule}")
+        rule = f"must be above {f.named('stop_loss_price')}"
+        return Refusal("TARGET_NOT_ABOVE_STOP", f"{f.told('sell_price')}, {rule}")
     if stop is not None and floor > stop:
-        rule = f"must not be above stop_loss_price {stop}"
+        rule = f"must not be above {f.named('stop_loss_price')}"
         return Refusal("FLOOR_ABOVE_STOP", f"floor_price was {floor}, {rule}")
     return None
 
 
-def check_against_bid(book: InstrumentBook, stop: Decimal | None) -> Refusal | None:
+def check_against_bid(f: Frame) -> Refusal | None:
     """Refuse a stop that would sell at once."""
-    if book.through(stop):
-        rule = f"must be below the current bid {book.bid}"
-        return Refusal("STOP_AT_OR_ABOVE_BID", f"stop_loss_price was {stop}, {rule}")
+    if f.market.through(f.asked.stop_loss_price):
+        rule = f"must be below the current bid {f.market.bid}"
+        return Refusal("STOP_AT_OR_ABOVE_BID", f"{f.told('stop_loss_price')}, {rule}")
     return None
 
 
@@ -215,10 +232,10 @@ def _check_post_only(post_only: bool, book: InstrumentBook, max_bid: Decimal) ->
     return None
 
 
-def _check_size(book: InstrumentBook, size: Decimal, stop: Decimal | None) -> Refusal | None:
-    if not on_grid(size, SIZE_STEP):
-        return Refusal("SIZE_OFF_GRID", f"size was {size}, must be a multiple of 0.01 shares")
-    return check_minimum("size", size, book) or check_worth("size", size, stop)
+def _check_size(f: Frame) -> Refusal | None:
+    if not on_grid(f.size, SIZE_STEP):
+        return Refusal("SIZE_OFF_GRID", f"size was {f.size}, must be a multiple of 0.01 shares")
+    return check_minimum("size", f.size, f.market) or check_worth("size", f.size, f)
 
 
 def check_minimum(field: str, size: Decimal, book: InstrumentBook) -> Refusal | None:
@@ -229,10 +246,12 @@ def check_minimum(field: str, size: Decimal, book: InstrumentBook) -> Refusal | 
     return None
 
 
-def check_worth(field: str, size: Decimal, stop: Decimal | None) -> Refusal | None:
+def check_worth(field: str, size: Decimal, f: Frame) -> Refusal | None:
     """Refuse shares that the stop could not sell: a FAK needs $1."""
+    stop = f.asked.stop_loss_price
     if stop is not None and size * stop < MINIMUM_AMOUNT:
-        rule = f"must be worth at least $1 at stop_loss_price {stop}, or the stop could not sell it"
+        where = f.named("stop_loss_price")
+        rule = f"must be worth at least $1 at {where}, or the stop could not sell it"
         return Refusal("STOP_UNSELLABLE", f"{field} was {size}, {rule}")
     return None
 
@@ -325,72 +344,131 @@ def amend(
         return Refusal("NOT_OPEN", f"phase was {p.phase}, must be open to be amended")
     if p.phase in EXITS:
         return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
-    if c.max_bid_price is not UNSET and p.decision.entry_ended is not None:
+    is_buying = p.decision.entry_ended is None
+    if c.max_bid_price is not UNSET and not is_buying:
         rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
         return Refusal("ENTRY_OVER", f"max_bid_price was {c.max_bid_price}, {rule}")
-    max_bid = p.request.max_bid_price if c.max_bid_price is UNSET else c.max_bid_price
-    target = p.request.sell_price if c.sell_price is UNSET else c.sell_price
-    stop = p.request.stop_loss_price if c.stop_loss_price is UNSET else c.stop_loss_price
-    changed: Iterable[tuple[str, Decimal | None]] = (
-        ("max_bid_price", None if c.max_bid_price is UNSET else max_bid),
-        ("sell_price", None if c.sell_price is UNSET else target),
-        ("stop_loss_price", None if c.stop_loss_price is UNSET else stop),
+    raw = _amended_request(c, p)
+    base = base_of(update(p, request=raw), book)
+    size = p.request.size if is_buying else p.ledger.bought
+    frame = Frame(book, size, priced(raw, base, book.tick), base, now, is_buying, may_act=c.now)
+    asked = priced_within(raw, base, book.tick)
+    keeps = c.stop_loss_price is UNSET or (
+        asked.stop_loss_price is not None and asked.stop_loss_price == p.request.stop_loss_price
     )
-    for field, value in changed:
-        if value is not None and (not on_grid(value, book.tick) or not value <= 1 - book.tick):
-            rule = f"must be a multiple of the market's tick {book.tick}, at most {1 - book.tick}"
-            return Refusal("PRICE_OFF_TICK", f"{field} was {value}, {rule}")
-    entry_limit = None if p.decision.entry_ended is not None else max_bid
-    terms = _amended_terms(c, p, book)
-    if c.targets is not UNSET:
-        target = _last_target(c.targets, p, book)
-    size = p.request.size if p.decision.entry_ended is None else p.ledger.bought
-    frame = Frame(book, size, entry_limit, target, stop, p.request.floor_price, now)
-    refusal = _check_order(entry_limit, target, stop, p.request.floor_price) or check_terms(
-        terms, frame
-    )
-    if refusal is None and c.max_bid_price is not UNSET:
-        refusal = _check_post_only(p.request.post_only, book, max_bid)
-    if refusal is None and max_bid > p.request.max_bid_price:
-        refusal = _check_raise(p, book, max_bid, funds, limits)
-    if refusal is None and c.stop_loss_price is not UNSET:
-        refusal = check_worth("size", p.request.size, stop)
-    if refusal is not None:
-        return refusal
-    return Amended(
+    amended = Amended(
         time=now,
-        max_bid_price=max_bid,
-        sell_price=target,
-        stop_loss_price=stop,
-        terms=terms,
+        max_bid_price=asked.max_bid_price,
+        sell_price=asked.sell_price,
+        stop_loss_price=asked.stop_loss_price,
+        terms=asked.terms,
+        keeps_raised_stop=keeps,
+    )
+    after = update(p, request=asked, raised_stop=p.decision.raised_stop if keeps else None)
+    return (
+        _check_amended_prices(c, frame)
+        or _check_order(frame)
+        or check_terms(frame)
+        or _check_amended_entry(c, p, frame, funds, limits)
+        or _check_immediacy(c, p, after, frame)
+        or amended
+    )
+
+
+def _amended_request(c: Amend, p: Position) -> Request:
+    """The request with what changes; a new target takes the place of all that there were."""
+    old = p.request
+    changes = {
+        name: getattr(_AS_NEVER_ASKED, name) if value is None else value
+        for name, value in c.terms.items()
+    }
+    target: PriceOrPercent | None = old.terms.target_above or old.sell_price
+    if c.targets is not UNSET:
+        changes["targets"] = tuple(t for t in c.targets if t.part is not None)
+        target = c.targets[-1].price if c.targets[-1].part is None else None
+    elif c.sell_price is not UNSET:
+        changes["targets"], target = (), c.sell_price
+    terms = replace(old.terms, **changes)
+    stop = _amended_stop(c, old, terms)
+    # A stop is not taken back from under a trail that stays.
+    starts_trail = c.stop_loss_price is not None or "trail" in c.terms
+    return replace(
+        old,
+        max_bid_price=old.max_bid_price if c.max_bid_price is UNSET else c.max_bid_price,
+        sell_price=fixed(target),
+        stop_loss_price=fixed(stop),
+        terms=relative(terms, target, stop, starts_trail=starts_trail),
     )
 
 
 _AS_NEVER_ASKED = Terms()
 
 
-def _amended_terms(c: Amend, p: Position, book: InstrumentBook) -> Terms:
-    """The terms with what changes; a new target takes the place of all that there were."""
-    changes = {
-        name: getattr(_AS_NEVER_ASKED, name) if value is None else value
-        for name, value in c.terms.items()
-    }
-    if c.targets is not UNSET:
-        parts = [t for t in c.targets if t.part is not None]
-        changes["targets"] = priced(parts, p.request.max_bid_price, book.tick)
-    elif c.sell_price is not UNSET:
-        changes["targets"] = ()
-    return replace(p.request.terms, **changes)
+def _amended_stop(c: Amend, old: Request, terms: Terms) -> PriceOrPercent | None:
+    """The stop as it is asked for by now; None also where a trail begins anew."""
+    if c.stop_loss_price is not UNSET:
+        return c.stop_loss_price
+    if starts_by_trail(old.terms):
+        is_moved = terms.trail is not None and terms.trail_from is None
+        return None if is_moved else old.stop_loss_price  # it stays where it is
+    below = old.terms.stop_below
+    return below if isinstance(below, Percent) else old.stop_loss_price
 
 
-def _last_target(targets: tuple[Slice, ...], p: Position, book: InstrumentBook) -> Decimal | None:
-    """The price at which all that the other targets leave is sold."""
-    last = targets[-1]
-    return (
-        None
-        if last.part is not None
-        else target_price(last.price, p.request.max_bid_price, book.tick)
+def _check_amended_prices(c: Amend, f: Frame) -> Refusal | None:
+    """Refuse prices off the venue's grid, of those that change."""
+    tick, asked = f.market.tick, f.asked
+    changed = (
+        ("max_bid_price", c.max_bid_price, asked.max_bid_price),
+        ("sell_price", c.sell_price, asked.sell_price),
+        ("stop_loss_price", c.stop_loss_price, asked.stop_loss_price),
     )
+    for field, value, price in changed:
+        if value is UNSET or price is None:
+            continue
+        if not on_grid(price, tick) or not tick <= price <= 1 - tick:
+            rule = f"must be a multiple of the market's tick {tick}, at most {1 - tick}"
+            return Refusal("PRICE_OFF_TICK", f"{f.told(field)}, {rule}")
+    return None
+
+
+def _check_amended_entry(
+    c: Amend, p: Position, f: Frame, funds: Funds, limits: Limits
+) -> Refusal | None:
+    """Refuse what the entry, as far as it is still to be bought, may not be amended to."""
+    max_bid, refusal = f.asked.max_bid_price, None
+    if c.max_bid_price is not UNSET:
+        refusal = _check_post_only(p.request.post_only, f.market, max_bid)
+    if refusal is None and max_bid > p.request.max_bid_price:
+        refusal = _check_raise(p, f.market, max_bid, funds, limits)
+    if refusal is None and f.asked.stop_loss_price != p.request.stop_loss_price:
+        refusal = check_worth("size", p.request.size, f)
+    return refusal
+
+
+def _check_immediacy(c: Amend, p: Position, after: Position, f: Frame) -> Refusal | None:
+    """Refuse what would be sold at once, unless that is asked for."""
+    if c.now or c.dry_run:
+        return None
+    at_once = follows(p, after, f.market, f.now)
+    if at_once is None:
+        return None
+    text = _what_was_amended(c, p, after, at_once, f)
+    what = f"{at_once.shares} shares would be sold at once"
+    if at_once.shares <= 0:
+        what = "the entry would be given up at once"
+    return Refusal(at_once.code, f"{text}, {at_once.rule}: {what}; give now to have that")
+
+
+def _what_was_amended(c: Amend, p: Position, after: Position, at_once: AtOnce, f: Frame) -> str:
+    """The field that brings it about, as it was asked for."""
+    if not at_once.is_exit:
+        return "targets was lower" if c.targets is not UNSET else f.told("sell_price")
+    if at_once.code == "STOP_AT_OR_ABOVE_BID" and after.stop_in_force != p.stop_in_force:
+        return f.told("stop_loss_price")
+    names = [n for n in c.terms if getattr(after.request.terms, n) != getattr(p.request.terms, n)]
+    values = term_texts(to_builtins(after.request.terms, builtin_types=(Decimal,)))
+    return "; ".join(f"{name} was {values.get(name, 'none')}" for name in names)
 
 
 def _check_raise(

@@ -9,10 +9,9 @@ from collections.abc import Collection, Iterable, Set
 from decimal import Decimal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from positions.commands.messages import Adopt, Refusal, target_price
-from positions.commands.term_validation import Frame, check_terms, initial_stop, priced
+from positions.commands.messages import Adopt, Refusal
+from positions.commands.term_validation import Frame, check_terms
 from positions.commands.validation import (
     Limits,
     check_against_bid,
@@ -21,7 +20,17 @@ from positions.commands.validation import (
     check_worth,
 )
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import ZERO, Decision, EntryEnd, Ledger, Position, Request
+from positions.model.position import (
+    ZERO,
+    Decision,
+    EntryEnd,
+    Ledger,
+    Position,
+    Request,
+    entry_price,
+    update,
+)
+from positions.model.relative_terms import below, fixed, priced, relative
 from positions.model.targets import lowest
 from positions.model.trades import Trade, is_reported_otherwise
 from positions.model.venue_rules import SIZE_STEP, floor_to, micro, on_grid
@@ -69,7 +78,12 @@ def open_position(
     if isinstance(paid, Refusal):
         return paid
     entry, fee = paid
-    stop = initial_stop(c.stop_loss_price, c.terms, entry, book.tick, bid=book.bid)
+    ledger = Ledger(
+        bought=shares,
+        cost=micro(shares * entry),
+        buy_fees=micro(shares * fee),
+        filled_at=now,
+    )
     p = Position(
         id=c.id,
         market_id=book.market_id,
@@ -80,20 +94,26 @@ def open_position(
         request=Request(
             size=shares,
             max_bid_price=entry,
-            sell_price=target_price(c.sell_price, entry, book.tick),
-            stop_loss_price=stop,
+            sell_price=fixed(c.sell_price),
+            stop_loss_price=_stop(c, book, entry),
             floor_price=limits.floor_price if c.floor_price is None else c.floor_price,
-            terms=replace(c.terms, targets=priced(c.terms.targets, entry, book.tick)),
+            terms=relative(c.terms, c.sell_price, c.stop_loss_price, starts_trail=False),
         ),
-        ledger=Ledger(
-            bought=shares,
-            cost=micro(shares * entry),
-            buy_fees=micro(shares * fee),
-            filled_at=now,
-        ),
+        ledger=ledger,
         decision=Decision(entry_ended=EntryEnd.ADOPTED),
     )
-    return _check(p, book, now) or p
+    base = entry_price(p) or entry
+    p = update(p, request=priced(p.request, base, book.tick), priced_from=base)
+    return _check(p, book, base, now) or p
+
+
+def _stop(c: Adopt, book: InstrumentBook, entry: Decimal) -> Decimal | None:
+    """The stop's price; a trail without one begins below the bid, or below what was paid."""
+    trail = None if c.terms.trail_from is not None else c.terms.trail
+    if c.stop_loss_price is not None or trail is None:
+        return fixed(c.stop_loss_price)
+    start = below(trail, book.bid or entry, book.tick)
+    return start if start >= book.tick else None
 
 
 def _shares(c: Adopt, holding: Holding, owned: Decimal) -> Decimal | Refusal:
@@ -151,25 +171,15 @@ def _average(
     return (micro(cost / shares), fees / shares) if shares >= wanted else None
 
 
-def _check(p: Position, book: InstrumentBook, now: int) -> Refusal | None:
-    frame = Frame(
-        book,
-        p.request.size,
-        None,
-        p.request.sell_price,
-        p.request.stop_loss_price,
-        p.request.floor_price,
-        now,
-    )
+def _check(p: Position, book: InstrumentBook, base: Decimal, now: int) -> Refusal | None:
+    frame = Frame(book, p.request.size, p.request, base, now, is_buying=False)
     return (
         _check_purpose(p)
-        or check_prices(
-            book, None, p.request.sell_price, p.request.stop_loss_price, p.request.floor_price
-        )
-        or check_against_bid(book, p.request.stop_loss_price)
-        or _check_target(p, book)
-        or _check_size(p, book)
-        or check_terms(p.request.terms, frame)
+        or check_prices(frame)
+        or check_against_bid(frame)
+        or _check_target(p, frame)
+        or _check_size(p, frame)
+        or check_terms(frame)
     )
 
 
@@ -179,6 +189,7 @@ def _check_purpose(p: Position) -> Refusal | None:
         lowest(p),
         p.request.terms.exit_at,
         p.request.terms.exit_before_end,
+        p.request.terms.trail,
     )
     if any(e is not None for e in exits):
         return None
@@ -186,18 +197,18 @@ def _check_purpose(p: Position) -> Refusal | None:
     return Refusal("NO_EXIT", f"stop_loss_price was empty, {rule}")
 
 
-def _check_target(p: Position, book: InstrumentBook) -> Refusal | None:
-    target = lowest(p)
+def _check_target(p: Position, f: Frame) -> Refusal | None:
+    target, book = lowest(p), f.market
     if target is None or book.bid is None or target > book.bid:
         return None
     rule = f"must be above the current bid {book.bid}, at which it would be sold at once"
-    return Refusal("TARGET_AT_OR_BELOW_BID", f"sell_price was {target}, {rule}")
+    text = f"targets was {target}" if p.request.terms.targets else f.told("sell_price")
+    return Refusal("TARGET_AT_OR_BELOW_BID", f"{text}, {rule}")
 
 
-def _check_size(p: Position, book: InstrumentBook) -> Refusal | None:
+def _check_size(p: Position, f: Frame) -> Refusal | None:
     """Refuse what its exit could not sell: a FAK needs $1, an offer that rests the minimum."""
-    size, stop = p.request.size, p.stop_in_force
-    rests = stop is None or lowest(p) is not None
-    return check_worth("shares", size, stop) or (
-        check_minimum("shares", size, book) if rests else None
+    rests = p.stop_in_force is None or lowest(p) is not None
+    return check_worth("shares", f.size, f) or (
+        check_minimum("shares", f.size, f.market) if rests else None
     )

@@ -26,7 +26,8 @@ from positions.commands.messages import (
     Submit,
     refused,
 )
-from positions.commands.preview import what_if
+from positions.commands.preview import amendment, no_stop_until, what_if
+from positions.commands.preview import sale as sale_preview
 from positions.commands.validation import Funds, Limits
 from positions.engine import adoption
 from positions.engine.adoption import Holding
@@ -134,6 +135,7 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
         return Handled(_accept(c, now, text))
     price = p.request.max_bid_price
     text = f"opened: buy {p.request.size} {p.outcome} of {p.market} at {price} or less"
+    text += _warned(p)
     reply = _accept(c, now, f"{text}; {pre_trade_checks.summary(findings)}", p.id)
     return Handled(reply, ((p.id, Opened(time=now, position=p)),))
 
@@ -151,7 +153,7 @@ def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | 
         return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {findings}"))
     price = p.request.max_bid_price
     text = f"adopted: {p.request.size} {p.outcome} of {p.market} that cost {price} each"
-    exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
+    exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}{_warned(p)}"
     reply = _accept(c, now, f"{text}; {exits}; {findings}", p.id)
     return Handled(reply, ((p.id, Adopted(time=now, position=p)),))
 
@@ -164,6 +166,10 @@ def _sell(engine: Standing, c: Sell, now: int) -> Handled | Refusal:
     if isinstance(asked, Refusal):
         return asked
     sale = asked.sale
+    if c.dry_run:
+        return Handled(
+            _accept(c, now, f"dry run: {sale_preview(sale, engine.markets[p.outcome_id])}")
+        )
     text = f"selling {sale.shares} shares at {sale.limit_price} or more"
     return Handled(_accept(c, now, text, p.id, done=False), ((p.id, asked),))
 
@@ -188,11 +194,14 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
     amended = validation.amend(c, p, book, engine.funds(), engine.limits, now)
     if isinstance(amended, Refusal):
         return amended
-    p = apply(p, amended)
+    before, p = p, apply(p, amended)
+    if c.dry_run:
+        return Handled(_accept(c, now, f"dry run: {amendment(before, p, book, now)}"))
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
     terms = term_texts(to_builtins(p.request.terms, builtin_types=(Decimal,)))
     text = f"max bid {p.request.max_bid_price}, {exits}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
+    text += _warned(p)
     if stops.is_reached(p, book):
         text += f"; the bid {book.bid} is at the stop already: it acts at once"
     return Handled(_accept(c, now, text, p.id), ((p.id, amended),))
@@ -224,6 +233,12 @@ def _find(engine: Standing, position_id: str) -> Position | Refusal:
         rule = "is not known, or has been over for more than a day"
         return Refusal("UNKNOWN_POSITION", f"position_id was {position_id}, {rule}")
     return p
+
+
+def _warned(p: Position) -> str:
+    """That there is no stop yet, where one is to come."""
+    warning = no_stop_until(p)
+    return f"; {warning}" if warning else ""
 
 
 def _or_none(value: Decimal | None) -> str:

@@ -33,7 +33,7 @@ class PriceIndex:
     def place(self, p: Position, book: InstrumentBook) -> None:
         """Keep the levels of a position as it is now."""
         over, exits = p.phase in OVER, p.phase in EXITS
-        stop = None if over or exits else p.stop_in_force
+        stop = None if over or exits else stops.wakes_below(p)
         target = None if over or exits else _wakes_above(p, book)
         waits = (
             p.decision.touch is not None or p.decision.released_seq is not None or p.decision.no_bid

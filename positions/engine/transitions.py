@@ -26,6 +26,7 @@ from positions.model.position import (
     Position,
     Role,
     Touch,
+    entry_price,
     update,
 )
 from positions.model.trades import is_reported_otherwise
@@ -61,15 +62,27 @@ def apply(position: Position | None, event: AnyEvent) -> Position:
 
 
 def _amended(p: Position, f: events.Amended) -> Position:
+    keeps = f.keeps_raised_stop
+    if keeps is None:
+        keeps = f.stop_loss_price == p.request.stop_loss_price
     return update(
         p,
         max_bid_price=f.max_bid_price,
         sell_price=f.sell_price,
         stop_loss_price=f.stop_loss_price,
-        raised_stop=p.decision.raised_stop
-        if f.stop_loss_price == p.request.stop_loss_price
-        else None,
+        raised_stop=p.decision.raised_stop if keeps else None,
+        priced_from=entry_price(p),
         terms=f.terms or p.request.terms,
+    )
+
+
+def _terms_priced(p: Position, f: events.TermsPriced) -> Position:
+    return update(
+        p,
+        sell_price=f.sell_price,
+        stop_loss_price=f.stop_loss_price,
+        terms=replace(p.request.terms, targets=f.targets),
+        priced_from=f.entry_price,
     )
 
 
@@ -353,6 +366,7 @@ def _reconciled(p: Position, _: events.Reconciled) -> Position:
 
 _BOOK: dict[type[Event], Callable[[Position, Any], Position]] = {
     events.Amended: _amended,
+    events.TermsPriced: _terms_priced,
     events.EntryEnded: _entry_ended,
     events.SaleAsked: _sale_asked,
     events.SaleEnded: _sale_ended,

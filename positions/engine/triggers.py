@@ -5,7 +5,7 @@ follows. What should be sent about it is decided in `plan`.
 """
 
 from positions.engine.plan import offer_all
-from positions.model import stops
+from positions.model import relative_terms, stops
 from positions.model.events import (
     AnyEvent,
     BidReturned,
@@ -20,6 +20,7 @@ from positions.model.events import (
     StopRecovered,
     StopTouched,
     Stuck,
+    TermsPriced,
     Triggered,
     Unstuck,
 )
@@ -36,6 +37,7 @@ from positions.model.position import (
     Role,
     Sale,
     SaleEnd,
+    entry_price,
 )
 from positions.model.terms import TakenOff
 from positions.model.venue_rules import Obstacle, is_dust
@@ -54,6 +56,7 @@ def next_event(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> 
     if is_over and p.decision.sale is None:
         return None
     for question in (
+        _priced,
         _entry_over,
         _triggered,
         _touched,
@@ -67,6 +70,20 @@ def next_event(p: Position, book: InstrumentBook, now: int, slip_ticks: int) -> 
         if event is not None:
             return event
     return None
+
+
+def _priced(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
+    paid = entry_price(p) if relative_terms.is_due(p) else None
+    if paid is None:
+        return None
+    asked = relative_terms.priced_within(p.request, paid, book.tick)
+    return TermsPriced(
+        time=now,
+        entry_price=paid,
+        sell_price=asked.sell_price,
+        stop_loss_price=asked.stop_loss_price,
+        targets=asked.terms.targets,
+    )
 
 
 def _entry_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent | None:
@@ -83,7 +100,7 @@ def _entry_over(p: Position, book: InstrumentBook, now: int, _: int) -> AnyEvent
         reason = EntryEnd.TAKEN_OFF
     elif _is_refused_for_good(p):
         reason = EntryEnd.REFUSED
-    elif p.held == 0 and stops.is_reached(p, book) and not p.request.terms.keep_if_stop_trades:
+    elif p.held == 0 and stops.takes_entry_back(p, book):
         reason = EntryEnd.STOP_REACHED
     elif p.remaining <= 0 or (
         p.ledger.bought > 0 and p.remaining < book.minimum_size and not p.live(Role.ENTRY)

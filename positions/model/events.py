@@ -19,7 +19,7 @@ from positions.model.position import (
     Sale,
     SaleEnd,
 )
-from positions.model.terms import Terms
+from positions.model.terms import Slice, Terms
 from positions.model.venue_rules import Obstacle
 
 
@@ -51,6 +51,17 @@ class Amended(Event, frozen=True, kw_only=True):
     stop_loss_price: Decimal | None
     terms: Terms | None = None
     """None = as they were."""
+    keeps_raised_stop: bool | None = None
+    """Whether a stop that was raised stays so; None = where `stop_loss_price` stays as it was."""
+
+
+class TermsPriced(Event, frozen=True, kw_only=True):
+    """What counts from the entry price is counted from this one: the prices that hold now."""
+
+    entry_price: Decimal
+    sell_price: Decimal | None
+    stop_loss_price: Decimal | None
+    targets: tuple[Slice, ...] = ()
 
 
 class EntryEnded(Event, frozen=True, kw_only=True):
@@ -243,7 +254,8 @@ class Reconciled(Event, frozen=True, kw_only=True):
 
 # fmt: off
 AnyEvent = (
-    Opened | Adopted | Amended | EntryEnded | SaleAsked | SaleEnded | Triggered | Stuck | Unstuck
+    Opened | Adopted | Amended | TermsPriced | EntryEnded | SaleAsked | SaleEnded | Triggered
+    | Stuck | Unstuck
     | BidVanished | BidReturned | OrderSent | OrderSigned | OrderAccepted | OrderFilled
     | FillReversed | OrderClosed | CancelSent | CancelRefused | StopReleased | StopDismissed
     | StopMoved | StopRaised | StopTouched | StopRecovered | Settled | LeftAsDust | NoMoreDust

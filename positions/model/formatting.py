@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from positions.model.durations import SECOND
+from positions.model.terms import Percent
 
 _SPANS = frozenset({"stop_confirm", "exit_before_end"})
 _TIMES = (
@@ -32,8 +33,17 @@ def plain(value: Decimal) -> str:
 
 
 def term_texts(terms: Mapping[str, Any]) -> dict[str, str]:
-    """The terms of a position as a person would ask for them."""
-    return {name: _term(name, value) for name, value in terms.items() if value is not None}
+    """The terms of a position as a person would ask for them, and what targets come to."""
+    found = {name: _term(name, value) for name, value in terms.items() if value is not None}
+    targets = terms.get("targets") or ()
+    if any(t.get("above") and not isinstance(t["price"], Mapping) for t in targets):
+        found["target_prices"] = " ".join(plain(Decimal(t["price"])) for t in targets)
+    return found
+
+
+def term(value: Percent | Decimal) -> str:
+    """A distance as a person would ask for it: 0.05 or 5%."""
+    return f"{plain(value.value)}%" if isinstance(value, Percent) else plain(value)
 
 
 def _term(name: str, value: Any) -> str:
@@ -45,9 +55,7 @@ def _term(name: str, value: Any) -> str:
         case {"value": percent}:
             return f"{plain(Decimal(percent))}%"
         case list() | tuple():
-            return " ".join(
-                f"{plain(Decimal(t['price']))}:{plain(Decimal(t['part']) * 100)}%" for t in value
-            )
+            return " ".join(f"{_level(t)}:{plain(Decimal(t['part']) * 100)}%" for t in value)
         case bool():
             return str(value).lower()
         case int() if name == "exit_at":
@@ -55,6 +63,11 @@ def _term(name: str, value: Any) -> str:
         case Decimal():
             return plain(value)
     return str(value)
+
+
+def _level(target: Mapping[str, Any]) -> str:
+    above = target.get("above")
+    return f"+{_term('', above)}" if above else plain(Decimal(target["price"]))
 
 
 def to_json(values: Mapping[str, Any]) -> dict[str, Any]:

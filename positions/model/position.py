@@ -230,12 +230,14 @@ class Ledger(Struct, frozen=True):
 class Decision(Struct, frozen=True):
     """What was decided about the position, and what it rests on.
 
+    `priced_from` is the entry price that stop and targets count from, where they do.
     `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
     """
 
     entry_ended: EntryEnd | None = None
     was_taken_off: bool = False
     raised_stop: Decimal | None = None
+    priced_from: Decimal | None = None
     touch: Touch | None = None
     released_seq: int | None = None
     no_bid: bool = False

@@ -49,9 +49,10 @@ def check(p: Position) -> None:
         _within("shares of a sale", sale.shares, AMOUNT_MAX)
         _within("sold shares of a sale", sale.sold, AMOUNT_MAX)
         _within("limit_price of a sale", sale.limit_price, PRICE_MAX)
-    if terms.targets or terms.trail is not None or terms.stop_hard is not None:
-        levels = [*(t.price for t in terms.targets), *(t.part for t in terms.targets)]
-        for level in (*levels, terms.trail, terms.trail_from, terms.stop_hard):
+    relative = (terms.trail, terms.stop_below, terms.target_above)
+    if terms.targets or terms.stop_hard is not None or any(t is not None for t in relative):
+        levels = [x for t in terms.targets for x in (t.price, t.part, t.above)]
+        for level in (*levels, *relative, terms.trail_from, terms.stop_hard):
             _within("terms", level.value if isinstance(level, Percent) else level, PRICE_MAX)
 
 
@@ -86,5 +87,5 @@ _BOUNDS = (
     ("ledger", ("settled", "target_sold"), AMOUNT_MAX),
     ("ledger", ("payout",), PRICE_MAX),
     ("decision", ("missing",), AMOUNT_MAX),
-    ("decision", ("raised_stop",), PRICE_MAX),
+    ("decision", ("raised_stop", "priced_from"), PRICE_MAX),
 )

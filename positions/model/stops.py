@@ -31,6 +31,16 @@ def is_reached(p: Position, book: InstrumentBook) -> bool:
     return price is not None and stop is not None and price <= stop
 
 
+def takes_entry_back(p: Position, book: InstrumentBook) -> bool:
+    """Whether an entry that bought nothing is given up for its stop.
+
+    One that counts from the entry price is not in force before there is one.
+    """
+    terms = p.request.terms
+    is_in_force = terms.stop_below is None and not terms.keep_if_stop_trades
+    return is_in_force and is_reached(p, book)
+
+
 def is_certain(p: Position, book: InstrumentBook, now: int) -> bool:
     """Whether a stop that is reached sells now: confirmed, or the bid is at the hard stop."""
     if book.through(p.request.terms.stop_hard):
@@ -112,12 +122,18 @@ def break_even(p: Position, book: InstrumentBook) -> Decimal:
     )
 
 
+def wakes_below(p: Position) -> Decimal | None:
+    """The highest price at or below which the stop may sell; None = at none."""
+    levels = (p.stop_in_force, p.request.terms.stop_hard)
+    return max((level for level in levels if level is not None), default=None)
+
+
 def wakes_above(p: Position, book: InstrumentBook) -> Decimal | None:
     """The lowest bid above which the stop may have to be raised; None = at none."""
     terms, stop = p.request.terms, p.stop_in_force
     levels = []
-    if terms.trail is not None and stop is not None:
-        follows = _next(stop, book.tick)
+    if terms.trail is not None:
+        follows = book.tick if stop is None else _next(stop, book.tick)
         if isinstance(terms.trail, Percent):
             follows = follows * 100 / (100 - terms.trail.value)
         else:

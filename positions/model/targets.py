@@ -47,15 +47,21 @@ def left(p: Position, minimum: Decimal) -> list[Decimal]:
 
 
 def wanted(p: Position, book: InstrumentBook) -> list[tuple[Decimal, Decimal]]:
-    """Each target's price and the shares to be offered there, lowest first."""
+    """Each target's price and the shares to be offered there, lowest first.
+
+    While the entry may still buy, none stands at its limit or below: it would sell to itself.
+    """
     if p.phase not in (Phase.FILLING, Phase.HOLDING):
         return []
     levels = [*(t.price for t in p.request.terms.targets), p.request.sell_price]
-    return [
-        (on_tick(price, book.tick), shares)
-        for price, shares in zip(levels, left(p, book.minimum_size), strict=True)
-        if isinstance(price, Decimal)
-    ]
+    buys = p.decision.entry_ended is None or p.live(Role.ENTRY)
+    lowest_free = floor_to(p.request.max_bid_price, book.tick) + book.tick if buys else ZERO
+    found: dict[Decimal, Decimal] = {}
+    for price, shares in zip(levels, left(p, book.minimum_size), strict=True):
+        if isinstance(price, Decimal):
+            at = on_tick(max(price, lowest_free), book.tick)
+            found[at] = found.get(at, ZERO) + shares
+    return list(found.items())
 
 
 def surplus(p: Position, book: InstrumentBook) -> set[str]:

@@ -20,10 +20,14 @@ PriceOrPercent = Decimal | Percent
 
 
 class Slice(Struct, frozen=True):
-    """A target for a part of what was bought: 0.5 is half; None = all that the others leave."""
+    """A target for a part of what was bought: 0.5 is half; None = all that the others leave.
+
+    `above` is how far above the entry price it was asked for; `price` is then what that comes to.
+    """
 
     price: PriceOrPercent
     part: Decimal | None = None
+    above: Percent | None = None
 
 
 class Confirm(Struct, frozen=True):
@@ -69,6 +73,9 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     ----------
     targets
         Targets for parts, lowest first, below the price at which the rest is sold.
+    target_above, stop_below
+        How far the last target and the stop are from the entry price; what that comes to is part of
+        the request, see `relative_terms`. A trail without a stop begins so, too.
     trail
         How far the stop follows below the highest price seen; it never falls.
     trail_from
@@ -90,6 +97,8 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     """
 
     targets: tuple[Slice, ...] = ()
+    target_above: Percent | None = None
+    stop_below: PriceOrPercent | None = None
     trail: PriceOrPercent | None = None
     trail_from: Decimal | None = None
     break_even_after: int | None = None

@@ -80,6 +80,8 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
 def _waiting_for(p: Position) -> str | None:
     if p.phase in PROTECTED and p.decision.touch is not None:
         return "confirmation"
+    if p.decision.stuck is None and p.phase in PROTECTED and p.stop_in_force is None:
+        return None if p.request.terms.trail is None else "trail_from"
     return None if p.decision.stuck is None else p.decision.stuck.value
 
 

@@ -26,6 +26,14 @@ class _Values(dict[str, Any]):
 
 
 _TEXTS = frozenset({"reason", "end", "role", "liquidity", "venue_order_id"})
+
+
+def _terms_priced(e: _Event) -> str:
+    parts = "".join(f" {_number(t['price'])}" for t in e.get("targets") or ())
+    prices = "target" + parts + " {sell_price}, stop {stop_loss_price}"
+    return "the entry price is {entry_price}: " + prices
+
+
 _ENTRY_ENDED = {
     "complete": "the entry is complete",
     "expired": "the entry has expired and is taken back",
@@ -87,6 +95,7 @@ _SENTENCES: dict[str, str | Callable[[_Event], str]] = {
     "amended": (
         "amended: max bid {max_bid_price}, target {sell_price}, stop {stop_loss_price}{terms}"
     ),
+    "terms_priced": _terms_priced,
     "entry_ended": lambda e: _ENTRY_ENDED.get(e["reason"], "the entry is over ({reason})"),
     "sale_asked": "cash out by hand: {shares} at {limit_price} or more",
     "sale_ended": lambda e: _SALE_ENDED[e["reason"]] + ": {sold} sold, {left} left",
