@@ -88,6 +88,22 @@ SCENARIOS: dict[str, tuple[list[Quote], list[Any], str, str | None, list[tuple[s
     "a trailing stop starts from its price": (
         [(0, "0.53", "0.55", 500), (2, "0.59", "0.62", 500), (3, "0.54", "0.58", 500), (5, "0.54", "0.57", 500)],
         [submit(1, target="", trail="5%", trail_from="0.60")], "holding", None, [("entry", "100", "0.55")]),
+    "a relative stop counts from what was paid": (
+        [(0, "0.54", "0.55", 500), (2, "0.50", "0.52", 500), (4, "0.49", "0.52", 500)],
+        [submit(1, max_bid="0.60", target="+10%", stop="10%")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.49")]),
+    "a relative target counts from what was paid": (
+        [(0, "0.54", "0.55", 500), (2, "0.60", "0.62", 500), (4, "0.61", "0.62", 500)],
+        [submit(1, max_bid="0.60", target="+10%", stop="10%")], "closed", "target", [("entry", "100", "0.55"), ("target", "100", "0.61")]),
+    "a trail counts from what was paid": (
+        [(0, "0.54", "0.55", 500), (2, "0.51", "0.52", 500), (4, "0.50", "0.52", 500)],
+        [submit(1, max_bid="0.60", target="", stop="", trail="0.05")], "closed", "stop", [("entry", "100", "0.55"), ("exit", "100", "0.5")]),
+    "no stop before a trail's price, and one from there": (
+        [(0, "0.54", "0.55", 500), (2, "0.30", "0.32", 500), (3, "0.60", "0.62", 500), (4, "0.55", "0.57", 500)],
+        [submit(1, max_bid="0.60", target="", stop="", trail="0.05", trail_from="0.60")], "closed", "stop",
+        [("entry", "100", "0.55"), ("exit", "100", "0.55")]),
+    "a stop typed for a target is refused": (
+        [(0, "0.54", "0.55", 500), (5, "0.59", "0.60", 500)],
+        [submit(1), order(6, "amend", stop="0.65")], "holding", None, [("entry", "100", "0.55")]),
     "targets for parts, and the stop for the rest": (
         [(0, "0.53", "0.55", 500), (2, "0.60", "0.62", 500), (4, "0.44", "0.46", 500)],
         [submit(1, target="", targets="0.60:50% 0.70:30% 0.85")], "closed", "stop",
