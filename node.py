@@ -166,7 +166,7 @@ class Node:
             self._failures.end(NO_MEMORY_CODE, why)
             raise
         finally:
-            self._watch.judges_loop = False
+            self._watch.watches_loop = False
             if self._failures.bell is not None:
                 self._failures.bell.close()
             is_closed = self._ending.close()
@@ -204,7 +204,7 @@ class Node:
         self._journal.tell_open_alarms()
         await self._resume.run()
         await self._mode.prepare(self._node, self._is_idle)
-        self._watch.judges_loop = self._settings.mode != "replay"  # which may read for long
+        self._watch.watches_loop = self._settings.mode != "replay"  # which may read for long
         self._reading = self._loop.create_task(self._reader.begin())
 
     async def _play(self, play: Play) -> None:

@@ -339,7 +339,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
 
     @_bounded
     def signed(self, order_id: str, venue_order_id: str, go: Callable[[bool], None]) -> None:
-        """An order is signed: `go` is told when it may be posted, or that it must not be.
+        """An order is signed: `go` is called with whether it may be posted.
 
         A buy waits for its hash to be on disk, so that a crash cannot forget it; one whose hash can
         never be there is not posted. A sale does not wait.

@@ -101,7 +101,7 @@ def test_alarms_of_two_kinds_are_both_told(told: Callable[[], list[str]]) -> Non
 def test_a_crowd_of_alarms_is_one_text_of_bounded_length(told: Callable[[], list[str]]) -> None:
     def play(bell: Bell) -> None:
         bell.alarm("first")
-        while bell.bell._untold:
+        while bell.bell._unsent:
             time.sleep(0.01)
         for n in range(2000):
             bell.alarm(f"alarm {n}", f"kind {n}")
@@ -112,7 +112,7 @@ def test_a_crowd_of_alarms_is_one_text_of_bounded_length(told: Callable[[], list
     assert first == "first"
     lines = text.split("\n")
     assert lines[-1] == "and 1980 more"
-    assert lines[:-1] == [f"alarm {n}" for n in range(bells.TOLD_AT_ONCE)]
+    assert lines[:-1] == [f"alarm {n}" for n in range(bells.SENT_AT_ONCE)]
 
 
 SUBJECTS = {
@@ -226,6 +226,6 @@ def test_the_last_alarm_is_told_after_the_end(told: Callable[[], list[str]]) -> 
     bell = Bell(("sh", "-c", f"sleep 0.2; {WRITE}", "the bell"))
     bell.alarm("the last one")
     bell.bell.close()
-    assert not bell.bell._untold
+    assert not bell.bell._unsent
     bell.bell.thread.join(10)
     assert told() == ["the last one"]

@@ -31,7 +31,7 @@ class Stage:
         self.watch = LoopWatch(
             self.pulse, self.told.append, lambda *e: self.ends.append(e), restart_seconds
         )
-        self.watch.judges_loop = True
+        self.watch.watches_loop = True
         self.beat()
 
     def beat(self) -> None:
@@ -63,7 +63,7 @@ def test_a_loop_that_turns_without_deciding_is_told() -> None:
 
 
 def quiet_start(stage: Stage) -> None:
-    stage.watch.judges_loop = False
+    stage.watch.watches_loop = False
     stage.stand()
 
 
@@ -129,7 +129,7 @@ def test_it_is_told_where_the_loop_stands() -> None:
 
 def test_no_memory_ends_the_process_in_start_and_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage()
-    stage.watch.judges_loop = False
+    stage.watch.watches_loop = False
     monkeypatch.setattr(loop_watch, "MEMORY_NEEDED", 2**61)
     stage.stand(3)
     assert stage.ends == []

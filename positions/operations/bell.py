@@ -20,7 +20,7 @@ from positions.operations.wallet import SECRETS
 FOLD_SECONDS = 60.0
 PATIENCE = 30.0
 """Seconds after which a command that still runs is killed, with what it started."""
-TOLD_AT_ONCE = 20
+SENT_AT_ONCE = 20
 """Texts in one command; of more only the number is sent, for a command line has an end."""
 WAITING_MAX = 1000
 """Texts that wait; of more only the number is kept."""
@@ -57,7 +57,7 @@ class Bell:
         self._pauses = pauses
         self._rung_at: dict[object, float] = {}
         self._pruned_at = clock()
-        self._untold: deque[tuple[float, str]] = deque()
+        self._unsent: deque[tuple[float, str]] = deque()
         self._dropped = 0
         self._is_busy = self._is_starting = self._is_closing = False
         self._failures = 0
@@ -74,8 +74,8 @@ class Bell:
                 return
             self._forget(now)
             self._rung_at[key] = now
-            if len(self._untold) < WAITING_MAX:
-                self._untold.append((now, clean(text, REASON_LENGTH)))
+            if len(self._unsent) < WAITING_MAX:
+                self._unsent.append((now, clean(text, REASON_LENGTH)))
             else:
                 self._dropped += 1
             self._condition.notify_all()
@@ -90,19 +90,19 @@ class Bell:
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
-            self._condition.wait_for(lambda: not (self._untold or self._is_starting), seconds)
+            self._condition.wait_for(lambda: not (self._unsent or self._is_starting), seconds)
 
     @property
     def is_quiet(self) -> bool:
         """Whether no alarm waits and no command runs."""
         with self._condition:
-            return not (self._untold or self._is_busy)
+            return not (self._unsent or self._is_busy)
 
     def _serve(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._untold or self._is_closing)
-                if not self._untold:
+                self._condition.wait_for(lambda: self._unsent or self._is_closing)
+                if not self._unsent:
                     return
                 texts, dropped = self._take()
             why = self._run(_joined([text for _, text in texts], dropped))
@@ -110,15 +110,15 @@ class Bell:
                 self._is_busy = False
                 if why:
                     oldest = self._now() - STALE_SECONDS
-                    self._untold.extendleft(t for t in reversed(texts) if t[0] > oldest)
+                    self._unsent.extendleft(t for t in reversed(texts) if t[0] > oldest)
                     self._dropped += dropped
             self._tell_trouble(why)
             if why:
                 self._pause()
 
     def _take(self) -> tuple[list[tuple[float, str]], int]:
-        taken = list(self._untold), self._dropped
-        self._untold.clear()
+        taken = list(self._unsent), self._dropped
+        self._unsent.clear()
         self._dropped = 0
         self._is_busy = self._is_starting = True
         return taken
@@ -134,13 +134,13 @@ class Bell:
         whole = self._pauses[min(self._failures, len(self._pauses)) - 1]
         least = min(whole, self._pauses[0])
         with self._condition:
-            waiting = len(self._untold)
+            waiting = len(self._unsent)
             self._condition.wait_for(lambda: self._is_closing, least)
             self._condition.wait_for(
-                lambda: self._is_closing or len(self._untold) > waiting, whole - least
+                lambda: self._is_closing or len(self._unsent) > waiting, whole - least
             )
             if self._is_closing:
-                self._untold.clear()
+                self._unsent.clear()
 
     def _run(self, text: str) -> str:
         """Run the command to its end; returns why it failed, "" if it did not."""
@@ -176,6 +176,6 @@ class Bell:
 
 
 def _joined(texts: list[str], dropped: int) -> str:
-    rest = len(texts) - TOLD_AT_ONCE + dropped
+    rest = len(texts) - SENT_AT_ONCE + dropped
     more = [f"and {rest} more"] if rest > 0 else []
-    return "\n".join([*texts[:TOLD_AT_ONCE], *more])
+    return "\n".join([*texts[:SENT_AT_ONCE], *more])

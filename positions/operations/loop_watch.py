@@ -55,7 +55,7 @@ class LoopWatch:
         self._report = report
         self._end = end
         self._restart_seconds = restart_seconds
-        self.judges_loop = False
+        self.watches_loop = False
         """Whether the loop is watched, or the memory alone: a start may be long."""
         self._reserve = mmap(-1, 2 * MEMORY_NEEDED)
         """Given back for the last words; it is never touched, and takes addresses alone."""
@@ -88,7 +88,7 @@ class LoopWatch:
     def look(self, served: float) -> None:
         """Judge, after so many seconds in which the watch itself ran."""
         self._look_at_memory(served)
-        if not (self.judges_loop and self._pulse.is_beating):
+        if not (self.watches_loop and self._pulse.is_beating):
             self._stood = self._undecided = 0.0
             return
         beats = self._pulse.beats

@@ -64,7 +64,7 @@ class Account:
     # -- what is written ---------------------------------------------------------------------------
 
     def changed(self, token_id: str, events: Sequence[Event]) -> None:
-        """Record what these events changed, before anyone is told of them."""
+        """Record what these events changed, before anyone is notified of them."""
         venue, token = self.venue, self.venue.tokens.get(token_id)
         money = _Money(venue.cash, venue.redeemable, venue.orders_made, venue.trades_made)
         entries = [("money", "", _encode(money))]

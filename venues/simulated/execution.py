@@ -198,7 +198,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self, instrument_id: InstrumentId, on_holding: Callable[[Holding], None]
     ) -> None:
         """Call `on_holding` with what the account has, as of the last fill that was published."""
-        self._forget_told()
+        self._forget_reported()
         shares = self._venue.shares(instrument_id.value)
         for order, event in self._untold:
             if order.instrument_id == instrument_id:
@@ -209,7 +209,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         """Go on: the simulated venue's cash is as it is known."""
         then()
 
-    def _forget_told(self) -> None:
+    def _forget_reported(self) -> None:
         self._untold = [
             (order, event)
             for order, event in self._untold
@@ -247,7 +247,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         )
 
     def _filled(self, order: NautilusOrder, event: matching.Filled) -> None:
-        self._forget_told()
+        self._forget_reported()
         self._untold.append((order, event))
         instrument = self._cache.instrument(order.instrument_id)
         self.generate_order_filled(

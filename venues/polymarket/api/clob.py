@@ -87,8 +87,8 @@ class Refused(VenueFailure):
 def retry_after(error: BaseException) -> float:
     """Seconds for which the venue wants to be asked no more, as it said it; else 0."""
     body = getattr(error, "error_msg", None)
-    told = body.get("retry_after_seconds") if isinstance(body, dict) else None
-    return max(getattr(error, "retry_after", 0.0), _seconds(told))
+    seconds = body.get("retry_after_seconds") if isinstance(body, dict) else None
+    return max(getattr(error, "retry_after", 0.0), _seconds(seconds))
 
 
 def _seconds(value: object) -> float:
