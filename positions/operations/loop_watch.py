@@ -62,7 +62,7 @@ class LoopWatch:
         self._loop_thread = threading.get_ident()
         self._beats = -1
         self._stood = self._undecided = self._without_memory = 0.0
-        self._is_told = False
+        self._is_reported = False
         self._stopped = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="loop watch", daemon=True)
 
@@ -98,8 +98,8 @@ class LoopWatch:
         self._undecided = self._undecided + served if waits else 0.0
         worst = max(self._stood, self._undecided)
         if worst < STOOD_SECONDS:
-            if self._is_told:
-                self._is_told = False
+            if self._is_reported:
+                self._is_reported = False
                 self._report("")
             return
         if self._is_debugged():
@@ -107,8 +107,8 @@ class LoopWatch:
             return
         is_still = self._stood >= worst
         what = "the event loop stands still" if is_still else "the node decides nothing"
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_reported:
+            self._is_reported = True
             self._report(f"{what}: for {worst:.0f} s nothing was sold")
         if self._restart_seconds is not None and worst >= self._restart_seconds:
             self._end(STUCK_CODE, f"{what} for {worst:.0f} s; the node ends, to be started anew")

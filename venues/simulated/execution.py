@@ -86,7 +86,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._kept = account
         self._venue = account.venue
         self._market_clock = market_clock
-        self._untold: list[tuple[NautilusOrder, matching.Filled]] = []
+        self._unpublished: list[tuple[NautilusOrder, matching.Filled]] = []
 
     async def _connect(self) -> None:
         self.open()
@@ -200,7 +200,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         """Call `on_holding` with what the account has, as of the last fill that was published."""
         self._forget_reported()
         shares = self._venue.shares(instrument_id.value)
-        for order, event in self._untold:
+        for order, event in self._unpublished:
             if order.instrument_id == instrument_id:
                 shares += event.shares if order.side == OrderSide.SELL else -event.shares
         on_holding(Holding(shares))
@@ -210,9 +210,9 @@ class SimulatedExecutionClient(LiveExecutionClient):
         then()
 
     def _forget_reported(self) -> None:
-        self._untold = [
+        self._unpublished = [
             (order, event)
-            for order, event in self._untold
+            for order, event in self._unpublished
             if TradeId(event.trade_id) not in order.trade_ids
         ]
 
@@ -248,7 +248,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def _filled(self, order: NautilusOrder, event: matching.Filled) -> None:
         self._forget_reported()
-        self._untold.append((order, event))
+        self._unpublished.append((order, event))
         instrument = self._cache.instrument(order.instrument_id)
         self.generate_order_filled(
             *_ids(order, event),
