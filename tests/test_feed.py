@@ -179,7 +179,7 @@ async def a_false_resolution_leaves_the_stop_armed(s: Session, m: MarketHandle) 
     for winner in ("123", m.tokens[1], m.tokens[0]):
         told = {"event_type": "market_resolved", "winning_asset_id": winner, "timestamp": "1"}
         push(s, told | {"market": m.condition_id})
-        await s.until(lambda: any("told to be" in a for a in s.alarms), "it is alarmed")
+        await s.until(lambda: any("reported to be" in a for a in s.alarms), "it is alarmed")
     assert s.positions[p].ledger.payout is None
     assert s.positions[p].live(Role.STOP)
     s.venue.quote(m.tokens[0], "0.40", "100", "0.46", "100")
