@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 from nautilus_trader.model.identifiers import InstrumentId
 
+from positions.engine.adoption import Holding
 from positions.model.events import AnyEvent
 
 VENUE_EVENTS = "venue.events"
@@ -60,8 +61,11 @@ class WalletView(Struct, frozen=True):
         The USDC that their buys may still take.
     balances
         Shares by outcome id, of outcomes of which we hold some and no trade is under way.
+    holdings
+        Of outcomes of which the wallet has not what it had beside our shares: how it came by that.
     """
 
     foreign_orders: int
     foreign_cost: Decimal
     balances: Mapping[str, Decimal]
+    holdings: Mapping[str, Holding] = {}

@@ -48,6 +48,13 @@ def money(value: Decimal | None) -> str:
     return "" if value is None else f"{value:+.2f}"
 
 
+def profit(row: Mapping[str, Any]) -> str:
+    """Realized profit and what is held at the bid; "?" where no bid tells what that would bring."""
+    if row["status"] == "open" and row["held"] > 0 and row["unrealized_pnl"] is None:
+        return "?"
+    return money(row["realized_pnl"] + (row["unrealized_pnl"] or 0))
+
+
 def number(value: Decimal | None) -> str:
     """A number as exact text."""
     return "" if value is None else plain(value)
@@ -95,7 +102,7 @@ def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
                 number(r["sell_price"]),
                 "none yet" if r["waiting_for"] == "trail_from" else number(r["stop_in_force"]),
                 number(r["exit_price"]),
-                money(r["realized_pnl"] + (r["unrealized_pnl"] or 0)),
+                profit(r),
             )
             for r in rows
         ),

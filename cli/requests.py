@@ -47,6 +47,10 @@ def register(app: typer.Typer) -> None:
     app.command("adopt", epilog=_ADOPT)(adopt)
     app.command("sell", epilog="Example: polybracket sell 9c3e0123 --fraction 0.5 --wait 70s")(sell)
     app.command("cancel", epilog="Example: polybracket cancel 9c3e0123 --wait 10s")(cancel)
+    app.command("close", epilog="Example: polybracket close 9c3e0123 --price 0.61 --wait 10s")(
+        close
+    )
+    app.command("release", epilog="Example: polybracket release 9c3e0123 12.5 --wait 10s")(release)
     app.command("amend", epilog="Example: polybracket amend 9c3e0123 --stop 0.48 --target none")(
         amend
     )
@@ -186,6 +190,34 @@ def cancel(
 ) -> None:
     """Take the unfilled entry back. What was bought stays protected."""
     _about("cancel", position, {}, wait, state, as_json=as_json)
+
+
+def close(
+    position: PositionId,
+    price: Annotated[str, typer.Option(help="What a share was sold at.")],
+    dry_run: DryRun = False,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """State that you sold elsewhere what the venue lacks of a position. Nothing is sold by it."""
+    fields = {"price": price, "dry_run": dry_run or None}
+    wait = _dry_run_wait(state, wait) if dry_run else wait
+    _about("close", position, fields, wait, state, as_json=as_json)
+
+
+def release(
+    position: PositionId,
+    shares: Annotated[str, typer.Argument(help="How many shares.")],
+    dry_run: DryRun = False,
+    wait: Wait = None,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
+    """Take shares out of a position: they are yours again, neither sold nor protected."""
+    fields = {"shares": shares, "dry_run": dry_run or None}
+    wait = _dry_run_wait(state, wait) if dry_run else wait
+    _about("release", position, fields, wait, state, as_json=as_json)
 
 
 @with_terms

@@ -27,9 +27,12 @@ from positions.model.formatting import iso, to_json
 from positions.operations.health import health
 from positions.operations.settings import load
 from positions.storage.locks import holder
+from positions.storage.private_files import owner_only
 from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
 from positions.storage.story import sentence
 
+SEEN = "seen.txt"
+"""In the state folder: the disputes that the owner has seen."""
 _LIVE_NOTE = (
     "as Polymarket describes them, with prices of the first outcome only; --json shows whole ids"
 )
@@ -163,10 +166,17 @@ def _search(config: Path, text: str) -> list[dict[str, Any]]:
     return asyncio.run(search_rows(venue.gamma, text))
 
 
-def status(as_json: Json = False, state: State = None) -> None:
+def status(
+    seen: Annotated[
+        bool, typer.Option("--seen", help="You know the open disputes: they count no more.")
+    ] = False,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
     """Tell whether a node does its work, its money, and what is wrong.
 
-    Exits with 1 while no node runs, while it does not respond, or while an alarm is open.
+    Exits with 1 while no node runs, while it does not respond, or while an alarm is open. A dispute
+    that you said you have seen is shown, and counts no more unless it changes.
     """
     folder = state_dir(state)
     with Snapshot(folder) as copy:
@@ -191,8 +201,19 @@ def status(as_json: Json = False, state: State = None) -> None:
         print_json([values])
     else:
         _print_status(values)
-    if alarms or not state_of.is_well:
+    if _count_alarms(folder, alarms, is_seen=seen) or not state_of.is_well:
         raise typer.Exit(1)
+
+
+def _count_alarms(folder: Path, alarms: list[dict[str, Any]], *, is_seen: bool) -> int:
+    """The open alarms without the disputes that the owner has seen, as they stand."""
+    disputes = {f"{a['position_id']} {a['text']}" for a in alarms if a["kind"] == "disputed"}
+    path = folder / SEEN
+    if is_seen:
+        with owner_only():
+            path.write_text("\n".join(sorted(disputes)), encoding="utf-8")
+    known = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    return len(alarms) - len(disputes & known)
 
 
 def _print_status(values: dict[str, Any]) -> None:

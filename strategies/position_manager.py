@@ -263,6 +263,8 @@ class PositionManagerStrategy(ClockOverride, Strategy):
         now = now_ns(self.clock)
         self._count_cash()
         self.engine.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
+        for outcome_id, holding in wallet.holdings.items():
+            self.engine.holding_seen(outcome_id, holding)
         for outcome_id, balance in wallet.balances.items():
             self.engine.balance_seen(outcome_id, balance, now)
         if self.engine.has_work:

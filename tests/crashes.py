@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
+from msgspec.structs import replace as replace_trade
 from stage import TOKEN, market
 from world import World
 
@@ -253,6 +254,12 @@ class CrashingWorld(World):
             absent = {h for h in absent if self.rng.random() < 0.7}
             late = {h for h in orders if self.rng.random() < 0.2}
             trades = [t for t in trades if t.venue_order_id not in late]
+        sales = [t for t in self.wallet_trades if t.venue_order_id == "" and not t.is_buy]
+        trades = [*trades, *(replace_trade(t, venue_order_id=t.id) for t in sales)]
+        orders |= {
+            t.id: VenueOrder(t.id, TOKEN, False, t.price, t.shares, t.shares, False, immediate=True)
+            for t in sales
+        }
         return WalletReport(
             orders, frozenset(absent), tuple(trades), {TOKEN: self.venue.shares(TOKEN)}
         )
@@ -266,6 +273,7 @@ class CrashingWorld(World):
         self.unrecorded.clear()
         self.stops.clear()
         self.mail.clear()
+        self.is_looked_at = not self.wallet_trades
         self.steps = list(self.record.steps)
         self.retold = self.record.retold()
         self.now += self.rng.choice((0, SECOND, 400 * SECOND))

@@ -71,7 +71,7 @@ def _filled(p: Position, event: events.OrderFilled) -> None:
 
 def check_protected(p: Position, m: InstrumentBook, now: int, *, has_story: bool) -> None:
     """Armed, exiting, or dust; or waiting to arm anew what was released or refused."""
-    if p.phase in EXITS or p.phase is Phase.DUST:
+    if p.phase in EXITS or p.phase is Phase.DUST or p.sellable <= 0:
         return
     assert p.phase in PROTECTED, p.phase
     at_stop = stops.is_reached(p, m)

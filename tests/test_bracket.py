@@ -415,7 +415,7 @@ SCENARIOS: dict[str, list[Any]] = {
     "an entry that the venue rejected is sent again all the same": [
         (submit(if_taken_off="end"), [BUY]), (ended(ENTRY, OrderEnd.REJECTED), []), (later(1), [BUY]), Phase.ENTERING],
     "a target that the venue took off its book is put back": [
-        *held("offer 100 @0.70", "arm 100 @0.45", sell_price="0.70", if_taken_off="end"), (ended(TARGET), []), (later(1), ["offer 100 @0.70"]), Phase.HOLDING],
+        *held("offer 100 @0.70", "arm 100 @0.45", sell_price="0.70", if_taken_off="end"), (ended(TARGET), []), (later(14), []), (later(1), ["offer 100 @0.70"]), Phase.HOLDING],
     "a size by its risk loses that at the stop": [(submit(size=None, risk="20"), ["buy 166.94 @0.55"]), Phase.ENTERING],
     "a late buy is shared among the targets again": [
         *STEPPED, (filled(TARGET, "50", "0.60", index=2), ["move 50 @0.45"]), (late(ENTRY, "10", "0.55"), ["cancel target", "cancel target", "offer 5 @0.60", "move 60 @0.45"]), Phase.HOLDING],

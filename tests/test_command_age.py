@@ -60,6 +60,8 @@ KINDS: dict[str, tuple[dict[str, Any], bool]] = {
     "amend":   (POSITION | {"stop": "0.4"}, False),
     "resume":  ({}, False),
     "flatten": ({}, False),
+    "close":   (POSITION | {"price": "0.6"}, False),
+    "release": (POSITION | {"shares": "5"}, False),
     "cancel":  (POSITION, True),
     "halt":    ({}, True),
 }

@@ -159,14 +159,14 @@ def examples(kind: type[Event]) -> list[Any]:
             return [kind(**t, bid=D("0.5"))]
         case "OrderSent":
             return [kind(**t, order=order(r, 5)) for r in Role if r is not Role.SETTLEMENT]
-        case "OrderAccepted":
-            return [kind(**t, order_id=o, venue_order_id="V") for o in orders]
         case "OrderFilled":
             return fills(t, orders)
-        case "OrderSigned":
+        case "OrderAccepted" | "OrderSigned":
             return [kind(**t, order_id=o, venue_order_id="0xabc") for o in orders]
         case "FillReversed":
             return reversals(t)
+        case "OwnerSold" | "Released":
+            return taken(kind, t)
         case "OrderClosed":
             return closures(kind, t, orders)
         case "StopReleased":
@@ -202,6 +202,13 @@ def fills(t: dict[str, int], orders: list[str]) -> list[Any]:
         for r in (Role.ENTRY, Role.TARGET, Role.EXIT)
         for s in ("1", "100")
     ]
+
+
+def taken(kind: type[Event], t: dict[str, int]) -> list[Any]:
+    """Shares that the owner took, some and all."""
+    told = {"trade_id": "W", "price": D("0.6"), "fee": D(0), "liquidity": "taker"}
+    more = told if kind is events.OwnerSold else {}
+    return [kind(**t, shares=D(s), **more) for s in ("1", "30", "100")]  # type: ignore[call-arg]
 
 
 def reversals(t: dict[str, int]) -> list[Any]:
@@ -245,8 +252,8 @@ def test_every_fact_in_every_phase_is_booked(phase: Phase, kind: type[Event]) ->
                 assert after.held == before.held + sign * event.shares
                 assert transitions.apply(after, event) is after, "a trade is undone once"
             else:
-                paid = event.shares if isinstance(event, events.Settled) else 0
-                assert after.held == before.held - paid
+                gone = isinstance(event, events.Settled | events.OwnerSold | events.Released)
+                assert after.held == before.held - (event.shares if gone else 0)
             assert len(sentence(story(after, event))) > 5
 
 
@@ -298,6 +305,13 @@ def triggered(cause: ExitReason) -> events.Triggered:
     return events.Triggered(time=7, cause=cause, bid=None, bid_size=D(0), stop_loss_price=None)
 
 
+def owner_sold(shares: str) -> events.OwnerSold:
+    """A sale at 0.6 on the website, with a fee of 0.1."""
+    told = {"trade_id": "W", "price": D("0.6"), "fee": D("0.1"), "liquidity": "taker"}
+    return events.OwnerSold(time=7, shares=D(shares), **told)  # type: ignore[arg-type]
+
+
+RELEASED = events.Released(time=7, shares=D(40))
 EXPIRED, HELD = made(entry_ended=EntryEnd.EXPIRED), made(bought=D(100), cost=D(55))
 ASKED = events.SaleAsked(time=7, sale=SALE)
 SETTLED = events.Settled(time=7, payout=D(1), shares=D(0))
@@ -356,6 +370,22 @@ BOOKED: dict[str, tuple[Position, list[AnyEvent], dict[str, Any]]] = {
     "what targets sold is counted apart from what else was sold and undone": (
         HELD, [fill(Role.TARGET, "10", 2), fill(Role.EXIT, "30", 4), undone(Role.EXIT, "30", 4)],
         {"sold": D(10), "target_sold": D(10)}),
+    "the owner's sale ends the entry and says so": (
+        made(bought=D(100), cost=D(55), orders=(ENTRY,)), [owner_sold("40")],
+        {"sold": D(40), "proceeds": D(24), "sell_fees": D("0.1"), "exit_reason": ExitReason.OWNER, "exit_time": 7,
+         "entry_ended": EntryEnd.OWNER, "trades": ("BUY", "W")}),
+    "the owner's sale counts once": (made(**BOUGHT), [owner_sold("40"), owner_sold("40")], {"sold": D(40)}),
+    "the owner's sale was what is missing": (
+        made(**BOUGHT, dispute="?", missing=D(40)), [owner_sold("40")],
+        {"missing": D(0), "dispute": None, "phase": Phase.HOLDING}),
+    "the owner's sale was a part of what is missing": (
+        made(**BOUGHT, dispute="?", missing=D(40)), [owner_sold("30")], {"missing": D(10), "dispute": "?"}),
+    "what is released is neither sold nor held": (
+        made(**BOUGHT, dispute="?", missing=D(40)), [RELEASED],
+        {"sold": D(0), "proceeds": D(0), "released": D(40), "missing": D(0), "exit_reason": ExitReason.OWNER}),
+    "what is released and sold by us all the same was not released": (
+        made(**BOUGHT, orders=(TARGET,)), [RELEASED, fill(Role.TARGET, "100", 2)],
+        {"sold": D(100), "released": D(0), "phase": Phase.CLOSED}),
     "an amendment that tells no terms leaves them": (
         made(terms=TERMS), [AMENDED], {"terms": TERMS, "sell_price": None}),
     "an amendment that tells terms replaces them": (
@@ -404,6 +434,13 @@ def test_what_is_booked(name: str) -> None:
             "0.333333",
             "0.4",
             "-0.2",
+        ),
+        # a third was let go: what it cost is no loss, and no profit
+        (
+            {"bought": D(3), "cost": D(3), "sold": D(2), "proceeds": D("2.5"), "released": D(1)},
+            "1",
+            "1.25",
+            "0.5",
         ),
         # a buy failed to settle after its shares were sold
         ({"sold": D(1), "proceeds": D("0.4"), "sell_fees": D("0.1")}, None, "0.4", "0.3"),

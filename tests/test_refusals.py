@@ -128,6 +128,7 @@ def test_a_look_at_the_wallet_goes_on_although_a_foreign_order_makes_no_sense() 
             lambda: True,
             views.append,
             w.warnings.append,
+            lambda _: asyncio.sleep(0),
         )
         await watch._look()
         assert [(v.foreign_orders, v.foreign_cost) for v in views] == [(1, D("7.5"))]
@@ -151,6 +152,7 @@ class Client:
         self._orders, self._reconciliation = w.orders, w.reconciliation
         self.refusals = Refusals(w.warnings.append, self.alarms.append, lambda: 0.0)
         self.create_task = lambda work: w.tasks.append(asyncio.ensure_future(work))
+        self._holdings: Any = SimpleNamespace(funder="0x0")
         self._refreshing: Any = SimpleNamespace(done=lambda: False)
         self._w = w
 

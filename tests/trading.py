@@ -47,7 +47,7 @@ SELECT coalesce(sum(shares) FILTER (side = 'buy'), 0),
     coalesce(sum(shares) FILTER (side = 'sell'), 0),
     coalesce(sum(shares * price) FILTER (side = 'buy'), 0),
     coalesce(sum(shares * price) FILTER (side = 'sell'), 0), coalesce(sum(fee), 0)
-FROM fills WHERE liquidity NOT IN ('settlement', 'adoption')
+FROM fills WHERE liquidity NOT IN ('settlement', 'adoption') AND role <> 'owner'
     AND position_id IN (SELECT id FROM positions WHERE outcome_id = ?)"""
 PATIENCE = float(os.environ.get("PATIENCE", "30"))
 """Seconds that anything may take; what is checked is what happens, not how fast."""

@@ -75,6 +75,8 @@ def some_command(rng: random.Random, market: str, cents: int) -> dict[str, Any]:
         {"command": "amend", "trail": rng.choice(("0.02", "none"))},
         {"command": "amend", "targets": [f"{near}:50%", "0.99"]},
         {"command": "amend", "stop_confirm": rng.choice(("5s", "none"))},
+        {"command": "release", "shares": rng.choice(("1", "7.31", "20"))},
+        {"command": "close", "price": near},
         {"command": "halt"},
         {"command": "resume"},
         {"command": "flatten"},

@@ -32,6 +32,7 @@ from positions.model.position import (
     Role,
     realized_pnl,
 )
+from positions.model.trades import Trade
 from positions.model.venue_rules import taker_fee
 from venues.simulated import matching
 from venues.simulated.matching import Side, SimulatedPolymarket, TimeInForce
@@ -73,6 +74,9 @@ class World:
         self.given = D(self.rng.choice((0, 8, 60)))
         """Shares that the wallet has without having bought them here."""
         self.venue.tokens[TOKEN].held = self.given
+        self.wallet_trades: list[Trade] = []
+        """All trades of the wallet, whoever's."""
+        self.is_looked_at = True
 
     # -- one round ---------------------------------------------------------------------------------
 
@@ -95,6 +99,10 @@ class World:
         if self.rng.random() < 0.01:
             self.restart()
         if self.rng.random() < 0.03:
+            self.trade_elsewhere()
+        if self.rng.random() < 0.3:
+            self.look_at_the_wallet()
+        if self.rng.random() < 0.03:
             self.engine.feed_changed(TOKEN, self.rng.choice(("", "silent")), self.now)
         self.turn()
         if self.rng.random() < 0.5:
@@ -104,6 +112,10 @@ class World:
 
     def end(self) -> None:
         """Resolve the market, deliver everything, and check the accounts."""
+        while not self.is_looked_at:
+            self.turn(everything=True)
+            self.look_at_the_wallet()
+            self.turn()
         payout = self.rng.choice((D(0), D(1), D("0.5")))
         self.venue_says(self.venue.settle(TOKEN, payout, self.now))
         self.market.payout = payout
@@ -118,12 +130,18 @@ class World:
             assert not p.orders
         everyone = {s.position.id: s.position for s in self.steps}.values()
         adopted = [p for p in everyone if p.decision.entry_ended is EntryEnd.ADOPTED]
-        left = self.given - sum((p.ledger.bought for p in adopted), D(0))
-        assert left >= 0, "adopted more than there is"
-        spent = self.venue.cash + self.venue.redeemable - 1000 - left * payout
         booked = sum((realized_pnl(p) for p in everyone), D(0))
         booked += sum((p.ledger.cost for p in adopted), D(0))  # nobody paid for them here
-        assert spent == booked, "the ledger and the venue's account must agree exactly"
+        shares, cash = self.own_account()
+        shares -= sum((p.ledger.bought for p in adopted), D(0))
+        let_go = [p for p in everyone if p.ledger.released]
+        shares += sum((p.ledger.released for p in let_go), D(0))
+        assert shares >= 0, "adopted, or sold for a position, more than there is"
+        spent = self.venue.cash + self.venue.redeemable - 1000 - shares * payout - cash
+        for p in let_go:  # what it cost is neither profit nor loss
+            spent += (p.ledger.cost + p.ledger.buy_fees) * p.ledger.released / p.ledger.bought
+        wrong = abs(spent - booked)
+        assert wrong <= D("0.000001") * len(let_go), "the ledger and the account must agree exactly"
 
     def turn(self, *, everything: bool = False) -> None:
         """Deliver what is due and let the engine have its turns, until it is quiet."""
@@ -154,6 +172,60 @@ class World:
             self.engine.adopt(command, Holding(self.venue.shares(TOKEN) - self.unheard()))
         else:
             self.engine.command(command)
+
+    # -- the owner, on the website -----------------------------------------------------------------
+
+    def trade_elsewhere(self) -> None:
+        """The owner sells or buys at the market, with the same wallet."""
+        side = self.rng.choice((Side.SELL, Side.SELL, Side.BUY))
+        price = self.market.bid if side is Side.SELL else self.market.ask
+        size = D(self.rng.choice(("3", "7.31", "20", "100")))
+        if price is None:
+            return
+        order = matching.Order(
+            order_id=f"website-{len(self.wallet_trades)}",
+            token_id=TOKEN,
+            side=side,
+            price=price,
+            shares=size,
+            time_in_force=TimeInForce.IOC,
+            expires_at=None,
+            post_only=False,
+        )
+        self.note_trades(self.venue.submit(order, self.now), "", side)
+
+    def note_trades(self, answers: list[matching.Event], order_id: str, side: Side) -> None:
+        """Remember what was traded, as the venue tells it to the wallet's owner."""
+        for e in answers:
+            if isinstance(e, matching.Filled):
+                is_buy = side is Side.BUY
+                made = Trade(e.trade_id, e.price, e.shares, e.is_maker, self.now, fee=e.fee)
+                self.wallet_trades.append(replace(made, is_buy=is_buy, venue_order_id=order_id))
+                self.is_looked_at = self.is_looked_at and bool(order_id)
+
+    def look_at_the_wallet(self) -> None:
+        """The engine sees what the wallet has, where nothing is under way."""
+        if not self.mail:
+            ours = {t.venue_order_id: t.venue_order_id for t in self.wallet_trades}
+            trades = tuple(self.wallet_trades)
+            holding = Holding(self.venue.shares(TOKEN), trades=trades, order_ids=ours)
+            self.engine.holding_seen(TOKEN, holding)
+            self.is_looked_at = True
+            self.turn()
+
+    def own_account(self) -> tuple[Decimal, Decimal]:
+        """The shares and the USDC that are the owner's by what they traded elsewhere, without what
+        was booked for positions."""
+        shares, cash = self.given, D(0)
+        for t in self.wallet_trades:
+            if not t.venue_order_id:
+                way = 1 if t.is_buy else -1
+                shares, cash = shares + way * t.shares, cash - way * t.price * t.shares - t.fee
+        for step in self.steps:
+            if isinstance(step.event, events.OwnerSold):
+                shares += step.event.shares
+                cash -= step.event.price * step.event.shares - step.event.fee
+        return shares, cash
 
     def unheard(self) -> Decimal:
         """Shares of the fills that the engine was not told of yet."""
@@ -228,6 +300,9 @@ class World:
     def venue_says(self, answers: list[matching.Event]) -> None:
         for e in answers:
             position_id = e.order_id.rpartition("-")[0]
+            if isinstance(e, matching.Filled):
+                side = Side.BUY if self.roles[e.order_id] is Role.ENTRY else Side.SELL
+                self.note_trades([e], e.order_id, side)
             event: AnyEvent
             match e:
                 case matching.Accepted():
@@ -372,7 +447,8 @@ class World:
         for p in self.engine.positions.values():
             assert p.held >= 0, "sold more than held"
             assert p.ledger.bought <= p.request.size, "bought more than asked"
-            assert p.locked <= p.held or self.mail, "offered more than held"
+            is_leaving = any(o.cancel_sent_at for o in p.live(Role.TARGET))  # of what was released
+            assert p.locked <= p.held or self.mail or is_leaving, "offered more than held"
             assert len(p.live(Role.STOP)) <= 1
             assert sum(o.immediate for o in p.orders) <= 1
             if p.held > 0 and p.stop_in_force is not None and self.market.payout is None:

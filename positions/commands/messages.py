@@ -101,6 +101,22 @@ class Cancel(Command, frozen=True, kw_only=True):
     position_id: str
 
 
+class Close(Command, frozen=True, kw_only=True):
+    """The owner's word that what the venue lacks of a position was sold at this price."""
+
+    position_id: str
+    price: Decimal
+    dry_run: bool = False
+
+
+class Release(Command, frozen=True, kw_only=True):
+    """The owner's word that so many shares of a position are their own again, and not sold."""
+
+    position_id: str
+    shares: Decimal
+    dry_run: bool = False
+
+
 class Amend(Command, frozen=True, kw_only=True):
     """Change prices; what is unset stays, None removes."""
 
@@ -210,6 +226,8 @@ _FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
         },
     ),
     "cancel": (Cancel, {"position_id": uuid}),
+    "close": (Close, {"position_id": uuid, "price": price, "dry_run": flag}),
+    "release": (Release, {"position_id": uuid, "shares": amount, "dry_run": flag}),
     "amend": (
         Amend,
         {
@@ -240,6 +258,8 @@ _REQUIRED = {
     "adopt": ("market", "outcome"),
     "sell": ("position_id",),
     "cancel": ("position_id",),
+    "close": ("position_id", "price"),
+    "release": ("position_id", "shares"),
     "amend": ("position_id",),
 }
 _EITHER = (

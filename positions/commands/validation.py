@@ -12,7 +12,9 @@ from msgspec.structs import replace
 from positions.commands.immediacy import AtOnce, follows
 from positions.commands.messages import (
     Amend,
+    Close,
     Refusal,
+    Release,
     Sell,
     Submit,
 )
@@ -24,7 +26,7 @@ from positions.commands.term_validation import (
     size_at_risk,
 )
 from positions.model.durations import SECOND
-from positions.model.events import Amended, EntryEnded, SaleAsked
+from positions.model.events import Amended, EntryEnded, OwnerSold, Released, SaleAsked
 from positions.model.formatting import term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
@@ -281,7 +283,8 @@ def sell(
 ) -> SaleAsked | Refusal:
     """The cash-out that the request asks for, or why it is refused."""
     if p.sellable <= 0 or p.phase in OVER:
-        return Refusal("NOTHING_TO_SELL", f"held was {p.sellable}, must be above 0 to sell")
+        rule = f"must be above 0 to sell{_unless_missing(p)}"
+        return Refusal("NOTHING_TO_SELL", f"held was {max(p.sellable, ZERO)}, {rule}")
     if book.payout is not None:
         return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
     if p.phase in EXITS:
@@ -332,8 +335,60 @@ def _shares_to_sell(c: Sell, p: Position) -> Decimal | Refusal:
 def cancel(p: Position, now: int) -> EntryEnded | Refusal:
     """The end of the entry, or why there is nothing to take back."""
     if p.decision.entry_ended is not None:
-        return Refusal("NOTHING_TO_CANCEL", f"the entry is over already: {p.decision.entry_ended}")
+        text = f"the entry is over already: {p.decision.entry_ended}{_unless_missing(p)}"
+        return Refusal("NOTHING_TO_CANCEL", text)
     return EntryEnded(time=now, reason=EntryEnd.CANCELLED)
+
+
+def _unless_missing(p: Position) -> str:
+    """What to do about shares that the venue does not have."""
+    if p.decision.missing <= 0:
+        return ""
+    return f"; the venue lacks {p.decision.missing:f} of {p.held:f} shares: see `close`, `release`"
+
+
+def close(c: Close, p: Position, book: InstrumentBook, now: int) -> OwnerSold | Refusal:
+    """The sale that the owner states, of what the venue lacks, or why it cannot be."""
+    refusal = _check_open(p, book)
+    if refusal is not None:
+        return refusal
+    if p.decision.missing <= 0:
+        rule = (
+            "the venue lacks none of it as far as is known: `sell` sells it, `release` lets it go"
+        )
+        return Refusal("NOTHING_MISSING", f"held was {p.held:f}, {rule}")
+    return OwnerSold(
+        time=now,
+        trade_id=f"word {c.id}",
+        price=c.price,
+        shares=p.decision.missing,
+        fee=ZERO,
+        liquidity="word",
+    )
+
+
+def release(c: Release, p: Position, book: InstrumentBook, now: int) -> Released | Refusal:
+    """The shares that are the owner's own again, or why they cannot be."""
+    refusal = _check_open(p, book)
+    if refusal is not None:
+        return refusal
+    if p.phase in EXITS and c.shares > p.decision.missing:
+        return Refusal("ALREADY_EXITING", f"phase was {p.phase}, everything is being sold already")
+    free = p.held - sum((o.leaves for o in p.live(Role.EXIT)), ZERO)
+    if c.shares > free:
+        rule = f"must be at most {free:f}, which are held and not being sold"
+        return Refusal("SIZE_ABOVE_HELD", f"shares was {c.shares}, {rule}")
+    if c.shares != p.held and c.shares != p.decision.missing and not on_grid(c.shares, SIZE_STEP):
+        return Refusal("SIZE_OFF_GRID", f"shares was {c.shares}, must be a multiple of 0.01")
+    return Released(time=now, shares=c.shares)
+
+
+def _check_open(p: Position, book: InstrumentBook) -> Refusal | None:
+    if book.payout is not None:
+        return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
+    if p.held <= 0:
+        return Refusal("NOT_OPEN", f"phase was {p.phase} and held {p.held:f}, must be above 0")
+    return None
 
 
 def amend(

@@ -5,7 +5,7 @@ the field, the value and the rule. Nothing is bought, so neither a halt nor the 
 it up. Prices are USDC per share, sizes shares, times nanoseconds.
 """
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from decimal import Decimal
 
 from msgspec import Struct
@@ -47,6 +47,8 @@ class Holding(Struct, frozen=True):
         Those of them that sells of others than this node may take.
     trades
         How it came by them, as far as the venue knows; the trades of our own orders, too.
+    order_ids
+        Our own order of each hash that this process knows as ours.
     problem
         Why nothing is known of it; "" where that is not so.
     """
@@ -54,6 +56,7 @@ class Holding(Struct, frozen=True):
     shares: Decimal = ZERO
     offered: Decimal = ZERO
     trades: tuple[Trade, ...] = ()
+    order_ids: Mapping[str, str] = {}
     problem: str = ""
 
 

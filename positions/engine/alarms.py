@@ -28,18 +28,34 @@ def open_alarms(p: Position) -> dict[str, str]:
     alarms = {}
     if p.phase is Phase.DISPUTED or p.decision.dispute is not None:
         why = p.decision.dispute or f"sold {p.ledger.sold} of {p.ledger.bought} bought"
-        alarms["disputed"] = f"{where}: the record and the venue disagree: {why}"
+        alarms["disputed"] = f"{where}: the record and the venue disagree: {why}{_what_to_do(p)}"
     if p.decision.stuck is not None and p.phase is Phase.WAITING:
         alarms["waiting"] = (
             f"{where}: {p.held} shares cannot be sold: {_OBSTACLE[p.decision.stuck]}"
         )
     elif p.decision.no_bid:
         alarms["no_bid"] = f"{where}: the book has no bid; {p.held} shares stay protected"
+    if p.decision.targets_off and p.held > 0:
+        alarms["target_off"] = (
+            f"{where}: the target was taken off the book again, and stays off;"
+            f" `polybracket amend {p.id[-8:]} --target` puts one there"
+        )
     for role, backoff in p.pacing.backoffs.items():
+        if role is Role.TARGET and p.decision.targets_off:
+            continue
         if role is Role.ENTRY and backoff.is_lasting:
             continue  # it ends, and with it the position perhaps: see `refused_for_good`
         alarms[f"{role}_refused"] = f"{where}: {_refusal(role, backoff)}"
     return alarms
+
+
+def _what_to_do(p: Position) -> str:
+    if p.decision.missing <= 0:
+        return ""
+    return (
+        f"; if you sold {p.decision.missing:f} at P, say `polybracket close {p.id[-8:]} --price P`,"
+        f" else `polybracket release {p.id[-8:]} {p.decision.missing:f}`"
+    )
 
 
 def _refusal(role: Role, backoff: Backoff) -> str:

@@ -24,6 +24,11 @@ _LASTING = {
     Role.EXIT: (2 * SECOND, 30 * SECOND),
 }
 """The same after a refusal that lasts."""
+TAKEN_OFF_PAUSE = 15 * SECOND
+"""A target that is taken off the book unasked is put back after so long: its owner may have freed
+the shares, to sell them on the website."""
+TAKEN_OFF_AGAIN = 3600 * SECOND
+"""Who takes it off again within this is the owner, and it stays off."""
 _REASON_CHARACTERS = 300
 
 

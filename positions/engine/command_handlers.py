@@ -16,10 +16,12 @@ from positions.commands.messages import (
     Adopt,
     Amend,
     Cancel,
+    Close,
     Command,
     Flatten,
     Halt,
     Refusal,
+    Release,
     Reply,
     Resume,
     Sell,
@@ -33,10 +35,19 @@ from positions.engine import adoption
 from positions.engine.adoption import Holding
 from positions.engine.transitions import apply
 from positions.model import stops
-from positions.model.events import Adopted, AnyEvent, Opened, SaleEnded, Triggered
-from positions.model.formatting import term_texts
+from positions.model.events import (
+    Adopted,
+    AnyEvent,
+    Opened,
+    OwnerSold,
+    Released,
+    SaleEnded,
+    Triggered,
+)
+from positions.model.formatting import plain, term_texts
 from positions.model.instrument_book import InstrumentBook
-from positions.model.position import OVER, ExitReason, Position, SaleEnd
+from positions.model.position import OVER, ExitReason, Position, SaleEnd, realized_pnl
+from positions.model.venue_rules import micro
 
 _SALE_ENDED = {
     SaleEnd.DONE: "sold {sold} shares; {held} are held",
@@ -91,6 +102,8 @@ def handle(engine: Standing, c: Command, holding: Holding, now: int) -> Handled:
             handled = _sell(engine, c, now)
         case Cancel():
             handled = _cancel(engine, c, now)
+        case Close() | Release():
+            handled = _owners_word(engine, c, now)
         case Amend():
             handled = _amend(engine, c, now)
         case Halt():
@@ -186,6 +199,28 @@ def _cancel(engine: Standing, c: Cancel, now: int) -> Handled | Refusal:
     return Handled(reply, ((p.id, ended),))
 
 
+def _owners_word(engine: Standing, c: Close | Release, now: int) -> Handled | Refusal:
+    """What the owner says became of shares: nothing is sent; the record has it as their word."""
+    p = _find(engine, c.position_id)
+    if isinstance(p, Refusal):
+        return p
+    book = engine.markets[p.outcome_id]
+    event: OwnerSold | Released | Refusal
+    if isinstance(c, Close):
+        event = validation.close(c, p, book, now)
+    else:
+        event = validation.release(c, p, book, now)
+    if isinstance(event, Refusal):
+        return event
+    after = apply(p, event)
+    what = f"sold at {c.price}" if isinstance(c, Close) else "released"
+    profit = f", {after.held:f} stay; profit {plain(micro(realized_pnl(after)))} USDC"
+    text = f"by your word {event.shares:f} shares are {what}{profit}"
+    if c.dry_run:
+        return Handled(_accept(c, now, f"dry run: {text}"))
+    return Handled(_accept(c, now, text, p.id), ((p.id, event),))
+
+
 def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
     p = _find(engine, c.position_id)
     if isinstance(p, Refusal):
@@ -212,8 +247,11 @@ def _flatten(engine: Standing, c: Flatten, now: int) -> Handled:
     the book."""
     bound = [p for p in engine.open_positions() if p.decision.cause is None and p.phase not in OVER]
     events = tuple((p.id, _flattened(engine.markets.get(p.outcome_id), now)) for p in bound)
-    selling = sum(p.held > 0 for p in bound)
+    selling = sum(p.sellable > 0 for p in bound)
     text = f"halted; selling {selling} positions, taking back all entries"
+    lacking = sum(p.decision.missing > 0 for p in bound)
+    if lacking:
+        text += f"; the venue lacks shares of {lacking}: see `close`, `release`"
     return Handled(_accept(c, now, text), events, halted=True)
 
 

@@ -20,13 +20,14 @@ from positions.commands.validation import Funds, Limits
 from positions.engine import last_resort
 from positions.engine.adoption import Holding
 from positions.engine.alarms import open_alarms, refused_for_good
-from positions.engine.balances import compare, may_lag
+from positions.engine.balances import BALANCE_LAG, compare, may_lag
 from positions.engine.command_handlers import Handled, handle, sale_over
 from positions.engine.deadlines import Deadlines
 from positions.engine.effects import Act, Alarm, Answer, Effect, HaltChanged, Step, Unforeseen
 from positions.engine.exposure import Exposure
 from positions.engine.invariants import Breach, breach, order_breach, unprotected
 from positions.engine.last_resort import Trouble
+from positions.engine.owner_sales import is_known, owner_sales
 from positions.engine.plan import Intent, MoveStop, Send, plan
 from positions.engine.price_index import PriceIndex
 from positions.engine.transitions import apply
@@ -40,6 +41,7 @@ from positions.model.events import (
     OrderAccepted,
     OrderFilled,
     OrderSent,
+    OwnerSold,
     SaleEnded,
     StopMoved,
 )
@@ -76,7 +78,7 @@ class Engine:
         self._open: dict[str, None] = {}
         self._deadlines = Deadlines()
         self._woken: dict[str, None] = {}
-        self._queue: deque[tuple[str, AnyEvent] | Command] = deque()
+        self._queue: deque[tuple[str, AnyEvent | Holding] | Command] = deque()
         self._effects: list[Effect] = []
         self._sweep = 0
         self.exposure = Exposure()
@@ -89,6 +91,8 @@ class Engine:
         self._short: dict[str, Decimal] = {}
         self._moved_at: dict[str, int] = {}
         self._holdings: dict[str, Holding] = {}
+        self._seen_trades: dict[str, set[str]] = {}
+        """By outcome, the trades of the wallet that were looked at: what was the owner's stays."""
         self._before: dict[str, Position | None] = {}
         """What the positions were that are being changed now."""
         self._troubles: dict[str, Trouble] = {}
@@ -199,6 +203,31 @@ class Engine:
             for position_id, event in compare(holders, balance, now):
                 self.event(position_id, event)
 
+    def holding_seen(self, outcome_id: str, holding: Holding) -> None:
+        """The wallet has this of an outcome: what its owner sold of ours is booked in a turn."""
+        self._queue.append((outcome_id, holding))
+
+    def _take_holding(self, outcome_id: str, holding: Holding, now: int) -> None:
+        """Book what the owner sold. Nothing is known where the balance lacks shares that trades
+        tell of and may lag, or where a trade of ours is on its way here."""
+        ours = [p for p in self.positions.values() if p.outcome_id == outcome_id]
+        holders = [p for p in ours if p.held > 0 and p.ledger.payout is None]
+        booked = {p.id: p.ledger.trades for p in ours}
+        traded = sum((t.shares if t.is_buy else -t.shares for t in holding.trades), ZERO)
+        moved_at = self._moved_at.get(outcome_id, 0)
+        if holding.shares < traded and may_lag(holders, holding.shares, moved_at, now):
+            return
+        for trade in holding.trades:
+            owner = holding.order_ids.get(trade.venue_order_id, "").rpartition("-")[0]
+            if owner in booked and not is_known(trade, booked[owner]):
+                return
+        seen = self._seen_trades.setdefault(outcome_id, set())
+        known = seen.union(*booked.values())
+        for position_id, event in owner_sales(holders, known, holding, now):
+            self.event(position_id, event)
+        # The balance may be of before the newest trades: they are looked at again.
+        seen |= {t.id for t in holding.trades if t.time < now - BALANCE_LAG}
+
     def forget(self, before: int) -> list[Position]:
         """Drop the positions that were over before a time; the record has them. They are returned.
 
@@ -212,6 +241,9 @@ class Engine:
         for p in old:
             del self.positions[p.id]
             self.exposure.forget(p)
+        if self._seen_trades and old:
+            known = {p.outcome_id for p in self.positions.values()}
+            self._seen_trades = {o: t for o, t in self._seen_trades.items() if o in known}
         return old
 
     def record_changed(self, can_be_written: bool) -> None:
@@ -268,6 +300,8 @@ class Engine:
                 item = self._queue.popleft()
                 if isinstance(item, Command):
                     self._handle(item, now)
+                elif isinstance(item[1], Holding):
+                    self._take_holding(item[0], item[1], now)
                 else:
                     self._guarded(item[0], now, item[1])
             woken, self._woken = self._woken, {}
@@ -322,7 +356,7 @@ class Engine:
 
     def _book(self, position_id: str, event: AnyEvent, now: int) -> None:
         after = self._note(position_id, event)
-        if isinstance(event, Fill):
+        if isinstance(event, Fill | OwnerSold):
             self._moved_at[after.outcome_id] = now
 
     # -- when something raises ---------------------------------------------------------------------

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from positions.engine.lifecycle import misstep
 from positions.model.errors import Bug
-from positions.model.events import AnyEvent, FillReversed, OrderFilled, Settled
+from positions.model.events import AnyEvent, FillReversed, OrderFilled, OwnerSold, Settled
 from positions.model.instrument_book import InstrumentBook
 from positions.model.orders import find
 from positions.model.position import PROTECTED, SELLS, ZERO, Order, Position, Role
@@ -68,7 +68,7 @@ def _change(event: AnyEvent) -> tuple[Decimal, Decimal]:
             return (shares, ZERO) if role is Role.ENTRY else (ZERO, shares)
         case FillReversed(role=role, shares=shares):
             return (-shares, ZERO) if role is Role.ENTRY else (ZERO, -shares)
-        case Settled(shares=shares):
+        case Settled(shares=shares) | OwnerSold(shares=shares):
             return ZERO, shares
     return ZERO, ZERO
 

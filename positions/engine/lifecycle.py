@@ -21,7 +21,9 @@ from positions.model.events import (
     NoMoreDust,
     OrderClosed,
     OrderFilled,
+    OwnerSold,
     Reconciled,
+    Released,
     SaleAsked,
     SaleEnded,
     Settled,
@@ -70,20 +72,25 @@ ENTRY_LIFE: dict[type[Event], dict[EntryState, tuple[EntryState, ...]]] = {
     Triggered: {N.BUYING: _ENDS},
     Settled: {N.BUYING: _ENDS},
     Disputed: {N.BUYING: _ENDS},
+    OwnerSold: {N.BUYING: _ENDS},
+    Released: {N.BUYING: _ENDS},
     OrderClosed: {N.LEAVING: (N.ENDED,)},
     OrderFilled: {N.LEAVING: (N.ENDED, N.BUYING), N.ENDED: (N.BUYING,)},
     FillReversed: _AGAIN,
 }
+_TRADED: dict[ExitState, tuple[ExitState, ...]] = {
+    **dict.fromkeys(_NOT_HELD, (*_DECIDED, X.DISPUTED)),  # late, what was decided still holds
+    **dict.fromkeys(_DECIDED, (X.SOLD, X.DISPUTED)),
+    **dict.fromkeys((X.DUST, X.DISPUTED), (*_DECIDED, X.SOLD, X.DISPUTED)),
+}
 EXIT_LIFE: dict[type[Event], dict[ExitState, tuple[ExitState, ...]]] = {
-    OrderFilled: {
-        **dict.fromkeys(_NOT_HELD, (*_DECIDED, X.DISPUTED)),  # late, what was decided still holds
-        **dict.fromkeys(_DECIDED, (X.SOLD, X.DISPUTED)),
-        **dict.fromkeys((X.DUST, X.DISPUTED), (*_DECIDED, X.SOLD, X.DISPUTED)),
-    },
+    OrderFilled: _TRADED,
+    OwnerSold: _TRADED,
+    Released: _TRADED,
     FillReversed: dict.fromkeys(X, (*_NOT_HELD, *_DECIDED, X.DISPUTED)),
     Settled: dict.fromkeys(_HELD, (X.SOLD, X.EMPTY)),
-    SaleAsked: {X.ARMED: (X.SELLING,)},
-    SaleEnded: {X.SELLING: (X.ARMED,)},
+    SaleAsked: {X.ARMED: (X.SELLING,), X.DISPUTED: (X.SELLING,)},
+    SaleEnded: {X.SELLING: (X.ARMED, X.DISPUTED)},
     Triggered: {
         **dict.fromkeys((X.ARMED, X.SELLING), (X.EXITING,)),
         X.DISPUTED: (X.EXITING, X.WAITING),
@@ -94,7 +101,7 @@ EXIT_LIFE: dict[type[Event], dict[ExitState, tuple[ExitState, ...]]] = {
     NoMoreDust: {X.DUST: (*_DECIDED, X.DISPUTED)},
     Disputed: {
         **dict.fromkeys(_DECIDED, (X.DISPUTED,)),
-        X.DISPUTED: (X.EXITING, X.WAITING),  # fewer shares are missing
+        X.DISPUTED: (X.EXITING, X.WAITING, X.SELLING),  # fewer shares are missing
     },
     Reconciled: {X.DISPUTED: _DECIDED},
 }
@@ -130,9 +137,9 @@ def exit_state(p: Position) -> ExitState:
         return X.DISPUTED
     if decision.cause is not None:
         return X.WAITING if decision.stuck is not None else X.EXITING
-    if decision.dispute is not None:
-        return X.DISPUTED
-    return X.ARMED if decision.sale is None else X.SELLING
+    if decision.sale is not None:
+        return X.SELLING
+    return X.ARMED if decision.dispute is None else X.DISPUTED
 
 
 def phase_of(p: Position) -> Phase:

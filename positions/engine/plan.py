@@ -176,7 +176,7 @@ def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None)
 
 def _targets(p: Position, book: InstrumentBook, now: int) -> Iterator[Intent]:
     """The resting sells; where little is free the highest is served first."""
-    if book.payout is not None or not p.may_send(Role.TARGET, now):
+    if book.payout is not None or p.decision.targets_off or not p.may_send(Role.TARGET, now):
         return
     surplus = targets.surplus(p, book) if p.live(Role.TARGET) else frozenset()
     if any(_is_leaving(o, now) for o in p.orders if o.id in surplus):

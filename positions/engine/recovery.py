@@ -338,8 +338,14 @@ class _Reconciliation:
     # -- the whole ---------------------------------------------------------------------------------
 
     def compare_balances(self) -> None:
-        """Dispute what the venue does not have."""
+        """Dispute what the venue does not have, unless trades tell that the owner may have sold it:
+        then the first look at the wallet books that."""
         waiting = set(self._unanswered.values())
+        waiting |= {
+            found.outcome_id
+            for hash_, found in self._report.orders.items()
+            if hash_ in self._trades and hash_ not in self._ours and not found.is_buy
+        }
         traded_at = max((t.time for t in self._report.trades), default=0)
         for outcome_id, balance in self._report.balances.items():
             moved_at = max(traded_at, self._recorded_at.get(outcome_id, 0))

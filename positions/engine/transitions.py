@@ -6,11 +6,12 @@ stored position. No clock: each event brings its time.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
-from positions.engine.backoff import calmed, pause_after
+from positions.engine.backoff import TAKEN_OFF_AGAIN, TAKEN_OFF_PAUSE, calmed, pause_after
 from positions.engine.lifecycle import phase_of
 from positions.model import events
 from positions.model.events import AnyEvent, Event
@@ -19,11 +20,13 @@ from positions.model.position import (
     ENDED_BY,
     GTD_MARGIN,
     ZERO,
+    Backoff,
     EntryEnd,
     ExitReason,
     OrderEnd,
     OrderState,
     Position,
+    Request,
     Role,
     Touch,
     entry_price,
@@ -73,6 +76,18 @@ def _amended(p: Position, f: events.Amended) -> Position:
         raised_stop=p.decision.raised_stop if keeps else None,
         priced_from=entry_price(p),
         terms=f.terms or p.request.terms,
+        targets_off=p.decision.targets_off and _is_about_others(p.request, f),
+    )
+
+
+def _is_about_others(asked: Request, f: events.Amended) -> bool:
+    """Whether an amendment changes something, and it is not the targets."""
+    if f.sell_price != asked.sell_price or (f.terms and f.terms.targets != asked.terms.targets):
+        return False
+    return (
+        f.max_bid_price != asked.max_bid_price
+        or f.stop_loss_price != asked.stop_loss_price
+        or (f.terms or asked.terms) != asked.terms
     )
 
 
@@ -187,12 +202,43 @@ def _filled(p: Position, f: events.OrderFilled) -> Position:
         p = update(p, target_sold=p.ledger.target_sold + f.shares)
     if p.decision.sale is not None and f.role is Role.EXIT:
         p = update(p, sale=replace(p.decision.sale, sold=p.decision.sale.sold + f.shares))
-    return _found(p)
+    if p.held < 0 < p.ledger.released:  # a sale of ours was faster than the owner's word
+        p = update(p, released=max(p.ledger.released + p.held, ZERO))
+    return _found(p, p.decision.missing)
 
 
-def _found(p: Position) -> Position:
+def _owner_sold(p: Position, f: events.OwnerSold) -> Position:
+    if has_story(p, f.trade_id):
+        return p
+    p = update(
+        p,
+        sold=p.ledger.sold + f.shares,
+        proceeds=p.ledger.proceeds + f.price * f.shares,
+        sell_fees=p.ledger.sell_fees + f.fee,
+        trades=(*p.ledger.trades, f.trade_id),
+    )
+    return _taken(p, f.shares, f.time)
+
+
+def _released(p: Position, f: events.Released) -> Position:
+    return _taken(update(p, released=p.ledger.released + f.shares), f.shares, f.time)
+
+
+def _taken(p: Position, shares: Decimal, now: int) -> Position:
+    """The owner took shares: what was missing is these, and nothing more is bought."""
+    p = update(
+        p,
+        exit_time=now,
+        exit_reason=ExitReason.OWNER,
+        entry_ended=p.decision.entry_ended or EntryEnd.OWNER,
+        dust=False,
+    )
+    return _found(p, p.decision.missing - shares)
+
+
+def _found(p: Position, missing: Decimal) -> Position:
     """No more is missing than is held: what seemed to be gone was sold, and is reported late."""
-    missing = min(p.decision.missing, max(p.held, ZERO))
+    missing = min(max(missing, ZERO), max(p.held, ZERO))
     if missing == p.decision.missing:
         return p
     return update(p, missing=missing, dispute=p.decision.dispute if missing else None)
@@ -270,7 +316,22 @@ def _order_closed(p: Position, f: events.OrderClosed) -> Position:
         return p
     if order.role is Role.ENTRY and f.end is OrderEnd.CANCELED:
         p = update(p, was_taken_off=True)
+    if order.role is Role.TARGET and f.end is OrderEnd.CANCELED:
+        return _target_taken_off(p, f.time)
     return _failed(p, order.role, f.time)
+
+
+def _target_taken_off(p: Position, now: int) -> Position:
+    """The venue does so when a game starts; it is put back. The owner does so again and again."""
+    since = now - p.decision.target_off_at
+    is_again = bool(p.decision.target_off_at) and TAKEN_OFF_PAUSE <= since < TAKEN_OFF_AGAIN
+    pause = Backoff(1, now + TAKEN_OFF_PAUSE)
+    return update(
+        p,
+        target_off_at=now,
+        targets_off=p.decision.targets_off or is_again,
+        backoffs=p.pacing.backoffs | {Role.TARGET: pause},
+    )
 
 
 def _failed(p: Position, role: Role, now: int, reason: str = "") -> Position:
@@ -380,6 +441,8 @@ _BOOK: dict[type[Event], Callable[[Position, Any], Position]] = {
     events.OrderAccepted: _order_accepted,
     events.OrderFilled: _order_filled,
     events.FillReversed: _fill_reversed,
+    events.OwnerSold: _owner_sold,
+    events.Released: _released,
     events.OrderClosed: _order_closed,
     events.CancelSent: _cancel_sent,
     events.CancelRefused: _noted,

@@ -160,6 +160,23 @@ class FillReversed(Fill, frozen=True, kw_only=True):
     """A reported trade failed to settle on the chain: nothing changed hands after all."""
 
 
+class OwnerSold(Event, frozen=True, kw_only=True):
+    """The owner sold shares of the position elsewhere: as a trade of the venue has it, in whole or
+    in part, or, where `liquidity` is `word`, as the owner says."""
+
+    trade_id: str
+    price: Decimal
+    shares: Decimal
+    fee: Decimal
+    liquidity: str
+
+
+class Released(Event, frozen=True, kw_only=True):
+    """The owner says that shares are none of the position's any more, and nothing was sold."""
+
+    shares: Decimal
+
+
 class OrderClosed(OfOrder, frozen=True, kw_only=True):
     """An order ended without being filled whole."""
 
@@ -257,8 +274,8 @@ AnyEvent = (
     Opened | Adopted | Amended | TermsPriced | EntryEnded | SaleAsked | SaleEnded | Triggered
     | Stuck | Unstuck
     | BidVanished | BidReturned | OrderSent | OrderSigned | OrderAccepted | OrderFilled
-    | FillReversed | OrderClosed | CancelSent | CancelRefused | StopReleased | StopDismissed
-    | StopMoved | StopRaised | StopTouched | StopRecovered | Settled | LeftAsDust | NoMoreDust
-    | Disputed | Restarted | Reconciled
+    | FillReversed | OwnerSold | Released | OrderClosed | CancelSent | CancelRefused | StopReleased
+    | StopDismissed | StopMoved | StopRaised | StopTouched | StopRecovered | Settled | LeftAsDust
+    | NoMoreDust | Disputed | Restarted | Reconciled
 )
 # fmt: on

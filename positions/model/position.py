@@ -86,6 +86,8 @@ class EntryEnd(StrEnum):
     """The venue takes none, for a reason that lasts."""
     ADOPTED = "adopted"
     """The shares were there before the position was."""
+    OWNER = "owner"
+    """The owner sold shares of it elsewhere, or took them out of it."""
 
 
 class ExitReason(StrEnum):
@@ -97,6 +99,8 @@ class ExitReason(StrEnum):
     FLATTEN = "flatten"
     TIME = "time"
     SETTLEMENT = "settlement"
+    OWNER = "owner"
+    """The owner, elsewhere: on the website, say."""
 
 
 ENDED_BY = {
@@ -209,7 +213,7 @@ class Ledger(Struct, frozen=True):
     """What changed hands: the sums of all fills, and the trades that they are the sums of.
 
     `settled` are the sold shares that the market's resolution paid out, `target_sold` those that a
-    target sold.
+    target sold. `released` are not sold: the owner took them out of the position.
     """
 
     bought: Decimal = ZERO
@@ -220,6 +224,7 @@ class Ledger(Struct, frozen=True):
     sell_fees: Decimal = ZERO
     target_sold: Decimal = ZERO
     settled: Decimal = ZERO
+    released: Decimal = ZERO
     payout: Decimal | None = None
     filled_at: int | None = None
     exit_time: int | None = None
@@ -232,6 +237,8 @@ class Decision(Struct, frozen=True):
 
     `priced_from` is the entry price that stop and targets count from, where they do.
     `missing` are shares of the ledger that the venue does not have: they are kept out of all sales.
+    `target_off_at` is when a target was last taken off the book, unasked; with `targets_off` they
+    stay off: that was the owner.
     """
 
     entry_ended: EntryEnd | None = None
@@ -247,6 +254,8 @@ class Decision(Struct, frozen=True):
     dust: bool = False
     dispute: str | None = None
     missing: Decimal = ZERO
+    target_off_at: int = 0
+    targets_off: bool = False
 
 
 class Pacing(Struct, frozen=True):
@@ -279,8 +288,8 @@ class Position(Struct, frozen=True):
 
     @property
     def held(self) -> Decimal:
-        """Shares bought and not yet sold, by our own ledger."""
-        return self.ledger.bought - self.ledger.sold
+        """Shares bought, and neither sold yet nor released, by our own ledger."""
+        return self.ledger.bought - self.ledger.sold - self.ledger.released
 
     @property
     def order_ids(self) -> list[str]:

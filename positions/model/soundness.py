@@ -84,7 +84,7 @@ _BOUNDS = (
     ("request", ("size",), AMOUNT_MAX),
     ("request", ("max_bid_price", "sell_price", "stop_loss_price", "floor_price"), PRICE_MAX),
     ("ledger", ("bought", "cost", "buy_fees", "sold", "proceeds", "sell_fees"), AMOUNT_MAX),
-    ("ledger", ("settled", "target_sold"), AMOUNT_MAX),
+    ("ledger", ("settled", "target_sold", "released"), AMOUNT_MAX),
     ("ledger", ("payout",), PRICE_MAX),
     ("decision", ("missing",), AMOUNT_MAX),
     ("decision", ("raised_stop", "priced_from"), PRICE_MAX),

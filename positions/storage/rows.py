@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from positions.model.events import Adopted, AnyEvent, Fill, Opened, OrderFilled, Settled
+from positions.model.events import (
+    Adopted,
+    AnyEvent,
+    Fill,
+    Opened,
+    OrderFilled,
+    OwnerSold,
+    Settled,
+)
 from positions.model.formatting import term_texts
 from positions.model.position import (
     PROTECTED,
@@ -25,7 +33,7 @@ from positions.model.position import (
 from positions.model.venue_rules import micro, taker_fee
 
 _STATUS = {Phase.CLOSED: "closed", Phase.DUST: "closed", Phase.CANCELLED: "cancelled"}
-_BY_HAND = frozenset({ExitReason.MANUAL, ExitReason.FLATTEN})
+_BY_HAND = frozenset({ExitReason.MANUAL, ExitReason.FLATTEN, ExitReason.OWNER})
 
 
 def status(p: Position) -> str:
@@ -117,6 +125,9 @@ def fill(p: Position, event: AnyEvent) -> dict[str, Any] | None:
             sign = 1 if isinstance(event, OrderFilled) else -1
             side, role = "buy" if event.role is Role.ENTRY else "sell", event.role.value
             amounts = (event.shares * sign, event.price, event.fee * sign)
+        case OwnerSold():
+            trade_id, liquidity, side, role = event.trade_id, event.liquidity, "sell", "owner"
+            amounts = (event.shares, event.price, event.fee)
         case Settled() if event.shares:
             side, role, amounts = "sell", "settlement", (event.shares, event.payout, ZERO)
         case Adopted():  # like a settlement, it changes the ledger without an order of ours

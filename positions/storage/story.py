@@ -42,6 +42,7 @@ _ENTRY_ENDED = {
     "cancelled": "the entry is taken back",
     "time_up": "time is up: nothing more is bought",
     "refused": "the venue refuses the entry for a reason that lasts: it is not sent again",
+    "owner": "the owner took shares elsewhere: nothing more is bought",
     "taken_off": "the venue took the entry off its book: it is not sent again",
 }
 _SALE_ENDED = {
@@ -72,6 +73,12 @@ def _from_stop(slippage: Decimal) -> str:
     if slippage == 0:
         return "at the stop"
     return f"{_number(abs(slippage))} {'under' if slippage > 0 else 'above'} the stop"
+
+
+def _owner_sold(e: _Event) -> str:
+    if e["liquidity"] == "word":
+        return "sold {shares} at {price} elsewhere, by the owner's word"
+    return "the owner sold {shares} at {price} elsewhere, fee {fee}, {liquidity}"
 
 
 def _settled(e: _Event) -> str:
@@ -111,6 +118,8 @@ _SENTENCES: dict[str, str | Callable[[_Event], str]] = {
     "order_signed": "order {order_id} is signed as {venue_order_id}",
     "order_filled": _order_filled,
     "fill_reversed": ("the trade of {shares} at {price} ({role}) failed to settle: it is undone"),
+    "owner_sold": _owner_sold,
+    "released": "{shares} shares are the owner's own again, by the owner's word",
     "order_closed": lambda e: "order {order_id} {end}" + (": {reason}" if e["reason"] else ""),
     "cancel_sent": "cancel order {order_id}",
     "cancel_refused": "order {order_id} was not cancelled: {reason}",

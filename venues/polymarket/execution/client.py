@@ -8,6 +8,7 @@ and whatever remains unknown is reconciled with the venue.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from nautilus_trader.model.objects import AccountBalance, Money
 from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
+from bridge.venue import VENUE
 from bridge.venue_messages import VENUE_ALARMS, WALLETS
 from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
@@ -119,6 +121,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._ws_client.is_connected,
             partial(self._msgbus.publish, WALLETS),
             self._log.warning,
+            self._look_at,
         )
 
     def warn(self, line: str) -> None:
@@ -436,6 +439,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
                 self._refuse(e)
                 if not live.is_reconciling:
                     self._reconciliation.recheck(live)
+        with suppress(Unreadable):  # what is foreign is found at the next look at the wallet
+            for hash_, token, _ in parsing.legs_of(self._holdings.funder, message):
+                if self._orders.by_hash(hash_) is None:
+                    self.wallet_watch.heard(token)
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = self.create_task(self._refresh_cash())
 
@@ -445,6 +452,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             await self._update_account_state()
         except Exception as e:
             self._log.warning(f"the balance could not be read: {describe_error(e)}")
+
+    async def _look_at(self, token: str) -> Holding | None:
+        """What the wallet has of an outcome; None while some of it is under way."""
+        for instrument in self._cache.instruments(venue=VENUE):
+            if get_polymarket_token_id(instrument.id) == token:
+                return await self._holdings.look(instrument)
+        return None
 
     # -- the watch ---------------------------------------------------------------------------------
 

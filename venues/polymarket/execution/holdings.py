@@ -41,7 +41,7 @@ class HoldingReader:
         self._client = balances.client
         self._orders = orders
         self._ask = ask
-        self._funder = str(self._client.builder.funder)
+        self.funder = str(self._client.builder.funder)
 
     async def read(self, instrument: BinaryOption) -> Holding:
         """What the wallet has of an outcome; with a problem where that is not known."""
@@ -49,7 +49,7 @@ class HoldingReader:
         for pause in (0.0, *_PAUSES):
             await asyncio.sleep(pause)
             try:
-                found = await self._look(instrument)
+                found = await self.look(instrument)
             except Exception as e:
                 problem, errors = describe_error(e), errors + 1
                 if errors == _ERRORS_MAX:
@@ -60,20 +60,21 @@ class HoldingReader:
                 problem = "trades of the outcome are not settled yet"
         return Holding(problem=problem)
 
-    async def _look(self, instrument: BinaryOption) -> Holding | None:
+    async def look(self, instrument: BinaryOption) -> Holding | None:
         """What the wallet has; None while something of it is under way."""
         token = get_polymarket_token_id(instrument.id)
         before = self._matched(token)
         if any(o.tracker.has_unsettled or _is_under_way(o) for o in self._of(token)):
             return None
+        await self._balances.refresh(token)  # it reports what it last read
         shares = await self._balances.read(token)
         orders = await read_open_orders(self._client, _refuse)
         market = TradeParams(market=get_polymarket_condition_id(instrument.id))
         trades = await asyncio.to_thread(self._client.get_trades, market)
         parts = [
             part
-            for trade in trades
-            for hash_, *_ in parsing.legs_of(self._funder, trade)
+            for trade in reversed(trades)  # the venue tells the newest first, to the second
+            for hash_, *_ in parsing.legs_of(self.funder, trade)
             for part in parsing.trades_of(hash_, trade)
         ]
         matched = dict.fromkeys(before, ZERO)
@@ -89,7 +90,9 @@ class HoldingReader:
         if missed or before != matched:
             return None
         own = tuple(t for t in parts if not t.is_failed)
-        return Holding(shares, self._offered(orders, token), own)
+        known = ((t.venue_order_id, self._orders.by_hash(t.venue_order_id)) for t in own)
+        order_ids = {hash_: live.id for hash_, live in known if live is not None}
+        return Holding(shares, self._offered(orders, token), own, order_ids)
 
     def _matched(self, token: str) -> dict[str, Decimal]:
         """What each of our orders of an outcome matched, as far as was reported."""

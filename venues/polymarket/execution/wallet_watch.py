@@ -1,18 +1,22 @@
 """Looks at the wallet every now and then: money, open orders, and shares of what is held.
 
-What the user channel did not report is found then, and so is what the owner does elsewhere. All of
+What the user channel did not report is found then, and so is what the owner does elsewhere: where
+the wallet has not the shares beside ours that it had, its trades are read. All of
 the connections are used now and then, too, so that the venue keeps them.
 """
 
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 
 from bridge.venue_messages import WalletView
+from positions.engine.adoption import Holding
 from positions.engine.engine import Engine
+from positions.model.position import ZERO
 from venues.polymarket.api.clob import BalanceReader, keep_warm
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrders
@@ -21,12 +25,17 @@ from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
 """Seconds between two looks, by whether the user channel is up."""
+_SEVERAL_SECONDS = 0.25
+"""What is told of several trades needs one look."""
 PING_EVERY = 4
 """Looks between two uses of all connections."""
 
 
 class WalletWatch:
-    """Looks at one wallet until cancelled."""
+    """Looks at one wallet until cancelled.
+
+    `look_at` reads shares and trades of an outcome; None while some of that is under way.
+    """
 
     def __init__(
         self,
@@ -37,6 +46,7 @@ class WalletWatch:
         is_channel_up: Callable[[], bool],
         publish: Callable[[WalletView], None],
         warn: Callable[[str], None],
+        look_at: Callable[[str], Awaitable[Holding | None]],
     ) -> None:
         self._balances = balances
         self._orders = orders
@@ -45,12 +55,18 @@ class WalletWatch:
         self._is_channel_up = is_channel_up
         self._publish = publish
         self._warn = warn
+        self._look_at = look_at
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held: Callable[[], Mapping[str, Decimal]] = dict
         """Gives the shares held of each outcome, for a look at whether the wallet has them."""
         self._has_more: set[str] = set()
         """Outcomes of which the wallet has more than is held: the rest is its owner's."""
+        self._beside: dict[str, Decimal] = {}
+        """The shares beside ours, or lacking, when trades of an outcome were last read."""
+        self._unread: set[str] = set()
+        """Outcomes that the owner was heard to trade, and of which no trades were read since."""
+        self._heard = asyncio.Event()
 
     def watch(self, engine: Engine) -> None:
         """Know from now on what is held, and by how many."""
@@ -69,7 +85,20 @@ class WalletWatch:
                 await self._look()
             except Exception as e:
                 self._warn(f"the wallet could not be read: {describe_error(e)}")
-            await asyncio.sleep(WALLET_SECONDS[self._is_channel_up()])
+            # What was heard of and is not settled yet is looked at as if the channel were down.
+            seconds = WALLET_SECONDS[self._is_channel_up() and not self._unread]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._heard.wait()
+                await asyncio.sleep(_SEVERAL_SECONDS)
+            self._heard.clear()
+
+    def heard(self, token: str) -> None:
+        """The owner traded an outcome elsewhere: look now, if it is one of which we hold some."""
+        if token in self.held():
+            self._beside.pop(token, None)
+            self._unread.add(token)
+            self._heard.set()
 
     async def _look(self) -> None:
         await self._refresh_money()
@@ -81,11 +110,35 @@ class WalletWatch:
         foreign = [o for h, o in orders.items() if self._orders.by_hash(h) is None]
         # An order that makes no sense may be its owner's, of any outcome.
         self._orders.foreign = None if refused else frozenset(o.outcome_id for o in foreign)
-        balances = await self._read_balances()
-        self._publish(WalletView(len(foreign), cost_of_buys(foreign), balances))
+        balances, moving = await self._read_balances()
+        holdings = await self._read_holdings(balances)
+        told = {token: n for token, n in balances.items() if token not in moving}
+        self._publish(WalletView(len(foreign), cost_of_buys(foreign), told, holdings))
 
-    async def _read_balances(self) -> dict[str, Decimal]:
-        """Shares of the outcomes that are held; not of those of which a trade may be under way."""
+    async def _read_holdings(self, balances: dict[str, Decimal]) -> dict[str, Holding]:
+        """What the wallet has, and by which trades, where it has not beside ours what it had.
+
+        Their balances say nothing yet: what trades tell of comes first, also when it is settled.
+        """
+        held, found = self.held(), {}
+        self._beside = {token: n for token, n in self._beside.items() if token in held}
+        for token, balance in list(balances.items()):
+            beside = balance - held.get(token, ZERO)
+            if self._beside.get(token) == beside:
+                continue
+            try:
+                holding = await self._look_at(token)
+            except Exception as e:  # the balance alone is told
+                self._warn(f"the wallet's trades could not be read: {describe_error(e)}")
+                continue
+            del balances[token]
+            if holding is not None:
+                found[token], self._beside[token] = holding, beside
+        self._unread &= held.keys() - found.keys()
+        return found
+
+    async def _read_balances(self) -> tuple[dict[str, Decimal], set[str]]:
+        """Shares of the outcomes that are held, and those of which a trade may be under way."""
         moving = {
             get_polymarket_token_id(o.order.instrument_id)
             for o in self._orders
@@ -99,4 +152,4 @@ class WalletWatch:
                 balance = await self._balances.read(token)
             balances[token] = balance
             (self._has_more.add if balance > held else self._has_more.discard)(token)
-        return {token: balance for token, balance in balances.items() if token not in moving}
+        return balances, moving
