@@ -11,6 +11,7 @@ from nautilus_trader.test_kit.providers import TestInstrumentProvider
 
 from venues.polymarket.market_data.local_book import (
     LocalBook,
+    Resting,
     SnapshotRequest,
     Verdict,
     as_data,
@@ -207,3 +208,60 @@ def test_only_the_last_change_of_a_snapshot_ends_it(levels: dict[str, str]) -> N
     ends = [bool(d.flags & RecordFlag.F_LAST) for d in deltas.deltas]
     assert ends == [False] * len(levels) + [True]
     assert all(d.flags & RecordFlag.F_SNAPSHOT for d in deltas.deltas)
+
+
+@pytest.mark.parametrize("times", [(None, None, None), (1, 3, 1), (1, 3, 3)])
+def test_a_book_that_is_given_up_while_it_is_read_keeps_what_was_stated(
+    times: tuple[int | None, int | None, int | None],
+) -> None:
+    """A bid at 0.52 was lost: a stop at 0.5 must not be triggered by the book that is read."""
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}, at=times[0]), 1)
+    reading = book.request_snapshot()
+    change(book, "0.3", "7", at=times[1], stated=Touch(D("0.52"), None))
+    book.forget()
+    assert take_requested(book, reading, whole({"0.5": "9"}, at=times[2])) != []
+    assert book.is_contradicted
+    assert book.publishable(OUTCOME, book.look(OUTCOME, NOTHING)[0]) is None
+    change(book, "0.52", "1", at=times[1], stated=Touch(D("0.52"), None))
+    assert not book.is_contradicted
+
+
+def test_what_is_ours_alone_is_not_told() -> None:
+    book = LocalBook(OUTCOME.id)
+    own = ({D("0.5"): D(9)}, {D("0.6"): D(4)})
+
+    def told(resting: Resting) -> list[str | None]:
+        view, _ = book.look(OUTCOME, resting)
+        book.published = view
+        return [None if value is None else str(value) for value in view]
+
+    sides = {D("0.5"): D(9), D("0.4"): D(5)}, {D("0.6"): D(6)}
+    book.take(OUTCOME, BookSnapshot("m", "t", None, *sides), 1)
+    assert told(own) == ["0.400", "5.00", "0.600", "6.00"]  # a level that others share stays
+    assert told(NOTHING)[:2] == ["0.400", "5.00"]  # the channel tells it later
+    change(book, "0.5", "0")
+    change(book, "0.4", "0")
+    assert told(NOTHING)[:2] == [None, None]
+
+
+def test_a_bid_that_is_doubted_may_be_gone_altogether() -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}), 1)
+    book.published = book.look(OUTCOME, NOTHING)[0]
+    change(book, "0.5", "0", stated=Touch(None, D("0.6")))
+    look = book.look(OUTCOME, NOTHING)[0]
+    assert book.publishable(OUTCOME, look) == look == (None,) * 4
+    book.state(Touch(D("0.3"), D("0.6")), None)
+    view = book.publishable(OUTCOME, look)
+    assert view is not None
+    assert [str(value) for value in view[:2]] == ["0.300", "9.00"]  # as large as it was told
+
+
+def test_the_side_that_is_there_is_told() -> None:
+    book = LocalBook(OUTCOME.id)
+    book.take(OUTCOME, whole({"0.5": "9"}), 1)
+    told = as_data(OUTCOME.id, book.look(OUTCOME, NOTHING)[0], 2, 3)
+    assert isinstance(told, CustomData)
+    sides = told.data.bid, told.data.bid_size, told.data.ask, told.data.ask_size
+    assert sides == ("0.500", "9.00", "", "")

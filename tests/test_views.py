@@ -2,7 +2,7 @@
 
 A market's true book moves on; its frames are lost, late, doubled and swapped, sockets are opened
 anew, and books are read that may be old. `VIEWS=100000 pytest tests/test_views.py` plays more seeds
-than the suite does, `SEED=...` plays one.
+than the suite does, `FIRST=50000` those from there on, `SEED=...` plays one.
 """
 
 import os
@@ -23,11 +23,12 @@ EVENTS = 40
 CHUNKS = 16
 NOW = 1_796_000_000_000
 _ONE = os.environ.get("SEED")
-_COUNT = int(os.environ.get("VIEWS", "800"))
+_FIRST = int(os.environ.get("FIRST") or 0)
+_LAST = _FIRST + int(os.environ.get("VIEWS", "800"))
 SEEDS = (
     [range(int(_ONE), int(_ONE) + 1)]
     if _ONE
-    else [range(start, _COUNT, CHUNKS) for start in range(CHUNKS)]
+    else [range(_FIRST + start, _LAST, CHUNKS) for start in range(CHUNKS)]
 )
 Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 

@@ -86,8 +86,8 @@ class LocalBook:
         return self.is_whole and self._stated is not None and self._stated != self.touch
 
     def forget(self) -> None:
-        """Wait for the next snapshot."""
-        self.is_whole, self.published, self._stated = False, None, None
+        """Wait for the next snapshot; what is heard while one is read counts on."""
+        self.is_whole, self.published = False, None
 
     def take(
         self, instrument: BinaryOption, snapshot: BookSnapshot, now: int
