@@ -45,14 +45,17 @@ types: setup
 sim: setup  ## N seeded lives of the money core, e.g. make sim N=100000
 	@LIVES=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_simulation.py
 
-views: setup  ## N seeds of channel, REST and reconnects in every order, e.g. make views N=100000
-	@VIEWS=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_views.py
+views: setup  ## N seeds of channel, REST and reconnects in every order, e.g. make views N=50000 FIRST=50000
+	@VIEWS=$(or $(N),100000) FIRST=$(FIRST) $(PYTHON) -m pytest -q -n auto tests/test_views.py
 
 fuzz: setup  ## N generated turns, inputs and starts that may hold anything, e.g. make fuzz N=100000
 	@FUZZ=$(or $(N),100000) $(PYTHON) -m pytest -q -n auto tests/test_fuzz.py
 
 recordings: setup  ## every shared recording, with POSITIONS positions each, e.g. POSITIONS=500
-	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py
+	@POSITIONS=$(or $(POSITIONS),500) $(PYTHON) -m pytest -q tests/test_recordings.py tests/test_optimism.py
+
+optimism: setup  ## print how much too well the simulated venue sells into docs/simulated-venue.md
+	@PYTHONPATH=.:tests $(PYTHON) -m optimism docs/simulated-venue.md
 
 parity: setup  ## N seeds played live on the loopback venue and in a backtest, e.g. make parity N=20
 	@PARITY=$(or $(N),10) $(PYTHON) -m pytest -q -n auto tests/test_parity.py
@@ -91,4 +94,4 @@ bench: setup  ## speed and memory, as ratios to a baseline; some of it: make ben
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim views recordings parity crash faults storm other-venue liveness soak mutants diagram defects bench clean
+.PHONY: help setup demo test check format lint types sim views recordings optimism parity crash faults storm other-venue liveness soak mutants diagram defects bench clean
