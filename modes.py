@@ -255,6 +255,9 @@ class LiveMode(MarketMode):
     def holdings(self) -> Holdings:
         return self._venue.holdings()
 
+    def redeemable(self) -> Decimal:
+        return self._venue.redeemable()
+
     def earlier_orders(self) -> EarlierOrders:
         return self._venue.earlier_orders()
 

@@ -117,6 +117,20 @@ async def the_position_that_is_not_on_offer_loses_its_shares(s: Session, m: Mark
     assert s.positions[newer].live(Role.TARGET)
 
 
+@SCENARIOS.add
+async def winning_shares_are_redeemable_until_they_are_redeemed(
+    s: Session, m: MarketHandle
+) -> None:
+    p = await held_at_target(s, m)
+    s.venue.resolve(m, m.tokens[0])
+    await s.phase(p, "closed")
+    mode = s.node._mode
+    await s.until(lambda: mode.redeemable() == 20, "they are worth a dollar each")
+    s.venue.give(s.funder, m.tokens[0], "-20")
+    await mode._venue.execution.wallet_watch._look_at_resolved(is_due=True)  # type: ignore[attr-defined]
+    assert mode.redeemable() == 0
+
+
 @pytest.fixture(scope="module")
 def failures(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

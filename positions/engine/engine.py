@@ -185,6 +185,13 @@ class Engine:
         """The shares that are held of each outcome, where any are."""
         return {outcome_id: n for outcome_id, n in self.exposure.held.items() if n > 0}
 
+    def paid_out(self) -> dict[str, Decimal]:
+        """What a share pays of each resolved outcome that positions had shares of to the end."""
+        settled = {
+            p.outcome_id: p.ledger.payout for p in self.positions.values() if p.ledger.settled
+        }
+        return {outcome_id: payout for outcome_id, payout in settled.items() if payout}
+
     def is_shared(self, outcome_id: str) -> bool:
         """Whether several open positions are about an outcome: one balance serves them all."""
         return sum(p.outcome_id == outcome_id for p in self.open_positions()) > 1

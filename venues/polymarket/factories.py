@@ -107,6 +107,10 @@ class Polymarket:
         if self.execution is not None:
             self.execution.wallet_watch.watch(engine)
 
+    def redeemable(self) -> Decimal:
+        """What the wallet's shares of resolved markets pay, in USDC."""
+        return Decimal(0) if self.execution is None else self.execution.wallet_watch.redeemable
+
     def holdings(self) -> HardenedExecutionClient:
         """Tells what the wallet has, once the node is built."""
         return self._hardened

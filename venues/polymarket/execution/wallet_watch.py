@@ -60,6 +60,10 @@ class WalletWatch:
         """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held: Callable[[], Mapping[str, Decimal]] = dict
         """Gives the shares held of each outcome, for a look at whether the wallet has them."""
+        self._paid_out: Callable[[], Mapping[str, Decimal]] = dict
+        self._payouts: dict[str, Decimal] = {}
+        self.redeemable = ZERO
+        """What shares of resolved outcomes pay, in USDC, until their owner has redeemed them."""
         self._has_more: set[str] = set()
         """Outcomes of which the wallet has more than is held: the rest is its owner's."""
         self._beside: dict[str, Decimal] = {}
@@ -70,7 +74,7 @@ class WalletWatch:
 
     def watch(self, engine: Engine) -> None:
         """Know from now on what is held, and by how many."""
-        self.held = engine.held_shares
+        self.held, self._paid_out = engine.held_shares, engine.paid_out
         self._reconciliation.is_shared = lambda token: (
             token in self._has_more or engine.is_shared(token)
         )
@@ -83,6 +87,7 @@ class WalletWatch:
                 if beat % PING_EVERY == 0:
                     await keep_warm(self._balances.client)
                 await self._look()
+                await self._look_at_resolved(is_due=beat % PING_EVERY == 0)
             except Exception as e:
                 self._warn(f"the wallet could not be read: {describe_error(e)}")
             # What was heard of and is not settled yet is looked at as if the channel were down.
@@ -114,6 +119,15 @@ class WalletWatch:
         holdings = await self._read_holdings(balances)
         told = {token: n for token, n in balances.items() if token not in moving}
         self._publish(WalletView(len(foreign), cost_of_buys(foreign), told, holdings))
+
+    async def _look_at_resolved(self, *, is_due: bool) -> None:
+        """Look whether the wallet still has shares that pay; at once where another outcome does."""
+        new = {token: n for token, n in self._paid_out().items() if token not in self._payouts}
+        if not (new or (is_due and self.redeemable)):
+            return
+        payouts = self._payouts | new
+        worth = [await self._balances.read(token) * n for token, n in payouts.items()]
+        self._payouts, self.redeemable = payouts, sum(worth, ZERO)
 
     async def _read_holdings(self, balances: dict[str, Decimal]) -> dict[str, Holding]:
         """What the wallet has, and by which trades, where it has not beside ours what it had.
