@@ -229,3 +229,12 @@ def test_an_order_is_known_by_its_hash_in_either_case() -> None:
     for order_id, is_maker in (("0xab", True), ("0xcd", False)):
         (part,) = parsing.trades_of(order_id, trade)
         assert (part.shares, part.is_maker) == (5, is_maker)
+
+
+@pytest.mark.parametrize("later", ["1", "8", "100000000000"])
+def test_a_trade_that_is_told_again_with_another_size_stays_as_it_was(later: str) -> None:
+    said = [placed, trade(1, "3"), trade(1, later, Settlement.MINED)]
+    tracker, news = play(said)
+    assert (held(news), tracker.matched, tracker.is_over) == (D(3), D(3), False)
+    news += tracker.apply_trade(Trade("T-1", D("0.5"), D(later), False, 1, Settlement.FAILED))
+    assert held(news) == 0

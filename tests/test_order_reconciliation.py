@@ -12,9 +12,17 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.exceptions import PolyApiException
 
+from venues.polymarket.api.parsing import trades_of
 from venues.polymarket.execution import live_orders, order_reconciliation
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
-from venues.polymarket.execution.order_fill_tracker import Canceled, Filled, OrderUpdate, Rejected
+from venues.polymarket.execution.order_fill_tracker import (
+    Accepted,
+    Canceled,
+    Filled,
+    FillReversed,
+    OrderUpdate,
+    Rejected,
+)
 from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 HASH = "0x" + "ab" * 32
@@ -83,16 +91,26 @@ class Scribbling(Venue):
         return self.trades
 
 
+class Denying(Venue):
+    """Has an order that rests, and has matched nothing."""
+
+    def get_order(self, _: str) -> Any:
+        """The order."""
+        return {"id": HASH, "status": "LIVE", "size_matched": "0"}
+
+
 class World:
     """One order of ours at a venue, and what is told of it."""
 
-    def __init__(self, venue: Venue, *, is_immediate: bool = True) -> None:
+    def __init__(
+        self, venue: Venue, *, is_immediate: bool = True, side: OrderSide = OrderSide.SELL
+    ) -> None:
         kind = TimeInForce.IOC if is_immediate else TimeInForce.GTC
         order: Any = SimpleNamespace(
             client_order_id=SimpleNamespace(value="P-3"),
             instrument_id=InstrumentId.from_str(f"0xc0ffee-{TOKEN}.POLYMARKET"),
             quantity=SimpleNamespace(as_decimal=lambda: Decimal(20)),
-            side=OrderSide.SELL,
+            side=side,
             time_in_force=kind,
         )
         self.live = LiveOrder(order, HASH, asyncio.get_running_loop().time())
@@ -100,6 +118,7 @@ class World:
         self.live.post = dict
         self.told: list[type[OrderUpdate]] = []
         self.warnings: list[str] = []
+        self.venue = venue
         self.posted = 0
         self.tasks: list[asyncio.Task[None]] = []
         self.post: Callable[[LiveOrder], Awaitable[None]] | None = None
@@ -357,5 +376,61 @@ def test_an_end_that_told_of_more_is_not_waited_for_for_ever(
         venue.trades = [SOLD | {"size": "5"}]
         await w.known()
         assert w.told == [Canceled, Filled, Canceled]
+
+    asyncio.run(play())
+
+
+TOLD = SOLD | {"id": "never", "status": "MATCHED", "size": "5"}
+
+
+async def told(w: World, status: str = "MATCHED") -> None:
+    """Hear on the channel of a trade, and look the order up twice."""
+    for trade in trades_of(HASH, TOLD | {"status": status}):
+        w.told.extend(type(n) for n in w.live.tracker.apply_trade(trade))
+    assert await w.reconciliation.query(w.live)
+    assert await w.reconciliation.query(w.live)
+    await w.known()
+
+
+@pytest.mark.parametrize("status", ["MATCHED", "RETRYING", "CONFIRMED"])
+def test_a_sale_that_the_venue_denies_for_long_is_reversed(
+    monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    async def play() -> None:
+        w = World(Denying(), is_immediate=False)
+        await told(w, status)
+        assert w.told == [Accepted, Filled]  # it may be listed yet
+        monkeypatch.setattr(order_reconciliation, "UNLISTED_SECONDS", 0.0)
+        assert await w.reconciliation.query(w.live)
+        assert w.told == [Accepted, Filled, FillReversed]
+        await w.known()
+        assert w.venue.cancelled == [HASH]
+        assert any("is reversed" in text for text in w.warnings)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("venue", "side"), [(Denying(), OrderSide.BUY), (Denying(trades=[TOLD]), OrderSide.SELL)]
+)
+def test_a_buy_that_is_denied_and_a_sale_that_is_listed_stand(
+    monkeypatch: pytest.MonkeyPatch, venue: Venue, side: OrderSide
+) -> None:
+    async def play() -> None:
+        monkeypatch.setattr(order_reconciliation, "UNLISTED_SECONDS", 0.0)
+        w = World(venue, is_immediate=False, side=side)
+        await told(w)
+        assert w.told == [Accepted, Filled]
+        assert venue.cancelled == []
+
+    asyncio.run(play())
+
+
+def test_a_foreign_trade_that_makes_no_sense_hides_none_of_ours() -> None:
+    async def play() -> None:
+        foreign: Any = SOLD | {"taker_order_id": "0xcd", "status": "SPLENDID"}
+        w = World(Venue(trades=[foreign, "nonsense", SOLD]))  # type: ignore[list-item]
+        assert await w.reconciliation.query(w.live)
+        assert w.told == [Accepted, Filled]
 
     asyncio.run(play())

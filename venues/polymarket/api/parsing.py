@@ -114,8 +114,11 @@ def is_live(order: Mapping[str, Any]) -> bool:
     return not status(order).startswith(_OVER)
 
 
-def order_ids(trade: Mapping[str, Any]) -> list[str]:
-    """The hashes of all orders that took part in a trade, each once however often it is named."""
+def order_ids(trade: Any) -> list[str]:
+    """The hashes of all orders that took part in a trade, each once however often it is named; none
+    of what is no trade."""
+    if not isinstance(trade, dict):
+        return []
     makers = (hash_of(maker, "order_id") for maker in _makers(trade))
     return list(dict.fromkeys((hash_of(trade, "taker_order_id"), *makers)))
 

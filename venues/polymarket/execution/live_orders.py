@@ -58,6 +58,8 @@ class LiveOrder:
         self.copies = 0
         """How many times it was posted without an answer that says what came of that."""
         self.is_reconciling = False
+        self.unlisted: dict[str, float] = {}
+        """Since when the venue has not listed a trade that was told, by the trade's id."""
         self.post: Callable[[], Any] | None = None
         """Posts it as it was signed; None where that is not known any more, or of no use."""
         self.killed = ""

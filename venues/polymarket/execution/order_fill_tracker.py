@@ -7,6 +7,7 @@ trade fills it once and is reversed at most once, and an order ends once all tha
 been reported. Pure: no clock, no connection. Prices are USDC per share, sizes shares.
 """
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from msgspec import Struct
@@ -101,6 +102,11 @@ class OrderFillTracker:
         """Whether a trade may still fail."""
         return not all(t.is_settled for t in self._trades.values())
 
+    def unlisted(self, listed: Collection[str]) -> list[Trade]:
+        """The trades that were told and are not among these, named as `Trade.whole`."""
+        held = (t for t in self._trades.values() if not t.is_failed)
+        return [t for t in held if t.whole not in listed]
+
     def apply_acceptance(self) -> list[OrderUpdate]:
         """The venue says that it has the order."""
         if self._is_accepted or self._is_over:
@@ -122,7 +128,8 @@ class OrderFillTracker:
         if before is not None:
             if before.is_failed:
                 return []  # reported out of sequence: what failed stays so
-            self._trades[trade.id] = trade
+            # Its size stays as it was reported first: so many shares are booked.
+            self._trades[trade.id] = replace(before, status=trade.status)
             return [FillReversed(before)] if trade.is_failed else []
         self._check_size(trade)
         self._trades[trade.id] = trade

@@ -12,15 +12,18 @@ from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any
 
+from msgspec.structs import replace
 from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_condition_id,
     get_polymarket_token_id,
 )
+from nautilus_trader.model.enums import OrderSide
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.model.durations import SECOND
+from positions.model.trades import Settlement
 from venues.polymarket.api import parsing
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
@@ -41,6 +44,8 @@ _UNKNOWN_PAUSE = 1.0
 """The longest pause while an immediate order is unknown: an exit waits for it."""
 APPEARS_AFTER = 5.0
 """Seconds after which an order that rests must be among the venue's open ones."""
+UNLISTED_SECONDS = 20.0
+"""How long the venue may not list a trade that the channel told, nor count it."""
 
 
 class OrderReconciliation:
@@ -114,7 +119,7 @@ class OrderReconciliation:
 
     async def _cancel_strays(self, strays: list[LiveOrder]) -> None:
         hashes = [o.venue_order_id for o in strays]
-        self._warn(f"orders that are over rest at the venue, and are cancelled: {hashes}")
+        self._warn(f"orders that are over, or told of falsely, are cancelled: {hashes}")
         try:
             await asyncio.to_thread(self._client.cancel_orders, hashes)
         except Exception as e:  # they are found again at the next look
@@ -226,8 +231,10 @@ class OrderReconciliation:
             if not isinstance(order, dict) or not order.get("id"):
                 return await self._query_forgotten(live)
             matched = parsing.number(order, "size_matched")
-            if matched > live.tracker.matched or live.tracker.has_unsettled:
-                await self._query_trades(live)
+            if matched != live.tracker.matched or live.tracker.has_unsettled:
+                listed = await self._query_trades(live)
+                if matched < live.tracker.matched:
+                    self._take_back_unlisted(live, listed)
             self._emit(live, live.tracker.apply_acceptance())
             if not parsing.is_live(order):
                 self._emit(live, live.tracker.apply_end(matched, parsing.status(order).lower()))
@@ -244,7 +251,25 @@ class OrderReconciliation:
             self.abandon(live)
         return live.tracker.is_over
 
-    async def _query_trades(self, live: LiveOrder) -> None:
+    def _take_back_unlisted(self, live: LiveOrder, listed: set[str]) -> None:
+        """Reverse what the channel told of a sale, and the venue has denied for long: neither its
+        trades nor what it says that the order matched has it. What it offered is offered anew.
+
+        Not of a buy: who believes too late that shares are there leaves them unprotected.
+        """
+        missing, now = live.tracker.unlisted(listed), _now()
+        since = live.unlisted = {t.id: live.unlisted.get(t.id, now) for t in missing}
+        denied = [t for t in missing if now - since[t.id] >= UNLISTED_SECONDS]
+        if not denied or live.order.side != OrderSide.SELL:
+            return
+        for trade in denied:
+            self.refuse(f"trade {trade.id} of {live.id} is not among the venue's, and is reversed")
+            failed = replace(trade, status=Settlement.FAILED)
+            self._emit(live, live.tracker.apply_trade(failed))
+        self._spawn(self._cancel_strays([live]))
+
+    async def _query_trades(self, live: LiveOrder) -> set[str]:
+        """Apply what the venue lists of an order's trades, named as `Trade.whole`."""
         age = int(_now() - live.signed_at) + CLOCK_MARGIN
         market = get_polymarket_condition_id(live.order.instrument_id)
         params = TradeParams(market=market, after=self._now_ns() // SECOND - age)
@@ -253,18 +278,22 @@ class OrderReconciliation:
         except Exception as e:  # the client library fails in many ways at what is no JSON
             raise Unreadable(describe_error(e)) from None
         overfill: Overfill | None = None
+        listed = set()
         for report in trades:
+            if live.venue_order_id not in parsing.order_ids(report):
+                continue  # whatever is wrong with it is no matter of this order
             self.heed(parsing.unknown_settlement(report))
             for trade in parsing.trades_of(live.venue_order_id, report):
+                listed.add(trade.whole)
                 try:
                     self._emit(live, live.tracker.apply_trade(trade))
                 except Overfill as e:
                     overfill = e
-        if overfill is None:
-            return
-        if not live.tracker.is_over:
-            raise overfill
-        self.refuse(f"{live.id}: {overfill}")
+        if overfill is not None:
+            if not live.tracker.is_over:
+                raise overfill
+            self.refuse(f"{live.id}: {overfill}")
+        return listed
 
 
 def _is_worth_posting_again(live: LiveOrder) -> bool:
