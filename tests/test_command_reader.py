@@ -223,3 +223,32 @@ def test_what_was_due_is_let_go(tmp_path: Path) -> None:
         assert (r.delivered, len(r.reader._due)) == (ids, 0)
 
     read(tmp_path, play)
+
+
+@pytest.mark.parametrize("name", ["first", "new", "tmp", "done", "bad", "../replies"])
+def test_a_folder_that_was_tidied_away_is_made_again(tmp_path: Path, name: str) -> None:
+    def play(r: Reading) -> None:
+        (tmp_path / "spool" / name).rmdir()
+        for _ in range(2):
+            r.reader.look()
+            r.spool.rotate(5, 0)
+        r.spool.forget_listing()
+        command_id = r.put()
+        for _ in range(3):
+            r.reader.look()
+        assert r.delivered == [command_id]
+        assert r.spool.read_reply(command_id) is not None
+        assert r.in_folder("done") == [f"{command_id}.json"]
+        assert not r.reader._failures
+
+    read(tmp_path, play)
+
+
+def test_an_answer_is_written_to_a_folder_that_went_meanwhile(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    for folder in ("spool/tmp", "replies"):
+        (tmp_path / folder).rmdir()
+        assert spool.reply_all([(uuid7(), b"{}")]) == set()
+        assert len(spool.reply_all([(uuid7(), b"{}")])) == 1
+        for file in (tmp_path / "replies").iterdir():
+            file.unlink()

@@ -22,7 +22,7 @@ from pathlib import Path
 from uuid import UUID
 
 from positions.model.errors import RecordError
-from positions.storage.private_files import FILE_MODE, require, require_inner
+from positions.storage.private_files import FILE_MODE, NotPrivate, require, require_inner
 
 SIZE_MAX = 64 * 1024
 _SETTLED_NS = 2_500_000_000
@@ -68,6 +68,16 @@ class Spool:
         self._listed: dict[str, int] = {}
         """When each folder had last changed as it was gone through; without = it must be again."""
         require(state)
+        self.make()
+
+    def make(self) -> None:
+        """Make the folders that are missing: whoever tidies may have taken an empty one away.
+
+        Raises
+        ------
+        NotPrivate
+            If there is something else in the place of one, or others may write it.
+        """
         inner = (self._root / name for name in ("tmp", *WAITING, "done", "bad"))
         for folder in (self._root, *inner, self._replies):
             require_inner(folder)
@@ -124,7 +134,11 @@ class Spool:
         them while the folder is as it was when it was last gone through.
         """
         folder = self._root / name
-        changed = folder.stat().st_mtime_ns
+        try:
+            changed = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            self.make()
+            return
         if changed == self._listed.get(name):
             return
         self._listed.pop(name, None)
@@ -186,8 +200,10 @@ class Spool:
             try:
                 _write(temporary, content)
                 temporary.replace(self._replies / f"{command_id}.json")
-            except OSError:
-                with contextlib.suppress(OSError):
+            except OSError as e:
+                with contextlib.suppress(OSError, NotPrivate):
+                    if isinstance(e, FileNotFoundError):
+                        self.make()
                     temporary.unlink(missing_ok=True)
             else:
                 written.add(command_id)
@@ -217,6 +233,7 @@ class Spool:
         """Delete the oldest files beyond `keep` of what is done, bad and answered, but none that
         is younger than so many seconds: whoever asked may still want to read it.
         """
+        self.make()
         before = time.time() - seconds
         for folder in (self._root / "done", self._root / "bad", self._replies):
             with os.scandir(folder) as entries:
