@@ -21,10 +21,10 @@ DESCRIPTION = {
 END = 1_798_675_200 * 10**9
 
 
-def load(**changes: Any) -> BinaryOption:
+def load(outcome: Any = "Yes", **changes: Any) -> BinaryOption:
     config = PolymarketInstrumentProviderConfig(log_warnings=False)
     provider = HardenedProvider(None, TestClock(), config)
-    return provider._load_instrument(DESCRIPTION | changes, "12", "Yes")
+    return provider._load_instrument(DESCRIPTION | changes, "12", outcome)
 
 
 def test_a_market_is_loaded_as_it_is_described() -> None:
@@ -70,3 +70,32 @@ def test_a_market_with_an_impossible_tick_is_not_loaded(tick: Any) -> None:
 @pytest.mark.parametrize("tick", ["0.0025", 0.005, 0.1, 0.0001])
 def test_each_tick_of_the_venue_is_loaded(tick: Any) -> None:
     assert load(minimum_tick_size=tick).price_increment.as_double() == float(tick)
+
+
+@pytest.mark.parametrize(
+    ("rate", "fee"),
+    [(0.04, "0.04"), ("0", "0"), (None, "0"), (0.0000001, "0.0000001")]
+    + [(rate, "1") for rate in (-1, 1, 5, 1e30, "1e30", "nan", [], {}, True, "1e20000000")],
+)
+def test_a_fee_that_cannot_be_counts_as_the_highest(rate: Any, fee: str) -> None:
+    book = instrument_book(load(feeSchedule={"rate": rate}))
+    assert (f"{book.fee_rate:f}", f"{instrument_book(load(feeSchedule=[])).fee_rate}") == (fee, "1")
+
+
+@pytest.mark.parametrize(
+    ("stated", "minimum"),
+    [(5, "5"), ("0.5", "0.5"), (0, "0"), (15.0, "15.0")]
+    + [(stated, "5") for stated in (-5, 1e30, "nan", "inf", None, [], "9" * 400, True)],
+)
+def test_a_minimum_that_cannot_be_is_the_venues_own(stated: Any, minimum: str) -> None:
+    assert str(instrument_book(load(minimum_order_size=stated)).minimum_size) == minimum
+
+
+@pytest.mark.parametrize("question", [None, " ", ["a"], {"a": 1}, 5, "x" * 100_000, "\x1b[2J"])
+def test_a_question_is_a_short_text(question: Any) -> None:
+    assert len(instrument_book(load(question=question)).question) <= 300
+
+
+@pytest.mark.parametrize("outcome", [None, "", " ", ["Yes"], 5])
+def test_an_outcome_without_a_name_goes_by_its_token(outcome: Any) -> None:
+    assert instrument_book(load(outcome)).outcome == "12"

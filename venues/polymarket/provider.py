@@ -11,13 +11,19 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.model.instruments import BinaryOption
 
 from positions.model.durations import SECOND
+from positions.model.foreign_text import clean
+from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import Answer, PublicClient
 from venues.polymarket.api.pages import ListTooLong
+from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.ticks import tick_of
 
 _ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
 """An end that is stated to be outside of this is none: years 1 and 9999 stand for not known."""
 _UNKNOWN = 0
+_FEE_MAX = 1
+_MINIMUM, _MINIMUM_MAX = 5, 1_000_000
+"""The venue's own minimum, and more shares than any market asks for."""
 
 
 def end_of(value: Any) -> int:
@@ -28,6 +34,28 @@ def end_of(value: Any) -> int:
         return _UNKNOWN
     end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
     return int(end.timestamp()) * SECOND if _ENDS_MIN <= end < _ENDS_MAX else _UNKNOWN
+
+
+def _sound(market_info: dict[str, Any]) -> dict[str, Any]:
+    """A description whose numbers and names can be those of a market: the shares of one that states
+    a fee that cannot be are protected all the same, and nothing is bought too cheaply."""
+    schedule = market_info.get("feeSchedule")
+    rate = schedule.get("rate") if isinstance(schedule, dict) else schedule
+    fees = None if rate is None else {"rate": _number(rate, _FEE_MAX, _FEE_MAX)}
+    minimum = market_info.get("minimum_order_size", _MINIMUM)
+    return market_info | {
+        "feeSchedule": fees,
+        "minimum_order_size": _number(minimum, _MINIMUM_MAX, _MINIMUM),
+        "question": clean(market_info.get("question") or "").strip() or "?",
+    }
+
+
+def _number(value: Any, below: int, otherwise: int) -> str:
+    """A number as it is stated, as plain text; another one where it is none, or out of bounds."""
+    try:
+        return f"{parsing.number({'stated': value}, 'stated', below):f}"
+    except Unreadable:
+        return str(otherwise)
 
 
 MARKET_PAGES_MAX = 20
@@ -71,8 +99,8 @@ class HardenedProvider(PolymarketInstrumentProvider):
         self, market_info: dict[str, Any], token_id: str, outcome: str
     ) -> BinaryOption:
         """Defects: a market that states no end is taken to end in ten years, one that ends in the
-        year 1 or 9999 is an error; any tick is believed. Can go when the adapter tells that no end
-        is known, and refuses such ticks.
+        year 1 or 9999 is an error; any tick, fee and minimum is believed. Can go when the adapter
+        tells that no end is known, and refuses such numbers.
 
         Raises
         ------
@@ -80,9 +108,11 @@ class HardenedProvider(PolymarketInstrumentProvider):
             If no market can have its tick.
         """
         tick = tick_of(market_info.get("minimum_tick_size"))
+        market_info = _sound(market_info)
         sound = market_info | {"end_date_iso": None, "minimum_tick_size": f"{tick:f}"}
         now = self._clock.timestamp_ns()
-        values = BinaryOption.to_dict(parse_polymarket_instrument(sound, token_id, outcome, now))
+        name = outcome if isinstance(outcome, str) and outcome.strip() else token_id
+        values = BinaryOption.to_dict(parse_polymarket_instrument(sound, token_id, name, now))
         end = end_of(market_info.get("end_date_iso"))
         instrument = BinaryOption.from_dict(values | {"expiration_ns": end, "info": market_info})
         self.add(instrument)
