@@ -241,6 +241,19 @@ def _text(value: Decimal, precision: int) -> str:
     return text
 
 
+def identifier[T](kind: Callable[[str], T], text: str) -> T:
+    """An identifier of Nautilus, which ends the process where its text is not ASCII.
+
+    Raises
+    ------
+    ValueError
+        If that is so.
+    """
+    if not text.isascii():
+        raise ValueError(f"{kind.__name__} was {text[:40]!r}, must be ASCII")
+    return kind(text)
+
+
 def order(o: Order, instrument: BinaryOption, factory: OrderFactory) -> NautilusOrder:
     """The Nautilus order for one of ours.
 
@@ -248,7 +261,7 @@ def order(o: Order, instrument: BinaryOption, factory: OrderFactory) -> Nautilus
     released as a market order. The stop is emulated, and held by `StopHolder` once it triggers.
     """
     side = OrderSide.BUY if o.role is Role.ENTRY else OrderSide.SELL
-    client_order_id = ClientOrderId(o.id)
+    client_order_id = identifier(ClientOrderId, o.id)
     size = quantity(o.shares, instrument)
     if o.role is Role.STOP:
         return factory.stop_market(
@@ -295,7 +308,7 @@ def adoption(
         native.strategy_id,
         native.instrument_id,
         native.client_order_id,
-        VenueOrderId(o.venue_order_id or o.id),
+        identifier(VenueOrderId, o.venue_order_id or o.id),
         account_id,
         UUID4(),
         now,

@@ -27,6 +27,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from bridge.conversion import identifier
 from positions.storage.locks import AlreadyRunning, StateLock
 from recordings import importer, journal
 from recordings.importer import ABOUT, Row, Token
@@ -114,7 +115,7 @@ def _trade(instrument_id: str, *values: Any) -> Data:
         _price(price),
         _size(size),
         AggressorSide(side),
-        TradeId(trade_id),
+        identifier(TradeId, trade_id),
         ts_event,
         ts_init,
     )

@@ -5,15 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from nautilus_trader.model.identifiers import VenueOrderId
+from py_clob_client_v2.client import ClobClient
 from stage import ID, Stage, submit
 
+from bridge.conversion import identifier
 from positions.commands.fields import Malformed
 from positions.commands.files import UnreadableRequests, read
 from positions.commands.messages import Submit, decode, from_fields
-from positions.model.position import update
-from positions.model.soundness import TIME_MAX, Unsound, check
+from positions.model.position import Order, Role, update
+from positions.model.soundness import TIME_MAX, Unsound, check, check_order
 from positions.operations.settings import SettingsError, load
 from venues.polymarket.api import parsing
+from venues.polymarket.api.clob import BoundedClobClient
 from venues.polymarket.api.gamma import _texts
 from venues.polymarket.api.parsing import Unreadable, messages
 
@@ -200,6 +205,10 @@ def trade(**changes: Any) -> dict[str, Any]:
         {"maker": {"price": "1.0"}},
         {"maker": {"price": "1e-30"}},
         {"id": "x" * 100_000},
+        {"id": "\u00e9\u202e"},
+        {"id": "\x1b[2J"},
+        {"id": "a\0b"},
+        {"id": "   "},
     ],
 )
 def test_a_trade_with_a_number_out_of_bounds(changes: dict[str, Any]) -> None:
@@ -218,6 +227,9 @@ def test_a_trade_with_a_number_out_of_bounds(changes: dict[str, Any]) -> None:
         {"max_bid_price": Decimal(1000)},
         {"created_at": TIME_MAX},
         {"filled_at": -1},
+        {"id": "\u00e9"},
+        {"id": "a b"},
+        {"id": ""},
     ],
 )
 def test_a_position_with_a_value_that_cannot_be(changes: dict[str, Any]) -> None:
@@ -226,6 +238,38 @@ def test_a_position_with_a_value_that_cannot_be(changes: dict[str, Any]) -> None
     check(s.position)
     with pytest.raises(Unsound):
         check(update(s.position, **changes))
+
+
+@pytest.mark.parametrize("hash_", ["", "\u00e9", "0x ab", "x" * 101])
+def test_an_order_that_no_venue_calls_so(hash_: str) -> None:
+    order = Order("P-1", Role.EXIT, Decimal("0.4"), Decimal(5), 7, 3, venue_order_id="0xab")
+    check_order(order)
+    with pytest.raises(Unsound, match="hash of an order was"):
+        check_order(replace(order, venue_order_id=hash_))
+
+
+@pytest.mark.parametrize("text", ["\u00e9", "0x\u202e", "\ud800"])
+def test_what_would_end_the_process_is_no_identifier(text: str) -> None:
+    with pytest.raises(ValueError, match="must be ASCII"):
+        identifier(VenueOrderId, text)
+    assert str(identifier(VenueOrderId, "0xab")) == "0xab"
+
+
+@pytest.mark.parametrize(
+    "balance", [10**22, 10**30, "1" + "0" * 24, -(10**24), -5, "nan", "1e30", None, [], True]
+)
+def test_a_balance_that_no_wallet_has(monkeypatch: pytest.MonkeyPatch, balance: object) -> None:
+    """Nautilus ends the process where an amount is too large."""
+    answer: list[Any] = [{"balance": balance, "allowances": {}}]
+    monkeypatch.setattr(ClobClient, "get_balance_allowance", lambda *_: answer[0])
+    client = object.__new__(BoundedClobClient)
+    with pytest.raises(Unreadable, match="balance was"):
+        client.get_balance_allowance()
+    for answer[0] in (None, [], "5"):
+        with pytest.raises(Unreadable, match="balance was"):
+            client.get_balance_allowance()
+    answer[0] = {"balance": "123456789012345"}
+    assert client.get_balance_allowance() == answer[0]
 
 
 def test_a_trade_that_names_one_maker_without_end_is_not_booked_once_a_naming() -> None:

@@ -15,6 +15,8 @@ def test_what_was_written_is_read_after_a_crash(tmp_path: Path) -> None:
     log.write("P-1", "0xaa")
     order = Order("P-2", Role.EXIT, Decimal("0.41"), Decimal(20), 7, 3, immediate=True)
     log.write("P-2", "0xbb", order)
+    log.write("P-4", "\u00e9")
+    log.write("\u00e9-4", "0xdd")
     with path.open("ab") as file:
         file.write(b'{"order_id":"P-3","ven')
     assert read(path) == [SignedOrder("P-1", "0xaa"), SignedOrder("P-2", "0xbb", order=order)]

@@ -84,6 +84,9 @@ def test_a_watcher_that_begins_anew_counts_what_was_asked() -> None:
     ("changes", "said"),
     [
         ({"level": D(1)}, "level was 1"),
+        ({"name": ""}, "name was ''"),
+        ({"name": "hausse à Paris"}, "name was .*, must be .* printable ASCII"),
+        ({"name": "x" * 61}, "name was"),
         ({"level": D("NaN")}, "level was NaN"),
         ({"stake_max": D("NaN")}, "stake_max was NaN"),
         ({"stake_max": D("Infinity")}, "stake_max was Infinity"),

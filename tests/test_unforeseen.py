@@ -1,11 +1,14 @@
 """An error that nobody foresaw is told in one line, written down, and the node goes on."""
 
 import asyncio
+import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from loopback.server import LoopbackPolymarket
 from trading import Session, trade
 
@@ -57,6 +60,42 @@ def test_a_command_that_raises_before_the_engine_has_it_is_answered(tmp_path: Pa
             assert (reply.code, "no paper left" in reply.message) == ("INTERNAL", True)
             search.holds = holds  # type: ignore[method-assign]
             await s.submit(rain, "0.55", "20", stop_loss_price="0.45")
+
+        trade(venue, tmp_path, script)
+
+
+def test_what_nautilus_cannot_hold_does_not_end_the_process(tmp_path: Path) -> None:
+    """Its core panics over an identifier that is not ASCII, and over amounts that are too large."""
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+
+        async def rich(_: web.Request) -> web.Response:
+            return web.json_response({"balance": "1" + "0" * 22, "allowances": {}})
+
+        async def script(s: Session) -> None:
+            p = await s.submit(rain, "0.55", "20", stop_loss_price="0.45", sell_price="0.70")
+            await s.until(lambda: bool(venue.orders(s.funder)), "the target rests")
+            resting = venue.orders(s.funder)[0]
+            made = {"order_id": resting.id, "matched_amount": "5", "price": "0.70"}
+            told = {
+                "event_type": "trade",
+                "id": "\u00e9" * 10,
+                "status": "MATCHED",
+                "match_time": str(int(time.time())),
+                "asset_id": rain.tokens[0],
+                "side": "BUY",
+                "size": "5",
+                "price": "0.70",
+                "taker_order_id": "0xdd",
+                "maker_orders": [made],
+            }
+            venue.faults.say("GET /balance-allowance*", rich)
+            venue.push("user", json.dumps(told))
+            await s.until(lambda: not venue.faults.http, "the balance is read")
+            venue.quote(rain.tokens[0], "0.44", "100", "0.46", "100")
+            await s.until(lambda: s.positions[p].is_over, "the stop sells")
+            assert venue.shares(s.funder, rain.tokens[0]) == 0
 
         trade(venue, tmp_path, script)
 

@@ -17,6 +17,7 @@ from positions.commands.fields import Malformed
 from positions.commands.messages import from_fields
 from positions.model.durations import SECOND
 
+_NAME_MAX = 60
 _STAKE_MAX = 10**9
 _PAUSE_MAX = 366 * 86_400
 
@@ -55,6 +56,10 @@ class PriceCross(Struct, frozen=True, forbid_unknown_fields=True):
     pause_seconds: int = 60
 
     def __post_init__(self) -> None:
+        is_plain = self.name.isascii() and self.name.isprintable() and self.name.strip()
+        if not (is_plain and len(self.name) <= _NAME_MAX):
+            rule = f"must be 1 to {_NAME_MAX} characters of printable ASCII"
+            raise ValueError(f"name was {self.name[:_NAME_MAX]!r}, {rule}")
         if not (self.level.is_finite() and 0 < self.level < 1):
             raise ValueError(f"level was {self.level}, must be above 0 and below 1 USDC per share")
         if not 1 <= self.positions_max <= 1000:

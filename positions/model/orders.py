@@ -7,7 +7,19 @@ from msgspec import Struct
 
 from positions.model.position import Order, Position, Role
 
+_POSITION_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,64}-[0-9]{1,9}")
+_VENUE_ORDER_ID = re.compile(r"[0-9A-Za-z_-]{1,100}")
+
+
+def is_position_id(text: str) -> bool:
+    """Whether a position may be called so: its orders' ids begin with it."""
+    return _POSITION_ID.fullmatch(text) is not None
+
+
+def is_venue_order_id(text: str) -> bool:
+    """Whether the venue may call an order so: by a hash."""
+    return _VENUE_ORDER_ID.fullmatch(text) is not None
 
 
 class SignedOrder(Struct, frozen=True, omit_defaults=True):

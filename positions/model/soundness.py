@@ -8,7 +8,7 @@ are shares or USDC, times nanoseconds since 1970.
 from decimal import Decimal
 
 from positions.model.errors import Bug
-from positions.model.orders import is_order_id
+from positions.model.orders import is_order_id, is_position_id, is_venue_order_id
 from positions.model.position import Order, Position
 from positions.model.terms import Percent
 
@@ -29,6 +29,8 @@ def check(p: Position) -> None:
 
     Raises Unsound with the field, the value and the rule.
     """
+    if not is_position_id(p.id):
+        raise Unsound(f"the id of a position was {p.id[:40]!r}, must be of letters and digits")
     for part, names, bound in _BOUNDS:
         for name in names:
             _within(name, getattr(getattr(p, part), name), bound)
@@ -63,6 +65,8 @@ def check_order(order: Order) -> None:
     """
     if not is_order_id(order.id):
         raise Unsound(f"the id of an order was {order.id[:40]!r}, must end in a number")
+    if order.venue_order_id is not None and not is_venue_order_id(order.venue_order_id):
+        raise Unsound(f"the hash of an order was {order.venue_order_id[:40]!r}, must be one")
     _within("price of an order", order.price, PRICE_MAX)
     _within("shares of an order", order.shares, AMOUNT_MAX)
     _within("filled shares of an order", order.filled, AMOUNT_MAX)

@@ -26,7 +26,7 @@ from positions.engine.lifecycle import phase_of
 from positions.engine.transitions import apply
 from positions.model.events import AnyEvent, OrderSent, OrderSigned
 from positions.model.formatting import to_json
-from positions.model.orders import SignedOrder, is_order_id
+from positions.model.orders import SignedOrder, is_order_id, is_venue_order_id
 from positions.model.position import Position, Role
 from positions.model.soundness import check
 from positions.storage.database import connect
@@ -421,7 +421,7 @@ class Store:
             orders += [
                 SignedOrder(order_id, hash_, Role(role))
                 for order_id, hash_, role in rows
-                if role in _ROLES and is_order_id(order_id)
+                if role in _ROLES and is_order_id(order_id) and is_venue_order_id(hash_)
             ]
         return orders
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from positions.model.orders import SignedOrder, is_order_id
+from positions.model.orders import SignedOrder, is_order_id, is_venue_order_id
 from positions.model.position import Order
 from positions.model.soundness import check_order
 from positions.storage.private_files import open_file
 
 _BYTES_MAX = 16_000_000
 _LINE_MAX = 10_000
-_HASH_MAX = 100
 
 
 class SentLog:
@@ -75,6 +74,5 @@ def _order(line: bytes) -> SignedOrder | None:
             check_order(entry.order)
     except Exception:  # whatever it holds, the others are read
         return None
-    is_hash = 0 < len(entry.venue_order_id) <= _HASH_MAX
-    is_sound = is_hash and entry.role is None and is_order_id(entry.order_id)
-    return entry if is_sound else None
+    is_known = is_order_id(entry.order_id) and is_venue_order_id(entry.venue_order_id)
+    return entry if is_known and entry.role is None else None

@@ -41,7 +41,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
-from bridge.conversion import touch
+from bridge.conversion import identifier, touch
 from bridge.one_sided_book import OneSidedBook
 from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.adoption import Holding
@@ -213,7 +213,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._unpublished = [
             (order, event)
             for order, event in self._unpublished
-            if TradeId(event.trade_id) not in order.trade_ids
+            if identifier(TradeId, event.trade_id) not in order.trade_ids
         ]
 
     # -- what the venue says -----------------------------------------------------------------------
@@ -225,7 +225,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:
-            order = self._cache.order(ClientOrderId(event.order_id))
+            order = self._cache.order(identifier(ClientOrderId, event.order_id))
             if order is not None:
                 _GENERATE[type(event)](self, order, event)
             if isinstance(event, matching.Filled):
@@ -253,7 +253,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self.generate_order_filled(
             *_ids(order, event),
             None,
-            TradeId(event.trade_id),
+            identifier(TradeId, event.trade_id),
             order.side,
             order.order_type,
             Quantity.from_str(f"{event.shares:.{instrument.size_precision}f}"),
@@ -316,7 +316,7 @@ _GENERATE: dict[type[Event], Callable[[SimulatedExecutionClient, NautilusOrder, 
 
 
 def _ids(order: NautilusOrder, event: Event) -> tuple[Any, Any, ClientOrderId, VenueOrderId]:
-    venue_order_id = VenueOrderId(event.venue_order_id)
+    venue_order_id = identifier(VenueOrderId, event.venue_order_id)
     return order.strategy_id, order.instrument_id, order.client_order_id, venue_order_id
 
 

@@ -37,6 +37,7 @@ from positions.operations.wallet import Wallet
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import BoundedClient
 from venues.polymarket.api.pages import Pages
+from venues.polymarket.api.parsing import Unreadable
 
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
@@ -200,6 +201,16 @@ class BoundedClobClient(ClobClient):
         if params is None or "next_cursor" not in params:
             return ask()
         return self._pages.ask(str(params["next_cursor"]), ask)
+
+    def get_balance_allowance(self, params: Any = None) -> Any:
+        """Defect: the adapter makes an amount of any number, and Nautilus ends the process where
+        that is too large. Can go when the adapter refuses it.
+        """
+        reply = super().get_balance_allowance(params)
+        if not isinstance(reply, dict):
+            raise Unreadable(f"the balance was {str(reply)[:60]!r}, must be an object")
+        parsing.balance(reply)
+        return reply
 
 
 class BalanceReader:

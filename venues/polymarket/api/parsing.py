@@ -98,6 +98,15 @@ def text(values: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def name(values: Mapping[str, Any], field: str) -> str:
+    """A text of printable ASCII that must be there: Nautilus ends the process where an identifier
+    is not."""
+    value = text(values, field)
+    if not (value.isascii() and value.isprintable() and value.strip()):
+        raise Unreadable(f"{field} was {_shown(value)}, must be printable ASCII")
+    return value
+
+
 def hash_of(values: Mapping[str, Any], name: str = "id") -> str:
     """An order's hash, as we write it: in lower case."""
     return str(values.get(name, "")).lower()
@@ -161,7 +170,7 @@ def trades_of(order_id: str, trade: Mapping[str, Any]) -> list[Trade]:
         If the trade does not say what changed hands.
     """
     status = SETTLEMENTS.get(_settlement_word(trade), Settlement.MATCHED)
-    trade_id = text(trade, "id")
+    trade_id = name(trade, "id")
     time = _time(trade, status)
     ours = [m for m in _makers(trade) if hash_of(m, "order_id") == order_id]
     if len(ours) > _PARTS_MAX:

@@ -10,6 +10,7 @@ from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.identifiers import TradeId, VenueOrderId
 from nautilus_trader.model.objects import Money, Price, Quantity
 
+from bridge import conversion
 from bridge.clocks import now_ns
 from bridge.venue_messages import OWN_ORDERS, VENUE_EVENTS, VenueEvent
 from positions.model import events
@@ -72,7 +73,7 @@ class EventEmitter:
         self._client.generate_order_filled(
             *ids,
             None,
-            TradeId(trade.id),
+            conversion.identifier(TradeId, trade.id),
             order.side,
             order.order_type,
             Quantity.from_str(f"{trade.shares:.{instrument.size_precision}f}"),

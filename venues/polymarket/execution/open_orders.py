@@ -36,8 +36,8 @@ def parse_order(row: Any) -> VenueOrder:
     if not isinstance(row, dict):
         raise Unreadable("an order was no object")
     return VenueOrder(
-        venue_order_id=parsing.text(row, "id").lower(),
-        outcome_id=parsing.text(row, "asset_id"),
+        venue_order_id=parsing.name(row, "id").lower(),
+        outcome_id=parsing.name(row, "asset_id"),
         is_buy=parsing.text(row, "side").upper() == "BUY",
         price=parsing.number(row, "price"),
         shares=parsing.number(row, "original_size"),
