@@ -40,6 +40,14 @@ _SIDES = {"buy": "bids", "bid": "bids", "b": "bids", "sell": "asks", "ask": "ask
 _SIDES["s"] = "asks"
 
 
+_TIME_MAX = 4_102_444_800 * 10**9
+_SIZE_MAX = 10**10
+"""More shares than there are; Nautilus ends the process over a few more."""
+_DIGITS_MAX = 30
+_SHOWN = 40
+_UNREADABLE = (OSError, UnicodeDecodeError, csv.Error, pyarrow.ArrowException)
+
+
 class RecordingError(RecordError):
     """A recording cannot be used: its file, and what is wrong in it."""
 
@@ -72,7 +80,7 @@ def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -
     names, rows = _open(path)
     columns = _columns(path, names)
     entries: list[tuple[int, str, dict[str, Any]]] = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(_readable(path, rows), start=1):
         try:
             at = _time(columns["time"], row[columns["time"]])
             token_id = str(row[columns["token_id"]] or "")
@@ -99,9 +107,21 @@ def _open(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
             return list(reader.fieldnames or ()), iter(reader)
         table = pyarrow.parquet.ParquetFile(path)
         return table.schema_arrow.names, _parquet(table)
-    except (OSError, UnicodeDecodeError, csv.Error, pyarrow.ArrowException) as e:
-        why = getattr(e, "strerror", None) or str(e).splitlines()[0]
-        raise RecordingError(f"{path}: cannot be read as CSV or Parquet: {why}") from None
+    except _UNREADABLE as e:
+        raise _unreadable(path, e) from None
+
+
+def _readable(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, of which a later one may show that the file is no such table."""
+    try:
+        yield from rows
+    except _UNREADABLE as e:
+        raise _unreadable(path, e) from None
+
+
+def _unreadable(path: Path, e: Exception) -> RecordingError:
+    why = getattr(e, "strerror", None) or next(iter(str(e).splitlines()), type(e).__name__)
+    return RecordingError(f"{path}: cannot be read as CSV or Parquet: {why}")
 
 
 def _parquet(table: pyarrow.parquet.ParquetFile) -> Iterator[dict[str, Any]]:
@@ -142,6 +162,13 @@ def _unit(name: str) -> int | None:
 
 
 def _time(column: str, value: Any) -> int:
+    nanoseconds = _time_of(column, value)
+    if not 0 < nanoseconds < _TIME_MAX:
+        raise _BadRow(f"{column} was {str(value)[:_SHOWN]!r}, must be from 1970 to 2100")
+    return nanoseconds
+
+
+def _time_of(column: str, value: Any) -> int:
     if isinstance(value, datetime):
         return _nanoseconds(value)
     text = str(value).strip()
@@ -152,9 +179,9 @@ def _time(column: str, value: Any) -> int:
             return _nanoseconds(datetime.fromisoformat(text))
         except ValueError:
             rule = "must be a number since 1970 or a time such as 2026-04-13T16:05:00Z"
-            raise _BadRow(f"{column} was {value!r}, {rule}") from None
-    if not number.is_finite() or number <= 0:
-        raise _BadRow(f"{column} was {value!r}, must be above 0")
+            raise _BadRow(f"{column} was {text[:_SHOWN]!r}, {rule}") from None
+    if not number.is_finite() or number <= 0 or number.adjusted() > _DIGITS_MAX:
+        raise _BadRow(f"{column} was {str(value)[:_SHOWN]!r}, must be a time above 0")
     unit = _unit(column.strip().lower()) or _guessed(number)
     return int(number * unit)
 
@@ -171,33 +198,45 @@ def _nanoseconds(moment: datetime) -> int:
     return int(own) if own is not None else (aware - _EPOCH) // timedelta(microseconds=1) * 1_000
 
 
-@lru_cache(maxsize=65_536)
 def _number(name: str, value: Any) -> Decimal | None:
     if value is None or str(value).strip().lower() in ("", "nan", "none", "null"):
         return None
     try:
         return round(Decimal(str(value).strip()), SIZE_DECIMALS)
     except InvalidOperation:
-        raise _BadRow(f"{name} was {value!r}, must be a number") from None
+        raise _BadRow(f"{name} was {str(value)[:_SHOWN]!r}, must be a number") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value as it is, if it can be a number; a list, say, as its text."""
+    return value if isinstance(value, str | int | float | Decimal | None) else str(value)
+
+
+def _price(name: str, value: Any) -> Decimal | None:
+    """A price; None for an empty side, which some write as 0 or 1."""
+    return _price_of(name, _plain(value))
 
 
 @lru_cache(maxsize=65_536)
-def _price(name: str, value: Any) -> Decimal | None:
-    """A price; None for an empty side, which some write as 0 or 1."""
+def _price_of(name: str, value: Any) -> Decimal | None:
     number = _number(name, value)
     if number is None or number in (0, 1):
         return None
     if not 0 < number < 1 or number != round(number, PRICE_DECIMALS):
         rule = f"must be above 0 and below 1, with at most {PRICE_DECIMALS} decimals"
-        raise _BadRow(f"{name} was {value}, {rule}")
+        raise _BadRow(f"{name} was {str(value)[:_SHOWN]}, {rule}")
     return number
 
 
-@lru_cache(maxsize=65_536)
 def _size(name: str, value: Any) -> Decimal | None:
+    return _size_of(name, _plain(value))
+
+
+@lru_cache(maxsize=65_536)
+def _size_of(name: str, value: Any) -> Decimal | None:
     number = _number(name, value)
-    if number is not None and number < 0:
-        raise _BadRow(f"{name} was {value}, must not be negative")
+    if number is not None and not 0 <= number < _SIZE_MAX:
+        raise _BadRow(f"{name} was {str(value)[:_SHOWN]}, must be from 0 to below {_SIZE_MAX}")
     return number
 
 

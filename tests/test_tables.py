@@ -64,10 +64,17 @@ def test_one_book_is_understood_in_many_forms(tmp_path: Path, text: str) -> None
             "ask was 0.52001, must be above 0 and below 1, with at most 4",
         ),
         (f"{T},1,x,10,0.52,20", "bid was 'x', must be a number"),
-        (f"{T},1,0.5,-1,0.52,20", "bid_size was -1, must not be negative"),
+        (f"{T},1,0.5,-1,0.52,20", "bid_size was -1, must be from 0 to below 10000000000"),
+        (f"{T},1,0.5,1e21,0.52,20", "bid_size was 1e21, must be from 0 to below"),
+        (f"{T},1,0.5,inf,0.52,20", "bid_size was 'inf', must be a number"),
+        (f"{T},1,1e999999,10,0.52,20", "bid was '1e999999', must be a number"),
         (f"{T},3,0.5,10,0.52,20", "token_id was '3', is not among the markets"),
         ("soon,1,0.5,10,0.52,20", "ts was 'soon', must be a number since 1970 or a time"),
-        ("-3,1,0.5,10,0.52,20", "ts was '-3', must be above 0"),
+        ("-3,1,0.5,10,0.52,20", "ts was '-3', must be a time above 0"),
+        ("1e20000000,1,0.5,10,0.52,20", "ts was '1e20000000', must be a time above 0"),
+        ("1e30,1,0.5,10,0.52,20", "ts was '1e30', must be from 1970 to 2100"),
+        ("9999-12-31T00:00:00Z,1,0.5,10,0.52,20", "ts was '9999-12-31T00:00:00Z', must be from"),
+        ("1960-01-01T00:00:00Z,1,0.5,10,0.52,20", "ts was '1960-01-01T00:00:00Z', must be from"),
     ],
 )
 def test_a_bad_row_is_told_and_left_out(tmp_path: Path, row: str, said: str) -> None:
@@ -157,3 +164,20 @@ def test_what_is_no_table_is_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["catalog", "import", str(file), *options])
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "cannot be read as CSV or Parquet" in done.stderr
+
+
+def test_a_file_that_is_spoilt_further_down_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="cannot be read as CSV or Parquet: field larger"):
+        read(tmp_path, f"ts,token,bid,ask\n{T},1,0.5,0.52\n{T},1,{'9' * 200_000},0.52\n")
+
+
+@pytest.mark.parametrize("bid", [[0.5], {"a": 1}, b"0.5", True])
+def test_a_column_of_another_kind_is_told(tmp_path: Path, bid: Any) -> None:
+    file = tmp_path / "t.parquet"
+    columns = {"ts": [NS, NS], "token": ["1", "1"], "bid": [bid, bid], "ask": [0.52, 0.52]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    rejected: list[str] = []
+    with pytest.raises(RecordingError, match="holds no row that can be used"):
+        tables.read(file, {"1": 0}, rejected.append)
+    assert all("bid was" in line for line in rejected)
+    assert len(rejected) == 2
