@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from loopback.server import LoopbackPolymarket
-from trading import Session, trade
+from trading import KEY, Session, trade
 
 from positions.engine.effects import Step
 from positions.model.events import OrderFilled
@@ -98,6 +98,31 @@ def test_what_nautilus_cannot_hold_does_not_end_the_process(tmp_path: Path) -> N
             assert venue.shares(s.funder, rain.tokens[0]) == 0
 
         trade(venue, tmp_path, script)
+
+
+@pytest.mark.parametrize("told", [{"balance": "nan"}, None])
+def test_no_balance_keeps_a_node_from_starting(tmp_path: Path, told: object) -> None:
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+        keys = venue.wallet(KEY, cash="1000")
+
+        async def nonsense(_: web.Request) -> web.Response:
+            return web.json_response(told)
+
+        async def before(s: Session) -> None:
+            await s.held(await s.submit(rain, "0.55", "20", stop_loss_price="0.45"), "20")
+            await s.settled()
+
+        async def after(s: Session) -> None:
+            reply = await s.command("submit", market="rain", outcome="Yes", max_bid="0.55")
+            assert reply.code == "INSUFFICIENT_CASH"
+            venue.quote(rain.tokens[0], "0.44", "100", "0.46", "100")
+            await s.until(lambda: venue.shares(s.funder, rain.tokens[0]) == 0, "the stop sells")
+
+        trade(venue, tmp_path, before, keys=keys)
+        venue.faults.say("GET /balance-allowance*", nonsense, times=None)
+        trade(venue, tmp_path, after, keys=keys)
 
 
 def test_an_error_beside_the_start(tmp_path: Path) -> None:

@@ -142,7 +142,8 @@ class Polymarket:
         )
         try:
             cash = parsing.balance(self.client.get_balance_allowance(kind))
-            return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
+            orders = self.client.get_open_orders()
+            return cash, {str(o.get("id")) for o in orders if isinstance(o, dict)}
         except Exception as e:
             reason = f"{why(e, self._own_wallet)}; polybracket doctor says what to do"
             at = self._settings.venue.clob

@@ -155,6 +155,17 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             ts_event=self._clock.timestamp_ns(),
         )
 
+    async def _update_account_state(self) -> None:
+        """Defect: a balance that makes no sense keeps a look at the wallet from all that comes
+        after it. Can go when it is only logged.
+        """
+        try:
+            await super()._update_account_state()
+        except ValueError as e:
+            if self.get_account() is None:
+                raise
+            self.refusals.add(f"the wallet's cash made no sense: {describe_error(e)}")
+
     def prepare(self, instrument_id: InstrumentId) -> None:
         """Begin to make everything ready that an order of this instrument will need.
 
