@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
+from positions.model.durations import MINUTE
 from positions.model.trades import Settlement, Trade, is_reported_otherwise, trade_name
 from venues.polymarket.api import parsing
 from venues.polymarket.execution.order_fill_tracker import (
@@ -238,3 +239,9 @@ def test_a_trade_that_is_told_again_with_another_size_stays_as_it_was(later: str
     assert (held(news), tracker.matched, tracker.is_over) == (D(3), D(3), False)
     news += tracker.apply_trade(Trade("T-1", D("0.5"), D(later), False, 1, Settlement.FAILED))
     assert held(news) == 0
+
+
+@pytest.mark.parametrize(("told", "at"), [(5, 5), (MINUTE, MINUTE), (MINUTE + 1, 0), (10**18, 0)])
+def test_no_trade_is_of_the_future(told: int, at: int) -> None:
+    made = Trade("T-1", D("0.5"), D(3), is_maker=False, time=told, status=Settlement.MATCHED)
+    assert made.at(now=0) == at

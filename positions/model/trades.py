@@ -13,10 +13,13 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from positions.model.durations import MINUTE
 from positions.model.events import FillReversed, OrderFilled
 from positions.model.position import Role
 from positions.model.venue_rules import taker_fee
 
+_AHEAD = MINUTE
+"""How far the venue's clock may be ahead of ours."""
 _LENGTH = 36
 """What Nautilus lets a trade's id be."""
 _KEPT = 25
@@ -62,6 +65,11 @@ class Trade(Struct, frozen=True):
     def is_settled(self) -> bool:
         """Whether no other settlement follows."""
         return self.status in (Settlement.CONFIRMED, Settlement.FAILED)
+
+    def at(self, now: int) -> int:
+        """When it was matched, or now where the venue says that it will be: a position that was
+        changed last in another year would be the only one that was changed lately."""
+        return self.time if self.time <= now + _AHEAD else now
 
     def charged(self, rate: Decimal) -> "Trade":
         """The same trade with its fee at the taker's rate; a maker pays none."""

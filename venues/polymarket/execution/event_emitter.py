@@ -81,7 +81,7 @@ class EventEmitter:
             pUSD,
             Money.from_str(f"{fee:.6f} pUSD"),
             LiquiditySide.MAKER if trade.is_maker else LiquiditySide.TAKER,
-            trade.time,
+            trade.at(now_ns(self._clock)),
         )
 
     def _publish(

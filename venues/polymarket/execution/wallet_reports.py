@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
 from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
@@ -84,7 +85,9 @@ class WalletReader:
             orders=orders,
             absent=frozenset(absent),
             trades=tuple(
-                t.charged(rates[t.outcome_id]) for t in trades if t.venue_order_id in known
+                replace(t.charged(rates[t.outcome_id]), time=t.at(now))
+                for t in trades
+                if t.venue_order_id in known
             ),
             balances=balances,
         )
