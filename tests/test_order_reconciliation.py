@@ -387,21 +387,26 @@ async def told(w: World, status: str = "MATCHED") -> None:
     """Hear on the channel of a trade, and look the order up twice."""
     for trade in trades_of(HASH, TOLD | {"status": status}):
         w.told.extend(type(n) for n in w.live.tracker.apply_trade(trade))
-    assert await w.reconciliation.query(w.live)
-    assert await w.reconciliation.query(w.live)
+    await w.reconciliation.query(w.live)
+    await w.reconciliation.query(w.live)
     await w.known()
 
 
 @pytest.mark.parametrize("status", ["MATCHED", "RETRYING", "CONFIRMED"])
-def test_a_sale_that_the_venue_denies_for_long_is_reversed(
-    monkeypatch: pytest.MonkeyPatch, status: str
+@pytest.mark.parametrize("venue", [Denying, Venue], ids=["its row denies it", "it is forgotten"])
+def test_an_offer_whose_trade_the_venue_denies_for_long_has_it_reversed(
+    monkeypatch: pytest.MonkeyPatch, status: str, venue: type[Venue]
 ) -> None:
     async def play() -> None:
-        w = World(Denying(), is_immediate=False)
+        w = World(venue(), is_immediate=False)
         await told(w, status)
         assert w.told == [Accepted, Filled]  # it may be listed yet
+        w.live.tracker.apply_end(None)
+        w.reconciliation.recheck(w.live)
+        await asyncio.sleep(0.5)
+        assert w.told == [Accepted, Filled]
         monkeypatch.setattr(order_reconciliation, "UNLISTED_SECONDS", 0.0)
-        assert await w.reconciliation.query(w.live)
+        await w.known()
         assert w.told == [Accepted, Filled, FillReversed]
         await w.known()
         assert w.venue.cancelled == [HASH]

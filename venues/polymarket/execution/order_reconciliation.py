@@ -204,6 +204,9 @@ class OrderReconciliation:
                 pauses = chain(_PAUSES, repeat(_PAUSES[-1]))
                 while await self.query(live) is None:
                     await asyncio.sleep(next(pauses))
+            while live.unlisted:
+                await asyncio.sleep(_PAUSES[-1])
+                await self.query(live)
         finally:
             live.is_reconciling = False
 
@@ -233,8 +236,7 @@ class OrderReconciliation:
             matched = parsing.number(order, "size_matched")
             if matched != live.tracker.matched or live.tracker.has_unsettled:
                 listed = await self._query_trades(live)
-                if matched < live.tracker.matched:
-                    self._take_back_unlisted(live, listed)
+                self._take_back_unlisted(live, listed if matched < live.tracker.matched else None)
             self._emit(live, live.tracker.apply_acceptance())
             if not parsing.is_live(order):
                 self._emit(live, live.tracker.apply_end(matched, parsing.status(order).lower()))
@@ -246,21 +248,26 @@ class OrderReconciliation:
     async def _query_forgotten(self, live: LiveOrder) -> bool:
         """The venue forgets orders that are over, and their trades stay; one that is new it may not
         know yet, which alone says nothing."""
-        await self._query_trades(live)
+        self._take_back_unlisted(live, await self._query_trades(live))
         if live.is_immediate and live.tracker.matched > Decimal(0):
             self.abandon(live)
         return live.tracker.is_over
 
-    def _take_back_unlisted(self, live: LiveOrder, listed: set[str]) -> None:
-        """Reverse what the channel told of a sale, and the venue has denied for long: neither its
-        trades nor what it says that the order matched has it. What it offered is offered anew.
+    def _take_back_unlisted(self, live: LiveOrder, listed: set[str] | None) -> None:
+        """Reverse what the channel told of an offer, and the venue has denied for long: neither its
+        trades have it nor, unless it has forgotten the order, what that matched. What it offered is
+        offered anew.
 
-        Not of a buy: who believes too late that shares are there leaves them unprotected.
+        Not of a buy: who believes too late that shares are there leaves them unprotected. `listed`
+        is None where the venue says that the order matched as much as was told.
         """
-        missing, now = live.tracker.unlisted(listed), _now()
-        since = live.unlisted = {t.id: live.unlisted.get(t.id, now) for t in missing}
+        missing, now = [] if listed is None else live.tracker.unlisted(listed), _now()
+        if live.order.side != OrderSide.SELL or live.is_immediate:
+            return
+        since = {t.id: live.unlisted.get(t.id, now) for t in missing}
         denied = [t for t in missing if now - since[t.id] >= UNLISTED_SECONDS]
-        if not denied or live.order.side != OrderSide.SELL:
+        live.unlisted = {} if denied else since
+        if not denied:
             return
         for trade in denied:
             self.refuse(f"trade {trade.id} of {live.id} is not among the venue's, and is reversed")
