@@ -45,7 +45,7 @@ _SIZE_MAX = 10**10
 """More shares than there are; Nautilus ends the process over a few more."""
 _DIGITS_MAX = 30
 _SHOWN = 40
-_UNREADABLE = (OSError, UnicodeDecodeError, csv.Error, pyarrow.ArrowException)
+_UNREADABLE = (OSError, ValueError, OverflowError, csv.Error, pyarrow.ArrowException)
 
 
 class RecordingError(RecordError):

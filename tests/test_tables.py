@@ -181,3 +181,12 @@ def test_a_column_of_another_kind_is_told(tmp_path: Path, bid: Any) -> None:
         tables.read(file, {"1": 0}, rejected.append)
     assert all("bid was" in line for line in rejected)
     assert len(rejected) == 2
+
+
+def test_a_time_that_no_clock_shows_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    far = pyarrow.array([2**62], pyarrow.timestamp("us"))
+    columns = {"ts": far, "token": ["1"], "bid": [0.5], "ask": [0.52]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    with pytest.raises(RecordingError, match="cannot be read as CSV or Parquet: date value"):
+        tables.read(file, {"1": 0}, print)
