@@ -37,6 +37,9 @@ REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
     ({"success": True, "status": "live", "orderID": ["0xab"]}, SubmitOutcome.AMBIGUOUS, "the"),
     ({"success": False, "errorMsg": "no", "orderID": "0xcd"}, SubmitOutcome.AMBIGUOUS, "the"),
     ({"success": "false", "errorMsg": "no luck"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    ({"success": False, "errorMsg": "\ud800\n"}, SubmitOutcome.REJECTED, "\\ud800\\x0a"),
+    ({"success": False, "errorMsg": ["\ud800"]}, SubmitOutcome.REJECTED, "['\\ud800']"),
+    ("\ud800", SubmitOutcome.AMBIGUOUS, "the answer was not the venue's: \\ud800"),
     ({"success": 1, "status": "live"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
 ]
 
@@ -46,6 +49,18 @@ def test_a_reply_says(reply: Any, outcome: SubmitOutcome, words: str) -> None:
     said, why = of_reply(reply, "0xab")
     assert said is outcome
     assert why.startswith(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"error": "\\ud800"}', '{"error": {"a": "\\ud800\\n"}}', '["\\ud800"]', "\n" * 5000],
+    ids=["a text", "an object", "a list", "blank lines"],
+)
+def test_words_of_the_venue_are_one_line_that_can_be_logged(text: str) -> None:
+    _, why = of_error(PolyApiException(httpx.Response(500, text=text)))
+    assert why.isprintable()
+    assert len(why) <= 1000
+    why.encode()
 
 
 STATUSES = [

@@ -125,6 +125,25 @@ def test_no_balance_keeps_a_node_from_starting(tmp_path: Path, told: object) -> 
         trade(venue, tmp_path, after, keys=keys)
 
 
+def test_half_a_character_in_a_refusal_holds_no_exit_up(tmp_path: Path) -> None:
+    """Nautilus' logger raises over it."""
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.50", "100", "0.52", "100")
+
+        async def script(s: Session) -> None:
+            p = await s.submit(rain, "0.55", "20", stop_loss_price="0.45", sell_price="0.70")
+            await s.until(lambda: bool(venue.orders(s.funder)), "the target rests")
+            venue.faults.answer("DELETE *", 500, error="\ud800", times=2)
+            for status in (400, 500):
+                venue.faults.answer("POST /order", status, error="\ud800")
+            venue.quote(rain.tokens[0], "0.44", "100", "0.46", "100")
+            await s.until(lambda: s.positions[p].is_over, "the stop sells")
+            assert not s.unforeseen
+
+        trade(venue, tmp_path, script)
+
+
 def test_an_error_beside_the_start(tmp_path: Path) -> None:
     with LoopbackPolymarket() as venue:
         venue.add_market("rain")

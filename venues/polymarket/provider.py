@@ -111,7 +111,7 @@ class HardenedProvider(PolymarketInstrumentProvider):
         market_info = _sound(market_info)
         sound = market_info | {"end_date_iso": None, "minimum_tick_size": f"{tick:f}"}
         now = self._clock.timestamp_ns()
-        name = outcome if isinstance(outcome, str) and outcome.strip() else token_id
+        name = (clean(outcome).strip() if isinstance(outcome, str) else "") or token_id
         values = BinaryOption.to_dict(parse_polymarket_instrument(sound, token_id, name, now))
         end = end_of(market_info.get("end_date_iso"))
         instrument = BinaryOption.from_dict(values | {"expiration_ns": end, "info": market_info})

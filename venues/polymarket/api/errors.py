@@ -1,11 +1,17 @@
 """Errors of the venue and of the client library, in one line each."""
 
-import msgspec
+import json
+
+from positions.model.foreign_text import REASON_LENGTH, clean
 
 
 def describe_error(error: BaseException) -> str:
     """Return an error in one line: the venue's own words where it has any."""
     detail = getattr(error, "error_msg", None)
     if detail is None:
-        return f"{type(error).__name__}: {error}"
-    return detail if isinstance(detail, str) else msgspec.json.encode(detail).decode()
+        detail = f"{type(error).__name__}: {error}"
+    return clean(detail if isinstance(detail, str) else _as_json(detail), REASON_LENGTH)
+
+
+def _as_json(detail: object) -> str:
+    return json.dumps(detail, ensure_ascii=False, separators=(",", ":"), default=str)

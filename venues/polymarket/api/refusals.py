@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from positions.model.foreign_text import REASON_LENGTH, clean
+
 ALARM_SECONDS = 60.0
 """Seconds between two alarms, however many reports are refused."""
 
@@ -31,6 +33,7 @@ class Refusals:
 
     def add(self, text: str) -> None:
         """Log one refusal; raise an alarm unless one was raised within the last minute."""
+        text = clean(text, REASON_LENGTH)
         self._warn(text)
         now = self._now()
         if now - self._alarmed_at < ALARM_SECONDS:

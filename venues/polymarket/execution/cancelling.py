@@ -20,6 +20,7 @@ from nautilus_trader.model.enums import OrderSide
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderMarketCancelParams, OrderPayload
 
+from positions.model.foreign_text import clean
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
@@ -141,18 +142,18 @@ def _read(reply: Any, venue_order_id: str) -> CancelAnswer:
     """What the reply to a cancel says of an order, however it was asked."""
     if not isinstance(reply, dict):
         return CancelAnswer(
-            CancelOutcome.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}"
+            CancelOutcome.REFUSED, f"the answer was not the venue's: {clean(reply, 80)}"
         )
     canceled, others = reply.get("canceled"), reply.get("not_canceled")
     if isinstance(canceled, list) and venue_order_id in (str(c).lower() for c in canceled):
         return CancelAnswer(CancelOutcome.CANCELED)
     if not isinstance(canceled, list) and not isinstance(others, dict):
         return CancelAnswer(
-            CancelOutcome.REFUSED, f"the answer was not the venue's: {str(reply)[:80]}"
+            CancelOutcome.REFUSED, f"the answer was not the venue's: {clean(reply, 80)}"
         )
     reasons = {str(k).lower(): v for k, v in others.items()} if isinstance(others, dict) else {}
     return CancelAnswer(
-        CancelOutcome.NOT_CANCELED, str(reasons.get(venue_order_id) or "not cancelled")
+        CancelOutcome.NOT_CANCELED, clean(reasons.get(venue_order_id) or "not cancelled")
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from py_clob_client_v2.exceptions import PolyApiException
 
+from positions.model.foreign_text import REASON_LENGTH, clean
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 
@@ -60,13 +61,13 @@ UNSURE = (SubmitOutcome.AMBIGUOUS, SubmitOutcome.AMBIGUOUS_LATE, SubmitOutcome.C
 def of_reply(reply: Any, venue_order_id: str) -> tuple[SubmitOutcome, str]:
     """What a reply says of the order with this hash, and the venue's words for why not."""
     if not isinstance(reply, dict) or not _is_about(reply, venue_order_id):
-        return SubmitOutcome.AMBIGUOUS, f"the answer was not the venue's: {str(reply)[:80]}"
+        return SubmitOutcome.AMBIGUOUS, f"the answer was not the venue's: {clean(reply, 80)}"
     if reply.get("success") is True:
         return (
             SubmitOutcome.MATCHED if reply.get("status") == "matched" else SubmitOutcome.ACCEPTED
         ), ""
     why = reply.get("errorMsg") or reply.get("error")
-    return _of_reason(str(why or "refused without a reason"))
+    return _of_reason(clean(why or "refused without a reason", REASON_LENGTH))
 
 
 def _is_about(reply: dict[str, Any], venue_order_id: str) -> bool:
