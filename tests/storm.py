@@ -135,7 +135,8 @@ class Storm:
             name = self.chance.choice(("sell_price", "stop_loss_price", "max_bid_price"))
             before = getattr(p.request, name)
             if before is not None and 0 < before + move < 1:
-                await self._command("amend", position_id=p.id, **{name: str(before + move)})
+                changes = {name: str(before + move), "now": self.chance.random() < 0.5}
+                await self._command("amend", position_id=p.id, **changes)
 
     async def _command(self, kind: str, **fields: Any) -> Any:
         reply = await self._session.command(kind, patience=150, **fields)

@@ -129,8 +129,26 @@ def test_the_further_terms_are_queued_as_they_are_asked_for(tmp_path: Path) -> N
     assert (queued["trail"], queued["keep_if_stop_trades"]) == ("5%", True)
 
 
-def test_a_dry_run_needs_a_node(tmp_path: Path) -> None:
-    done = RUN.invoke(app, [*GOOD, "--dry-run", "--state", str(tmp_path)])
+POSITION = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
+
+
+def test_an_amendment_that_may_sell_at_once_says_so_in_its_file(tmp_path: Path) -> None:
+    about = [POSITION, "--state", str(tmp_path)]
+    done = RUN.invoke(app, ["amend", *about, "--stop", "10%", "--target", "+20%", "--now"])
+    assert done.exit_code == 0, done.output
+    (file,) = Spool(tmp_path).waiting()
+    queued = json.loads(file.read_text())
+    assert (queued["stop_loss_price"], queued["sell_price"]) == ("10%", "+20%")
+    assert queued["now"] is True
+    done = RUN.invoke(app, ["amend", *about, "--now"])
+    assert (done.exit_code, "must change something" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words", [GOOD, ["amend", POSITION, "--stop", "0.40"], ["sell", POSITION]], ids=str
+)
+def test_a_dry_run_needs_a_node(tmp_path: Path, words: list[str]) -> None:
+    done = RUN.invoke(app, [*words, "--dry-run", "--state", str(tmp_path)])
     assert done.exit_code == 1
     assert "no node is running" in done.stderr
     assert Spool(tmp_path).waiting() == []

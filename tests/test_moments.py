@@ -87,7 +87,7 @@ CONFIRMED: dict[str, tuple[list[Quote], list[dict[str, str]], str | None]] = {
     ),
     "a stop that a command puts above the bid": (
         [FAR],
-        [{"stop": "0.45", "stop_confirm": "2s"}, {"at": "20400", "stop": "0.53"}],
+        [{"stop": "0.45", "stop_confirm": "2s"}, {"at": "20400", "stop": "0.53", "now": "true"}],
         "22.400",
     ),
     "a touch after a recovery": (

@@ -257,6 +257,17 @@ def test_a_risk_holds_at_the_ask_and_at_the_max_bid() -> None:
     )  # 6 / (0.60 - 0.54), not 6 / (0.55 - 0.49)
 
 
+def test_what_is_bought_has_its_targets_within_the_venues_range() -> None:
+    stage = Stage()
+    CALM(stage)
+    asked(sell_price=None, targets=["+70%:50%", "+79%"])(stage)
+    filled(ENTRY, "100", "0.60")(stage)
+    request = stage.position.request
+    assert [t.price for t in request.terms.targets] == [D("0.99")]  # 1.02
+    assert request.sell_price == D("0.99")  # 1.074
+    assert len(stage.position.live(TARGET)) == 1
+
+
 def test_an_order_end_is_no_entry_price() -> None:
     stage = Stage()
     CALM(stage)

@@ -27,7 +27,7 @@ def follows(before: Position, after: Position, book: InstrumentBook, now: int) -
     shares = max(after.sellable, ZERO)
     if _is_stopped(after, book, now) and not _is_stopped(before, book, now):
         return AtOnce("STOP_AT_OR_ABOVE_BID", _stop_rule(after, book), shares, is_exit=True)
-    if stops.is_time_up(after, book, now) and not stops.is_time_up(before, book, now):
+    if stops.is_time_up(after, book, now):
         return AtOnce("EXPIRED", f"must be later than now ({now})", shares, is_exit=True)
     offered = _meets_bid(after, book)
     if offered > _meets_bid(before, book):

@@ -103,8 +103,8 @@ def priced_within(asked: Request, base: Decimal, tick: Decimal) -> Request:
     stop, target = found.stop_loss_price, found.sell_price
     if asked.terms.stop_below is not None:
         stop = tick if stop is None else min(max(stop, tick), highest)
-    if asked.terms.target_above is not None and target is not None:
-        target = min(target, highest)
+    if asked.terms.target_above is not None:
+        target = min(target or highest, highest)
     targets = tuple(
         t if t.above is None else replace(t, price=min(t.price, highest))  # type: ignore[type-var]
         for t in found.terms.targets
