@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -151,10 +151,16 @@ class Client:
         self.fails: Callable[[], None] = lambda: None
         self._orders, self._reconciliation = w.orders, w.reconciliation
         self.refusals = Refusals(w.warnings.append, self.alarms.append, lambda: 0.0)
-        self.create_task = lambda work: w.tasks.append(asyncio.ensure_future(work))
+        self._asking: asyncio.Task[None] | None = None
         self._holdings: Any = SimpleNamespace(funder="0x0")
         self._refreshing: Any = SimpleNamespace(done=lambda: False)
         self._w = w
+
+    def create_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run it beside, as Nautilus does."""
+        task = asyncio.ensure_future(work)
+        self._w.tasks.append(task)
+        return task
 
     def _emit(self, _: Any, updates: list[Any]) -> None:
         self.fails()
@@ -179,6 +185,21 @@ def test_a_message_that_makes_no_sense_is_refused_alone(bad: dict[str, Any]) -> 
         assert w.told.count(Filled) == 1
         assert w.live.tracker.matched == 20
         assert len(client.alarms) == 1
+        await w.known()
+
+    asyncio.run(play())
+
+
+def test_a_frame_of_many_that_make_no_sense_is_asked_about_once() -> None:
+    async def play() -> None:
+        w = World(Silent(trades=[SOLD]), is_immediate=False)
+        client: Any = Client(w)
+        client._handle_ws_message(json.dumps([{"event_type": "order"}] * 1000).encode())
+        assert len(w.tasks) == 1
+        await w.tasks[0]
+        before = len(w.tasks)
+        client._handle_ws_message(json.dumps([{"event_type": "order"}]).encode())
+        assert len(w.tasks) == before + 1
         await w.known()
 
     asyncio.run(play())

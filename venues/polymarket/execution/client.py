@@ -100,6 +100,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         reconcile = self._reconciliation.reconcile
         self._holdings = HoldingReader(self.balances, self._orders, reconcile)
         self._refreshing: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._awaiting_cash: list[Callable[[], None]] = []
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -420,7 +421,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         # Of other errors the kind alone: a message holds the API's key.
         why = str(error) if isinstance(error, Unreadable) else type(error).__name__
         self.refusals.add(f"a message of the user channel made no sense: {why}")
-        self.create_task(self._reconciliation.reconcile_all())
+        if self._asking is None or self._asking.done():  # once for a frame of many such messages
+            self._asking = self.create_task(self._reconciliation.reconcile_all())
 
     def _take_order(self, message: dict[str, Any]) -> None:
         live = self._orders.by_hash(parsing.text(message, "id").lower())
