@@ -142,8 +142,7 @@ class Polymarket:
         )
         try:
             cash = parsing.balance(self.client.get_balance_allowance(kind))
-            orders = self.client.get_open_orders()
-            return cash, {str(o.get("id")) for o in orders if isinstance(o, dict)}
+            return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
         except Exception as e:
             reason = f"{why(e, self._own_wallet)}; polybracket doctor says what to do"
             at = self._settings.venue.clob
