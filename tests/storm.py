@@ -22,7 +22,7 @@ from loopback.ledger import Order as VenueOrder
 from loopback.ledger import Side, Trade
 from loopback.rules import Refused
 from loopback.server import LoopbackPolymarket, MarketHandle
-from trading import Session, trade
+from trading import KEY, Session, trade
 from weather import CENT, Prices, Weather
 
 from positions.model.events import Amended, Opened, OrderFilled
@@ -58,6 +58,7 @@ class Storm:
 
     def __init__(self, seed: int, size: Size, venue: LoopbackPolymarket) -> None:
         self.size = size
+        self.keys = venue.wallet(KEY, cash="1000000")
         self.venue = venue
         self.chance = random.Random(seed)
         self.markets = [
@@ -84,7 +85,7 @@ class Storm:
     # -- the storm ---------------------------------------------------------------------------------
 
     async def _rage(self) -> None:
-        begun, changes, wishes = time.monotonic(), 0.0, 0.0
+        begun, changes, wishes, website = time.monotonic(), 0.0, 0.0, 0.0
         while (passed := time.monotonic() - begun) < self.size.seconds:
             prices = self.chance.choice(list(self.prices.values()))
             await asyncio.to_thread(prices.move)
@@ -98,6 +99,9 @@ class Storm:
             elif passed > wishes:
                 wishes = passed + self.chance.uniform(0.1, 1.0)
                 self._do(self._interfere())
+            if passed > website:
+                website = passed + self.chance.uniform(0.3, 2.0)
+                await asyncio.to_thread(self._use_website)
             await asyncio.sleep(0.4 / self.size.markets)
 
     def _do(self, work: Any) -> None:
@@ -138,10 +142,42 @@ class Storm:
                 changes = {name: str(before + move), "now": self.chance.random() < 0.5}
                 await self._command("amend", position_id=p.id, **changes)
 
+    def _use_website(self) -> None:
+        """The owner sells, buys or cancels something on the website, with the same wallet."""
+        chance, kind = self.chance, self.chance.random()
+        market = chance.choice(self.markets)
+        token, size = market.tokens[0], D(chance.randint(500, 3000)) * CENT
+        resting = self.venue.orders(self._session.funder)
+        if kind > 0.4:  # of what can be sold there is little: look for it
+            held = [m for m in self.markets if self.venue.shares(self._session.funder, m.tokens[0])]
+            market = chance.choice(held or self.markets)
+            token = market.tokens[0]
+        if kind < 0.25 and resting:
+            order = chance.choice(resting)
+            self.venue.cancel(order.id)
+            self._count("website cancel")
+            if order.side is not Side.SELL or chance.random() < 0.5:
+                return
+            token, size, kind = order.token, order.left, 1.0  # it freed them to sell them
+        side = "BUY" if 0.25 <= kind < 0.4 else "SELL"
+        far = D(chance.randint(0, 20)) * CENT
+        middle = next(p.middle for p in self.prices.values() if p.market.tokens[0] == token)
+        price = middle + far if side == "BUY" else middle - far
+        price = min(max(price, 2 * CENT), 1 - 2 * CENT)
+        try:
+            hash_ = self.venue.trade(self.keys, token, side, price, size, rests=kind < 0.3)
+        except Refused as e:
+            self._count(f"website {side} refused: {e.words.partition(':')[0][:24]}")
+        else:
+            self._session.foreign.add(hash_)
+            self._count(f"website {side}")
+
+    def _count(self, what: str) -> None:
+        self.answers[what] = self.answers.get(what, 0) + 1
+
     async def _command(self, kind: str, **fields: Any) -> Any:
         reply = await self._session.command(kind, patience=150, **fields)
-        name = f"{kind} {reply.code or reply.status}"
-        self.answers[name] = self.answers.get(name, 0) + 1
+        self._count(f"{kind} {reply.code or reply.status}")
         return reply
 
     # -- the calm ----------------------------------------------------------------------------------
@@ -154,11 +190,23 @@ class Storm:
             await asyncio.to_thread(prices.calm)
         await asyncio.gather(*self._commands)
         await s.until(lambda: not self._is_exiting(), "exits are done")
+        await s.settled()
+        await s.until(self._is_all_there, "the venue has all that is held", patience=90)
+        for order in self.venue.orders(s.funder):
+            if order.id in s.foreign:
+                self.venue.cancel(order.id)
         self._end(self.markets[::2])
         await self._command("flatten")
         await s.until(lambda: not self._is_exiting(), "all is flat, or worth less than $1")
         self._end(self.markets[1::2])
         await s.until(lambda: not list(self._alive()), "every position is over", patience=60)
+
+    def _is_all_there(self) -> bool:
+        """Whether what the owner sold is booked: no position holds what the wallet has not."""
+        held: dict[str, Decimal] = {}
+        for p in self._session.positions.values():
+            held[p.outcome_id] = held.get(p.outcome_id, D(0)) + p.held
+        return all(self.venue.shares(self._session.funder, t) >= n for t, n in held.items())
 
     def _is_exiting(self) -> bool:
         return any(p.phase in (Phase.EXITING, Phase.SELLING) for p in self._alive())
@@ -231,6 +279,7 @@ class Watch:
         self.refused = 0
         self.unexplained: list[str] = []
         self.exits: dict[str, float] = {}
+        self.foreign: set[str] = set()
         self._exiting_since: dict[str, float] = {}
         self._bare: dict[str, int] = {}
         self._unknown_since: dict[str, float] = {}
@@ -238,6 +287,7 @@ class Watch:
 
     async def run(self, s: Session) -> None:
         """Look until cancelled."""
+        self.foreign = s.foreign
         while True:
             self._look(s)
             await asyncio.sleep(LOOK_SECONDS)
@@ -281,7 +331,7 @@ class Watch:
         self.refused += 1
         now = self.venue.engine.agenda.now()
         is_explained = any(
-            _explains(t, order.token)
+            _explains(t, order.token, self.foreign)
             for t in self.venue.ledger.trades
             if now - t.updated_at < EXPLAINED_SECONDS
         )
@@ -289,12 +339,13 @@ class Watch:
             self.unexplained.append(f"{order.token[:8]} {order.kind} {order.size}: {words}")
 
 
-def _explains(trade: Trade, token: str) -> bool:
+def _explains(trade: Trade, token: str, foreign: set[str]) -> bool:
     """Whether a sale of what is recorded may be refused because of a trade: it failed to settle, or
-    a resting sale was met, and that may not have been heard of."""
+    a resting sale was met, or the owner sold, and that may not have been heard of."""
     legs = [leg for leg in trade.legs if leg.order is not None and leg.token == token]
     is_met = any(leg is not trade.taker and leg.side is Side.SELL for leg in legs)
-    return bool(legs) and (trade.status == "FAILED" or is_met)
+    is_website = trade.taker.order is not None and trade.taker.order_id in foreign
+    return bool(legs) and (trade.status == "FAILED" or is_met or is_website)
 
 
 def _is_bare(p: Position, tick: Decimal) -> bool:
@@ -321,7 +372,7 @@ def run(seed: int, size: Size, state: Path, tell: Callable[[str], None] = print)
         storm = Storm(seed, size, venue)
         tell(f"SEED={seed}: {size.positions} positions, {size.markets} markets, {size.seconds:g} s")
         try:
-            trade(venue, state, storm.play, cash="1000000", safety={"stale_seconds": 2})
+            trade(venue, state, storm.play, keys=storm.keys, safety={"stale_seconds": 2})
         finally:
             if storm.watch.looks:
                 tell(storm.report())

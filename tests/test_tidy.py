@@ -64,6 +64,7 @@ LONG_FILES = {
     "tests/fuzz.py": "the generator of nonsense, with what must hold whatever it makes",
     "tests/loopback/engine.py": "the loopback venue's order matching",
     "tests/loopback/server.py": "the loopback venue's HTTP and sockets",
+    "tests/storm.py": "one storm: what is done, what is seen, and what must hold",
     "tests/stage.py": "one live node on the loopback venue, played by a test",
     "tests/test_bracket.py": "the table of what a position can be asked for",
     "tests/test_faults.py": "the list of faults at the venue",

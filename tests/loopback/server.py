@@ -27,7 +27,7 @@ from loopback.channels import Channels
 from loopback.clob import Clob
 from loopback.engine import Engine
 from loopback.faults import Faults
-from loopback.ledger import CASH, Account, Ledger, Market, Order, Side, Trade
+from loopback.ledger import CASH, Account, Kind, Ledger, Market, Order, Side, Trade, digits
 from loopback.public import DataApi, Gamma
 from loopback.signatures import Keys
 from loopback.traffic import Handler, Request, Traffic
@@ -290,6 +290,49 @@ class LoopbackPolymarket:
         """Give a wallet shares (or take some, as its owner would elsewhere, with a minus)."""
         amount = Decimal(shares)
         self._do(lambda: self.account(address).change(self._agenda.now(), token, amount))
+
+    def trade(
+        self,
+        keys: Mapping[str, str],
+        token: str,
+        side: str,
+        price: Number,
+        size: Number,
+        *,
+        rests: bool = False,
+    ) -> str:
+        """Trade as a wallet's owner does on the website, beside any node; the order's hash.
+
+        Raises
+        ------
+        Refused
+            If the venue does not take it.
+        """
+
+        def place() -> str:
+            account, market = self.account(keys["POLYMARKET_FUNDER"]), self._market(token)
+            sequence = self.engine.next_sequence()
+            order = Order(
+                id="0x" + digits("website", token, sequence),
+                market=market,
+                token=token,
+                side=Side(side),
+                price=Decimal(price),
+                size=Decimal(size),
+                kind=Kind.GTC if rests else Kind.FAK,
+                maker=account.address,
+                signer=account.owner,
+                owner=keys["POLYMARKET_API_KEY"],
+                is_post_only=False,
+                expiration=0,
+                spend=None,
+                received_at=self._agenda.now(),
+                sequence=sequence,
+            )
+            Engine.place(self.engine, order)  # whoever listens to a node's orders hears nothing
+            return order.id
+
+        return self._do(place)
 
     def allow(self, address: str, amount: Number, *, neg_risk: bool = False) -> None:
         """Set what one of the two exchanges may take of a wallet."""
