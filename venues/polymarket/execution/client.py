@@ -163,8 +163,9 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             await super()._update_account_state()
         except ValueError as e:
-            if self.get_account() is None:
-                raise
+            account = self.get_account()
+            if account is None or not account.last_event.is_reported:
+                raise  # it was never known: the alarm of the start stays
             self.refusals.add(f"the wallet's cash made no sense: {describe_error(e)}")
 
     def prepare(self, instrument_id: InstrumentId) -> None:
