@@ -25,6 +25,8 @@ OWN_ORDERS = "venue.own_orders"
 WALLETS = "venue.wallet"
 """The topic that `WalletView`s are published on."""
 
+VENUE_MODES = "venue.modes"
+"""The topic that each new `VenueMode` is published on."""
 VENUE_ALARMS = "venue.alarms"
 """The topic that the texts of alarms about what the venue reports are published on."""
 

@@ -38,6 +38,7 @@ from bridge.venue_messages import (
     FEEDS,
     VENUE_ALARMS,
     VENUE_EVENTS,
+    VENUE_MODES,
     WALLETS,
     Depth,
     FeedState,
@@ -64,6 +65,7 @@ from positions.model.foreign_text import clean
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
 from positions.model.terms import Trigger
+from positions.model.venue_mode import VenueMode
 from strategies.market_search import MarketSearch
 
 
@@ -145,6 +147,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
         self.msgbus.subscribe(topic=FEEDS, handler=self._on_feed)
         self.msgbus.subscribe(topic=DEPTHS, handler=self._on_depth)
         self.msgbus.subscribe(topic=VENUE_ALARMS, handler=self._on_venue_alarm)
+        self.msgbus.subscribe(topic=VENUE_MODES, handler=self._on_venue_mode)
         self.msgbus.subscribe(topic=WALLETS, handler=self._on_wallet)
         on_second = on_this_thread(self._on_second)
         self.clock.set_timer("second", timedelta(seconds=1), callback=on_second)
@@ -250,6 +253,11 @@ class PositionManagerStrategy(ClockOverride, Strategy):
     @_bounded
     def _on_venue_alarm(self, text: str) -> None:
         self._journal.alarm(Alarm(now_ns(self.clock), "", "venue", text, is_open=True))
+
+    @_bounded
+    def _on_venue_mode(self, mode: VenueMode) -> None:
+        self.engine.mode_changed(mode, now_ns(self.clock))
+        self.schedule()
 
     @_bounded
     def _on_feed(self, feed: FeedState) -> None:

@@ -75,6 +75,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "model/targets": (*CORE, "test_validation.py"),
     "model/terms": REQUESTS,
     "model/trades": CORE,
+    "model/venue_mode": ("test_modes.py",),
     "model/venue_rules": CORE,
     "storage/rows": ("test_tables.py", "test_store.py", *CORE),
     "commands/validation": (*REQUESTS, "test_relative_terms.py", "test_immediacy.py"),

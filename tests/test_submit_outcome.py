@@ -41,6 +41,22 @@ REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
     ({"success": False, "errorMsg": ["\ud800"]}, SubmitOutcome.REJECTED, "['\\ud800']"),
     ("\ud800", SubmitOutcome.AMBIGUOUS, "the answer was not the venue's: \\ud800"),
     ({"success": 1, "status": "live"}, SubmitOutcome.AMBIGUOUS, "the answer was not"),
+    (
+        {"success": True, "errorMsg": "post-only mode: only post-only orders", "orderID": ""},
+        SubmitOutcome.NOT_SENT,
+        "not now: post-only mode",
+    ),
+    ({"success": True, "errorMsg": "no luck"}, SubmitOutcome.REJECTED, "no luck"),
+    ({"success": True, "errorMsg": "odd", "orderID": "0xab"}, SubmitOutcome.AMBIGUOUS, "odd"),
+    (
+        {
+            "success": False,
+            "status": "delayed",
+            "errorMsg": "Rate limit exceeded for tokenId 1",
+        },
+        SubmitOutcome.NOT_SENT,
+        "Rate limit",
+    ),
 ]
 
 
@@ -99,10 +115,8 @@ PAUSES: list[tuple[int, dict[str, str], dict[str, Any], float]] = [
     (429, {"Retry-After": "3"}, {}, 3),
     (429, {"Retry-After": "0.2"}, {}, 0.2),
     (429, {"Retry-After": "3600"}, {}, 10),
-    (425, {"Retry-After": "1"}, {}, 1),
-    (425, {"Retry-After": "30"}, {}, 2),
-    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 79}, 2),
-    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 0.5}, 0.5),
+    (425, {"Retry-After": "1"}, {}, 0),
+    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 79}, 0),
     (503, {"Retry-After": "soon"}, {}, 0),
 ]
 

@@ -51,6 +51,7 @@ MONEY = (
 
 LINES_WITHOUT_A_WORD = 350
 LONG_FILES = {
+    "positions/engine/plan.py": "which orders should exist",
     "positions/commands/validation.py": "every check of a request",
     "positions/commands/messages.py": "what people and programs send, decoded",
     "positions/model/position.py": "what a position is, and what follows from its ledger",

@@ -5,6 +5,7 @@ An alarm is open for as long as its condition holds, so it can neither be forgot
 
 from positions.model.foreign_text import clean
 from positions.model.position import OVER, Backoff, Phase, Position, Role
+from positions.model.venue_mode import NOT_NOW
 from positions.model.venue_rules import Obstacle
 
 _OBSTACLE = {
@@ -45,6 +46,8 @@ def open_alarms(p: Position) -> dict[str, str]:
             continue
         if role is Role.ENTRY and backoff.is_lasting:
             continue  # it ends, and with it the position perhaps: see `refused_for_good`
+        if backoff.reason.startswith(NOT_NOW):
+            continue  # the venue's mode is alarmed, once for all positions
         alarms[f"{role}_refused"] = f"{where}: {_refusal(role, backoff)}"
     return alarms
 

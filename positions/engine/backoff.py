@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from positions.model.durations import SECOND
 from positions.model.position import BACKOFF_MAX, Backoff, Role
 from positions.model.refusals import is_lasting
+from positions.model.venue_mode import NOT_NOW
 
 _BACKOFF = {
     Role.ENTRY: (SECOND, BACKOFF_MAX),
@@ -29,6 +30,13 @@ TAKEN_OFF_PAUSE = 15 * SECOND
 the shares, to sell them on the website."""
 TAKEN_OFF_AGAIN = 3600 * SECOND
 """Who takes it off again within this is the owner, and it stays off."""
+_NOT_NOW = {
+    Role.ENTRY: SECOND,
+    Role.TARGET: SECOND,
+    Role.STOP: SECOND // 4,
+    Role.EXIT: SECOND // 10,
+}
+"""The pause after a refusal that is over as soon as the venue's mode is; it was long in coming."""
 _REASON_CHARACTERS = 300
 
 
@@ -38,6 +46,8 @@ def pause_after(before: Backoff | None, role: Role, now: int, reason: str = "") 
     first, longest = (_LASTING if lasts else _BACKOFF)[role]
     failures = 1 if before is None else before.failures + 1
     pause = min(longest, first * 2 ** min(failures - 1, 16))
+    if reason.startswith(NOT_NOW):
+        pause = _NOT_NOW[role]
     return Backoff(failures, now + pause, reason[:_REASON_CHARACTERS], lasts)
 
 

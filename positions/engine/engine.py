@@ -50,6 +50,7 @@ from positions.model.orders import find
 from positions.model.position import ZERO, EntryEnd, Order, Position, Role
 from positions.model.soundness import check
 from positions.model.terms import Trigger
+from positions.model.venue_mode import Taking, VenueMode
 
 SWEEP_PARTS = 300
 """Every position is looked at anew at least once in so many seconds, whatever happens."""
@@ -86,6 +87,9 @@ class Engine:
         self._foreign_text = ""
         self._feeds: dict[str, str] = {}
         """The open alarms about prices, by outcome."""
+        self._taking = Taking.ALL
+        self._mode_text = ""
+        """The open alarm about what the venue does not take now."""
         self._refused = ""
         """The open alarm about an entry that was refused for a reason that lasts."""
         self._short: dict[str, Decimal] = {}
@@ -103,6 +107,7 @@ class Engine:
         """Make an outcome known."""
         market.halted = self.halted
         market.is_recorded = self._is_recorded
+        market.taking = self._taking
         self.listing.add(market)
         self._levels.setdefault(market.outcome_id, PriceIndex())
 
@@ -179,6 +184,18 @@ class Engine:
         text = self._foreign_text
         if text != before:
             alarm = Alarm(now, "", "foreign_orders", text or before, is_open=bool(text))
+            self._effects.append(alarm)
+
+    def mode_changed(self, mode: VenueMode, now: int) -> None:
+        """The venue takes only some of our orders now, or all of them again."""
+        self._taking = mode.taking
+        for market in self.markets.values():
+            market.taking = self._taking
+        self._woken |= dict.fromkeys(self._open)
+        text, before = str(mode), self._mode_text
+        if text != before:
+            self._mode_text = text
+            alarm = Alarm(now, "", "venue_mode", text or before, is_open=bool(text))
             self._effects.append(alarm)
 
     def held_shares(self) -> dict[str, Decimal]:
@@ -626,10 +643,12 @@ class Engine:
         feeds = [("", "feed", text) for text in self._feeds.values()]
         foreign = [("", "foreign_orders", self._foreign_text)] if self._foreign_text else []
         refused = [("", "refused", self._refused)] if self._refused else []
+        mode = [("", "venue_mode", self._mode_text)] if self._mode_text else []
         return (
             feeds
             + foreign
             + refused
+            + mode
             + [
                 (position_id, kind, text)
                 for position_id in self._open

@@ -158,8 +158,10 @@ def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None)
     size = floor_to(p.remaining, SIZE_STEP)
     if not _wants_entry(p, book) or _entries(p) or size < book.minimum_size or price <= 0:
         return
-    if p.request.post_only and book.would_take(price):
-        return  # the venue would refuse it: it waits until it would rest
+    if (p.request.post_only and book.would_take(price)) or not book.takes(
+        post_only=p.request.post_only
+    ):
+        return  # the venue would refuse it: it waits until it would rest, or is taken
     if p.may_send(Role.ENTRY, now):
         yield Send(
             _order(
@@ -176,7 +178,8 @@ def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None)
 
 def _targets(p: Position, book: InstrumentBook, now: int) -> Iterator[Intent]:
     """The resting sells; where little is free the highest is served first."""
-    if book.payout is not None or p.decision.targets_off or not p.may_send(Role.TARGET, now):
+    may_rest = book.payout is None and book.takes(post_only=True)
+    if not may_rest or p.decision.targets_off or not p.may_send(Role.TARGET, now):
         return
     surplus = targets.surplus(p, book) if p.live(Role.TARGET) else frozenset()
     if any(_is_leaving(o, now) for o in p.orders if o.id in surplus):
@@ -209,7 +212,10 @@ def _target(
     resting: list[Order],
 ) -> Intent | None:
     if shares >= book.minimum_size:
-        return Send(_order(book, now, Role.TARGET, price, shares))
+        rests_alone = not book.takes(post_only=False)
+        if rests_alone and book.bid is not None and book.bid >= price:
+            return None  # it would take, and waits until it may
+        return Send(_order(book, now, Role.TARGET, price, shares, post_only=rests_alone))
     resting = [o for o in resting if o.state is not OrderState.CANCELLING]
     smallest = min(resting, key=lambda o: o.leaves, default=None)
     if smallest is not None and smallest.leaves + shares >= book.minimum_size:

@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from positions.model.venue_mode import Taking
+
 
 class InstrumentBook(Struct):
     """One outcome of a market, as last seen.
@@ -19,6 +21,7 @@ class InstrumentBook(Struct):
     the depth of the book is known, and () where only the touch is; `last` is the price of the last
     trade. `feed_problem` says what is wrong with the outcome's prices, "" while nothing is: without
     sound prices nothing is bought; nor while not `is_recorded`, when nothing can be written down.
+    `taking` says which orders the venue takes now.
     """
 
     market_id: str
@@ -42,6 +45,7 @@ class InstrumentBook(Struct):
     halted: bool = False
     feed_problem: str = ""
     is_recorded: bool = True
+    taking: Taking = Taking.ALL
 
     @property
     def entries_allowed(self) -> bool:
@@ -94,6 +98,10 @@ class InstrumentBook(Struct):
     def would_take(self, price: Decimal) -> bool:
         """Whether a bid at `price` would meet the ask in place of resting."""
         return self.ask is not None and price >= self.ask
+
+    def takes(self, *, post_only: bool) -> bool:
+        """Whether the venue takes an order that rests, post-only or not."""
+        return self.taking is Taking.ALL or (self.taking is Taking.POST_ONLY and post_only)
 
     def through(self, stop_price: Decimal | None) -> bool:
         """Whether the bid stands at or below the stop; never without a bid or a stop."""

@@ -15,9 +15,9 @@ Json = dict[str, Any]
 END = "LTE="
 
 
-def reply(body: Any, status: int = 200) -> web.Response:
+def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """An answer in JSON."""
-    return web.json_response(body, status=status)
+    return web.json_response(body, status=status, headers=headers)
 
 
 def page(request: web.Request, items: list[Json], size: int) -> Json:

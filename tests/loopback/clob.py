@@ -1,5 +1,6 @@
 """The order book's REST interface: what needs a key."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,12 @@ from loopback.rules import MICRO, Refused
 from loopback.signatures import EXCHANGES, Credentials, Keys, check_attestation
 
 Json = dict[str, Any]
+_CLOSED = {
+    "cancel-only": (
+        "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
+    ),
+    "disabled": "Trading is currently disabled. Check polymarket.com for updates",
+}
 
 
 class Clob:
@@ -85,7 +92,7 @@ class Clob:
 
     async def _closed_only(self, request: web.Request) -> web.Response:
         await self._who(request)
-        return reply({"closed_only": False})
+        return reply({"closed_only": self._faults.closed_only})
 
     async def _who(self, request: web.Request) -> Credentials:
         body = (await request.read()).decode()
@@ -120,7 +127,32 @@ class Clob:
     async def _post_order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         posted = await request.json()
+        self._check_mode(posted, who)
         return reply(await self._telling(lambda: self.desk.post(posted, who)))
+
+    def _check_mode(self, posted: Json, who: Credentials) -> None:
+        """Refuse an order that is not taken in the venue's mode, or of this wallet.
+
+        Raises
+        ------
+        Refused
+            In the venue's words.
+        """
+        mode = self._faults.mode
+        if mode == "restarting":
+            raise Refused("service not ready", 425)
+        if mode == "post-only" and not posted.get("postOnly"):
+            left = math.ceil(self._faults.mode_ends_at - self._agenda.now())
+            raise Refused(
+                "post-only mode: only post-only orders and cancels are allowed",
+                503,
+                code="post_only_mode",
+                retry_after_seconds=max(left, 1),
+            )
+        if mode in _CLOSED:
+            raise Refused(_CLOSED[mode], 503)
+        if self._faults.closed_only and posted.get("order", {}).get("side") == "BUY":
+            raise Refused(f"'{who.address}' address in closed only mode")
 
     async def _post_orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)
@@ -129,8 +161,11 @@ class Clob:
 
     def _try_post(self, posted: Json, who: Credentials) -> Json:
         try:
+            self._check_mode(posted, who)
             return self.desk.post(posted, who)
         except Refused as e:
+            if "retry_after_seconds" in e.body:
+                return {"success": True, "errorMsg": e.words, "orderID": ""}
             return {"success": False, "errorMsg": e.words, "orderID": "", "status": ""}
 
     async def _telling(self, act: Callable[[], Any]) -> Any:

@@ -58,6 +58,14 @@ class Faults:
         """Let all be well again."""
         self.http: list[HttpFault] = []
         self.messages: list[MessageFault] = []
+        self.mode = ""
+        """What is taken: "" for all, "restarting", "post-only", "cancel-only" or "disabled"."""
+        self.mode_ends_at = 0.0
+        """When it says that the mode ends, by its own clock."""
+        self.closed_only = False
+        """Take only sales."""
+        self.geoblock = False
+        """Say that the place is one from which orders are not taken."""
         self.round_trip = 0.0
         """Seconds that each request takes, half of them before the venue acts."""
         self.order_delay = 0.0

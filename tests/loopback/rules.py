@@ -4,7 +4,7 @@ Pure. Prices in USDC per share, sizes in shares, amounts in USDC.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from loopback.ledger import CASH, ONE, ZERO, Kind, Ledger, Market, Order, Side, plain
 
@@ -24,13 +24,15 @@ GONE = "order can't be found - already canceled or matched"
 
 
 class Refused(Exception):
-    """The venue does not do it. Carries the status and the body of its answer."""
+    """The venue does not do it. Carries the status, the body and the headers of its answer."""
 
-    def __init__(self, words: str, status: int = 400, **more: str) -> None:
+    def __init__(self, words: str, status: int = 400, **more: Any) -> None:
         super().__init__(words)
         self.words = words
         self.status = status
         self.body = {"error": words, **more}
+        seconds = more.get("retry_after_seconds")
+        self.headers = {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 class Terms(NamedTuple):

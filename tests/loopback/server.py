@@ -376,6 +376,20 @@ class LoopbackPolymarket:
         """Cancel an order behind its owner's back; whether it was open."""
         return self._do(lambda: self.engine.cancel(order_id))
 
+    def enter(self, mode: str, seconds: float | None = None) -> None:
+        """Take only the orders of a mode, such as "post-only", for so long; None = until told."""
+
+        def leave() -> None:
+            self.faults.mode = ""
+
+        def begin() -> None:
+            self.faults.mode = mode
+            self.faults.mode_ends_at = self._agenda.now() + (seconds or 0)
+            if seconds is not None:
+                self._agenda.later(seconds, leave)
+
+        self._do(begin)
+
     # -- time and sockets --------------------------------------------------------------------------
 
     def skip(self, seconds: float) -> None:

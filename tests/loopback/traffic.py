@@ -78,7 +78,7 @@ class Traffic:
         try:
             return await handler(request)
         except Refused as e:
-            return reply(e.body, e.status)
+            return reply(e.body, e.status, e.headers)
 
     def _plainer(self, request: web.Request, done: web.StreamResponse) -> web.StreamResponse:
         """An answer about orders and books with its optional fields as the venue tells them now."""

@@ -29,13 +29,13 @@ from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
 from bridge.venue import VENUE
-from bridge.venue_messages import VENUE_ALARMS, WALLETS
+from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLETS
 from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
 from positions.model.position import OrderState
 from positions.model.trades import Trade
-from venues.polymarket.api import parsing
+from venues.polymarket.api import modes, parsing
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.clob import BalanceReader
@@ -49,6 +49,7 @@ from venues.polymarket.execution.event_emitter import EventEmitter
 from venues.polymarket.execution.heartbeat import Heartbeat
 from venues.polymarket.execution.holdings import HoldingReader
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.mode_gate import ModeGate
 from venues.polymarket.execution.order_fill_tracker import Canceled
 from venues.polymarket.execution.order_reconciliation import ANSWER_SECONDS, OrderReconciliation
 from venues.polymarket.execution.submit_outcome import SubmitOutcome
@@ -101,6 +102,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._holdings = HoldingReader(self.balances, self._orders, reconcile)
         self._refreshing: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._mode_gate = ModeGate(partial(self._msgbus.publish, VENUE_MODES), now)
         self._awaiting_cash: list[Callable[[], None]] = []
         # Defect: nothing is asked for after the user channel was down, and what it would have said
         # is lost. Can go when the adapter reads orders and trades anew on a reconnect.
@@ -298,25 +300,40 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         if live.post is None:
             return
         live.posted.clear()  # a cancel waits: it must not overtake this
+        try:
+            if await self._mode_gate.admits(live):
+                outcome, why = await self._post_once(live, live.post)
+            else:
+                outcome, why = SubmitOutcome.NOT_SENT, self._mode_gate.why
+            self._apply_outcome(live, outcome, why)
+        finally:
+            live.posted.set()
+
+    async def _post_once(
+        self, live: LiveOrder, post: Callable[[], Any]
+    ) -> tuple[SubmitOutcome, str]:
+        """Post an order, and read what the answer says of it and of the venue's mode."""
         live.copies += 1
         doubt = self._loop.call_later(ANSWER_SECONDS, self._doubt, live)
         pause = 0.0
         try:
-            reply = await asyncio.to_thread(live.post)
+            reply = await asyncio.to_thread(post)
             outcome, why = submit_outcome.of_reply(reply, live.venue_order_id)
+            mode = None if outcome in submit_outcome.TAKEN else modes.of_words(why)
         except Exception as e:
             outcome, why = submit_outcome.of_error(e)
-            pause = submit_outcome.pause_after(e)
+            pause, mode = submit_outcome.pause_after(e), modes.of_error(e)
         finally:
             doubt.cancel()
-        try:
-            if outcome not in submit_outcome.UNSURE:
-                live.copies -= 1
-            if outcome is SubmitOutcome.NOT_SENT and live.is_immediate and not live.is_unknown:
-                await asyncio.sleep(pause)  # the plan will send another at once
-            self._apply_outcome(live, outcome, why)
-        finally:
-            live.posted.set()
+        if outcome not in submit_outcome.UNSURE:
+            live.copies -= 1
+        if mode is not None:
+            self._mode_gate.note(mode)
+        elif outcome in submit_outcome.TAKEN:
+            self._mode_gate.took(live)
+        if outcome is SubmitOutcome.NOT_SENT and live.is_immediate and not live.is_unknown:
+            await asyncio.sleep(pause)  # the plan will send another at once
+        return outcome, why
 
     def _doubt(self, live: LiveOrder) -> None:
         """A POST is not answered for a while: it is asked about, and a copy sent, beside it."""

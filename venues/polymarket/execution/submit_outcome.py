@@ -7,6 +7,8 @@ import httpx
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.model.foreign_text import REASON_LENGTH, clean
+from positions.model.venue_mode import NOT_NOW, Taking
+from venues.polymarket.api import modes
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 
@@ -17,21 +19,10 @@ _DUPLICATE = "duplicat"
 _WORDS = {"success", "errorMsg", "error"}
 """One of them is in each answer of the venue; others come from something in between."""
 _TOO_MANY = 429
-_RETRYABLE = (425, _TOO_MANY)
-"""Statuses of a venue that restarts, or is asked too often."""
-_NOT_TAKEN = (
-    "post_only_mode",
-    "post-only mode",
-    "cancel-only",
-    "currently disabled",
-    "trading is disabled",
-    "order timed out",
-)
-"""The venue's words, with a status of 5xx, for orders that it surely did not take: while it takes
-none, or none that takes, and when it was too busy to look at them."""
-_PAUSE_MAX = {True: 10.0, False: 2.0}
-"""The longest that an exit waits at the venue's wish, in seconds, by whether it asked too often: a
-mode of the venue may end sooner than it says."""
+_NOT_TAKEN = ("order timed out", "rate limit exceeded")
+"""The venue's words for orders that it surely did not take, being too busy to look at them."""
+_PAUSE_MAX = 10.0
+"""The longest that an exit waits at the venue's wish, in seconds."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What went wrong before a request was sent at all."""
 
@@ -58,16 +49,28 @@ UNSURE = (SubmitOutcome.AMBIGUOUS, SubmitOutcome.AMBIGUOUS_LATE, SubmitOutcome.C
 """Outcomes after which the venue may have the order, or may yet take it."""
 
 
+TAKEN = (
+    SubmitOutcome.ACCEPTED,
+    SubmitOutcome.MATCHED,
+    SubmitOutcome.KILLED,
+    SubmitOutcome.DUPLICATE,
+)
+"""Outcomes of an order that came as far as the book."""
+
+
 def of_reply(reply: Any, venue_order_id: str) -> tuple[SubmitOutcome, str]:
     """What a reply says of the order with this hash, and the venue's words for why not."""
     if not isinstance(reply, dict) or not _is_about(reply, venue_order_id):
         return SubmitOutcome.AMBIGUOUS, f"the answer was not the venue's: {clean(reply, 80)}"
+    said = reply.get("errorMsg") or reply.get("error")
+    why = clean(said or "refused without a reason", REASON_LENGTH)
+    if reply.get("success") is True and said:  # of a batch, what was not taken says so, too
+        return (SubmitOutcome.AMBIGUOUS, why) if reply.get("orderID") else _of_reason(why)
     if reply.get("success") is True:
         return (
             SubmitOutcome.MATCHED if reply.get("status") == "matched" else SubmitOutcome.ACCEPTED
         ), ""
-    why = reply.get("errorMsg") or reply.get("error")
-    return _of_reason(clean(why or "refused without a reason", REASON_LENGTH))
+    return _of_reason(why)
 
 
 def _is_about(reply: dict[str, Any], venue_order_id: str) -> bool:
@@ -90,21 +93,28 @@ def of_error(error: Exception) -> tuple[SubmitOutcome, str]:
             SubmitOutcome.AMBIGUOUS_LATE if is_late else SubmitOutcome.AMBIGUOUS
         ), describe_error(cause)
     outcome, why = _of_reason(describe_error(error))
-    if any(words in str(error.error_msg).lower() for words in _NOT_TAKEN):
-        outcome = SubmitOutcome.NOT_SENT
-    elif outcome is SubmitOutcome.REJECTED and not 400 <= error.status_code < 500:
+    if outcome is SubmitOutcome.REJECTED and not 400 <= error.status_code < 500:
         outcome = SubmitOutcome.AMBIGUOUS
-    elif outcome is SubmitOutcome.REJECTED and error.status_code in _RETRYABLE:
+    elif outcome is SubmitOutcome.REJECTED and error.status_code == _TOO_MANY:
         outcome = SubmitOutcome.NOT_SENT
+    elif outcome is SubmitOutcome.REJECTED and error.status_code == modes.TOO_EARLY:
+        outcome, why = SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
     return outcome, why
 
 
 def pause_after(error: Exception) -> float:
     """Seconds that an exit waits after this before another is sent, as the venue wishes it."""
-    return min(retry_after(error), _PAUSE_MAX[getattr(error, "status_code", None) == _TOO_MANY])
+    is_mode = modes.of_error(error) is not None
+    return 0.0 if is_mode else min(retry_after(error), _PAUSE_MAX)
 
 
 def _of_reason(why: str) -> tuple[SubmitOutcome, str]:
-    if _DUPLICATE in why.lower():
+    said = why.lower()
+    if _DUPLICATE in said:
         return SubmitOutcome.DUPLICATE, why
+    mode = modes.of_words(why)
+    if mode is not None and mode.taking is not Taking.ALL:
+        return SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
+    if any(words in said for words in _NOT_TAKEN):
+        return SubmitOutcome.NOT_SENT, why
     return (SubmitOutcome.KILLED if _NO_MATCH in why else SubmitOutcome.REJECTED), why
