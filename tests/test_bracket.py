@@ -378,7 +378,7 @@ SCENARIOS: dict[str, list[Any]] = {
         (CALM, []), (submit(sell_price=None, exit_at=at(60)), [BUY]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (later(60), ["cancel entry", "cancel stop"]),
         (ended(ENTRY), ["sell 40 @0.50"]), Phase.EXITING],
     "an entry expires, and the time sells what it bought": [
-        (CALM, []), (submit(sell_price=None, expires="30s", exit_at=at(60)), [BUY + " until +90s"]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (later(30), ["cancel entry"]),
+        (CALM, []), (submit(sell_price=None, expires="30s", exit_at=at(60)), [BUY + " until +190s"]), (filled(ENTRY, "40", "0.55"), ["arm 40 @0.45"]), (later(30), ["cancel entry"]),
         (ended(ENTRY), []), (later(29), []), (later(1), ["cancel stop", "sell 40 @0.50"]), Phase.EXITING],
     "an entry that is kept ends at its time": [
         (CALM, []), (submit(keep_if_stop_trades=True, exit_at=at(60)), [BUY]), (quote("0.45", "0.57"), []), (later(59), []), (later(1), ["cancel entry"]), Phase.LEAVING],

@@ -194,10 +194,10 @@ ROWS = {
         ([(BUY, "0.55", "1818")],                                          "sum of active orders: 0, order amount: 1017898200"),
     "a resting buy may cost all cash":
         ([(BUY, "0.50", "2000")],                                          "live"),
-    "a GTD order that would end within its minute is refused":
-        ([(BUY, "0.51", "10", GTD, YES, ME, False, 60)],                   "refused: invalid expiration value"),
+    "a GTD order that states less than three minutes is refused":
+        ([(BUY, "0.51", "10", GTD, YES, ME, False, 179)],                  "refused: invalid expiration value"),
     "a GTD order that lasts longer rests":
-        ([(BUY, "0.51", "10", GTD, YES, ME, False, 90)],                   "live"),
+        ([(BUY, "0.51", "10", GTD, YES, ME, False, 181)],                  "live"),
     "an expiration without GTD is refused":
         ([(BUY, "0.51", "10", GTC, YES, ME, False, 90)],                   "refused: invalid expiration value"),
 }
@@ -321,8 +321,8 @@ def test_just_bought_shares_can_be_sold_after_a_while(stage: Stage) -> None:
 
 
 def test_a_GTD_order_ends_a_minute_before_its_time(stage: Stage) -> None:
-    stage.send(BUY, "0.51", "10", GTD, lasts=90)
-    stage.agenda.skip(25)
+    stage.send(BUY, "0.51", "10", GTD, lasts=185)
+    stage.agenda.skip(120)
     assert len(stage.ledger.open_orders(ME)) == 1
     stage.agenda.skip(10)
     assert stage.ledger.open_orders(ME) == []

@@ -77,7 +77,7 @@ class Storm:
         self.faults.order_delay = self.chance.choice((0, 0, 0, 1))
         number = self.engine.next_sequence()
         wallet = self.chance.choice(WALLETS)
-        lasts = int(self.agenda.now()) + self.chance.randint(62, 70) if kind is Kind.GTD else 0
+        lasts = int(self.agenda.now()) + self.chance.randint(182, 190) if kind is Kind.GTD else 0
         token = self.chance.choice(self.market.tokens)
         sent = (wallet, wallet, wallet, self.chance.random() < 0.1, lasts, spend)
         order = Order(

@@ -101,11 +101,11 @@ SCENARIOS: dict[str, list[Any]] = {
         (CALM, []), (submit(), [BUY]), (quote("0.45", "0.47"), ["cancel entry"]),
         (filled(ENTRY, "40", "0.55"), []), (ended(ENTRY), ["sell 40 @0.42"]), Phase.EXITING],
     "an entry lives until its last second": [
-        (submit(expires="60s"), [BUY + " until +120s"]), (later(59), []), Phase.ENTERING],
+        (submit(expires="60s"), [BUY + " until +190s"]), (later(59), []), Phase.ENTERING],
     "an entry is taken back when it expires": [
-        (submit(expires="60s"), [BUY + " until +120s"]), (later(60), ["cancel entry"]), Phase.LEAVING],
+        (submit(expires="60s"), [BUY + " until +190s"]), (later(60), ["cancel entry"]), Phase.LEAVING],
     "an expired entry that bought something is held": [
-        (CALM, []), (submit(expires="60s"), [BUY + " until +120s"]),
+        (CALM, []), (submit(expires="60s"), [BUY + " until +190s"]),
         (filled(ENTRY, "40", "0.55"), ["offer 40 @0.70", "arm 40 @0.45"]),
         (later(60), ["cancel entry"]), (ended(ENTRY), []), Phase.HOLDING],
     "a rejected entry is tried again after a second": [

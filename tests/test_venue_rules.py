@@ -81,8 +81,8 @@ ROWS: list[tuple[str, SimulatedPolymarket, Order, list[type]]] = [
     ("IOC without a match", venue(held="50"), order(SELL, "0.51", "50", time_in_force=IOC), [Accepted, Canceled]),
     ("FOK whole", venue(held="50"), order(SELL, "0.50", "30", time_in_force=FOK), [Accepted, Filled]),
     ("FOK a share too many", venue(held="50"), order(SELL, "0.50", "30.01", time_in_force=FOK), [Accepted, Canceled]),
-    ("GTD a minute ahead", venue(), order(BUY, "0.45", "10", time_in_force=GTD, expires_at=MINUTE), [Accepted]),
-    ("GTD too near", venue(), order(BUY, "0.45", "10", time_in_force=GTD, expires_at=MINUTE - 1), [Rejected]),
+    ("GTD three minutes ahead", venue(), order(BUY, "0.45", "10", time_in_force=GTD, expires_at=3 * MINUTE), [Accepted]),
+    ("GTD too near", venue(), order(BUY, "0.45", "10", time_in_force=GTD, expires_at=3 * MINUTE - 1), [Rejected]),
 ]
 # fmt: on
 
@@ -194,9 +194,9 @@ def test_a_side_that_vanished_fills_nothing() -> None:
 
 def test_gtd_expires_a_minute_before_its_time() -> None:
     v = venue()
-    v.submit(order(BUY, "0.45", "10", time_in_force=GTD, expires_at=2 * MINUTE), 0)
-    assert v.quote("T", D("0.50"), D(1), D("0.52"), D(1), MINUTE - 1) == []
-    (expired,) = v.quote("T", D("0.50"), D(2), D("0.52"), D(1), MINUTE)
+    v.submit(order(BUY, "0.45", "10", time_in_force=GTD, expires_at=3 * MINUTE), 0)
+    assert v.quote("T", D("0.50"), D(1), D("0.52"), D(1), 2 * MINUTE - 1) == []
+    (expired,) = v.quote("T", D("0.50"), D(2), D("0.52"), D(1), 2 * MINUTE)
     assert isinstance(expired, Expired)
 
 
@@ -276,8 +276,8 @@ def test_a_post_only_order_that_the_first_book_crosses_is_refused() -> None:
 
 def test_an_order_that_expired_before_the_first_book_is_not_filled() -> None:
     v = unseen()
-    v.submit(order(BUY, "0.90", "10", time_in_force=GTD, expires_at=2 * MINUTE), 0)
-    (end,) = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), MINUTE)
+    v.submit(order(BUY, "0.90", "10", time_in_force=GTD, expires_at=3 * MINUTE), 0)
+    (end,) = v.quote("T", D("0.63"), D(30), D("0.64"), D(40), 2 * MINUTE)
     assert isinstance(end, Expired)
 
 

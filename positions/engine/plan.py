@@ -17,6 +17,7 @@ from positions.model.durations import SECOND
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
     EXITS,
+    GTD_LASTS,
     GTD_MARGIN,
     OVER,
     PROTECTED,
@@ -150,7 +151,7 @@ def _expiry(p: Position, now: int, entry_lasts: int | None) -> int | None:
         *([] if p.request.entry_expires_at is None else [p.request.entry_expires_at]),
         *([] if entry_lasts is None else [now + entry_lasts]),
     ]
-    return min(ends) + GTD_MARGIN if ends else None
+    return max(min(ends), now + GTD_LASTS) + GTD_MARGIN if ends else None
 
 
 def _entry(p: Position, book: InstrumentBook, now: int, entry_lasts: int | None) -> Iterator[Send]:

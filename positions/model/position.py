@@ -20,6 +20,9 @@ BACKOFF_MAX = 60 * SECOND
 """No role waits longer after failures."""
 GTD_MARGIN = 60 * SECOND
 """The venue expires a GTD order a minute before the time it states."""
+GTD_LASTS = 130 * SECOND
+"""It takes none that states less than three minutes, and so lasts two at least, and what a POST may
+take. An entry that is to end sooner states so much, and is cancelled in time."""
 
 
 class Phase(StrEnum):

@@ -11,6 +11,8 @@ from loopback.ledger import CASH, ONE, ZERO, Kind, Ledger, Market, Order, Side, 
 MICRO = Decimal("0.000001")
 FEE_STEP = Decimal("0.00001")
 MARKETABLE_MINIMUM = ONE
+GTD_AHEAD = 180
+"""Seconds that the time it states must be ahead."""
 GTD_MARGIN = 60
 """Seconds before the time it states at which the venue ends an order."""
 NO_MATCH = (
@@ -120,7 +122,7 @@ def check(order: Order, market: Market, now: float, *, is_marketable: bool) -> N
         raise Refused(
             f"invalid amount for a marketable {order.side} order (${amount}), min size: $1"
         )
-    if order.kind is Kind.GTD and order.expiration - GTD_MARGIN <= now:
+    if order.kind is Kind.GTD and order.expiration < now + GTD_AHEAD:
         raise Refused("invalid expiration value")
     if order.kind is not Kind.GTD and order.expiration:
         raise Refused("invalid expiration value, it must be 0 for an order that is not GTD")

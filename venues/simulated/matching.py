@@ -27,6 +27,8 @@ _NEVER = 2**63
 _CROSSES = "invalid post-only order: order crosses book"
 GTD_MARGIN = 60_000_000_000
 """The venue expires a GTD order a minute before the time it states."""
+GTD_AHEAD = 180_000_000_000
+"""It takes none that states less."""
 
 
 class Side(StrEnum):
@@ -527,7 +529,7 @@ def _size_refusal(token: Token, order: Order, time: int) -> str | None:
     if at_once and order.price is not None and decimals(amount) > most:
         return f"invalid amounts: {amount} has more than {most} decimals"
     if order.time_in_force is TimeInForce.GTD and (
-        order.expires_at is None or order.expires_at < time + GTD_MARGIN
+        order.expires_at is None or order.expires_at < time + GTD_AHEAD
     ):
-        return "invalid expiration: must be at least one minute ahead"
+        return "invalid expiration: must be at least three minutes ahead"
     return None
