@@ -71,3 +71,4 @@ class WalletView(Struct, frozen=True):
     foreign_cost: Decimal
     balances: Mapping[str, Decimal]
     holdings: Mapping[str, Holding] = {}
+    rate_limit: str = ""

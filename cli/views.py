@@ -195,6 +195,7 @@ def status(
         "halted": node["is_halted"],
         **{name: node[name] for name in ("cash", "redeemable", "open_positions")},
         "without_stop_yet": len(waiting),
+        "rate_limit": node.get("rate_limit") or "",
         "alarms": [a["text"] for a in alarms],
     }
     if as_json:
@@ -236,5 +237,7 @@ def _print_status(values: dict[str, Any]) -> None:
         say(f"NO STOP until their trail begins: {values['without_stop_yet']} of them")
     cash, owed = money(values["cash"]).lstrip("+"), money(values["redeemable"]).lstrip("+")
     say(f"cash {cash} USDC, redeemable {owed} USDC")
+    if values["rate_limit"]:
+        say(f"rate limit: {values['rate_limit']}")
     for text in values["alarms"]:
         say(f"ALARM: {text}")

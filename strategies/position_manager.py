@@ -270,6 +270,7 @@ class PositionManagerStrategy(ClockOverride, Strategy):
     def _on_wallet(self, wallet: WalletView) -> None:
         now = now_ns(self.clock)
         self._count_cash()
+        self.engine.rate_limit = wallet.rate_limit
         self.engine.foreign_orders_changed(wallet.foreign_orders, wallet.foreign_cost, now)
         for outcome_id, holding in wallet.holdings.items():
             self.engine.holding_seen(outcome_id, holding)

@@ -17,7 +17,9 @@ from trading import Scenarios, Session
 from positions.model.events import CancelRefused, CancelSent
 from positions.model.position import Role
 from venues.polymarket.api.clob import VenueError, retry_after
+from venues.polymarket.api.limits import RateLimits
 from venues.polymarket.execution import cancelling
+from venues.polymarket.execution.budget import Budget
 from venues.polymarket.execution.cancelling import Canceller
 from venues.polymarket.execution.order_fill_tracker import Canceled, Filled
 
@@ -80,7 +82,7 @@ def cancelled(venue: Refusing, *, foreign: frozenset[str] | None = None) -> tupl
         w.live.tracker.apply_acceptance()
         w.orders.foreign = foreign
         why = await asyncio.wait_for(
-            Canceller(venue, w.orders, w.reconciliation).cancel(w.live), 30
+            Canceller(venue, w.orders, w.reconciliation, Budget(RateLimits())).cancel(w.live), 30
         )
         for task in w.tasks:
             task.cancel()
@@ -153,7 +155,9 @@ def test_silence_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
         venue = Refusing([wait, DONE], order=RESTS)
         w = World(venue, is_immediate=False)
         w.live.tracker.apply_acceptance()
-        answered.append(await Canceller(venue, w.orders, w.reconciliation).cancel(w.live))
+        answered.append(
+            await Canceller(venue, w.orders, w.reconciliation, Budget(RateLimits())).cancel(w.live)
+        )
         silent.set()
         for task in w.tasks:
             task.cancel()
@@ -168,7 +172,7 @@ def test_one_cancel_at_a_time_is_under_way_for_an_order() -> None:
         venue = Refusing([DONE])
         w = World(venue, is_immediate=False)
         w.live.tracker.apply_acceptance()
-        canceller = Canceller(venue, w.orders, w.reconciliation)
+        canceller = Canceller(venue, w.orders, w.reconciliation, Budget(RateLimits()))
         assert await asyncio.gather(*(canceller.cancel(w.live) for _ in range(3))) == [""] * 3
         assert venue.asked_in == ["order"]
         for task in w.tasks:

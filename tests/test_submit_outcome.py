@@ -11,7 +11,6 @@ from venues.polymarket.execution.submit_outcome import (
     SubmitOutcome,
     of_error,
     of_reply,
-    pause_after,
 )
 
 REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
@@ -55,7 +54,7 @@ REPLIES: list[tuple[Any, SubmitOutcome, str]] = [
             "errorMsg": "Rate limit exceeded for tokenId 1",
         },
         SubmitOutcome.NOT_SENT,
-        "Rate limit",
+        "not now: Rate limit",
     ),
 ]
 
@@ -108,24 +107,6 @@ def test_a_status_says(status: int, words: str, outcome: SubmitOutcome) -> None:
     said, why = of_error(PolyApiException(httpx.Response(status, json={"error": words})))
     assert said is outcome
     assert words in why
-
-
-PAUSES: list[tuple[int, dict[str, str], dict[str, Any], float]] = [
-    (429, {}, {}, 0),
-    (429, {"Retry-After": "3"}, {}, 3),
-    (429, {"Retry-After": "0.2"}, {}, 0.2),
-    (429, {"Retry-After": "3600"}, {}, 10),
-    (425, {"Retry-After": "1"}, {}, 0),
-    (503, {}, {"code": "post_only_mode", "retry_after_seconds": 79}, 0),
-    (503, {"Retry-After": "soon"}, {}, 0),
-]
-
-
-@pytest.mark.parametrize(("status", "headers", "body", "seconds"), PAUSES)
-def test_an_exit_waits_as_the_venue_wishes_and_not_for_ever(
-    status: int, headers: dict[str, str], body: dict[str, Any], seconds: float
-) -> None:
-    assert pause_after(VenueError(httpx.Response(status, headers=headers, json=body))) == seconds
 
 
 def test_a_mode_is_known_by_its_code() -> None:

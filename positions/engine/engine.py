@@ -87,6 +87,8 @@ class Engine:
         self._foreign_text = ""
         self._feeds: dict[str, str] = {}
         """The open alarms about prices, by outcome."""
+        self.rate_limit = ""
+        """What the venue lets the wallet send, and what is left of it, for people."""
         self._taking = Taking.ALL
         self._mode_text = ""
         """The open alarm about what the venue does not take now."""

@@ -245,15 +245,18 @@ class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
         The REST address of the markets.
     data
         The REST address of what wallets hold.
+    geoblock
+        The address that tells whether orders are taken from this place.
     """
 
     clob: str = "https://clob.polymarket.com"
     websocket: str = "wss://ws-subscriptions-clob.polymarket.com/ws/"
     gamma: str = "https://gamma-api.polymarket.com"
     data: str = "https://data-api.polymarket.com"
+    geoblock: str = "https://polymarket.com/api/geoblock"
 
     def __post_init__(self) -> None:
-        for name in ("clob", "gamma", "data"):
+        for name in ("clob", "gamma", "data", "geoblock"):
             _address(name, getattr(self, name), "https")
         _address("websocket", self.websocket, "wss")
         if not self.websocket.endswith("/"):

@@ -45,7 +45,7 @@ CREATE TABLE pub.node (
     mode TEXT, pid INTEGER, started_at TIMESTAMP_NS, heartbeat TIMESTAMP_NS,
     market_time TIMESTAMP_NS, catalog TEXT, is_synthetic BOOLEAN, is_halted BOOLEAN,
     cash DECIMAL(18, 6), redeemable DECIMAL(18, 6), open_positions INTEGER,
-    loop_lag BIGINT, undecided BIGINT);
+    loop_lag BIGINT, undecided BIGINT, rate_limit TEXT);
 CREATE TABLE pub.markets (
     market_id TEXT, slug TEXT, question TEXT, outcome_id TEXT, outcome TEXT,
     bid DECIMAL(9, 6), bid_size DECIMAL(18, 6), ask DECIMAL(9, 6), ask_size DECIMAL(18, 6),
@@ -171,6 +171,7 @@ class SnapshotWriter:
             len(held),
             self._pulse.lag,
             self._pulse.undecided(),
+            engine.rate_limit,
         )
         return {
             "node": [node],

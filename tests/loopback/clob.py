@@ -45,6 +45,7 @@ class Clob:
         self._channels = channels
         self._faults = faults
         self._agenda = agenda
+        self._left: dict[str, tuple[float, float]] = {}
 
     def routes(self) -> list[web.RouteDef]:
         """All of its paths."""
@@ -54,6 +55,8 @@ class Clob:
             web.get("/auth/api-keys", self._list_keys),
             web.delete("/auth/api-key", self._delete_key),
             web.get("/auth/ban-status/closed-only", self._closed_only),
+            web.get("/v1/user/rate-limit-tier", self._tier),
+            web.get("/api/geoblock", self._geoblock),
             web.get("/balance-allowance", self._balance),
             web.get("/balance-allowance/update", self._update_balance),
             web.post("/order", self._post_order),
@@ -94,6 +97,14 @@ class Clob:
         await self._who(request)
         return reply({"closed_only": self._faults.closed_only})
 
+    async def _tier(self, request: web.Request) -> web.Response:
+        await self._who(request)
+        return reply({"tier": "standard"})
+
+    async def _geoblock(self, _: web.Request) -> web.Response:
+        told = {"ip": "127.0.0.1", "country": "PL", "region": ""}
+        return reply({"blocked": self._faults.geoblock, **told})
+
     async def _who(self, request: web.Request) -> Credentials:
         body = (await request.read()).decode()
         return self._keys.check_request(request.headers, request.method, request.path, body)
@@ -127,8 +138,10 @@ class Clob:
     async def _post_order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         posted = await request.json()
+        headers = self._charge("orders", 1)
         self._check_mode(posted, who)
-        return reply(await self._telling(lambda: self.desk.post(posted, who)))
+        answer = await self._telling(lambda: self.desk.post(posted, who))
+        return reply(answer, headers=headers)
 
     def _check_mode(self, posted: Json, who: Credentials) -> None:
         """Refuse an order that is not taken in the venue's mode, or of this wallet.
@@ -157,7 +170,32 @@ class Clob:
     async def _post_orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         posted = await request.json()
-        return reply(await self._telling(lambda: [self._try_post(p, who) for p in posted]))
+        headers = self._charge("orders", len(posted))
+        answer = await self._telling(lambda: [self._try_post(p, who) for p in posted])
+        return reply(answer, headers=headers)
+
+    def _charge(self, kind: str, cost: int) -> dict[str, str]:
+        """Spend tokens of the limits that are in force; the headers that tell of them.
+
+        Raises
+        ------
+        Refused
+            If there are too few, or what is asked for costs more than there can be.
+        """
+        if kind not in self._faults.limits:
+            return {}
+        each_second, burst = self._faults.limits[kind]
+        now = self._agenda.now()
+        left, at = self._left.get(kind, (burst, now))
+        left = min(left + (now - at) * each_second, burst)
+        headers = {"Poly-RateLimit-Tier": "standard", "Poly-RateLimit-Reset": str(int(now) + 1)}
+        if cost > left:
+            self._left[kind] = (left, now)
+            refused = Refused("Too Many Requests", 429)
+            refused.headers = headers | {"Poly-RateLimit-Remaining": "0", "Retry-After": "1"}
+            raise refused
+        self._left[kind] = (left - cost, now)
+        return headers | {"Poly-RateLimit-Remaining": str(int(left - cost))}
 
     def _try_post(self, posted: Json, who: Credentials) -> Json:
         try:
@@ -189,12 +227,16 @@ class Clob:
     async def _cancel_order(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         order_id = str((await request.json()).get("orderID", ""))
-        return reply(await self._telling(lambda: self.desk.cancel([order_id], who)))
+        headers = self._charge("cancels", 1)
+        answer = await self._telling(lambda: self.desk.cancel([order_id], who))
+        return reply(answer, headers=headers)
 
     async def _cancel_orders(self, request: web.Request) -> web.Response:
         who = await self._who(request)
         ids = [str(i) for i in await request.json()]
-        return reply(await self._telling(lambda: self.desk.cancel(ids, who)))
+        headers = self._charge("cancels", len(ids))
+        answer = await self._telling(lambda: self.desk.cancel(ids, who))
+        return reply(answer, headers=headers)
 
     async def _cancel_all(self, request: web.Request) -> web.Response:
         return await self._cancel(request, lambda _: True)

@@ -62,6 +62,8 @@ class Faults:
         """What is taken: "" for all, "restarting", "post-only", "cancel-only" or "disabled"."""
         self.mode_ends_at = 0.0
         """When it says that the mode ends, by its own clock."""
+        self.limits: dict[str, tuple[float, float]] = {}
+        """Tokens of "orders" and "cancels", each second and at once; none are counted without."""
         self.closed_only = False
         """Take only sales."""
         self.geoblock = False

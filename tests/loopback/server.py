@@ -153,6 +153,7 @@ class LoopbackPolymarket:
             "websocket": self.websocket,
             "gamma": self.gamma,
             "data": self.data,
+            "geoblock": f"{self.clob}/api/geoblock",
         }
 
     # -- markets and prices ------------------------------------------------------------------------

@@ -22,7 +22,12 @@ from positions.operations.doctor import Check, Level, failed, ok, warning
 from positions.operations.settings import Settings
 from positions.operations.wallet import FUNDER, KEY, Wallet, WalletError, wallet
 from venues.polymarket.api.bounded_http import BoundedClient
-from venues.polymarket.api.clob import UnknownAdapter, close_connections, make_client
+from venues.polymarket.api.clob import (
+    BoundedClobClient,
+    UnknownAdapter,
+    close_connections,
+    make_client,
+)
 from venues.polymarket.api.gamma import parse
 
 _SAMPLES = 5
@@ -80,6 +85,7 @@ def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
         held = {"user": "0x" + "0" * 40, "limit": "1"}
         data = f"{venue.data}/positions"
         yield _timed("holdings", venue.data, lambda: client.get(data, params=held))
+        yield check_place(venue.geoblock, client)
     for channel in ("market", "user") if settings.mode == "live" else ("market",):
         address = f"{venue.websocket}{channel}"
         yield _timed(f"{channel} channel", address, partial(_knock, client, address), warm=False)
@@ -165,7 +171,7 @@ def check_allowances(verb: str, allowances: Mapping[str, Any], needed: int) -> C
 
 
 def _check_account(
-    settings: Settings, client: ClobClient, own: Wallet, token_id: str
+    settings: Settings, client: BoundedClobClient, own: Wallet, token_id: str
 ) -> Iterator[Check]:
     try:
         client.get_api_keys()
@@ -177,6 +183,7 @@ def _check_account(
             yield failed("credentials", f"cannot be checked: {why(e, own)}", "try again later")
         return
     yield ok("credentials", "accepted")
+    yield from _check_standing(client, own)
     if settings.wallet.builder_code:
         yield _check_builder(settings.wallet.builder_code, client, own)
     try:
@@ -211,6 +218,39 @@ def _check_builder(code: str, client: ClobClient, own: Wallet) -> Check:
         )
         return warning("builder", found, to_do)
     return ok("builder", found)
+
+
+def _check_standing(client: BoundedClobClient, own: Wallet) -> Iterator[Check]:
+    """What the venue lets this wallet do, and how often."""
+    try:
+        if bool(client.get_closed_only_mode().get("closed_only")):
+            found = "this wallet may only sell (closed-only): nothing can be bought"
+            yield warning("orders", found, "see polymarket.com for the reason")
+        else:
+            yield ok("orders", "this wallet may buy and sell")
+    except Exception as e:
+        yield warning("orders", f"cannot be checked: {why(e, own)}", "try again later")
+    try:
+        client.read_tier()
+        yield ok("rate limit", str(client.rate_limits))
+    except Exception as e:
+        found = f"the tier is not told ({why(e, own)}): taken for standard"
+        yield ok("rate limit", found)
+
+
+def check_place(address: str, client: httpx.Client) -> Check:
+    """Whether the venue takes orders from where this runs."""
+    try:
+        told = client.get(address).raise_for_status().json()
+        is_blocked = bool(told["blocked"])
+        place = f"{told.get('country') or '?'} {told.get('region') or ''}".strip()[:40]
+    except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as e:
+        found = f"{address} does not tell: {type(e).__name__}"
+        return warning("place", found, "see polymarket.com whether orders are taken from here")
+    if is_blocked:
+        found = f"orders are refused from here ({place}), or buys are"
+        return warning("place", found, "what is held may still be sold from some such places")
+    return ok("place", f"orders are taken from here ({place})")
 
 
 def _check_balance(cash: Decimal, stake: Decimal) -> Check:

@@ -14,7 +14,6 @@ from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentPr
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.model.identifiers import InstrumentId
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from bridge.live_node import NodeClient
@@ -62,9 +61,7 @@ class Polymarket:
         # Defect: the adapter takes this address from its process' environment alone. Can go when
         # its configuration has it.
         gamma_markets.DEFAULT_GAMMA_BASE_URL = settings.venue.gamma
-        self.client: ClobClient = make_client(
-            settings.venue.clob, wallet, settings.wallet.signature_type
-        )
+        self.client = make_client(settings.venue.clob, wallet, settings.wallet.signature_type)
         self.orders = LiveOrders()
         self._provider: HardenedProvider | None = None
         self.data: HardenedDataClient | None = None

@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import httpcore
@@ -188,6 +188,8 @@ class BoundedClient(httpx.Client):
     def __init__(self, seconds: float = CALL_SECONDS, **kwargs: Any) -> None:
         super().__init__(timeout=seconds, headers=_SHARED_HEADERS, **kwargs)
         self._seconds = seconds
+        self.heard: Callable[[httpx.Response], None] = lambda _: None
+        """Takes each answer, on the thread that asked."""
         # Given to the transports here, since a client with a transport of its own uses no proxy.
         for transport in (self._transport, *self._mounts.values()):
             if isinstance(transport, httpx.HTTPTransport):
@@ -214,6 +216,7 @@ class BoundedClient(httpx.Client):
                     body.add(part)
             finally:
                 response.close()
+            self.heard(response)
             whole = body.whole()
             _LOCAL.received = received() + len(whole)
             return _reply(response, whole)

@@ -10,6 +10,8 @@ import contextlib
 import dis
 import logging
 import secrets
+import threading
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -36,16 +38,20 @@ from positions.model.errors import ConfigurationError, VenueFailure
 from positions.operations.wallet import Wallet
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import BoundedClient
+from venues.polymarket.api.limits import RateLimits
 from venues.polymarket.api.pages import Pages
 from venues.polymarket.api.parsing import Unreadable
 
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
+_TIER = "/v1/user/rate-limit-tier"
+UPDATE_SECONDS = 0.3
+"""Between two requests to read a balance anew."""
 _DAY = 86_400.0
 _WARM = 4
 """Connections that are always open: a burst of exits shares them until more are."""
 _PRIVATE: dict[type, str] = {
-    ClobClient: "_get",
+    ClobClient: "_get _l2_headers",
     PolymarketExecutionClient: (
         "_cancel_order _config _connect _disconnect _handle_ws_message _http_client "
         "_http_client_async _maintain_active_market _post_signed_order _submit_limit_order "
@@ -137,7 +143,9 @@ def members(kind: type) -> set[str]:
     return {*vars(kind), *(i.argval for i in made if i.opname == "STORE_ATTR")}
 
 
-def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) -> ClobClient:
+def make_client(
+    address: str, wallet: Wallet | None, signature_type: int = 0
+) -> "BoundedClobClient":
     """A client for this wallet; without one, for public data alone.
 
     Raises
@@ -179,6 +187,7 @@ def make_client(address: str, wallet: Wallet | None, signature_type: int = 0) ->
         key=key,
         funder=funder,
     )
+    helpers._http_client.heard = client.hear
     if hasattr(client, "_resolve_transactions_hashes"):
         # Defect of client versions from 1.1 on: the reply to a POST is held back for up to 30 s
         # while transaction hashes are polled for. Can go when that is optional.
@@ -192,6 +201,33 @@ class BoundedClobClient(ClobClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pages = Pages()
+        self._updating, self._updated_at = threading.Lock(), 0.0
+        self.rate_limits = RateLimits()
+
+    def hear(self, answer: httpx.Response) -> None:
+        """Follow what an answer tells of the limits."""
+        self.rate_limits.heard(
+            answer.request.method,
+            answer.request.url.path,
+            answer.status_code,
+            answer.headers,
+            _seconds(answer.headers.get("retry-after")),
+        )
+
+    def read_tier(self) -> str:
+        """The tier of the wallet, as the venue tells it; "" where it says something else."""
+        reply = self._get(f"{self.host}{_TIER}", headers=self._l2_headers("GET", _TIER))
+        tier = reply.get("tier") if isinstance(reply, dict) else None
+        return self.rate_limits.set_tier(str(tier))
+
+    def update_balance_allowance(self, params: BalanceAllowanceParams | None = None) -> Any:
+        """Defect: nothing keeps the wallet below the 50 of them that the venue takes in ten
+        seconds. Can go when the library does.
+        """
+        with self._updating:
+            time.sleep(max(self._updated_at + UPDATE_SECONDS - time.monotonic(), 0.0))
+            self._updated_at = time.monotonic()
+        return super().update_balance_allowance(params)
 
     def _get(self, endpoint: str, headers: Any = None, params: dict[str, Any] | None = None) -> Any:
         """Defect: a list is read for as long as the venue tells of a further page. Can go when the

@@ -23,6 +23,8 @@ from py_clob_client_v2.clob_types import OrderMarketCancelParams, OrderPayload
 from positions.model.foreign_text import clean
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
+from venues.polymarket.api.limits import Kind
+from venues.polymarket.execution.budget import Budget, rank_of
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
 from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
@@ -57,9 +59,14 @@ class Canceller:
     """Cancels the orders of one wallet."""
 
     def __init__(
-        self, client: ClobClient, orders: LiveOrders, reconciliation: OrderReconciliation
+        self,
+        client: ClobClient,
+        orders: LiveOrders,
+        reconciliation: OrderReconciliation,
+        budget: Budget,
     ) -> None:
         self._client = client
+        self._budget = budget
         self._orders = orders
         self._reconciliation = reconciliation
         self._under_way: set[str] = set()
@@ -86,6 +93,7 @@ class Canceller:
             await asyncio.sleep(max(pause, self._not_before - _now()))
             if live.tracker.is_over:
                 return ""
+            await self._budget.spend(Kind.CANCELS, rank_of(live, Kind.CANCELS))
             asked.add(asyncio.create_task(self._ask(self._way(live, attempt), live)))
             done, asked = await asyncio.wait(
                 asked, timeout=SILENT_SECONDS, return_when=asyncio.FIRST_COMPLETED

@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
 from nautilus_trader.adapters.polymarket.common.symbol import get_polymarket_token_id
 from nautilus_trader.adapters.polymarket.execution import PolymarketExecutionClient
 from nautilus_trader.adapters.polymarket.http.conversion import (
@@ -29,7 +30,7 @@ from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
 from bridge.venue import VENUE
-from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLETS
+from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLETS, WalletView
 from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
@@ -40,10 +41,12 @@ from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.errors import describe_error
+from venues.polymarket.api.limits import Kind
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.refusals import Refusals
 from venues.polymarket.api.signing import OrderSigner, Terms
 from venues.polymarket.execution import submit_outcome
+from venues.polymarket.execution.budget import Budget, rank_of
 from venues.polymarket.execution.cancelling import Canceller
 from venues.polymarket.execution.event_emitter import EventEmitter
 from venues.polymarket.execution.heartbeat import Heartbeat
@@ -95,7 +98,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         )
         self._reconciliation.refuse = self.refusals.add
         self._reconciliation.heed = self.refusals.heed
-        self._canceller = Canceller(self._http_client, self._orders, self._reconciliation)
+        self._budget = Budget(client.rate_limits)
+        self._canceller = Canceller(client, self._orders, self._reconciliation, self._budget)
         self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
         self.balances = BalanceReader(self._http_client, self._config.signature_type)
         reconcile = self._reconciliation.reconcile
@@ -122,10 +126,14 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._reconciliation,
             self._update_account_state,
             self._ws_client.is_connected,
-            partial(self._msgbus.publish, WALLETS),
+            self._publish_wallet,
             self._log.warning,
             self._look_at,
         )
+
+    def _publish_wallet(self, wallet: WalletView) -> None:
+        rate_limit = str(self._http_client.rate_limits)
+        self._msgbus.publish(WALLETS, replace(wallet, rate_limit=rate_limit))
 
     def warn(self, line: str) -> None:
         """Put a line into the log."""
@@ -302,6 +310,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         live.posted.clear()  # a cancel waits: it must not overtake this
         try:
             if await self._mode_gate.admits(live):
+                await self._budget.spend(Kind.ORDERS, rank_of(live, Kind.ORDERS))
                 outcome, why = await self._post_once(live, live.post)
             else:
                 outcome, why = SubmitOutcome.NOT_SENT, self._mode_gate.why
@@ -315,14 +324,13 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         """Post an order, and read what the answer says of it and of the venue's mode."""
         live.copies += 1
         doubt = self._loop.call_later(ANSWER_SECONDS, self._doubt, live)
-        pause = 0.0
         try:
             reply = await asyncio.to_thread(post)
             outcome, why = submit_outcome.of_reply(reply, live.venue_order_id)
             mode = None if outcome in submit_outcome.TAKEN else modes.of_words(why)
         except Exception as e:
             outcome, why = submit_outcome.of_error(e)
-            pause, mode = submit_outcome.pause_after(e), modes.of_error(e)
+            mode = modes.of_error(e)
         finally:
             doubt.cancel()
         if outcome not in submit_outcome.UNSURE:
@@ -331,8 +339,6 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._mode_gate.note(mode)
         elif outcome in submit_outcome.TAKEN:
             self._mode_gate.took(live)
-        if outcome is SubmitOutcome.NOT_SENT and live.is_immediate and not live.is_unknown:
-            await asyncio.sleep(pause)  # the plan will send another at once
         return outcome, why
 
     def _doubt(self, live: LiveOrder) -> None:

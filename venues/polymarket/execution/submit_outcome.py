@@ -9,7 +9,6 @@ from py_clob_client_v2.exceptions import PolyApiException
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.venue_mode import NOT_NOW, Taking
 from venues.polymarket.api import modes
-from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 
 _NO_MATCH = "no orders found to match"
@@ -18,11 +17,10 @@ _DUPLICATE = "duplicat"
 """The venue's words for an order that it has already, or had."""
 _WORDS = {"success", "errorMsg", "error"}
 """One of them is in each answer of the venue; others come from something in between."""
-_TOO_MANY = 429
+_RETRYABLE = (modes.TOO_EARLY, 429)
+"""Statuses of a venue that restarts, or is asked too often."""
 _NOT_TAKEN = ("order timed out", "rate limit exceeded")
 """The venue's words for orders that it surely did not take, being too busy to look at them."""
-_PAUSE_MAX = 10.0
-"""The longest that an exit waits at the venue's wish, in seconds."""
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """What went wrong before a request was sent at all."""
 
@@ -95,17 +93,9 @@ def of_error(error: Exception) -> tuple[SubmitOutcome, str]:
     outcome, why = _of_reason(describe_error(error))
     if outcome is SubmitOutcome.REJECTED and not 400 <= error.status_code < 500:
         outcome = SubmitOutcome.AMBIGUOUS
-    elif outcome is SubmitOutcome.REJECTED and error.status_code == _TOO_MANY:
-        outcome = SubmitOutcome.NOT_SENT
-    elif outcome is SubmitOutcome.REJECTED and error.status_code == modes.TOO_EARLY:
+    elif outcome is SubmitOutcome.REJECTED and error.status_code in _RETRYABLE:
         outcome, why = SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
     return outcome, why
-
-
-def pause_after(error: Exception) -> float:
-    """Seconds that an exit waits after this before another is sent, as the venue wishes it."""
-    is_mode = modes.of_error(error) is not None
-    return 0.0 if is_mode else min(retry_after(error), _PAUSE_MAX)
 
 
 def _of_reason(why: str) -> tuple[SubmitOutcome, str]:
@@ -116,5 +106,5 @@ def _of_reason(why: str) -> tuple[SubmitOutcome, str]:
     if mode is not None and mode.taking is not Taking.ALL:
         return SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
     if any(words in said for words in _NOT_TAKEN):
-        return SubmitOutcome.NOT_SENT, why
+        return SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
     return (SubmitOutcome.KILLED if _NO_MATCH in why else SubmitOutcome.REJECTED), why
