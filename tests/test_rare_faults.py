@@ -206,7 +206,7 @@ async def half_is_sold_once(s: Session, m: MarketHandle, break_it: Callable[[], 
 @SCENARIOS.add
 async def the_venue_holds_a_sale_back_whose_answer_is_lost(s: Session, m: MarketHandle) -> None:
     def hold_back() -> None:
-        s.venue.faults.reset("POST /order", after=True)
+        s.venue.faults.reset("POST /order", after=True, token=m.tokens[0])
         s.venue.faults.order_delay, s.venue.faults.unseen_seconds = 4, 11
 
     await half_is_sold_once(s, m, hold_back)
