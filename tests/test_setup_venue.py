@@ -60,8 +60,9 @@ def test_all_is_well(venue: LoopbackPolymarket, config: Path) -> None:
     assert done.stderr == ""
     assert list(checks) == [
         *("python", "packages", "state folder", "disk", "node", "alarms", "adapter"),
-        *("order book", "clock", "markets", "holdings", "market channel", "user channel"),
-        *("wallet", "signature type", "credentials", "balance", "allowed to buy"),
+        *("order book", "clock", "markets", "holdings", "place", "market channel", "user channel"),
+        *("wallet", "signature type", "credentials", "orders", "rate limit", "balance"),
+        "allowed to buy",
         "allowed to sell",
     ]
     assert checks["balance"]["found"] == "100 USDC"
@@ -81,6 +82,16 @@ def test_live_needs_a_key(config: Path) -> None:
     assert done.exit_code == 1
     assert checks["wallet"]["level"] == "FAILED"
     assert "POLYMARKET_PK, POLYMARKET_FUNDER not set" in checks["wallet"]["found"]
+
+
+def test_what_the_venue_does_not_take_is_told(venue: LoopbackPolymarket, config: Path) -> None:
+    venue.faults.closed_only = venue.faults.geoblock = True
+    done, checks = doctor(config, venue.wallet(KEY, cash=100))
+    assert done.exit_code == 0, "what is held can be sold"
+    assert checks["orders"]["level"] == checks["place"]["level"] == "warning"
+    assert "may only sell" in checks["orders"]["found"]
+    assert "refused from here (PL)" in checks["place"]["found"]
+    assert checks["rate limit"]["found"].startswith("standard tier, 60 of 60 orders")
 
 
 @pytest.mark.parametrize(
