@@ -374,6 +374,25 @@ def test_a_beginning(name: str, tmp_path: Path) -> None:
     assert len(shelves) == aside
 
 
+@pytest.mark.parametrize(
+    ("mode", "source"), [("x", "0xa"), ("paper", "0xa"), ("live", "\n"), ("", "0xA?"), ("x", "y")]
+)
+def test_settings_of_a_record_that_cannot_be_keep_no_live_node_from_starting(
+    mode: str, source: str, tmp_path: Path
+) -> None:
+    made_by(tmp_path, mode, source)
+    with pytest.raises(StoreError, match="record of a live node"):
+        prepare(tmp_path, "paper", "", fresh=False)
+    assert prepare(tmp_path, "live", "0xa", fresh=False) is None
+    told: list[str] = []
+    store = opened(tmp_path)
+    store.on_set_aside = told.append
+    sign(store, "live", "0xa")
+    store.close()
+    assert len(told) == 1
+    assert "the record named the mode" in told[0]
+
+
 def test_real_positions_are_never_put_aside(tmp_path: Path) -> None:
     made_by(tmp_path, "live", "")
     for mode, fresh in (("live", True), ("replay", True), ("paper", False)):

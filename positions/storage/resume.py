@@ -6,6 +6,7 @@ for a while, under `earlier/`; the queue is kept. A replay goes on when it had n
 and the recording is the same.
 """
 
+import re
 import time
 from collections.abc import Container, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ OVER = "over"
 KEPT = 20
 """So many earlier records are kept, the newest; only simulations are ever put aside."""
 _CURSOR_MAX = 60
+_WALLET = re.compile("0x[0-9a-f]+")
+_MODES = ("replay", "paper", "live")
 _PARTS = ("positions.duckdb", "positions.duckdb.wal", "published.duckdb", "history.duckdb")
 
 
@@ -60,12 +63,12 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
         _put_aside(state)  # what is left without its record belongs to nothing
         return None
     settings = read_settings(path)
-    before = settings.get("mode", mode)
+    before = _mode_of(settings, mode)
     if "live" in (before, mode) and before != mode:
         rule = f"give the {mode} node another folder with --state"
         raise StoreError(f"{state} holds the record of a {before} node: {rule}")
-    owner = settings.get("source")
-    if mode == "live" and owner and owner != source and has_positions(path):
+    owner = settings.get("source", "")
+    if mode == "live" and _WALLET.fullmatch(owner) and owner != source and has_positions(path):
         rule = "give this one another folder with --state"
         raise StoreError(f"{state} holds the record of the wallet {owner}: {rule}")
     lost = 0 if fresh else lacking(path, state / "published.duckdb")
@@ -84,6 +87,15 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     return cursor if mode == "replay" else None
 
 
+def _mode_of(settings: dict[str, str], mode: str) -> str:
+    """The way to run whose record it is. Only that of a live node has a wallet; what names neither
+    may be real positions, which a live node alone goes on with."""
+    before = settings.get("mode", mode)
+    if _WALLET.fullmatch(settings.get("source", "")):
+        return "live"
+    return before if before in _MODES else "live"
+
+
 def _cursor(text: str) -> Cursor | None:
     """How far a replay is; None where it is over, or not known."""
     moment, _, now = text.partition(" ")
@@ -94,7 +106,10 @@ def _cursor(text: str) -> Cursor | None:
 
 
 def sign(store: Store, mode: str, source: str) -> None:
-    """Write down whose record this is."""
+    """Write down whose record this is; what stood there and cannot be is told."""
+    before, owner = store.setting("mode") or mode, store.setting("source") or source
+    if mode == "live" and not (before == mode and (not owner or _WALLET.fullmatch(owner))):
+        store.on_set_aside(f"the record named the mode {before} and the source {owner}")
     store.set("mode", mode)
     store.set("source", source)
 

@@ -143,6 +143,13 @@ def _no_events(record: Record, scene: Scene) -> None:
     record.execute("DELETE FROM events WHERE position_id = ?", [scene.victim.position_id])
 
 
+def _no_row(record: Record, scene: Scene) -> None:
+    """Its row is gone; every second time its events are, too."""
+    record.execute("DELETE FROM positions WHERE id = ?", [scene.victim.position_id])
+    if scene.chance.random() < 0.5:
+        _no_events(record, scene)
+
+
 def _command(record: Record, scene: Scene) -> None:
     """A command that was acted on is wrong, or its reply is."""
     body = files.command(scene.chance, scene)
@@ -170,9 +177,10 @@ def _account(record: Record, scene: Scene) -> None:
 
 
 def _setting(record: Record, scene: Scene) -> None:
-    """A setting that nobody knows."""
+    """A setting that nobody knows, or one that cannot be."""
+    name = scene.chance.choice((f"odd-{uuid7()}", "mode", "source", "cursor", "halted"))
     value = _storable(str(words(scene.chance)))
-    record.execute("INSERT INTO settings VALUES (?, ?)", [f"odd-{uuid7()}", value])
+    record.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])
 
 
 def _alarm(record: Record, scene: Scene) -> None:
@@ -202,6 +210,7 @@ _ROWS: dict[str, Callable[[Record, Scene], None]] = {
     "a position's column": _column,
     "an event": _event,
     "no events": _no_events,
+    "no row": _no_row,
     "a command": _command,
     "an order": _order,
     "an account": _account,
