@@ -1,5 +1,8 @@
 """The owner's command: run with the alarm's text, not too often, and never in the node's way."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -229,3 +232,50 @@ def test_the_last_alarm_is_told_after_the_end(told: Callable[[], list[str]]) -> 
     assert not bell.bell._unsent
     bell.bell.thread.join(10)
     assert told() == ["the last one"]
+
+
+def test_the_owner_is_called_although_no_descriptor_is_left(
+    told: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    script = """
+import os, resource, sys, time
+from positions.operations.bell import Bell
+from positions.operations.process import lack_of_descriptors
+troubles = []
+bell = Bell(("sh", "-c", sys.argv[1], "the bell"), troubles.append, pauses=(0.01,))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+assert not lack_of_descriptors()
+try:
+    while True:
+        os.open(os.devnull, os.O_RDONLY)
+except OSError:
+    assert lack_of_descriptors()
+for text in ("one", "two"):
+    bell.ring(text, text)
+    while not bell.is_quiet:
+        time.sleep(0.01)
+assert not troubles, troubles
+"""
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", script, WRITE],
+        env=os.environ | {"PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert told() == ["one", "two"]
+    assert tmp_path == Path.cwd()
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "./no-program", "/"])
+def test_a_program_that_cannot_be_run_is_a_trouble(program: str, tmp_path: Path) -> None:
+    (tmp_path / "no-program").write_text("text")
+    bell = Bell((program,))
+    bell.alarm("one")
+    while not bell.troubles:
+        time.sleep(0.01)
+    bell.bell.close()
+    assert bell.troubles[0].startswith("cannot be run: ")
+    assert bell.troubles[0].endswith(f": {program}")

@@ -6,6 +6,7 @@ fails is tried again, later each time, with what has come since. It outlives the
 last alarm is sent too. Whoever rings waits for nothing, and may be any thread.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.operations.wallet import SECRETS
@@ -29,6 +31,10 @@ PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STALE_SECONDS = 3600.0
 """An alarm that could not be sent for so long is dropped."""
 _LOOK_SECONDS = 0.05
+_RESERVED = 6
+"""Descriptors that are kept for the command: its start needs three."""
+_NOT_RUN = {126: "Permission denied", 127: "No such file or directory"}
+"""The shell's exit codes for a program that cannot be run, or is not there."""
 
 
 class Bell:
@@ -62,6 +68,7 @@ class Bell:
         self._is_busy = self._is_starting = self._is_closing = False
         self._failures = 0
         self._trouble = ""
+        self._reserve = _descriptors()
         self._condition = threading.Condition()
         self.thread = threading.Thread(target=self._serve, name="bell", daemon=True)
         self.thread.start()
@@ -146,7 +153,7 @@ class Bell:
         """Run the command to its end; returns why it failed, "" if it did not."""
         until = self._now() + PATIENCE
         try:
-            process = self._start(text)
+            process = self._start_at_any_cost(text)
         except (OSError, ValueError, MemoryError) as e:
             return f"cannot be run: {e}"
         finally:
@@ -162,17 +169,43 @@ class Bell:
         code = process.returncode
         if code < 0:
             return f"failed: ended by signal {-code}"
+        if code in _NOT_RUN:
+            return f"cannot be run: {_NOT_RUN[code]}: {self._command[0]}"
         return f"failed: exit {code}" if code else ""
+
+    def _start_at_any_cost(self, text: str) -> subprocess.Popen[bytes]:
+        try:
+            return self._start(text)
+        except OSError as e:
+            if e.errno not in (errno.EMFILE, errno.ENFILE) or not self._reserve:
+                raise
+            for descriptor in self._reserve:
+                os.close(descriptor)
+            try:
+                return self._start(text)
+            finally:
+                self._reserve = _descriptors()
 
     def _start(self, text: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [*self._command, text],
+            # Python waits, with its lock held, until a program is read: one on a disk that hangs
+            # would hold all threads. So the shell is started, and reads it.
+            ["/bin/sh", "-c", 'exec "$@"', "sh", *self._command, text],
             env={n: v for n, v in os.environ.items() if n not in SECRETS},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+
+def _descriptors() -> list[int]:
+    """Descriptors that are given back when there is no other; as many as can be had."""
+    kept: list[int] = []
+    with suppress(OSError):
+        while len(kept) < _RESERVED:
+            kept.append(os.open(os.devnull, os.O_RDONLY))
+    return kept
 
 
 def _joined(texts: list[str], dropped: int) -> str:

@@ -100,3 +100,12 @@ def run_from_arguments(run: Callable[[Settings, bool], int]) -> int:
         details = logs.try_to_note(settings.state_dir / "logs", e)
         print(f"polybracket: {in_words(e, details)}", file=sys.stderr)
         return 1
+
+
+def lack_of_descriptors() -> str:
+    """Why no further file or socket can be opened, "" while one can."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as e:
+        return e.strerror or str(e)
+    return ""
