@@ -4,7 +4,6 @@ import asyncio
 import sys
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -15,20 +14,26 @@ from actors.cache_purge import CachePurge
 from actors.clock_watch import ClockWatch
 from actors.command_reader import CommandReader
 from actors.console import Console
+from actors.disk_watch import DiskWatch
 from actors.ending import Ending
 from actors.every_second import EverySecond
 from actors.failure_reporter import FailureReporter
 from actors.journal import NodeJournal
 from actors.price_cross import PriceCrossActor
 from actors.watchdog import Watchdog
-from bridge.aside import Worker
+from bridge.aside import Threads, Worker
 from bridge.live_node import NotStarted, drive, make_node
 from modes import Play, run_mode
 from positions.engine.engine import Engine
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
 from positions.operations.loop_watch import NO_MEMORY_CODE
-from positions.operations.process import forbid_core_dumps, run_from_arguments, run_locked
+from positions.operations.process import (
+    forbid_core_dumps,
+    lack_of_descriptors,
+    run_from_arguments,
+    run_locked,
+)
 from positions.operations.settings import Settings
 from positions.storage.pulse import Pulse
 from positions.storage.resume import prepare, sign
@@ -75,7 +80,8 @@ class Node:
         loop = self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         # One slow call to the venue must never keep an exit waiting for a thread.
-        loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="venue"))
+        self._threads = Threads(THREADS, "venue")
+        loop.set_default_executor(self._threads)
         self._disk = Worker("disk", loop)
         self._node = make_node("POLYBRACKET-001", loop, state / "logs" / "node", *mode.clients())
         kernel = self._node.kernel
@@ -130,6 +136,15 @@ class Node:
         # Nautilus keeps kilobytes of its log back: that of a node that was killed would lack them.
         actors.append(EverySecond("LogKeeper", flush_logger))
         actors += [Watchdog(self._pulse, threads, self._journal.thread_ended)]
+        troubles = {
+            "published.duckdb is not written": self._snapshots.trouble,
+            "replies/ cannot be written": self._reader.trouble,
+            "spool/ is not read": self._disk.trouble,
+            "no further thread can be started": self._threads.trouble,
+            "no further file can be opened": lack_of_descriptors,
+        }
+        disk_watch = DiskWatch(troubles, self._journal.helper_failed)
+        actors.append(EverySecond("DiskWatch", disk_watch.look))
         if settings.mode != "replay":  # which has a time of its own
             actors.append(ClockWatch(self._journal.clock_jumped))
         if settings.record.catalog:

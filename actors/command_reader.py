@@ -86,6 +86,7 @@ class CommandReader(ClockedActor):
         self._writing: dict[str, bytes] = {}
         self._is_busy = self._is_handing_over = self._is_stopped = False
         self._failures: list[Exception] = []
+        self._unwritten = 0
         self._has_read_all = asyncio.Event()
         self._timer = RepeatingTimer(self._poll, POLL_SECONDS)
         self._polls = 0
@@ -112,6 +113,10 @@ class CommandReader(ClockedActor):
     def has_answers(self) -> bool:
         """Whether answers are still to be written."""
         return bool(self._answers or self._writing)
+
+    def trouble(self) -> str:
+        """Why replies cannot be written now, "" while they can."""
+        return f"{self._unwritten} of them wait" if self._unwritten else ""
 
     def _poll(self) -> None:
         self._polls += 1
@@ -143,6 +148,7 @@ class CommandReader(ClockedActor):
 
     def _on_read(self, commands: list[SpooledCommand]) -> None:
         self._is_busy = False
+        self._unwritten = len(self._reading.unwritten)
         for command_id, content in self._writing.items():
             if command_id in self._reading.unwritten:  # a full disk
                 self._answers.setdefault(command_id, content)

@@ -102,6 +102,11 @@ class NodeJournal:
         self._msgbus.publish(ALARMS, self._own_alarm("store", text, is_open=bool(why)))
         self.on_record(not why)
 
+    def helper_failed(self, what: str, why: str) -> None:
+        """Raise an alarm: something beside the event loop goes wrong; or end it."""
+        text = f"{what}: {why or 'that is over'}"
+        self.alarm(self._own_alarm(what, text, is_open=bool(why)))
+
     def clock_jumped(self, what: str) -> None:
         """Raise an alarm: time did not pass as it should; or end it."""
         text = what or "time has passed as it should for a while"

@@ -3,6 +3,10 @@
 import threading
 from collections.abc import Callable
 
+HUNG_SECONDS = 15.0
+"""A disk that has taken nothing for so long hangs."""
+HUNG = "the disk does not answer"
+
 
 def ends_within(seconds: float, work: Callable[[], object]) -> bool:
     """Do work on a thread of its own; whether it ended within so many seconds.

@@ -27,7 +27,7 @@ from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Position
 from positions.storage.backup import COPY, WANTED
 from positions.storage.database import connect, foreign_object
-from positions.storage.patience import ends_within
+from positions.storage.patience import HUNG, HUNG_SECONDS, ends_within
 from positions.storage.pulse import Pulse
 from positions.storage.record_copies import NO_RECORD, copy_whole
 from positions.storage.rows import unrealized_pnl
@@ -119,16 +119,28 @@ class SnapshotWriter:
         self._own_alarms = own_alarms
         self._pulse = pulse
         self._thread: threading.Thread | None = None
+        self._begun = 0.0
+        self._failure = ""
+
+    def trouble(self) -> str:
+        """Why the copy cannot be written now, "" while it can."""
+        is_busy = self._thread is not None and self._thread.is_alive()
+        is_stuck = is_busy and time.monotonic() - self._begun > HUNG_SECONDS
+        return HUNG if is_stuck else self._failure
 
     def publish(self) -> None:
         """Begin a copy, unless the last one is still being made."""
         if self._thread is None or not self._thread.is_alive():
             rows = self._rows()
+            self._begun = time.monotonic()
             # A disk that stands still must not keep the process from ending.
             self._thread = threading.Thread(
                 target=self._copies, args=(rows,), name="published", daemon=True
             )
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as e:  # no thread can be started: the next beat tries again
+                self._thread, self._failure = None, str(e)
 
     def publish_last(self, seconds: float | None = None) -> bool:
         """Make the copy that stays when the node has stopped, with the whole history; whether the
@@ -146,7 +158,8 @@ class SnapshotWriter:
         return ends_within(left, partial(self._copy_last, self._rows()))
 
     def _copy_last(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-        self._copy(self._path, _WHOLE, rows)
+        with suppress(duckdb.Error, OSError):
+            self._copy(self._path, _WHOLE, rows)
         with suppress(OSError):
             self._history.unlink(missing_ok=True)
 
@@ -181,9 +194,15 @@ class SnapshotWriter:
         }
 
     def _copies(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-        self._copy(self._path, _RECENT, rows)
+        try:
+            self._copy(self._path, _RECENT, rows)
+        except Exception as e:  # the next beat tries again; readers see the age of what they read
+            self._failure = next(iter(str(e).splitlines()), type(e).__name__)
+            return
+        self._failure = ""
         if self._wanted.exists():
-            self._copy(self._history, _WHOLE, rows)
+            with suppress(duckdb.Error, OSError):
+                self._copy(self._history, _WHOLE, rows)
             self._wanted.unlink(missing_ok=True)
         if (self._state / WANTED).exists():
             self._back_up()
@@ -216,9 +235,10 @@ class SnapshotWriter:
             finally:
                 cursor.execute("DETACH pub")
             aside.replace(path)
-        except (duckdb.Error, OSError):
-            # The next beat tries again; readers see the age of what they read.
-            aside.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise
         finally:
             cursor.close()
 
