@@ -80,6 +80,7 @@ _KINDS: list[dict[str, str]] = [
     {"command": "cancel"},
     {"command": "amend", "stop": "none"},
     {"command": "amend", "target": "0.9", "stop": "0.2"},
+    {"command": "release", "shares": "3"},
     {"command": "sell"},
 ] * 2
 

@@ -37,6 +37,7 @@ SUBMITS: list[dict[str, str]] = [
 LATER: list[tuple[float, int, dict[str, str]]] = [
     (130, 3, {"command": "sell", "shares": "30"}),
     (150, 1, {"command": "amend", "stop": "0.46"}),
+    (160, 1, {"command": "release", "shares": "10"}),
     (400, 4, {"command": "cancel"}),
 ]
 COMMANDS = len(SUBMITS) + len(LATER)
@@ -144,7 +145,8 @@ def check_record(store: Store) -> None:
         p = store.replay(_id(number))
         assert p.ledger.bought <= p.request.size, "an entry was sent twice"
         assert p.held >= 0
-        shares[p.outcome_id] -= p.held
+        shares[p.outcome_id] -= p.held + p.ledger.released
+        assert p.ledger.released == (10 if number == 1 else 0), "released once"
         paid = p.ledger.payout is not None and p.ledger.exit_reason == "settlement"
         cash -= p.ledger.cost + p.fees
         redeemable += p.ledger.proceeds if paid else D(0)

@@ -13,7 +13,9 @@ from positions.commands.messages import Reply
 from positions.engine.adoption import Holding
 from positions.engine.balances import BALANCE_LAG
 from positions.engine.owner_sales import owner_sales
+from positions.engine.recovery import WalletReport, recover
 from positions.model.durations import SECOND
+from positions.model.orders import VenueOrder
 from positions.model.position import ExitReason, Order, Phase, Position, Role, update
 from positions.model.trades import Trade
 from positions.storage.rows import story
@@ -188,6 +190,23 @@ def test_a_node_that_begins_anew_books_what_was_sold_once() -> None:
     assert fresh.position.held == 60
     seen(fresh, "50", sale("0.60", "40", 2), sale("0.58", "10", 9))
     assert (fresh.position.held, fresh.position.ledger.proceeds) == (50, D("29.80"))
+
+
+@pytest.mark.parametrize(("is_told", "is_disputed"), [(True, False), (False, True)])
+def test_a_start_leaves_a_sale_that_is_told_to_the_first_look(
+    is_told: bool, is_disputed: bool
+) -> None:
+    stage = bought(sell_price=None)
+    made = replace(sale("0.60", "40", START), venue_order_id="0xf")
+    gone = VenueOrder("0xf", TOKEN, False, D("0.6"), D(40), D(40), False, immediate=True)
+    report = WalletReport(
+        {"0xf": gone} if is_told else {},
+        trades=(made,) if is_told else (),
+        balances={TOKEN: D(60)},
+    )
+    later = START + 2 * BALANCE_LAG
+    found = recover([stage.position], [], report, later)
+    assert ("disputed" in {type(e).__name__.lower() for _, e in found.events}) is is_disputed
 
 
 # -- a target that the owner takes off -------------------------------------------------------------

@@ -210,6 +210,21 @@ def owner_sells_by_hand(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> 
     v.give(funder, m.tokens[0], "-8")
 
 
+def owner_sells_on_the_website(v: LoopbackPolymarket, m: MarketHandle, funder: str) -> None:
+    orders_are_cancelled(v, m, funder)
+    v.trade(v.wallet(KEY), m.tokens[0], "SELL", "0.50", "8")
+
+
+async def is_sold_by_its_owner(s: Session, _: MarketHandle, p: str) -> None:
+    known = s.venue.engine.ledger.orders.values()
+    s.foreign |= {o.id for o in known if o.side == "SELL" and not o.kind.rests}
+    await s.held(p, "12")
+    assert s.positions[p].ledger.exit_reason == "owner"
+    assert not [a for a in s.alarms if "disagree" in a]
+    offers = lambda: [o.shares for o in s.positions[p].live(Role.TARGET)]  # noqa: E731
+    await s.until(lambda: offers() == [D(12)], "12 are offered")
+
+
 # fmt: off
 RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Away, Back]] = {
     "nothing happened": (bought, nothing, is_protected_as_before),
@@ -229,6 +244,8 @@ RESTARTS: dict[str, tuple[Callable[[Session, MarketHandle], Awaitable[str]], Awa
     "a part of the entry was bought": (bidding, part_is_bought, protects_the_part),
     "the whole entry was bought": (bidding, all_is_bought, is_protected),
     "the entry was cancelled": (bidding, orders_are_cancelled, goes_on_bidding),
+    "the owner sold some on the website":
+        (bought, owner_sells_on_the_website, is_sold_by_its_owner),
     "the owner sold some by hand": (bought, owner_sells_by_hand, is_disputed),
 }
 # fmt: on

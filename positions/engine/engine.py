@@ -327,7 +327,10 @@ class Engine:
                 if isinstance(item, Command):
                     self._handle(item, now)
                 elif isinstance(item[1], Holding):
-                    self._take_holding(item[0], item[1], now)
+                    try:
+                        self._take_holding(item[0], item[1], now)
+                    except Exception as e:  # the boundary: the wallet is looked at again
+                        self._unforeseen(e)
                 else:
                     self._guarded(item[0], now, item[1])
             woken, self._woken = self._woken, {}
