@@ -133,6 +133,10 @@ def test_two_hundred_stops_fire_at_once_on_the_standard_tier(tmp_path: Path) -> 
             assert all(s.positions[p].ledger.sold == 10 for p in ids)
             refused = [r for r in venue.requests[before:] if r.status == 429]
             assert len(refused) <= 3, f"{len(refused)} were refused"
+            await s.until(
+                lambda: s.node.strategy.engine.rate_limit.startswith("standard tier"),
+                "the tier is known for `status`",
+            )
             await s.agrees(m)
 
         trade(venue, tmp_path, script, cash="10000")
