@@ -84,11 +84,23 @@ def test_the_venues_headers_are_followed() -> None:
     assert limits.tier == "gold"
 
 
+def test_what_is_on_its_way_may_arrive_at_one_moment() -> None:
+    time = Time()
+    limits = RateLimits(time)
+    limits.take(Kind.ORDERS, 60)
+    time.now = 10.0
+    assert limits.pause(Kind.ORDERS, 1) > 0, "the venue may count all of them now"
+    limits.answered(Kind.ORDERS, 20)
+    assert limits.pause(Kind.ORDERS, 20) == 0
+    assert limits.pause(Kind.ORDERS, 21) > 0
+
+
 def test_exits_are_served_first_whoever_came_first() -> None:
     async def play() -> list[str]:
         time, served = Time(), list[str]()
         limits = RateLimits(time)
         limits.take(Kind.ORDERS, 60)
+        limits.answered(Kind.ORDERS, 60)
         budget = Budget(limits)
 
         async def one(name: str, rank: Rank) -> None:

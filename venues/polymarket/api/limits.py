@@ -59,11 +59,13 @@ class Bucket:
         self._left = rate.burst
         self._at = now
         self._stopped_until = now
+        self.unanswered = 0.0
+        """Tokens of requests that are on their way: they may all arrive at one moment."""
 
     def left(self, now: float) -> float:
         """The tokens there are now."""
         grown = self._left + max(now - self._at, 0.0) * self.rate.each_second
-        return min(grown, self.rate.burst)
+        return min(grown, self.rate.burst - self.unanswered)
 
     def pause(self, cost: float, reserve: float, now: float) -> float:
         """Seconds until so many can be spent that `reserve`, a part of the burst, stays."""
@@ -127,6 +129,12 @@ class RateLimits:
         """Spend tokens."""
         with self._lock:
             self._buckets[kind].take(cost, self._now())
+            self._buckets[kind].unanswered += cost
+
+    def answered(self, kind: Kind, cost: float) -> None:
+        """A request for which tokens were spent was answered, or never will be."""
+        with self._lock:
+            self._buckets[kind].unanswered -= cost
 
     def heard(
         self, method: str, path: str, status: int, headers: Mapping[str, str], retry_after: float
@@ -159,6 +167,7 @@ class RateLimits:
             before = self._buckets[kind]
             if before.rate != rate:
                 self._buckets[kind] = bucket = Bucket(rate, now)
+                bucket.unanswered = before.unanswered
                 bucket.heard(before.left(now) + rate.burst - before.rate.burst, now)
 
 

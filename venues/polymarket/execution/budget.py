@@ -61,6 +61,10 @@ class Budget:
             self._serving[kind] = asyncio.create_task(self._serve(kind))
         await turn
 
+    def answered(self, kind: Kind, cost: float = 1.0) -> None:
+        """The request was answered, or never will be."""
+        self._limits.answered(kind, cost)
+
     async def _serve(self, kind: Kind) -> None:
         waiting = self._waiting[kind]
         while waiting:

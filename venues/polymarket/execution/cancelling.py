@@ -124,7 +124,10 @@ class Canceller:
 
     async def _ask(self, way: Callable[[], Any], live: LiveOrder) -> CancelAnswer:
         try:
-            reply = await asyncio.to_thread(way)
+            try:
+                reply = await asyncio.to_thread(way)
+            finally:
+                self._budget.answered(Kind.CANCELS)
         except Exception as e:
             # Without a time to wait for, who is asked too often is given some.
             default = _PAUSES[4] if getattr(e, "status_code", None) == _TOO_MANY else 0.0

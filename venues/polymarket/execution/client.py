@@ -311,7 +311,10 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         try:
             if await self._mode_gate.admits(live):
                 await self._budget.spend(Kind.ORDERS, rank_of(live, Kind.ORDERS))
-                outcome, why = await self._post_once(live, live.post)
+                try:
+                    outcome, why = await self._post_once(live, live.post)
+                finally:
+                    self._budget.answered(Kind.ORDERS)
             else:
                 outcome, why = SubmitOutcome.NOT_SENT, self._mode_gate.why
             self._apply_outcome(live, outcome, why)
