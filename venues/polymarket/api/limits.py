@@ -99,7 +99,7 @@ class RateLimits:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._lock = threading.Lock()
+        self._mutex = threading.Lock()
         self.tier = ""
         """The tier that the venue told of; "" before."""
         self.is_warned = False
@@ -107,7 +107,7 @@ class RateLimits:
         self._buckets = {kind: Bucket(rate, now()) for kind, rate in TIERS[STANDARD].items()}
 
     def __str__(self) -> str:
-        with self._lock:
+        with self._mutex:
             now = self._now()
             parts = [
                 f"{int(max(b.left(now), 0))} of {b.rate.burst:g} {kind}"
@@ -122,18 +122,18 @@ class RateLimits:
 
     def pause(self, kind: Kind, cost: float, reserve: float = 0.0) -> float:
         """Seconds until so many tokens can be spent, beside a part of the burst that stays."""
-        with self._lock:
+        with self._mutex:
             return self._buckets[kind].pause(cost, reserve, self._now())
 
     def take(self, kind: Kind, cost: float) -> None:
         """Spend tokens."""
-        with self._lock:
+        with self._mutex:
             self._buckets[kind].take(cost, self._now())
             self._buckets[kind].unanswered += cost
 
     def answered(self, kind: Kind, cost: float) -> None:
         """A request for which tokens were spent was answered, or never will be."""
-        with self._lock:
+        with self._mutex:
             self._buckets[kind].unanswered -= cost
 
     def heard(
@@ -143,7 +143,7 @@ class RateLimits:
         kind = _kind_of(method, path)
         if kind is None:
             return
-        with self._lock:
+        with self._mutex:
             self._follow_tier(headers.get("poly-ratelimit-tier", ""))
             now, bucket = self._now(), self._buckets[kind]
             with contextlib.suppress(KeyError, ValueError):
@@ -154,7 +154,7 @@ class RateLimits:
 
     def set_tier(self, told: str) -> str:
         """Take the wallet to be of a tier; the one it is taken for by now, "" = none was told."""
-        with self._lock:
+        with self._mutex:
             self._follow_tier(told)
         return self.tier
 
