@@ -62,7 +62,10 @@ class Storm:
         self.venue = venue
         self.chance = random.Random(seed)
         self.markets = [
-            venue.add_market(f"storm-{seed}-{n}", neg_risk=n % 4 == 3) for n in range(size.markets)
+            venue.add_market(
+                f"storm-{seed}-{n}", neg_risk=n % 4 == 3, version="v2" if n % 4 > 1 else "v1"
+            )
+            for n in range(size.markets)
         ]
         self.prices = {m.slug: Prices(venue, m, self.chance) for m in self.markets}
         self.weather = Weather(venue, self.markets, self.chance)

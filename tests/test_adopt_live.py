@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from loopback.server import LoopbackPolymarket, MarketHandle
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import ApiCreds, OrderArgsV2
+from py_clob_client_v2.clob_types import ApiCreds
 from test_faults import crash, opened, resting, stopped
 from trading import KEY, Scenarios, Session, trade
 
 from positions.commands.messages import Reply
 from positions.model.position import Role
+from venues.polymarket.api.signing import OrderSigner, Terms
 
 pytestmark = pytest.mark.xdist_group("adopt")
 
@@ -30,8 +31,9 @@ async def by_hand(s: Session, m: MarketHandle, side: str, price: float, size: fl
         api_passphrase=keys["POLYMARKET_PASSPHRASE"],
     )
     website = ClobClient(s.venue.clob, 137, key=KEY, creds=creds, funder=s.funder)
-    order = OrderArgsV2(token_id=m.tokens[0], price=price, size=size, side=side)
-    reply = await asyncio.to_thread(lambda: website.post_order(website.create_order(order)))
+    terms = Terms(m.tokens[0], side == "BUY", D(str(price)), D(str(size)), neg_risk=False)
+    signer = OrderSigner(KEY, website.get_address(), s.funder, 0)
+    reply = await asyncio.to_thread(lambda: website.post_order(signer.sign(terms).order))
     s.foreign.add(reply["orderID"])
 
 

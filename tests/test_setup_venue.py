@@ -63,7 +63,7 @@ def test_all_is_well(venue: LoopbackPolymarket, config: Path) -> None:
         *("order book", "clock", "markets", "holdings", "place", "market channel", "user channel"),
         *("wallet", "signature type", "credentials", "orders", "rate limit", "balance"),
         "allowed to buy",
-        "allowed to sell",
+        *("allowed to sell", "allowed to buy in V2", "allowed to sell in V2"),
     ]
     assert checks["balance"]["found"] == "100 USDC"
     assert "median of 5" in checks["order book"]["found"]
@@ -241,6 +241,23 @@ def test_credentials_that_the_venue_does_not_give_are_one_line(
     assert done.stderr.startswith("polybracket: no credentials from http://127.0.0.1:")
     assert done.stderr.count("\n") == 1
     assert not config.with_name(".env").exists()
+
+
+def test_what_each_protocol_may_trade_is_told_apart(
+    venue: LoopbackPolymarket, config: Path
+) -> None:
+    values = venue.wallet(KEY, cash=100)
+    venue.allow(values["POLYMARKET_FUNDER"], 0, is_v2=True)
+    done, checks = doctor(config, values)
+    assert done.exit_code == 0
+    assert checks["allowed to buy"]["level"] == checks["allowed to sell"]["level"] == "ok"
+    assert checks["allowed to buy in V2"]["level"] == "warning"
+    assert "no market of Protocol V2 can be sold" in checks["allowed to sell in V2"]["found"]
+    assert "approve that contract" in checks["allowed to sell in V2"]["to_do"]
+    venue.allow(values["POLYMARKET_FUNDER"], 1000, is_v2=True)
+    venue.faults.answer("GET /data-api/v2/approvals", 500)
+    _, checks = doctor(config, values)
+    assert "only markets of Protocol V2 need it" in checks["allowed in V2"]["found"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from py_clob_client_v2.order_utils import (
 from py_clob_client_v2.order_utils.model.order_data_v2 import OrderDataV2
 from py_clob_client_v2.signer import Signer
 
+from positions.commands.market_names import condition_id_of
 from venues.polymarket.api import signing
 from venues.polymarket.api.protocol import (
     NEG_RISK,
@@ -21,7 +22,6 @@ from venues.polymarket.api.protocol import (
     STANDARD,
     Exchange,
     Protocol,
-    condition_id_of,
     exchange_of,
     protocol_of,
 )

@@ -64,6 +64,7 @@ LONG_FILES = {
     "strategies/position_manager.py": "the translator between Nautilus and the engine",
     "tests/fuzz.py": "the generator of nonsense, with what must hold whatever it makes",
     "tests/loopback/engine.py": "the loopback venue's order matching",
+    "tests/loopback/ledger.py": "what the loopback venue keeps",
     "tests/loopback/server.py": "the loopback venue's HTTP and sockets",
     "tests/storm.py": "one storm: what is done, what is seen, and what must hold",
     "tests/stage.py": "one live node on the loopback venue, played by a test",
@@ -81,6 +82,7 @@ LONG_FILES = {
     "tests/world.py": "the simulated world of the money core",
     "venues/simulated/matching.py": "the simulated venue's rules",
     "venues/polymarket/market_data/client.py": "the market channel and what checks it",
+    "venues/polymarket/doctor.py": "what the doctor asks the venue",
     "venues/polymarket/execution/client.py": "the life of an order at the venue",
 }
 """What is longer, with the one idea that holds each together."""

@@ -299,15 +299,16 @@ def chosen_of(request: pytest.FixtureRequest) -> list[str]:
 def play_all(
     scenarios: Mapping[str, Scenario], state: Path, optional_fields: str = "", **changes: Any
 ) -> dict[str, str]:
-    """Play scenarios one after the other on one node, each in a market of its own, quoted 0.50 to
-    0.52; what went wrong in each, "" if nothing did."""
+    """Play scenarios one after the other on one node, each in a market of its own, in turn of both
+    protocols, quoted 0.50 to 0.52; what went wrong in each, "" if nothing did."""
     failures: dict[str, str] = {}
     with LoopbackPolymarket() as venue:
         venue.faults.optional_fields = optional_fields
 
         async def script(s: Session) -> None:
             for number, (name, scenario) in enumerate(scenarios.items()):
-                market = venue.add_market(f"market-{number}")
+                version = "v2" if number % 2 else "v1"
+                market = venue.add_market(f"market-{number}", version=version)
                 venue.quote(market.tokens[0], "0.50", "100", "0.52", "100")
                 try:
                     await scenario(s, market)

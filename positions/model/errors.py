@@ -27,7 +27,9 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── RunModeError        a node cannot trade there now
     │   ├── NotStarted          a node whose clients do not connect
     │   ├── WalletUnreadable    what the wallet has
+    │   ├── DataApiError        what the Data API tells
     │   ├── GammaError          the description of markets
+    │   ├── UnknownProtocol     a market of a version that is not known
     │   ├── VenueUnreachable    a market
     │   ├── ListTooLong         a list without an end
     │   ├── Refused             the API's credentials

@@ -88,7 +88,7 @@ class Books:
 
     async def _market(self, request: web.Request) -> web.Response:
         market = self._ledger.markets.get(request.match_info["id"])
-        if market is None:
+        if market is None or market.is_v2:  # of which it is not documented that they are told here
             raise Refused("market not found", 404)
         return reply(self._describe(market))
 
@@ -143,18 +143,18 @@ class Books:
         market = self._ledger.markets.get(request.match_info["id"])
         if market is None:
             raise Refused("market not found", 404)
-        return reply(
-            {
-                "c": market.condition_id,
-                "t": [{"t": t, "o": market.outcome(t)} for t in market.tokens],
-                "mts": float(market.tick),
-                "mos": float(market.minimum),
-                "nr": market.neg_risk,
-                "mbf": 0,
-                "tbf": 0,
-                "fd": {"r": float(market.fee_rate), "e": 1, "to": True},
-            }
-        )
+        told: Json = {
+            "c": market.condition_id,
+            "t": [{"t": t, "o": market.outcome(t)} for t in market.tokens],
+            "mts": float(market.tick),
+            "mos": float(market.minimum),
+            "mbf": 0,
+            "tbf": 0,
+            "ao": market.is_accepting and not market.is_closed,
+            "fd": {"r": float(market.fee_rate), "e": 1, "to": True},
+        }
+        told |= {"nr": True} if market.neg_risk else {}
+        return reply(told | ({"v": "v2"} if market.is_v2 else {}))
 
     async def _market_by_token(self, request: web.Request) -> web.Response:
         market = self._of_token(request.match_info["token"])

@@ -225,7 +225,8 @@ class Channels:
         address = self._keys.address_of(owner)
         for socket in list(self._of("user")):
             is_owner = socket.credentials is not None and socket.credentials.address == address
-            if is_owner and (not socket.wanted or told["market"] in socket.wanted):
+            market = self._ledger.by_token[told["asset_id"]].narrow_id
+            if is_owner and (not socket.wanted or market in socket.wanted):
                 self._send(socket, what, json.dumps(told), {told["asset_id"]})
 
     def _tell_market(self, market: Market, told: Json) -> None:

@@ -122,16 +122,21 @@ class Clob:
         is_own = request.query.get("signature_type", "0") == "0"
         wallets = [w for w in self._ledger.wallets_of(who.address) if (w == who.address) == is_own]
         accounts = [self._ledger.account(w) for w in wallets]
-        what = CASH
-        if request.query.get("asset_type") == "CONDITIONAL":
-            what = request.query.get("token_id", "")
+        what, kind = CASH, request.query.get("asset_type")
+        if kind in ("CONDITIONAL", "CONDITIONAL-V2"):
+            token = request.query.get("token_id", "")
+            market = self._ledger.by_token.get(token)
+            # Shares are kept in two places, and each knows nothing of the other's.
+            is_there = market is None or market.is_v2 == (kind == "CONDITIONAL-V2")
+            what = token if is_there else ""
         when = self._agenda.now() - self._faults.balance_lag
         held = sum((a.held_at(what, when) for a in accounts), ZERO)
         if what == CASH and self._faults.cash_last_read is not None:
             held = self._faults.cash_last_read
         allowances = {
-            contract: str(min((a.allowances[kind] for a in accounts), default=0))
-            for kind, contract in EXCHANGES.items()
+            contract: str(min((a.allowances[name] for a in accounts), default=0))
+            for name, contract in EXCHANGES.items()
+            if name != "v2" or kind != "CONDITIONAL"
         }
         return reply({"balance": str(int(held / MICRO)), "allowances": allowances})
 
@@ -294,7 +299,8 @@ class Clob:
             if legs and after <= trade.matched_at and int(trade.matched_at) <= before:
                 told = messages.trade(trade, legs[0])
                 told["status"] = self._faults.settlement_words.get(trade.status, trade.status)
-                found += [told] if _fits(told, wanted) else []
+                known = told | {"market": trade.market.narrow_id}
+                found += [told] if _fits(known, wanted) else []
         return reply(page(request, found, self.page_size))
 
     def _is_of(self, order: Order, who: Credentials) -> bool:

@@ -52,6 +52,12 @@ def token_id(slug: str, outcome: str) -> str:
     return str(10**76 + int(digits("token", slug, outcome), 16) % (9 * 10**76))
 
 
+def position_id(slug: str, number: int) -> str:
+    """An outcome's id in Protocol V2: the condition's, with the outcome in the last byte."""
+    base = int(digits("position", slug)[:32], 16)
+    return str(1 << 248 | base << 120 | number)
+
+
 def plain(number: Decimal) -> str:
     """A number as the venue writes it: no exponent, no trailing zeros."""
     return f"{number.normalize():f}" if number else "0"
@@ -78,6 +84,7 @@ class Market:
     fee_rate: Decimal
     neg_risk: bool
     ends: str
+    version: str | None = "v1"
     condition_id: str = ""
     tokens: tuple[str, str] = ("", "")
     is_accepting: bool = True
@@ -91,9 +98,28 @@ class Market:
     changed_ms: int = 0
 
     def __post_init__(self) -> None:
+        if self.is_v2:
+            self.tokens = (position_id(self.slug, 0), position_id(self.slug, 1))
+            self.condition_id = f"0x{int(self.tokens[0]):064x}"
+            return
         self.condition_id = "0x" + digits("condition", self.slug)
         first, second = self.outcomes
         self.tokens = (token_id(self.slug, first), token_id(self.slug, second))
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether it is of Protocol V2."""
+        return self.version == "v2"
+
+    @property
+    def exchange(self) -> str:
+        """Which exchange settles it: "standard", "neg_risk" or "v2"."""
+        return "v2" if self.is_v2 else "neg_risk" if self.neg_risk else "standard"
+
+    @property
+    def narrow_id(self) -> str:
+        """The condition's id as Gamma and filters know it: of V2 with 62 digits."""
+        return self.condition_id[: -2 if self.is_v2 else None]
 
     def is_first(self, token: str) -> bool:
         """Whether a token is the one in whose prices the book is kept."""
@@ -246,8 +272,8 @@ class Account:
     def __init__(self, address: str, owner: str) -> None:
         self.address = address
         self.owner = owner
-        self.allowances: dict[bool, int] = {False: UNLIMITED, True: UNLIMITED}
-        """Millionths that each exchange may take, by whether it is the negative-risk one."""
+        self.allowances = dict.fromkeys(("standard", "neg_risk", "v2"), UNLIMITED)
+        """Millionths that each exchange may take."""
         self.changes: list[Change] = []
         self._held: dict[str, Decimal] = defaultdict(lambda: ZERO)
 

@@ -55,6 +55,7 @@ def book(market: Market, token: str) -> Json:
         "tick_size": plain(market.tick),
         "neg_risk": market.neg_risk,
         "last_trade_price": last_price(market, token),
+        **({"version": market.version} if market.is_v2 else {}),
     }
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
     return told | {"hash": hashlib.sha1(text.encode()).hexdigest()}

@@ -51,7 +51,7 @@ class Desk:
         market = self._ledger.by_token.get(str(sent.get("tokenId")))
         if market is None:
             raise Refused(f"the orderbook {sent.get('tokenId')} does not exist")
-        signed = read_order(sent, neg_risk=market.neg_risk)
+        signed = read_order(sent, market.exchange)
         self._check_signer(sent, signed, who)
         side = Side(sent["side"])
         amounts = (int(sent["makerAmount"]), int(sent["takerAmount"]))

@@ -9,6 +9,7 @@ from loopback.agenda import Agenda
 from loopback.books import reply
 from loopback.faults import Faults
 from loopback.ledger import ONE, ZERO, Account, Ledger, Leg, Market, Side, Trade, plain
+from loopback.signatures import EXCHANGES
 
 Json = dict[str, Any]
 
@@ -71,7 +72,7 @@ class Gamma:
             m
             for m in self._ledger.markets.values()
             if m.is_closed == is_closed
-            and (not ids or m.condition_id in ids)
+            and (not ids or m.narrow_id in ids)
             and (not slugs or m.slug in slugs)
             and (not tokens or tokens & set(m.tokens))
         ]
@@ -90,14 +91,14 @@ def _describe(market: Market) -> Json:
     told: Json = {
         "id": str(number),
         "question": market.question,
-        "conditionId": market.condition_id,
+        "conditionId": market.narrow_id,
         "slug": market.slug,
         "questionID": "0x" + market.condition_id[2:][::-1],
         "endDate": market.ends,
         "description": market.question,
         "outcomes": json.dumps(market.outcomes),
         "outcomePrices": json.dumps([plain(p) for p in prices]),
-        "clobTokenIds": json.dumps(market.tokens),
+        "clobTokenIds": None if market.is_v2 else json.dumps(market.tokens),
         "volume": "0",
         "active": True,
         "closed": market.is_closed,
@@ -117,7 +118,12 @@ def _describe(market: Market) -> Json:
         "bestBid": float(bid or ZERO),
         "bestAsk": float(ONE if ask is None else ask),
     }
-    if market.payouts is not None:
+    if market.version is not None:
+        told["version"] = market.version
+    if market.is_v2:
+        told["positionIds"] = list(market.tokens)
+        told["resolutionStatus"] = "active" if market.payouts is None else "resolved"
+    elif market.payouts is not None:
         told["umaResolutionStatus"] = "resolved"
     return told
 
@@ -147,7 +153,33 @@ class DataApi:
         return [
             web.get("/data-api/positions", self._positions),
             web.get("/data-api/trades", self._trades),
+            web.get("/data-api/v2/resolutions", self._resolutions),
+            web.get("/data-api/v2/approvals", self._approvals),
         ]
+
+    async def _resolutions(self, request: web.Request) -> web.Response:
+        condition_id = request.query.get("condition", "")
+        if len(condition_id) != 66:
+            return reply({"error": {"type": "invalid_request", "message": "condition"}}, 400)
+        market = self._ledger.markets.get(condition_id)
+        if market is None:
+            return reply({"data": []})
+        row: Json = {"condition_id": condition_id, "status": "active", "market_type": "BINARY"}
+        if market.payouts is not None:
+            paid = [int(p * 1_000_000) for p in market.payouts]
+            row |= {"status": "resolved", "payouts": paid, "reporter": "CHAINLINK"}
+        return reply({"data": [row]})
+
+    async def _approvals(self, request: web.Request) -> web.Response:
+        account = self._ledger.account(request.query.get("user", ""))
+        amount = account.allowances["v2"]
+        cash = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
+        positions = "0x006F54F7f9A22e0000CC2AB60031000000ae9fEF"
+        rows = [
+            {"token": token, "spender": EXCHANGES["v2"], "approved": amount > 0, "standard": kind}
+            for token, kind in ((cash, "ERC20"), (positions, "ERC1155"))
+        ]
+        return reply({"data": rows})
 
     def _seen_until(self) -> float:
         return self._agenda.now() - self._faults.data_lag

@@ -147,7 +147,7 @@ def check_funds(order: Order, ledger: Ledger, unsellable: Decimal, *, is_marketa
             needed += fee(order.size, order.price, order.market.fee_rate)
     balance = account.held(what) - (unsellable if order.side is Side.SELL else ZERO)
     locked = ledger.locked(order.maker, what)
-    allowance = account.allowances[order.market.neg_risk]
+    allowance = account.allowances[order.market.exchange]
     if _millionths(needed) > allowance:
         raise Refused(
             "not enough balance / allowance: the allowance is not enough -> "

@@ -169,8 +169,10 @@ class LoopbackPolymarket:
         neg_risk: bool = False,
         ends: str | None = None,
         question: str | None = None,
+        version: str | None = "v1",
     ) -> MarketHandle:
-        """List a market. `ends` is a time such as "2030-01-01T00:00:00Z"."""
+        """List a market. `ends` is a time such as "2030-01-01T00:00:00Z", `version` what Gamma says
+        of its protocol."""
         market = Market(
             slug=slug,
             question=question or f"{slug.replace('-', ' ').capitalize()}?",
@@ -180,6 +182,7 @@ class LoopbackPolymarket:
             fee_rate=Decimal(fee_rate),
             neg_risk=neg_risk,
             ends=ends or "2030-01-01T00:00:00Z",
+            version=version,
         )
         self._do(lambda: self.ledger.add(market))
         return MarketHandle(slug, market.condition_id, market.tokens)
@@ -335,10 +338,13 @@ class LoopbackPolymarket:
 
         return self._do(place)
 
-    def allow(self, address: str, amount: Number, *, neg_risk: bool = False) -> None:
-        """Set what one of the two exchanges may take of a wallet."""
+    def allow(
+        self, address: str, amount: Number, *, neg_risk: bool = False, is_v2: bool = False
+    ) -> None:
+        """Set what one of the exchanges may take of a wallet."""
         millionths = int(Decimal(amount) * 1_000_000)
-        self._do(lambda: self.account(address).allowances.update({neg_risk: millionths}))
+        exchange = "v2" if is_v2 else "neg_risk" if neg_risk else "standard"
+        self._do(lambda: self.account(address).allowances.update({exchange: millionths}))
 
     def account(self, address: str) -> Account:
         """A wallet's account, with every change of it."""

@@ -22,10 +22,11 @@ from loopback.rules import Refused
 
 CHAIN = 137
 EXCHANGES = {
-    False: "0xE111180000d2663C0091e4f400237545B87B996B",
-    True: "0xe2222d279d744050d28e00520010520000310F59",
+    "standard": "0xE111180000d2663C0091e4f400237545B87B996B",
+    "neg_risk": "0xe2222d279d744050d28e00520010520000310F59",
+    "v2": "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa",
 }
-"""The contract that settles a market, by whether it is a negative-risk one."""
+"""The contract that settles a market."""
 CONTRACT_WALLET = 3
 """The signature type of a wallet that is a contract (ERC-1271)."""
 _ATTESTATION = "This message attests that I control the given wallet"
@@ -160,7 +161,7 @@ class SignedOrder(NamedTuple):
     signed_by: str
 
 
-def read_order(order: Mapping[str, Any], *, neg_risk: bool) -> SignedOrder:
+def read_order(order: Mapping[str, Any], exchange: str) -> SignedOrder:
     """Hash an order as the exchange does and recover who signed it.
 
     Raises
@@ -172,9 +173,9 @@ def read_order(order: Mapping[str, Any], *, neg_risk: bool) -> SignedOrder:
         values = {name: _value(order, name, kind) for name, kind in _ORDER}
         domain = {
             "name": "Polymarket CTF Exchange",
-            "version": "2",
+            "version": "3" if exchange == "v2" else "2",
             "chainId": CHAIN,
-            "verifyingContract": EXCHANGES[neg_risk],
+            "verifyingContract": EXCHANGES[exchange],
         }
         message = _typed("Order", _ORDER, domain, values)
         signature = bytes.fromhex(str(order["signature"]).removeprefix("0x"))

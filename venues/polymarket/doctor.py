@@ -28,15 +28,19 @@ from venues.polymarket.api.clob import (
     close_connections,
     make_client,
 )
+from venues.polymarket.api.data_api import rows_of
 from venues.polymarket.api.gamma import parse
+from venues.polymarket.api.protocol import NEG_RISK, POSITIONS, STANDARD, Protocol
 
 _SAMPLES = 5
 _SLOW_SECONDS = 0.5
 _SKEW_WARNING = 1.0
 _SKEW_FAILED = 5.0
 _CONTRACTS = get_contract_config(POLYGON)
-_EXCHANGE = _CONTRACTS.exchange_v2.lower()
-_NEG_RISK_EXCHANGE = _CONTRACTS.neg_risk_exchange_v2.lower()
+_EXCHANGE = STANDARD.address.lower()
+_NEG_RISK_EXCHANGE = NEG_RISK.address.lower()
+_CASH_TOKEN = "0xc011a7e12a19f7b1f670d46f03b03f3342e82dfb"
+_POSITION_MANAGER = "0x006f54f7f9a22e0000cc2ab60031000000ae9fef"
 _RETIRED_ADAPTER = _CONTRACTS.neg_risk_adapter.lower()
 """Out of force since 2026-07-17, though the client's configuration still names it."""
 _NO_ANSWER = "Request exception!"
@@ -161,7 +165,7 @@ def check_allowances(verb: str, allowances: Mapping[str, Any], needed: int) -> C
         return failed(name, f"not by the exchange {_EXCHANGE}: {cost}", _ENABLE)
     if not allowed.get(_NEG_RISK_EXCHANGE):
         missing.append(_NEG_RISK_EXCHANGE)
-    wanted = sorted(set(missing) - {_RETIRED_ADAPTER})
+    wanted = sorted(set(missing) - {_RETIRED_ADAPTER, POSITIONS.address.lower()})
     if wanted:
         found = f"not by {', '.join(wanted)}: markets that exclude each other cannot be traded"
         return warning(name, found, _ENABLE)
@@ -201,6 +205,47 @@ def _check_account(
             yield check_allowances("sell", shares.get("allowances") or {}, 1)
     except Exception as e:
         yield failed("balance", f"cannot be read: {why(e, own)}", "try again later")
+        return
+    yield from _check_positions(settings, own)
+
+
+def _check_positions(settings: Settings, own: Wallet) -> Iterator[Check]:
+    """Whether the exchange of Protocol V2 may move what is traded there, as the chain says."""
+    address, query = f"{settings.venue.data}/v2/approvals", {"user": own.funder}
+    try:
+        with BoundedClient() as client:
+            rows = rows_of(client.get(address, params=query).raise_for_status().json())
+    except (httpx.HTTPError, ValueError) as e:
+        found = f"cannot be read: {type(e).__name__}; only markets of Protocol V2 need it"
+        yield warning("allowed in V2", found, "try again later")
+        return
+    yield from (check_positions(verb, rows) for verb in ("buy", "sell"))
+
+
+def check_positions(verb: str, rows: Iterable[Mapping[str, Any]]) -> Check:
+    """Whether a wallet may trade markets of Protocol V2; approvals of V1 do not count there.
+
+    Parameters
+    ----------
+    verb
+        "buy" or "sell".
+    rows
+        The approvals of the wallet, as the Data API tells them.
+    """
+    token = _CASH_TOKEN if verb == "buy" else _POSITION_MANAGER
+    exchange = POSITIONS.address.lower()
+    is_allowed = any(
+        str(row.get("token")).lower() == token
+        and str(row.get("spender")).lower() == exchange
+        and row.get("approved") is True
+        for row in rows
+    )
+    name = f"allowed to {verb} in V2"
+    if is_allowed:
+        return ok(name, f"by the exchange {exchange}")
+    cost = "be bought" if verb == "buy" else "be sold, BY NO STOP AND NO TARGET"
+    found = f"not by the exchange {exchange}: no market of Protocol V2 can {cost}"
+    return warning(name, found, _ENABLE)
 
 
 def _check_builder(code: str, client: ClobClient, own: Wallet) -> Check:
@@ -297,14 +342,15 @@ def _knock(client: httpx.Client, address: str) -> None:
 
 
 def _any_token(settings: Settings, client: httpx.Client) -> str:
-    """An outcome that is traded, to ask about shares with; "" when none can be found."""
-    query = {"limit": "1", "closed": "false"}
+    """An outcome of Protocol V1, to ask about shares with; "" when none can be found."""
+    query = {"limit": "20", "closed": "false"}
     try:
         found = client.get(f"{settings.venue.gamma}/markets", params=query).json()
-        market = parse(found[0])
+        markets = [m for values in found if (m := parse(values)) is not None]
     except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError):
         return ""
-    return market.outcomes[0].token_id if market is not None else ""
+    tokens = (m.outcomes[0].token_id for m in markets if m.protocol is Protocol.V1)
+    return next(tokens, "")
 
 
 def why(error: Exception, own: Wallet) -> str:

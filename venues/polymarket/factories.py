@@ -25,7 +25,9 @@ from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import close_connections, make_client
+from venues.polymarket.api.data_api import DataApi
 from venues.polymarket.api.gamma import Gamma
+from venues.polymarket.api.protocol import Protocol, protocol_of_condition
 from venues.polymarket.api.signing import NO_BUILDER, OrderSigner
 from venues.polymarket.doctor import check_signature_type, why
 from venues.polymarket.execution.client import HardenedExecutionClient, Signed
@@ -56,6 +58,7 @@ class Polymarket:
         self._wallet = wallet
         self._signed = signed
         self.gamma = Gamma(settings.venue.gamma)
+        self._data_api = DataApi(settings.venue.data)
         # Defect: lists are followed, and answers taken, without an end. Can go when they are not.
         self._markets = MarketListClient()
         # Defect: the adapter takes this address from its process' environment alone. Can go when
@@ -70,8 +73,22 @@ class Polymarket:
     async def close(self) -> None:
         """Give the connections up."""
         await self.gamma.close()
+        await self._data_api.close()
         await self._markets.close()
         close_connections()
+
+    async def _payouts(self, condition_ids: list[str]) -> dict[str, Decimal]:
+        """What the outcomes of resolved markets pay; one interface's trouble is its own."""
+        v2 = [c for c in condition_ids if protocol_of_condition(c) is Protocol.V2]
+        v1 = [c for c in condition_ids if c not in v2]
+        asked = [self.gamma.payouts(v1)] if v1 else []
+        asked += [self._data_api.payouts(v2)] if v2 else []
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        errors = [f for f in found if isinstance(f, BaseException)]
+        paid = {t: p for f in found if not isinstance(f, BaseException) for t, p in f.items()}
+        if errors and not paid:
+            raise errors[0]
+        return paid
 
     def provider(self, clock: LiveClock) -> HardenedProvider:
         """The instruments of the node, shared by its clients."""
@@ -172,7 +189,7 @@ class Polymarket:
             config,
             resting=self.orders.resting,
             stale_seconds=self._settings.safety.stale_seconds,
-            resolutions=self.gamma.payouts,
+            resolutions=self._payouts,
         )
 
     def execution_client(self) -> NodeClient:

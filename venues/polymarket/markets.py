@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProvider
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
 from positions.model.errors import VenueFailure
-from venues.polymarket.api.gamma import Gamma, GammaError
+from venues.polymarket.api.gamma import Gamma, GammaError, UnknownProtocol
+from venues.polymarket.api.protocol import Protocol
+from venues.polymarket.provider import HardenedProvider
 
 
 class VenueUnreachable(VenueFailure, RuntimeError):
@@ -20,7 +21,7 @@ class MarketFinder:
     def __init__(
         self,
         gamma: Gamma,
-        provider: PolymarketInstrumentProvider,
+        provider: HardenedProvider,
         add: Callable[[list[BinaryOption]], None],
         prepare: Callable[[InstrumentId], None],
     ) -> None:
@@ -42,8 +43,11 @@ class MarketFinder:
                 InstrumentId.from_str(f"{market.condition_id}-{o.token_id}.POLYMARKET")
                 for o in market.outcomes
             ]
-            await self._provider.load_ids_async(ids[:1])  # brings every outcome of the market
-        except GammaError as e:
+            if market.protocol is Protocol.V2:
+                await self._provider.load_positions(market)
+            else:
+                await self._provider.load_ids_async(ids[:1])  # brings every outcome of the market
+        except (GammaError, UnknownProtocol) as e:
             raise VenueUnreachable(str(e)) from None
         except Exception as e:
             raise VenueUnreachable(f"the market could not be read: {e}") from None

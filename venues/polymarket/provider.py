@@ -14,8 +14,10 @@ from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import Answer, PublicClient
+from venues.polymarket.api.gamma import GammaMarket
 from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.protocol import Protocol
 from venues.polymarket.api.ticks import tick_of
 
 _ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
@@ -92,6 +94,13 @@ class MarketListClient(PublicClient):
         return await super().get(url, params, **options)
 
 
+def _fee_schedule(told: Any) -> dict[str, Any] | None:
+    """Gamma's form of the order book's short description of a fee."""
+    if not isinstance(told, dict) or "r" not in told:
+        return None
+    return {"rate": told["r"], "exponent": told.get("e", 1), "takerOnly": told.get("to", True)}
+
+
 class HardenedProvider(PolymarketInstrumentProvider):
     """Loads markets with what they cost, or not at all."""
 
@@ -117,6 +126,39 @@ class HardenedProvider(PolymarketInstrumentProvider):
         instrument = BinaryOption.from_dict(values | {"expiration_ns": end, "info": market_info})
         self.add(instrument)
         return instrument
+
+    async def load_positions(self, market: GammaMarket) -> None:
+        """Load both outcomes of a market of Protocol V2.
+
+        Whether the order book's long description knows such a market is not documented; its short
+        one does, and its tick is never stale.
+
+        Raises ValueError if what is told of it does not agree.
+        """
+        address = f"{self._client.host}/clob-markets/{market.condition_id}"
+        told = await asyncio.to_thread(self._client._get, address)
+        tokens = {str(t["t"]) for t in told["t"]}
+        fee = _fee_schedule(told.get("fd")) or market.fee
+        if told.get("v", Protocol.V2) != Protocol.V2 or tokens != {
+            o.token_id for o in market.outcomes
+        }:
+            raise ValueError(f"the order book tells another version or outcomes of {market.slug}")
+        if fee is None:
+            return  # a market of which the fee is not told is not traded
+        info = {
+            "condition_id": market.condition_id,
+            "question": market.question,
+            "market_slug": market.slug,
+            "minimum_tick_size": told["mts"],
+            "minimum_order_size": told.get("mos"),
+            "end_date_iso": market.ends_at,
+            "neg_risk": bool(told.get("nr")),
+            "feeSchedule": fee,
+            "taker_delay": told.get("itode") is True,
+            "version": str(Protocol.V2),
+        }
+        for outcome in market.outcomes:
+            self._load_instrument(info, outcome.token_id, outcome.name)
 
     async def _enrich_with_gamma_fee_schedules(self, market_infos: list[dict[str, Any]]) -> None:
         """Defect: where Gamma does not answer, a market is taken to be free of fees, for as long as

@@ -21,6 +21,8 @@ from nautilus_trader.core.nautilus_pyo3 import (
     WebSocketConfig,
 )
 
+from venues.polymarket.api.protocol import Protocol, protocol_of_condition
+
 _IDLE_MS = {PolymarketWebSocketChannel.MARKET: 60_000, PolymarketWebSocketChannel.USER: 300_000}
 """How long nothing may be received on a socket, no answer to a ping either, before it is lost."""
 _AGAIN_SECONDS = 1.0
@@ -42,6 +44,8 @@ class ChannelClient(PolymarketWebSocketClient):
         self._subscribed: dict[int, int] = {}
         """The last of a socket's openings at which it subscribed to all that it is to receive."""
         self._tried_later: set[int] = set()
+        self._hears_all: set[int] = set()
+        """Sockets of the user channel that asked without naming markets."""
 
     def is_connected(self) -> bool:
         """Defect: a socket counts as connected while it is lost and opened anew, and before it has
@@ -152,7 +156,12 @@ class ChannelClient(PolymarketWebSocketClient):
                 if is_user
                 else self._create_subscribe_market_channel_msg
             )
-            is_sent = await self._has_sent(client_id, make(subs))
+            msg = make(subs)
+            if is_user and any(protocol_of_condition(s) is Protocol.V2 for s in subs):
+                # How wide the channel wants such a market's id is not documented: all are heard.
+                del msg["markets"]
+                self._hears_all.add(client_id)
+            is_sent = await self._has_sent(client_id, msg)
             if is_sent and set(subs) >= set(self._client_subscriptions[client_id]):
                 self._subscribed[client_id] = opening
                 return
@@ -160,8 +169,17 @@ class ChannelClient(PolymarketWebSocketClient):
 
     async def _send(self, client_id: int, msg: dict[str, Any]) -> None:
         """Defect: a message that cannot be sent is logged whole, with the API's secret in it. Can
-        go when the adapter leaves `auth` out.
+        go when the adapter leaves `auth` out. Another: one that named no markets is narrowed down
+        by one that it names later, and cannot be asked to hear all. Can go when all are heard.
         """
+        markets = msg.get("markets") or ()
+        if client_id in self._hears_all and markets:
+            return
+        if any(protocol_of_condition(m) is Protocol.V2 for m in markets):
+            await self.reopen()
+            if self._handler_reconnect is not None:
+                await self._handler_reconnect()
+            return
         await self._has_sent(client_id, msg)
 
     async def _has_sent(self, client_id: int, msg: dict[str, Any]) -> bool:

@@ -41,6 +41,7 @@ from venues.polymarket.api.bounded_http import BoundedClient
 from venues.polymarket.api.limits import RateLimits
 from venues.polymarket.api.pages import Pages
 from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.protocol import protocol_of
 
 IDLE_SECONDS = 300.0
 """How long an unused connection is kept: the library's own 5 s cost a handshake per exit."""
@@ -271,7 +272,7 @@ class BalanceReader:
 
     def _of(self, outcome_id: str) -> BalanceAllowanceParams:
         return BalanceAllowanceParams(
-            asset_type=AssetType.CONDITIONAL,
+            asset_type=protocol_of(outcome_id).asset_type,
             token_id=outcome_id,
             signature_type=self._signature_type,
         )

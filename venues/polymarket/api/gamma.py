@@ -5,24 +5,36 @@ that makes no sense is left out.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import httpx
 from msgspec import Struct
 
-from positions.commands.market_names import market_name
+from positions.commands.market_names import condition_id_of, market_name
 from positions.model.errors import VenueFailure
 from positions.model.foreign_text import REASON_LENGTH, clean
 from venues.polymarket.api.bounded_http import PublicClient
+from venues.polymarket.api.protocol import (
+    Protocol,
+    protocol_of,
+    protocol_of_condition,
+)
 
 _OK = 200
 _BATCH = 50
+_IDS = {Protocol.V1: "clobTokenIds", Protocol.V2: "positionIds"}
+"""Which ids of a market are traded. Many have both, and a book for one kind alone."""
+_RESOLVED = {Protocol.V1: "umaResolutionStatus", Protocol.V2: "resolutionStatus"}
 
 
 class GammaError(VenueFailure, RuntimeError):
     """The description of the markets cannot be read now."""
+
+
+class UnknownProtocol(VenueFailure, RuntimeError):
+    """A market does not say which protocol it is of, or of one that is not known here."""
 
 
 class Outcome(Struct, frozen=True):
@@ -47,19 +59,40 @@ class GammaMarket(Struct, frozen=True):
     minimum_size: Decimal | None
     volume: Decimal | None
     ends_at: str
+    protocol: Protocol = Protocol.V1
+    fee: Mapping[str, Any] | None = None
+    """Its fee schedule, as Gamma states it; None if it states none."""
 
 
 def parse(values: Mapping[str, Any]) -> GammaMarket | None:
-    """A market from Gamma's JSON; None where it makes no sense."""
-    names, tokens = _texts(values.get("outcomes")), _texts(values.get("clobTokenIds"))
+    """A market from Gamma's JSON; None where it makes no sense, or is of no protocol known here."""
+    try:
+        return read(values)
+    except UnknownProtocol:
+        return None
+
+
+def read(values: Mapping[str, Any]) -> GammaMarket | None:
+    """A market from Gamma's JSON; None where it makes no sense.
+
+    Raises UnknownProtocol if it must not be traded for what its version, or the lack of one, says.
+    """
     condition_id = values.get("conditionId")
-    if not isinstance(condition_id, str) or not condition_id or not tokens:
+    if not isinstance(condition_id, str) or not condition_id:
         return None
-    if len(names) != len(tokens) or not all(tokens):
+    condition_id = condition_id_of(condition_id)
+    protocol = _protocol(values, condition_id)
+    names, tokens = _texts(values.get("outcomes")), _texts(values.get(_IDS[protocol]))
+    if not tokens or len(names) != len(tokens) or not all(tokens):
         return None
-    payouts = _payouts(values, len(tokens))
+    if any(protocol_of(token) is not protocol for token in tokens):
+        raise UnknownProtocol(f"{_named(values)} has ids of another protocol than its {protocol}")
+    payouts = _payouts(values, len(tokens), protocol)
+    fee = values.get("feeSchedule")
     return GammaMarket(
         condition_id=condition_id,
+        protocol=protocol,
+        fee=fee if isinstance(fee, dict) else None,
         slug=clean(values.get("slug") or ""),
         question=clean(values.get("question") or ""),
         outcomes=tuple(
@@ -76,10 +109,28 @@ def parse(values: Mapping[str, Any]) -> GammaMarket | None:
     )
 
 
-def _payouts(values: Mapping[str, Any], count: int) -> list[Decimal | None]:
+def _protocol(values: Mapping[str, Any], condition_id: str) -> Protocol:
+    """What a market's version says; never which of the ids are there."""
+    version = values.get("version")
+    is_old = version is None and not values.get("positionIds")
+    if is_old and protocol_of_condition(condition_id) is Protocol.V1:
+        return Protocol.V1  # told by an interface of before there were two protocols
+    try:
+        return Protocol(str(version))
+    except ValueError:
+        told = "missing" if version is None else clean(repr(version), 40)
+        rule = f"must be one of {', '.join(Protocol)}: not traded"
+        raise UnknownProtocol(f"the version of {_named(values)} was {told}, {rule}") from None
+
+
+def _named(values: Mapping[str, Any]) -> str:
+    return f"market {clean(values.get('slug') or values.get('conditionId') or '', 80)}"
+
+
+def _payouts(values: Mapping[str, Any], count: int, protocol: Protocol) -> list[Decimal | None]:
     """What each outcome pays. Only a closed market whose oracle has spoken is resolved: before that
     its `outcomePrices` are the last prices, which may well be 0 or 1."""
-    is_resolved = values.get("closed") and values.get("umaResolutionStatus") == "resolved"
+    is_resolved = values.get("closed") and values.get(_RESOLVED[protocol]) == "resolved"
     prices = [_number(p) for p in _texts(values.get("outcomePrices"))]
     if not is_resolved or len(prices) != count or any(p is None or p > 1 for p in prices):
         return [None] * count
@@ -110,6 +161,18 @@ def _number(value: Any) -> Decimal | None:
     return number if number.is_finite() and number >= 0 else None
 
 
+def _queries(wanted: str) -> Iterator[dict[str, str]]:
+    """What to ask for a market: closed ones are left out unless asked for, and whether an id of
+    Protocol V2 is wanted with 62 or 64 digits is not documented."""
+    key = "condition_ids" if wanted.startswith("0x") else "slug"
+    forms = [wanted]
+    if protocol_of_condition(wanted) is Protocol.V2:
+        forms.append(wanted.removesuffix("00"))
+    for closed in ("false", "true"):
+        for form in forms:
+            yield {key: form, "closed": closed}
+
+
 class Gamma:
     """The public interface."""
 
@@ -123,15 +186,23 @@ class Gamma:
     async def find(self, name: str) -> GammaMarket | None:
         """The market of a slug, a condition id or a polymarket.com address.
 
-        Raises GammaError if Gamma does not answer.
+        Raises GammaError if Gamma does not answer, or the market is of no protocol known here.
         """
         wanted = market_name(name)
-        key = "condition_ids" if wanted.startswith("0x") else "slug"
-        for closed in ("false", "true"):  # closed ones are left out unless asked for
-            for values in await self._list({key: wanted, "closed": closed}):
-                market = parse(values)
-                if market is not None and wanted in (market.slug, market.condition_id):
+        problem: GammaError | None = None
+        for query in _queries(wanted):
+            try:
+                listed = await self._list(query)
+            except GammaError as e:  # it may take an id of another width
+                problem = e
+                continue
+            for values in listed:
+                told = (values.get("slug"), condition_id_of(str(values.get("conditionId"))))
+                market = read(values) if wanted in told else None
+                if market is not None:
                     return market
+        if problem is not None:
+            raise problem
         return None
 
     async def search(self, text: str, limit: int = 20) -> list[GammaMarket]:
@@ -174,10 +245,7 @@ async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
     """The outcomes of the open markets found for a text, in the form in which a node publishes its
     own. Only the first outcome's prices are given: the other has a book of its own.
 
-    Raises
-    ------
-    GammaError
-        If Gamma does not answer.
+    Raises GammaError if Gamma does not answer.
     """
     gamma = Gamma(address)
     try:

@@ -11,14 +11,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 CHAIN = 137
-ASSET_OF_CASH = "COLLATERAL"
 _MODULES = (1, 2, 3)
 """The first byte of a position's id: binary, negative-risk, combined."""
 _RESERVED = ((1 << 64) - 1) << 40
 """Bits that are zero in a position's id, and in a token's id once in 2 ** 64."""
 _ID_MAX = 2**256
-_CONDITION = re.compile(r"0x(?:[0-9a-f]{62}|[0-9a-f]{64})")
-_CONDITION_LENGTH = 2 + 64
+_CONDITION = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Protocol(StrEnum):
@@ -59,10 +57,13 @@ def protocol_of(token_id: str) -> Protocol:
     return Protocol.V2 if is_position else Protocol.V1
 
 
-def condition_id_of(text: str) -> str:
-    """A condition's id with 64 lower-case hexadecimal digits; what is none stays as it is.
+def protocol_of_condition(condition_id: str) -> Protocol:
+    """The protocol of a market, by its condition's id: a position's id without the outcome."""
+    hexadecimal = condition_id[2:] if _CONDITION.fullmatch(condition_id) else "0"
+    return protocol_of(str(int(hexadecimal, 16)))
 
-    Contracts state 31 bytes, which the order book and the Data API fill up with a zero byte.
-    """
-    lower = text.strip().lower()
-    return lower.ljust(_CONDITION_LENGTH, "0") if _CONDITION.fullmatch(lower) else text
+
+def position_ids(condition_id: str) -> tuple[str, str]:
+    """The outcomes of a condition of Protocol V2."""
+    first = int(condition_id, 16)
+    return str(first), str(first + 1)

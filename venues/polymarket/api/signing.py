@@ -58,10 +58,7 @@ class Signed(Struct, frozen=True):
 def amounts(terms: Terms) -> tuple[int, int]:
     """The millionths that an order gives and takes.
 
-    Raises
-    ------
-    ValueError
-        If no such order can be.
+    Raises ValueError if no such order can be.
     """
     if not 0 < terms.price < 1:
         raise ValueError(f"price was {terms.price}, must be above 0 and below 1 USDC per share")
@@ -108,10 +105,7 @@ class OrderSigner:
     ) -> Signed:
         """Sign an order. Each has a salt of its own, and the time in milliseconds.
 
-        Raises
-        ------
-        ValueError
-            If no such order can be.
+        Raises ValueError if no such order can be.
         """
         given, taken = amounts(terms)
         salt = secrets.randbits(_SALT_BITS) if salt is None else salt

@@ -24,6 +24,7 @@ from positions.model.foreign_text import clean
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.limits import Kind
+from venues.polymarket.api.protocol import Protocol, protocol_of
 from venues.polymarket.execution.budget import Budget, rank_of
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
 from venues.polymarket.execution.order_reconciliation import OrderReconciliation
@@ -118,7 +119,8 @@ class Canceller:
         token = get_polymarket_token_id(live.order.instrument_id)
         if attempt % 4 == 3 and self._orders.are_all_unwanted(token):
             market = get_polymarket_condition_id(live.order.instrument_id)
-            params = OrderMarketCancelParams(market=market, asset_id=token)
+            is_v2 = protocol_of(token) is Protocol.V2  # its width in filters is not documented
+            params = OrderMarketCancelParams(market=None if is_v2 else market, asset_id=token)
             return lambda: self._client.cancel_market_orders(params)
         return lambda: self._client.cancel_orders([live.venue_order_id])
 

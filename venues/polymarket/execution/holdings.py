@@ -14,7 +14,6 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
     get_polymarket_token_id,
 )
 from nautilus_trader.model.instruments import BinaryOption
-from py_clob_client_v2.clob_types import TradeParams
 
 from positions.engine.adoption import Holding
 from positions.model.orders import VenueOrder
@@ -24,6 +23,7 @@ from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
+from venues.polymarket.execution.market_trades import get_trades
 from venues.polymarket.execution.open_orders import read_open_orders
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
@@ -69,8 +69,8 @@ class HoldingReader:
         await self._balances.refresh(token)  # it reports what it last read
         shares = await self._balances.read(token)
         orders = await read_open_orders(self._client, _refuse)
-        market = TradeParams(market=get_polymarket_condition_id(instrument.id))
-        trades = await asyncio.to_thread(self._client.get_trades, market)
+        market = get_polymarket_condition_id(instrument.id)
+        trades = await asyncio.to_thread(get_trades, self._client, market)
         parts = [
             part
             for trade in reversed(trades)  # the venue tells the newest first, to the second

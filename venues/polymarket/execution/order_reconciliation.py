@@ -19,7 +19,6 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
 )
 from nautilus_trader.model.enums import OrderSide
 from py_clob_client_v2.client import ClobClient
-from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.model.durations import SECOND
@@ -34,6 +33,7 @@ from venues.polymarket.execution.live_orders import (
     LiveOrder,
     LiveOrders,
 )
+from venues.polymarket.execution.market_trades import get_trades
 from venues.polymarket.execution.order_fill_tracker import OrderUpdate, Overfill
 
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
@@ -279,9 +279,9 @@ class OrderReconciliation:
         """Apply what the venue lists of an order's trades, named as `Trade.whole`."""
         age = int(_now() - live.signed_at) + CLOCK_MARGIN
         market = get_polymarket_condition_id(live.order.instrument_id)
-        params = TradeParams(market=market, after=self._now_ns() // SECOND - age)
+        after = self._now_ns() // SECOND - age
         try:
-            trades = await asyncio.to_thread(self._client.get_trades, params)
+            trades = await asyncio.to_thread(get_trades, self._client, market, after)
         except Exception as e:  # the client library fails in many ways at what is no JSON
             raise Unreadable(describe_error(e)) from None
         overfill: Overfill | None = None

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
-from py_clob_client_v2.clob_types import TradeParams
 from py_clob_client_v2.exceptions import PolyApiException
 
 from positions.engine.recovery import WalletReport
@@ -18,6 +17,7 @@ from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.execution.live_orders import CLOCK_MARGIN, POST_AGAIN_SECONDS, gone_seconds
+from venues.polymarket.execution.market_trades import get_trades
 from venues.polymarket.execution.open_orders import parse_order, read_open_orders
 
 
@@ -101,8 +101,8 @@ class WalletReader:
             outcomes[p.market_id].add(p.outcome_id)
         trades: list[Trade] = []
         for market, since in begun.items():
-            params = TradeParams(market=market, after=since // SECOND - CLOCK_MARGIN)
-            for trade in await asyncio.to_thread(self._client.get_trades, params):
+            after = since // SECOND - CLOCK_MARGIN
+            for trade in await asyncio.to_thread(get_trades, self._client, market, after):
                 try:
                     trades += self._parts(trade, outcomes[market], hashes)
                 except Unreadable as e:

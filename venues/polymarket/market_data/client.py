@@ -30,12 +30,15 @@ from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import Price
 from py_clob_client_v2.clob_types import BookParams
+from py_clob_client_v2.exceptions import PolyApiException
 
 from bridge.clocks import now_ns
 from bridge.venue_messages import DEPTHS, FEEDS, OWN_ORDERS, VENUE_ALARMS, Depth, FeedState
+from positions.commands.market_names import condition_id_of
 from venues.polymarket.api import parsing
 from venues.polymarket.api.channel import channel_of
 from venues.polymarket.api.parsing import Unreadable
+from venues.polymarket.api.protocol import Protocol, position_ids, protocol_of_condition
 from venues.polymarket.api.refusals import Refusals
 from venues.polymarket.api.ticks import ImpossibleTick, tick_of
 from venues.polymarket.market_data import market_messages
@@ -56,6 +59,7 @@ from venues.polymarket.market_data.resolutions import (
     Resolutions,
     ResolutionWatch,
     clob_market,
+    compact_market,
 )
 
 _BOOKS_MAX = 100
@@ -382,7 +386,10 @@ class HardenedDataClient(PolymarketDataClient):
         return [i for i in self.subscribed_quote_ticks() if i not in self._closed]
 
     def _instrument(self, market: str, asset_id: str) -> BinaryOption | None:
-        return self._cache.instrument(InstrumentId.from_str(f"{market}-{asset_id}.POLYMARKET"))
+        condition_id = condition_id_of(market)
+        return self._cache.instrument(
+            InstrumentId.from_str(f"{condition_id}-{asset_id}.POLYMARKET")
+        )
 
     def _book(self, instrument_id: InstrumentId) -> LocalBook:
         book = self._books.get(instrument_id)
@@ -649,14 +656,23 @@ class HardenedDataClient(PolymarketDataClient):
     def _take_resolution(self, message: dict[str, Any]) -> None:
         """It is publishable once another source says the same: a stop that is dropped is gone."""
         winner = parsing.text(message, "winning_asset_id")
-        self._resolution_watch.on_report(parsing.text(message, "market"), winner)
+        market = condition_id_of(parsing.text(message, "market"))
+        self._resolution_watch.on_report(market, winner)
 
     def _publish_resolution(self, instrument_id: InstrumentId, problem: str) -> None:
         self._publish_feed(instrument_id, "resolution", problem)
 
     async def _describe(self, market: str) -> ClobMarket:
-        reply = await asyncio.to_thread(self._http_client.get_market, market)
-        return clob_market(reply)
+        if protocol_of_condition(market) is Protocol.V1:
+            return clob_market(await asyncio.to_thread(self._http_client.get_market, market))
+        address = f"{self._http_client.host}/clob-markets/{market}"
+        try:
+            return compact_market(await asyncio.to_thread(self._http_client._get, address))
+        except PolyApiException as e:
+            if e.status_code != 404:
+                raise
+            # It was known when it was loaded; whether it is kept after its end is not documented.
+            return ClobMarket(True, frozenset(position_ids(market)), frozenset())
 
     def _close(self, instrument_id: InstrumentId, payout: Decimal) -> None:
         """Defect: the adapter never reports that a market is resolved. Can go when it emits

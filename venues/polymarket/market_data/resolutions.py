@@ -1,9 +1,10 @@
 """Finds out which of the markets that are followed are resolved, and what they pay.
 
-Three sources report it: the market channel, Gamma, and the order book's own description of the
-market. What is settled cannot be undone, and a stop that was dropped is gone, so a resolution is
-believed once two of them report the same and none of them something else. Until then all goes on as
-before, and is alarmed where they contradict one another.
+Three sources report it: the market channel, Gamma (of Protocol V2 the Data API, which knows each
+split), and the order book's own description of the market. What is settled cannot be undone, and a
+stop that was dropped is gone, so a resolution is believed once two of them report the same and none
+of them something else. Until then all goes on as before, and is alarmed where they contradict one
+another.
 """
 
 import asyncio
@@ -58,6 +59,21 @@ def clob_market(values: Any) -> ClobMarket:
     )
 
 
+def compact_market(values: Any) -> ClobMarket:
+    """A market from the order book's shorter JSON, which names no winner.
+
+    Raises Unreadable if it makes no sense.
+    """
+    tokens = values.get("t") if isinstance(values, dict) else None
+    if not isinstance(tokens, list) or not all(isinstance(t, dict) for t in tokens):
+        raise Unreadable("t was no list of objects")
+    return ClobMarket(
+        is_closed=values.get("ao") is not True,
+        tokens=frozenset(str(t.get("t")) for t in tokens),
+        winners=frozenset(),
+    )
+
+
 def won(tokens: Iterable[str], winner: str) -> Payouts:
     """What the outcomes pay if one of them has won; () if it is none of them."""
     outcomes = set(tokens)
@@ -78,10 +94,7 @@ def believed(
     clob
         What the order book reports, None if it does not answer.
 
-    Raises
-    ------
-    Contradiction
-        If they do not report the same.
+    Raises Contradiction if they do not report the same.
     """
     if channel == {}:
         raise Contradiction("the winner is reported to be none of its outcomes")

@@ -1,0 +1,89 @@
+"""What Polymarket's Data API tells of markets of Protocol V2: what resolved ones pay.
+
+Foreign data: each field is checked, and what makes no sense is left out.
+"""
+
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from positions.commands.market_names import condition_id_of
+from positions.model.errors import VenueFailure
+from positions.model.foreign_text import REASON_LENGTH, clean
+from venues.polymarket.api.bounded_http import PublicClient
+from venues.polymarket.api.protocol import position_ids
+
+_OK = 200
+_MILLION = 10**6
+
+
+class DataApiError(VenueFailure, RuntimeError):
+    """The Data API does not answer now."""
+
+
+class DataApi:
+    """The public interface.
+
+    Parameters
+    ----------
+    address
+        Such as "https://data-api.polymarket.com".
+    """
+
+    def __init__(self, address: str) -> None:
+        self._client = PublicClient(address)
+
+    async def close(self) -> None:
+        """Give the connections up."""
+        await self._client.close()
+
+    async def payouts(self, condition_ids: Iterable[str]) -> dict[str, Decimal]:
+        """What the outcomes of the resolved ones among these markets of Protocol V2 pay, by id.
+
+        Raises DataApiError if it does not answer.
+        """
+        paid: dict[str, Decimal] = {}
+        problem: DataApiError | None = None
+        for condition_id in condition_ids:  # how several are asked for at once is not documented
+            try:
+                reply = await self._get("/v2/resolutions", {"condition": condition_id})
+            except DataApiError as e:
+                problem = e
+                continue
+            for row in rows_of(reply):
+                if condition_id_of(str(row.get("condition_id"))) == condition_id:
+                    paid |= dict(zip(position_ids(condition_id), payouts_of(row), strict=False))
+        if problem is not None and not paid:
+            raise problem
+        return paid
+
+    async def _get(self, path: str, query: dict[str, Any]) -> Any:
+        try:
+            answer = await self._client.get(path, query)
+            if answer.status != _OK:
+                raise DataApiError(f"the Data API does not answer: status {answer.status}")
+            return json.loads(answer.body)
+        except (httpx.HTTPError, ValueError, RecursionError) as e:
+            why = clean(str(e) or type(e).__name__, REASON_LENGTH)
+            raise DataApiError(f"the Data API does not answer: {why}") from None
+
+
+def rows_of(reply: Any) -> list[dict[str, Any]]:
+    """The objects of a reply, whether it is a list or has one."""
+    rows = reply.get("data") if isinstance(reply, dict) else reply
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def payouts_of(row: dict[str, Any]) -> tuple[Decimal, ...]:
+    """What both outcomes of a resolved market pay, in USDC per share; () for any other."""
+    if row.get("status") != "resolved":
+        return ()
+    told = row.get("payouts")
+    if not isinstance(told, list) or len(told) != 2:
+        return ()
+    if not all(isinstance(p, int) and not isinstance(p, bool) and p >= 0 for p in told):
+        return ()
+    return tuple(Decimal(p) / _MILLION for p in told) if sum(told) == _MILLION else ()
