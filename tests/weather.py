@@ -25,6 +25,7 @@ _MESSAGES = (
     "price_change",
     "*",
 )
+_SETTLEMENT_WORDS = ({"MATCHED": "MATCHED_NOT_BROADCASTED"}, {"MATCHED": "SOME_NEW_STATUS"})
 Switch = Callable[[Faults], None]
 
 
@@ -153,6 +154,10 @@ class Weather:
     def _withdraw(self) -> None:
         self._venue.withdraw(self._chance.choice(self._markets))
 
+    def _enter_mode(self) -> None:
+        modes = ("restarting", "post-only", "cancel-only", "disabled")
+        self._venue.enter(self._chance.choice(modes), self._chance.choice((0.5, 2.0)))
+
     def _unsellable(self) -> None:
         self._venue.engine.sellable_after = self._chance.choice((0.5, 2.0))
 
@@ -178,6 +183,12 @@ SWITCHES: dict[str, Callable[[Weather], None]] = {
     "unseen_seconds": lambda w: w._set("unseen_seconds", 0.3, 0.9),
     "data_lag": lambda w: w._set("data_lag", 2.0, 10.0),
     "balance_lag": lambda w: w._set("balance_lag", 2.0, 10.0),
+    "mode": Weather._enter_mode,
+    "limits": lambda w: w._set("limits", {"orders": (20.0, 40.0), "cancels": (20.0, 40.0)}),
+    "closed_only": lambda w: w._set("closed_only", True),
+    "geoblock": lambda w: w._set("geoblock", True),
+    "cash_last_read": lambda w: w._set("cash_last_read", D(0)),
+    "settlement_words": lambda w: w._set("settlement_words", *_SETTLEMENT_WORDS),
     "dropped": Weather._drop,
     "withdrawn": Weather._withdraw,
     "unsellable": Weather._unsellable,
