@@ -53,13 +53,16 @@ class Ending:
     def is_on_disk(self) -> bool:
         """Whether the disk has taken all that is to be recorded; warns of what it has not."""
         is_flushed = self._store.flush(_ANSWER_SECONDS)
-        if lost := self._store.pending:
-            why = self._store.failure or "the disk does not answer"
+        lost, failure = self._store.pending, self._store.failure
+        if lost:
+            why = failure or "the disk does not answer"
             self._warn(f"polybracket: {lost} records could not be written: {why}")
+        elif failure:
+            self._warn(f"polybracket: {failure}")
         if not (is_flushed and self._snapshots.publish_last(_DISK_SECONDS)):
             text = "the disk does not answer; `status` and `show` read an older copy of the record"
             self._warn(f"polybracket: {text}")
-        return not lost
+        return not (lost or failure)
 
     def close(self) -> bool:
         """Give the record and the disk's thread up; whether that could be done."""

@@ -65,9 +65,12 @@ def test_the_record_of_a_stopped_node(tmp_path: Path) -> None:
     original.close()
 
 
-def test_the_record_of_a_running_node(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_the_record_of_a_running_node(is_removed: bool, tmp_path: Path) -> None:
     state = tmp_path / "state"
     store = recorded(state)
+    if is_removed:
+        (state / "positions.duckdb").unlink()
     about = NodeRow("replay", "", False, 1, 0)
     copier = SnapshotWriter(
         state,

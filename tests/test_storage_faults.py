@@ -27,7 +27,7 @@ from positions.storage.pulse import Pulse
 from positions.storage.resume import KEPT, Cursor, prepare, sign
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import NodeRow, SnapshotWriter
-from positions.storage.store import Store
+from positions.storage.store import DISPLACED, Store
 from positions.storage.submit_log import SentLog, read
 
 
@@ -159,6 +159,63 @@ def test_a_database_that_gave_up_is_opened_anew(tmp_path: Path) -> None:
     store.close()
 
 
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def moved_away(path: Path) -> None:
+    path.rename(path.with_name("mine.duckdb"))
+
+
+def replaced(path: Path) -> None:
+    path.with_name("new").write_bytes(path.read_bytes())
+    path.with_name("new").rename(path)
+
+
+def moved_with_its_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("displace", [removed, moved_away, replaced, moved_with_its_folder])
+@pytest.mark.parametrize("is_idle", [True, False])
+def test_a_record_that_is_taken_away_from_a_running_node_is_told(
+    displace: Callable[[Path], None], is_idle: bool, tmp_path: Path
+) -> None:
+    folder, failures = tmp_path / "state", list[str]()
+    folder.mkdir()
+    store = opened(folder, failures)
+    store.flush()
+    displace(folder / "positions.duckdb")
+    if not is_idle:
+        store.set("x", "1")
+    until(lambda: failures)
+    assert failures == [DISPLACED]
+    assert store.failure == DISPLACED
+    store.close()
+
+
+def test_a_record_that_is_put_back_is_told(tmp_path: Path) -> None:
+    failures = list[str]()
+    store = opened(tmp_path, failures)
+    path, aside = tmp_path / "positions.duckdb", tmp_path / "mine.duckdb"
+    path.rename(aside)
+    until(lambda: failures)
+    aside.rename(path)
+    until(lambda: len(failures) > 1)
+    assert failures == [DISPLACED, ""]
+    store.close()
+
+
+def test_a_record_that_was_taken_away_is_not_begun_anew_after_a_fatal_error(tmp_path: Path) -> None:
+    failures = list[str]()
+    store = FailsOnce(tmp_path / "positions.duckdb", lambda f: f(), failures.append)
+    (tmp_path / "positions.duckdb").unlink()
+    store.set("x", "1")
+    until(lambda: len(failures) > 1)
+    assert not (tmp_path / "positions.duckdb").exists()
+    store.close()
+
+
 def test_without_a_record_nothing_is_bought_and_exits_go_on() -> None:
     s = Stage()
     assert quote("0.53", "0.55")(s) == []
@@ -235,15 +292,31 @@ def without_its_log(folder: Path) -> None:
     """The node published, was killed, and its write-ahead log went."""
     killed_with(folder)
     store = opened(folder)
+    publish(folder, store)
+    store.close()
+    (folder / "positions.duckdb").unlink()
+    opened(folder).close()
+
+
+def publish(folder: Path, store: Store) -> None:
     about = NodeRow("paper", "", False, 1, 0)
     engine = World(0).engine
     copier = SnapshotWriter(
         folder, store.cursor, engine, lambda: Decimal(0), lambda: 0, about, list, Pulse(int)
     )
     copier.publish_last()
+
+
+def without_itself(folder: Path) -> None:
+    """The node published that it held shares, was killed, and its record went."""
+    store, steps = opened(folder), lives(6).steps
+    bought = next(n for n, step in enumerate(steps, 1) if step.position.held)
+    for step in steps[:bought]:
+        store.step(step)
+    store.flush()
+    publish(folder, store)
     store.close()
     (folder / "positions.duckdb").unlink()
-    opened(folder).close()
 
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -267,6 +340,25 @@ def test_a_record_that_cannot_be_used_stops_the_start_in_one_line(
     assert code == 1
     assert message in said
     assert (tmp_path / "positions.duckdb").read_bytes() == before, "nothing was touched"
+
+
+@pytest.mark.parametrize(
+    ("mode", "fresh", "begins"),
+    [("paper", False, False), ("paper", True, True), ("live", False, False), ("live", True, False)],
+)
+def test_a_record_that_is_gone_is_begun_anew_only_where_that_is_asked_for(
+    mode: str, fresh: bool, begins: bool, tmp_path: Path
+) -> None:
+    without_itself(tmp_path)
+    (tmp_path / "sent.log").write_text("")
+    if begins:
+        assert prepare(tmp_path, mode, "", fresh=fresh) is None
+        assert list(tmp_path.glob("earlier/*/published.duckdb"))
+    else:
+        with pytest.raises(StoreError, match=r"no positions.duckdb, and \d+ positions were open"):
+            prepare(tmp_path, mode, "", fresh=fresh)
+        assert (tmp_path / "published.duckdb").exists()
+        assert (tmp_path / "sent.log").exists()
 
 
 def test_a_log_torn_by_a_power_cut_gives_the_last_whole_commit(tmp_path: Path) -> None:

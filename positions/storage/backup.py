@@ -26,17 +26,18 @@ def export(state: Path, target: Path) -> None:
 
     Raises StoreError if there is no record, or it cannot be copied.
     """
-    if not (state / "positions.duckdb").exists():
+    is_running = holder(state) is not None  # its node has a record that was removed, too
+    if not (is_running or (state / "positions.duckdb").exists()):
         raise StoreError(f"no record at {state}: there is nothing to export")
     aside = target.with_name(f".{target.name}.part")
     aside.unlink(missing_ok=True)
     sent = _sent_log(state)  # before the copy: what it misses is in the copy
     with owner_only():
-        if holder(state) is None:
+        if is_running:
+            _ask(state)
+        else:
             with StateLock(state, "export"):
                 copy_record(state / "positions.duckdb", state / COPY)
-        else:
-            _ask(state)
         shutil.move(state / COPY, aside)
         aside.chmod(FILE_MODE)
         note_sent_log(aside, sent)

@@ -68,6 +68,17 @@ def lacking(path: Path, published: Path) -> int:
     return int(row[0]) if row else 0
 
 
+def open_when_published(published: Path) -> tuple[str, int]:
+    """The mode of the node that published a copy, and how many positions were open then."""
+    sql = "SELECT any_value(mode), (SELECT count(*) FROM positions WHERE status = 'open') FROM node"
+    try:
+        with connect(published, read_only=True) as connection:
+            row = connection.execute(sql).fetchone()
+    except duckdb.Error:
+        return "", 0  # there is no copy, or none that tells
+    return (str(row[0]), int(row[1])) if row else ("", 0)
+
+
 def copy_whole(connection: duckdb.DuckDBPyConnection, target: Path) -> None:
     """Copy everything that a connection sees, as of one moment, to a database of its own."""
     target.unlink(missing_ok=True)

@@ -17,7 +17,12 @@ from msgspec import Struct
 from positions.model.orders import SignedOrder
 from positions.model.position import Position
 from positions.model.soundness import TIME_MAX
-from positions.storage.record_copies import has_positions, lacking, read_settings
+from positions.storage.record_copies import (
+    has_positions,
+    lacking,
+    open_when_published,
+    read_settings,
+)
 from positions.storage.schema import StoreError
 from positions.storage.store import Store
 
@@ -60,6 +65,7 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
     """
     path = state / "positions.duckdb"
     if not path.exists():
+        _check_lost(state, mode, fresh=fresh)
         _put_aside(state)  # what is left without its record belongs to nothing
         return None
     settings = read_settings(path)
@@ -85,6 +91,18 @@ def prepare(state: Path, mode: str, source: str, *, fresh: bool) -> Cursor | Non
         _put_aside(state)
         return None
     return cursor if mode == "replay" else None
+
+
+def _check_lost(state: Path, mode: str, *, fresh: bool) -> None:
+    """Check that no position was open when the record went, as what was published last tells."""
+    published = state / "published.duckdb"
+    before, count = open_when_published(published)
+    is_live = "live" in (before, mode)
+    if count and (is_live or not fresh):
+        rule = f"put it back, or import a backup; without both, move {published} away to begin anew"
+        raise StoreError(
+            f"{state} has no positions.duckdb, and {count} positions were open: {rule}"
+        )
 
 
 def _mode_of(settings: dict[str, str], mode: str) -> str:

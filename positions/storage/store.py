@@ -49,6 +49,9 @@ UNWRITABLE = "unwritable.jsonl"
 _KEY_CHARACTERS = 60
 _GATHER_SECONDS = 0.01
 """So long what nobody waits for may wait for more."""
+_LOOK_SECONDS = 1.0
+"""So often it is looked whether the file is still in its place while nothing is written."""
+DISPLACED = "positions.duckdb was removed or replaced; export the record before the node stops"
 _ROLES = frozenset(Role)
 _OPEN = """(status = 'open' OR held > 0 OR NOT contains(body, '"orders":[]'))"""
 _LATELY = """
@@ -95,6 +98,7 @@ class Store:
         except duckdb.Error as e:
             raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
         self._path = path
+        self._file = _identity(path)
         self._call = call
         self._on_failure = on_failure
         self._queue: list[tuple[str, Row]] = []
@@ -244,8 +248,8 @@ class Store:
     def _write_all(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._queue or self._is_closing)
-                if not self._queue:
+                self._condition.wait_for(lambda: self._queue or self._is_closing, _LOOK_SECONDS)
+                if self._is_closing and not self._queue:
                     return
                 # What nobody waits for is written with what comes next: a commit costs more
                 # than its rows.
@@ -268,15 +272,17 @@ class Store:
                         return
                 self._reopen(e)
                 continue
-            if self.failure:
-                self.failure = ""
-                self._call(lambda: self._on_failure(""))
+            # What is written to a file that has no name any more goes with the process.
+            self._fail("" if self._is_in_place() else DISPLACED)
             with self._condition:
                 self._writing = 0
                 self._condition.notify_all()
             lost, self._lost = self._lost, []
             for waiter in waiters:
                 self._call(waiter.call(lost))
+
+    def _is_in_place(self) -> bool:
+        return _identity(self._path) == self._file
 
     def _fail(self, why: str) -> None:
         if why != self.failure:
@@ -323,7 +329,7 @@ class Store:
 
     def _reopen(self, error: Exception) -> None:
         """After a fatal error DuckDB refuses everything until the file is opened anew."""
-        if isinstance(error, duckdb.FatalException):
+        if isinstance(error, duckdb.FatalException) and self._is_in_place():
             with suppress(duckdb.Error):
                 self._connection.close()
                 self._connection = connect(self._path)
@@ -474,6 +480,15 @@ def _newest(rows: list[tuple[str, Row]]) -> list[tuple[str, Row]]:
         newest.pop(key, None)
         newest[key] = (table, values)
     return list(newest.values())
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What file this is; None where there is none that can be reached."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _position_row(p: Position) -> Row:
