@@ -10,10 +10,13 @@ _CONDITION_LENGTH = 2 + 64
 def market_name(text: str) -> str:
     """The slug or condition id that a text names; of a polymarket.com address, its last slug."""
     name = text.strip()
-    if "polymarket.com/" in name:
+    if "polymarket.com/" not in name:
+        return condition_id_of(name)
+    try:
         address = urlsplit(name if "://" in name else f"https://{name}")
-        name = address.path.rstrip("/").rpartition("/")[2]
-    return condition_id_of(name)
+    except ValueError:  # no address, and no market's name either
+        return name
+    return condition_id_of(address.path.rstrip("/").rpartition("/")[2])
 
 
 def condition_id_of(text: str) -> str:

@@ -23,7 +23,7 @@ from eth_account import Account as Key
 from loopback import messages
 from loopback.agenda import Agenda
 from loopback.books import Books
-from loopback.channels import Channels
+from loopback.channels import Channels, Socket
 from loopback.clob import Clob
 from loopback.engine import Engine
 from loopback.faults import Faults
@@ -412,14 +412,14 @@ class LoopbackPolymarket:
         return self._await(self.channels.drop(channel, is_hard=hard))
 
     def listeners(self, channel: str, wanted: str = "") -> int:
-        """How many sockets of a channel are open; those that asked for a token or market only, if
-        one is named."""
-        return self._do(
-            lambda: sum(
-                s.channel == channel and (not wanted or wanted in s.wanted)
-                for s in self.channels.sockets
-            )
-        )
+        """How many sockets of a channel are open; if a token or market is named, those that asked
+        for it, on the user channel also those that asked for all."""
+
+        def counts(s: Socket) -> bool:
+            is_for_all = s.credentials is not None and not s.wanted
+            return s.channel == channel and (not wanted or wanted in s.wanted or is_for_all)
+
+        return self._do(lambda: sum(map(counts, self.channels.sockets)))
 
     @property
     def requests(self) -> list[Request]:
