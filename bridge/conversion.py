@@ -46,6 +46,7 @@ from positions.model.events import AnyEvent
 from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
+from positions.model.venue_rules import FeeSchedule
 
 CURRENCY = pUSD
 STOP_ALGORITHM = ExecAlgorithmId("HOLD")
@@ -96,6 +97,13 @@ class _Touches:
 touch = _Touches().of
 
 
+def fee_schedule(instrument: BinaryOption) -> FeeSchedule:
+    """What an instrument's market charges; the exponent is 1 where none is stated."""
+    stated = (instrument.info or {}).get("feeSchedule")
+    exponent = stated.get("exponent", 1) if isinstance(stated, dict) else 1
+    return FeeSchedule(plain(instrument.taker_fee), exponent)
+
+
 def instrument_book(instrument: BinaryOption) -> InstrumentBook:
     """The book of an instrument, still without prices."""
     info: dict[str, Any] = instrument.info or {}
@@ -110,7 +118,7 @@ def instrument_book(instrument: BinaryOption) -> InstrumentBook:
         outcome=clean(instrument.outcome or token_id),
         tick=plain(instrument.price_increment.as_decimal()),
         minimum_size=Decimal(str(minimum)),
-        fee_rate=plain(instrument.taker_fee),
+        fee=fee_schedule(instrument),
         closes_at=ends if 0 < ends < _FAR else None,
     )
 

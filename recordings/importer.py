@@ -22,6 +22,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import FIXED_PRECISION, Price, Quantity
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
+from bridge.conversion import fee_schedule
 from bridge.one_sided_book import OneSidedBook
 from bridge.venue import VENUE
 from positions.model.durations import SECOND
@@ -207,6 +208,9 @@ def instrument(token: Token, tick: str, since: int) -> BinaryOption:
         "neg_risk": bool(market.get("neg_risk")),
         "synthetic": bool(market.get("synthetic")),
     }
+    if "fee_exponent" in market:
+        exponent = market["fee_exponent"]
+        info["feeSchedule"] = {"exponent": None if exponent is None else int(exponent)}
     try:
         return BinaryOption(
             instrument_id=token.instrument_id,
@@ -245,6 +249,9 @@ def described(i: BinaryOption) -> tuple[dict[str, Any], dict[str, Any]]:
         "start_ts_ns": i.activation_ns,
         "end_ts_ns": i.expiration_ns,
     }
+    exponent = fee_schedule(i).exponent
+    if exponent != 1:
+        market["fee_exponent"] = exponent
     token = {
         "token_id": token_id,
         "outcome": i.outcome or token_id,

@@ -12,6 +12,7 @@ from typing import Any
 from positions.commands import strict
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
+from positions.model.venue_rules import EXPONENT_MAX
 from recordings.tables import PRICE_DECIMALS, RecordingError
 
 _MICRO = Decimal("0.000001")
@@ -120,6 +121,14 @@ def _fee(name: str, value: Any) -> None:
         raise _wrong(name, value, rule)
 
 
+def _exponent(name: str, value: Any) -> None:
+    rule = f"must be a whole number from 1 to {EXPONENT_MAX}, or null where it is not known"
+    if value is not None:
+        exponent = _number(name, value, rule)
+        if not 1 <= exponent <= EXPONENT_MAX or exponent != int(exponent):
+            raise _wrong(name, value, rule)
+
+
 def _minimum(name: str, value: Any) -> None:
     rule = f"must be from 0 to {_SIZE_MAX} shares, with at most 6 decimals"
     size = _number(name, value, rule)
@@ -165,6 +174,7 @@ _MARKET: dict[str, _Rule] = {
     "condition_id": _id,
     "min_order_size": _minimum,
     "fee_rate": _fee,
+    "fee_exponent": _exponent,
     "start_ts_ns": _time_or_none,
     "end_ts_ns": _time_or_none,
     "neg_risk": _flag,

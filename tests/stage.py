@@ -19,6 +19,7 @@ from positions.model.durations import SECOND
 from positions.model.events import AnyEvent
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Order, OrderEnd, Position, Role
+from positions.model.venue_rules import FeeSchedule
 
 ID = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
 TOKEN = "1001"
@@ -41,7 +42,7 @@ def market(**changes: Any) -> InstrumentBook:
         "outcome": "Yes",
         "tick": D("0.01"),
         "minimum_size": D(5),
-        "fee_rate": D("0.04"),
+        "fee": FeeSchedule(D("0.04")),
     } | changes
     return InstrumentBook(**values)
 

@@ -9,6 +9,7 @@ from stage import LIMITS, Cue, Stage, ended, filled, order, quote, submit
 
 from positions.commands.validation import reserved_by, staked_by
 from positions.model.position import OrderEnd, Role
+from positions.model.venue_rules import FeeSchedule
 
 D = Decimal
 CALM = quote("0.53", "0.56")
@@ -73,7 +74,7 @@ def test_the_money_that_a_position_binds(name: str) -> None:
     for cue in (CALM, submit(), *cues):
         cue(stage)
     p = stage.position
-    assert (reserved_by(p, D("0.04")), staked_by(p)) == (D(reserved), D(staked))
+    assert (reserved_by(p, FeeSchedule(D("0.04"))), staked_by(p)) == (D(reserved), D(staked))
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -2,13 +2,18 @@
 
 import json
 from copy import deepcopy
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from nautilus_trader.model.identifiers import InstrumentId
 from typer.testing import CliRunner
 
+from bridge.conversion import fee_schedule
 from cli.main import app
+from positions.model.venue_rules import FeeSchedule
+from recordings.importer import Token, described, instrument
 from recordings.market_list import read_markets
 from recordings.tables import RecordingError
 
@@ -23,6 +28,7 @@ MARKET: dict[str, Any] = {
 # fmt: off
 WRONG: dict[str, list[object]] = {
     "fee_rate": ["-1", -1, "NaN", "1", "5", "Infinity", None, [], True, "1e-99999999999"],
+    "fee_exponent": [0, -1, "1.5", 10, "NaN", [], True],
     "min_order_size": ["NaN", "-5", "x", None, "1e30", "-0.1", {}],
     "slug": ["", None, 1.5, "x" * 301],
     "condition_id": ["", "../../etc", "0x c", "a-b", None],
@@ -38,6 +44,7 @@ WRONG: dict[str, list[object]] = {
 }
 RIGHT: dict[str, list[object]] = {
     "fee_rate": ["0", 0, "0.25"],
+    "fee_exponent": [1, "2", 9, None],
     "min_order_size": ["0", 5, "5.5"],
     "tick_size": ["0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001"],
     "settlement_price_inferred": ["0", "1", 1, "0.5", None],
@@ -69,6 +76,19 @@ def test_what_may_be_is_taken(tmp_path: Path, field: str, value: object) -> None
     file = tmp_path / "markets.json"
     file.write_text(changed(field, value))
     assert len(read_markets(file)) == 1
+
+
+@pytest.mark.parametrize(
+    "stated", [{}, {"fee_exponent": 2}, {"fee_exponent": "3"}, {"fee_exponent": None}]
+)
+def test_what_was_recorded_of_a_market_is_recorded_of_its_replay(stated: dict[str, Any]) -> None:
+    name = InstrumentId.from_str("0xc1-1.POLYMARKET")
+    known = instrument(Token(MARKET | stated, MARKET["tokens"][0], name), "0.01", 0)
+    again = instrument(Token(*described(known), name), "0.01", 0)
+    exponent = stated.get("fee_exponent", 1)
+    fee = FeeSchedule(Decimal("0.04"), None if exponent is None else int(exponent))
+    assert fee_schedule(known) == fee_schedule(again) == fee
+    assert again.info == known.info
 
 
 @pytest.mark.parametrize(

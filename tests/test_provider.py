@@ -83,6 +83,20 @@ def test_a_fee_that_cannot_be_counts_as_the_highest(rate: Any, fee: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("stated", "exponent"),
+    [(1, 1), ("1", 1), (2.0, 2), ("2", 2), (9, 9), (None, 1)]
+    + [(stated, None) for stated in (0, -1, 0.5, 1.5, 10, "nan", "1e30", [], {}, True, "two")],
+)
+def test_nothing_is_bought_at_a_fee_whose_exponent_cannot_be(
+    stated: Any, exponent: int | None
+) -> None:
+    book = instrument_book(load(feeSchedule={"rate": 0.04, "exponent": stated}))
+    assert (book.fee.exponent, book.entries_allowed) == (exponent, exponent is not None)
+    free = instrument_book(load(feeSchedule={"rate": 0, "exponent": stated}))
+    assert free.entries_allowed, "no exponent makes a fee of a rate of 0"
+
+
+@pytest.mark.parametrize(
     ("stated", "minimum"),
     [(5, "5"), ("0.5", "0.5"), (0, "0"), (15.0, "15.0")]
     + [(stated, "5") for stated in (-5, 1e30, "nan", "inf", None, [], "9" * 400, True)],

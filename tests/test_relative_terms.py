@@ -25,6 +25,7 @@ from positions.model.formatting import term_texts
 from positions.model.position import OrderEnd, Phase, Position, Role
 from positions.model.relative_terms import above, below
 from positions.model.terms import Percent
+from positions.model.venue_rules import FREE
 from positions.storage.rows import row, story
 from positions.storage.story import sentence
 
@@ -217,10 +218,10 @@ def test_a_position_whose_trail_waits_says_that_it_has_no_stop() -> None:
     asked(trail="0.05", trail_from="0.60")(stage)
     assert "NO STOP until 0.60 was seen" in stage.replies[0].message
     filled(ENTRY, "100", "0.55")(stage)
-    shown = row(stage.position, D("0.54"), D(0))
+    shown = row(stage.position, D("0.54"), FREE)
     assert (shown["stop_in_force"], shown["waiting_for"]) == (None, "trail_from")
     quote("0.60", "0.61")(stage)
-    shown = row(stage.position, D("0.60"), D(0))
+    shown = row(stage.position, D("0.60"), FREE)
     assert (shown["stop_in_force"], shown["waiting_for"]) == (D("0.55"), None)
 
 
@@ -229,7 +230,7 @@ def test_the_term_and_what_it_comes_to_are_shown() -> None:
     CALM(stage)
     asked(stop_loss_price="10%", targets=["+10%:50%", "+20%"])(stage)
     filled(ENTRY, "100", "0.50")(stage)
-    shown = row(stage.position, D("0.54"), D(0))
+    shown = row(stage.position, D("0.54"), FREE)
     assert (shown["stop_loss_price"], shown["sell_price"]) == (D("0.45"), D("0.60"))
     assert shown["terms"] == {
         "targets": "+10%:50%",
@@ -249,7 +250,7 @@ def test_the_term_and_what_it_comes_to_are_shown() -> None:
 
 
 def test_a_risk_holds_at_the_ask_and_at_the_max_bid() -> None:
-    stage = Stage(fee_rate=D(0))
+    stage = Stage(fee=FREE)
     CALM(stage)
     asked(stop_loss_price="10%", size=None, risk="6")(stage)
     assert stage.engine.positions[ID].request.size == D(

@@ -5,8 +5,10 @@ from decimal import Decimal
 import pytest
 
 from positions.model.venue_rules import (
+    FeeSchedule,
     Obstacle,
     Offer,
+    break_even_price,
     ceil_to,
     decimals,
     exit_offer,
@@ -34,17 +36,33 @@ def test_decimals(value: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shares", "price", "rate", "expected"),
+    ("shares", "price", "rate", "exponent", "expected"),
     [
-        ("100", "0.5", "0.04", "1"),
-        ("10", "0.52", "0.04", "0.09984"),
-        ("100", "0.99", "0.072", "0.07128"),
-        ("0.01", "0.5", "0.0001", "0.00000"),
-        ("100", "0.5", "0", "0"),
+        ("100", "0.5", "0.04", 1, "1"),
+        ("10", "0.52", "0.04", 1, "0.09984"),
+        ("100", "0.99", "0.072", 1, "0.07128"),
+        ("0.01", "0.5", "0.0001", 1, "0.00000"),
+        ("100", "0.5", "0", 1, "0"),
+        ("100", "0.5", "0.25", 2, "1.5625"),  # 100 x 0.25 x 0.25^2
+        ("10", "0.52", "0.04", 2, "0.02492"),  # 10 x 0.04 x 0.2496^2 = 0.024920064
+        ("100", "0.5", "0.25", None, "6.25"),  # not known: the highest of all that can be
+        ("100", "0.5", "0", None, "0"),
     ],
 )
-def test_fee(shares: str, price: str, rate: str, expected: str) -> None:
-    assert taker_fee(D(shares), D(price), D(rate)) == D(expected)
+def test_fee(shares: str, price: str, rate: str, exponent: int | None, expected: str) -> None:
+    assert taker_fee(D(shares), D(price), FeeSchedule(D(rate), exponent)) == D(expected)
+
+
+@pytest.mark.parametrize("exponent", [1, 2, 3, 9, None])
+@pytest.mark.parametrize("rate", ["0", "0.04", "0.25", "1"])
+@pytest.mark.parametrize("paid", ["0.01", "0.5", "0.5625", "0.99"])
+def test_a_sale_at_the_break_even_price_pays_what_was_paid(
+    paid: str, rate: str, exponent: int | None
+) -> None:
+    fee = FeeSchedule(D(rate), exponent)
+    price = break_even_price(D(paid), fee)
+    assert abs(price - fee.per_share(price) - D(paid)) < D("1e-12")
+    assert D(paid) <= price <= 1
 
 
 @pytest.mark.parametrize(

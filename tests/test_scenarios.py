@@ -3,6 +3,7 @@
 Each row is a cue and the orders that it must cause; the last line names the phase it ends in.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -36,7 +37,9 @@ from positions.commands.messages import from_fields
 from positions.model import events
 from positions.model.durations import SECOND
 from positions.model.position import OrderEnd, Phase, Role
+from positions.model.venue_rules import FeeSchedule
 
+D = Decimal
 ENTRY, TARGET, STOP, EXIT = Role.ENTRY, Role.TARGET, Role.STOP, Role.EXIT
 CALM = quote("0.53", "0.56")
 CROSSES = "invalid post-only order: order crosses book"
@@ -424,6 +427,20 @@ def test_renewal(name: str) -> None:
         assert cue(stage) == expected, f"row {number}"
     assert stage.position.phase is phase
     assert not stage.position.pacing.backoffs
+
+
+def test_at_a_fee_that_is_not_known_nothing_is_bought_and_exits_go_on() -> None:
+    unknown = FeeSchedule(D("0.04"), None)
+    stage = Stage(fee=unknown)
+    CALM(stage)
+    submit()(stage)
+    assert [r.code for r in stage.replies] == ["FEE_UNKNOWN"]
+    stage = Stage()
+    for cue, _ in held(sell_price=None):
+        cue(stage)
+    stage.engine.markets[TOKEN].fee = unknown
+    quote("0.40", "0.43")(stage)
+    assert stage.position.phase is Phase.EXITING
 
 
 def test_unsound_prices_are_an_alarm_until_they_are_sound() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from positions.model.venue_rules import FeeSchedule
 from venues.simulated.matching import (
     Accepted,
     Canceled,
@@ -28,7 +29,7 @@ MINUTE = 60_000_000_000
 def venue(cash: str = "1000", held: str = "0", tick: str = "0.01") -> SimulatedPolymarket:
     """A venue with one token, its book at 0.50 x 30 / 0.52 x 40, and so many shares held."""
     v = SimulatedPolymarket(D(cash))
-    v.list_token("T", D(tick), D(5), D("0.04"))
+    v.list_token("T", D(tick), D(5), FeeSchedule(D("0.04")))
     v.tokens["T"].held = D(held)
     v.quote("T", D("0.50"), D(30), D("0.52"), D(40), 0)
     return v
@@ -200,6 +201,23 @@ def test_gtd_expires_a_minute_before_its_time() -> None:
     assert isinstance(expired, Expired)
 
 
+@pytest.mark.parametrize(
+    ("exponent", "fee"),
+    [(1, "0.09984"), (2, "0.02492"), (None, "0.09984")],  # 10 x 0.04 x (0.52 x 0.48)^exponent
+)
+def test_a_taker_pays_by_the_exponent_and_a_maker_nothing(exponent: int | None, fee: str) -> None:
+    v = SimulatedPolymarket(D(1000))
+    v.list_token("T", D("0.01"), D(5), FeeSchedule(D("0.04"), exponent))
+    v.quote("T", D("0.50"), D(30), D("0.52"), D(40), 0)
+    _, taken = v.submit(order(BUY, "0.52", "10"), 0)
+    v.submit(Order("P", "T", SELL, D("0.55"), D(10)), 0)
+    (made,) = v.quote("T", D("0.55"), D(30), D("0.57"), D(40), 1)
+    assert isinstance(taken, Filled)
+    assert isinstance(made, Filled)
+    assert (taken.fee, made.fee) == (D(fee), 0)
+    assert v.cash == 1000 - D("5.2") - D(fee) + D("5.5")
+
+
 @pytest.mark.parametrize("payout", ["0", "0.5", "1"])
 def test_settlement_pays_what_is_held_apart_from_cash(payout: str) -> None:
     v = venue(held="10")
@@ -216,7 +234,7 @@ def test_settlement_pays_what_is_held_apart_from_cash(payout: str) -> None:
 def unseen(cash: str = "1000", held: str = "0") -> SimulatedPolymarket:
     """A venue with a token of which no book is known."""
     v = SimulatedPolymarket(D(cash))
-    v.list_token("T", D("0.01"), D(5), D("0.04"))
+    v.list_token("T", D("0.01"), D(5), FeeSchedule(D("0.04")))
     v.tokens["T"].held = D(held)
     return v
 
@@ -298,7 +316,7 @@ def test_an_order_that_a_first_book_of_one_side_leaves_rests_in_it() -> None:
 
 def test_each_token_has_a_first_book_of_its_own() -> None:
     v = unseen()
-    v.list_token("U", D("0.01"), D(5), D("0.04"))
+    v.list_token("U", D("0.01"), D(5), FeeSchedule(D("0.04")))
     v.quote("U", D("0.35"), D(30), D("0.36"), D(40), 0)
     v.submit(order(BUY, "0.90", "10"), 1)
     assert v.quote("U", D("0.35"), D(30), D("0.37"), D(40), 2) == []

@@ -33,7 +33,7 @@ from positions.model.position import (
     realized_pnl,
 )
 from positions.model.trades import Trade
-from positions.model.venue_rules import taker_fee
+from positions.model.venue_rules import FeeSchedule, taker_fee
 from venues.simulated import matching
 from venues.simulated.matching import Side, SimulatedPolymarket, TimeInForce
 
@@ -59,7 +59,7 @@ class World:
         self.engine = Engine(replace(LIMITS, entry_lasts=lasts), cash=D(1000), strict=True)
         self.engine.list_market(self.market)
         self.venue = SimulatedPolymarket(D(1000))
-        self.venue.list_token(TOKEN, self.market.tick, D(5), D("0.04"))
+        self.venue.list_token(TOKEN, self.market.tick, D(5), FeeSchedule(D("0.04")))
         self.mail: deque[tuple[int, str, AnyEvent]] = deque()
         self.stops: dict[str, tuple[str, Decimal]] = {}
         self.roles: dict[str, Role] = {}
@@ -374,9 +374,7 @@ class World:
         """What a sale at the stop would lose is at most what the owner risks."""
         assert p.request.stop_loss_price is not None
         prices = (p.request.max_bid_price, p.request.stop_loss_price)
-        fees = sum(
-            (taker_fee(p.request.size, price, self.market.fee_rate) for price in prices), D(0)
-        )
+        fees = sum((taker_fee(p.request.size, price, self.market.fee) for price in prices), D(0))
         assert p.request.size * (
             p.request.max_bid_price - p.request.stop_loss_price
         ) + fees <= risk + D("0.00001")

@@ -61,14 +61,14 @@ def _lines(p: Position, book: InstrumentBook) -> Iterator[str]:
         yield f"arm the stop at {p.stop_in_force}"
     elif no_stop_until(p):
         yield no_stop_until(p)
-    even = break_even_price(paid / p.request.size, book.fee_rate)
+    even = break_even_price(paid / p.request.size, book.fee)
     yield f"break-even {even.quantize(MICRO)}"
     if offers:
         won = sum((price * shares for price, shares in offers), ZERO)
         share = sum((shares for _, shares in offers), ZERO) / p.request.size
         yield f"profit at target {_money(won - paid * share)}"
     if p.stop_in_force is not None:
-        fee = taker_fee(p.request.size, p.stop_in_force, book.fee_rate)
+        fee = taker_fee(p.request.size, p.stop_in_force, book.fee)
         got = p.request.size * p.stop_in_force - fee
         yield f"result at stop {_money(got - paid)}"
     yield f"result if no bid is left {_money(-paid)}"
@@ -78,7 +78,7 @@ def _paid(p: Position, book: InstrumentBook) -> Decimal:
     asked, ledger = p.request, p.ledger
     if ledger.bought > 0:
         return ledger.cost + ledger.buy_fees
-    fee = ZERO if asked.post_only else taker_fee(asked.size, asked.max_bid_price, book.fee_rate)
+    fee = ZERO if asked.post_only else taker_fee(asked.size, asked.max_bid_price, book.fee)
     return asked.size * asked.max_bid_price + fee
 
 
@@ -141,7 +141,7 @@ def proceeds(shares: Decimal, lowest: Decimal, book: InstrumentBook) -> str:
     for price, size in book.bids or touch:
         part = min(size, left) if price >= lowest else ZERO
         left, money = left - part, money + part * price
-        fees += taker_fee(part, price, book.fee_rate)
+        fees += taker_fee(part, price, book.fee)
     text = f"the bids shown take {shares - left:f} of {shares:f} shares for {_money(money - fees)}"
     return f"{text} after fees" if left < shares else "the bids shown take none"
 

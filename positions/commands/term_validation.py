@@ -16,7 +16,7 @@ from positions.model.relative_terms import starts_by_trail
 from positions.model.stops import trailing
 from positions.model.targets import split
 from positions.model.terms import AfterFloor, PriceOrPercent, Slice, Terms, Trigger
-from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, floor_to, on_grid
+from positions.model.venue_rules import MINIMUM_AMOUNT, SIZE_STEP, FeeSchedule, floor_to, on_grid
 
 
 def minimum_rule(minimum: Decimal) -> str:
@@ -215,7 +215,7 @@ def _minutes(span: int) -> str:
     return f"{max(span, 0) // 60_000_000_000} minutes"
 
 
-def size_at_risk(risk: Decimal, max_bid: Decimal, stop: Decimal, fee_rate: Decimal) -> Decimal:
+def size_at_risk(risk: Decimal, max_bid: Decimal, stop: Decimal, fee: FeeSchedule) -> Decimal:
     """The shares of which a sale at the stop loses `risk` USDC, the fees of both sides counted."""
-    fees = fee_rate * (max_bid * (1 - max_bid) + stop * (1 - stop))
+    fees = fee.per_share(max_bid) + fee.per_share(stop)
     return floor_to(risk / (max_bid - stop + fees), SIZE_STEP)

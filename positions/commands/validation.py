@@ -54,6 +54,7 @@ from positions.model.venue_rules import (
     CENT,
     MINIMUM_AMOUNT,
     SIZE_STEP,
+    FeeSchedule,
     floor_to,
     micro,
     on_grid,
@@ -87,13 +88,13 @@ class Funds(Struct, frozen=True):
     halted: bool = False
 
 
-def reserved_by(p: Position, fee_rate: Decimal) -> Decimal:
+def reserved_by(p: Position, fee: FeeSchedule) -> Decimal:
     """Cash that the position's entry may still take, fee included, in USDC."""
     if p.decision.entry_ended is None:
         shares = max(p.remaining, ZERO)
     else:
         shares = sum((o.leaves for o in p.live(Role.ENTRY)), ZERO)
-    return _cost(shares, p.request.max_bid_price, fee_rate)
+    return _cost(shares, p.request.max_bid_price, fee)
 
 
 def staked_by(p: Position) -> Decimal:
@@ -103,8 +104,8 @@ def staked_by(p: Position) -> Decimal:
     return held + (max(p.remaining, ZERO) * p.request.max_bid_price if open_entry else ZERO)
 
 
-def _cost(shares: Decimal, limit: Decimal, fee_rate: Decimal) -> Decimal:
-    return shares * limit + taker_fee(shares, limit, fee_rate)
+def _cost(shares: Decimal, limit: Decimal, fee: FeeSchedule) -> Decimal:
+    return shares * limit + taker_fee(shares, limit, fee)
 
 
 def open_position(
@@ -167,13 +168,16 @@ def _size(c: Submit, raw: Request, book: InstrumentBook, limits: Limits) -> Deci
         if stop is None or stop >= paid:
             rule = f"must have a stop_loss_price below max_bid_price {c.max_bid_price}"
             return Refusal("RISK_WITHOUT_STOP", f"risk was {c.risk}, {rule}")
-        sizes.append(size_at_risk(c.risk, paid, stop, book.fee_rate))
+        sizes.append(size_at_risk(c.risk, paid, stop, book.fee))
     return min(sizes)
 
 
 def _check_market(book: InstrumentBook, funds: Funds) -> Refusal | None:
     if book.payout is not None:
         return Refusal("MARKET_CLOSED", f"market {book.slug} is resolved, must be open")
+    if not book.fee.is_known:
+        rule = "has a fee exponent that cannot be: what a trade costs is not known"
+        return Refusal("FEE_UNKNOWN", f"market {book.slug} {rule}")
     if funds.halted:
         return Refusal("HALTED", "the node is halted and takes no new entries; see `resume`")
     return None
@@ -261,7 +265,7 @@ def check_worth(field: str, size: Decimal, f: Frame) -> Refusal | None:
 def _check_money(
     book: InstrumentBook, size: Decimal, max_bid: Decimal, funds: Funds, limits: Limits
 ) -> Refusal | None:
-    stake, cost = size * max_bid, _cost(size, max_bid, book.fee_rate)
+    stake, cost = size * max_bid, _cost(size, max_bid, book.fee)
     if cost < MINIMUM_AMOUNT:
         rule = "must be worth at least $1 at max_bid_price"
         return Refusal("SIZE_BELOW_MINIMUM", f"size was {size}, {rule} {max_bid}")
@@ -532,7 +536,7 @@ def _check_raise(
     """Refuse a higher max bid that money or caps do not allow."""
     others = Funds(
         cash=funds.cash,
-        reserved=funds.reserved - reserved_by(p, book.fee_rate),
+        reserved=funds.reserved - reserved_by(p, book.fee),
         staked=funds.staked - staked_by(p) + p.ledger.cost,
         halted=funds.halted,
     )

@@ -565,7 +565,7 @@ class Engine:
         else:
             self._open[p.id] = None
         self._deadlines.place(p, book)
-        self.exposure.count(p, book.fee_rate, is_open=p.id in self._open)
+        self.exposure.count(p, book.fee, is_open=p.id in self._open)
         self._levels[p.outcome_id].place(p, book)
         if book.feed_problem and (before is None or before.is_over is not p.is_over):
             self._alarm_feed(book, p.updated_at)

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from positions.commands.validation import reserved_by, staked_by
 from positions.model.position import ZERO, Position
+from positions.model.venue_rules import FeeSchedule
 
 
 class Exposure:
@@ -18,11 +19,11 @@ class Exposure:
         """The shares that the open positions of each outcome hold together."""
         self._counted: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
 
-    def count(self, p: Position, fee_rate: Decimal, *, is_open: bool) -> None:
+    def count(self, p: Position, fee: FeeSchedule, *, is_open: bool) -> None:
         """Put what a position binds, and holds, in the place of what it did."""
         before = self._counted.get(p.id, (ZERO, ZERO, ZERO))
         held = p.held if is_open else ZERO
-        after = self._counted[p.id] = (reserved_by(p, fee_rate), staked_by(p), held)
+        after = self._counted[p.id] = (reserved_by(p, fee), staked_by(p), held)
         self.reserved += after[0] - before[0]
         self.staked += after[1] - before[1]
         self.held[p.outcome_id] = self.held.get(p.outcome_id, ZERO) + held - before[2]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from positions.model.venue_mode import Taking
+from positions.model.venue_rules import FeeSchedule
 
 
 class InstrumentBook(Struct):
@@ -31,7 +32,7 @@ class InstrumentBook(Struct):
     outcome: str
     tick: Decimal
     minimum_size: Decimal
-    fee_rate: Decimal
+    fee: FeeSchedule
     closes_at: int | None = None
     bid: Decimal | None = None
     bid_size: Decimal = Decimal(0)
@@ -50,7 +51,13 @@ class InstrumentBook(Struct):
     @property
     def entries_allowed(self) -> bool:
         """Whether anything may be bought now."""
-        return self.is_recorded and not self.halted and not self.feed_problem
+        sound = not self.feed_problem and self.fee.is_known
+        return self.is_recorded and not self.halted and sound
+
+    @property
+    def fee_rate(self) -> Decimal:
+        """The rate of the taker's fee."""
+        return self.fee.rate
 
     def show(
         self,

@@ -117,9 +117,7 @@ def _break_even(p: Position, book: InstrumentBook, price: Decimal) -> Decimal | 
 def break_even(p: Position, book: InstrumentBook) -> Decimal:
     """The price at which a share held is sold without a loss, fees counted, and the offset."""
     paid = (p.ledger.cost + p.ledger.buy_fees) / p.ledger.bought
-    return ceil_to(
-        break_even_price(paid, book.fee_rate) + p.request.terms.break_even_offset, book.tick
-    )
+    return ceil_to(break_even_price(paid, book.fee) + p.request.terms.break_even_offset, book.tick)
 
 
 def wakes_below(p: Position) -> Decimal | None:

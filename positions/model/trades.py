@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from positions.model.durations import MINUTE
 from positions.model.events import FillReversed, OrderFilled
 from positions.model.position import Role
-from positions.model.venue_rules import taker_fee
+from positions.model.venue_rules import FeeSchedule, taker_fee
 
 _AHEAD = MINUTE
 """How far the venue's clock may be ahead of ours."""
@@ -71,11 +71,11 @@ class Trade(Struct, frozen=True):
         changed last in another year would be the only one that was changed lately."""
         return self.time if self.time <= now + _AHEAD else now
 
-    def charged(self, rate: Decimal) -> "Trade":
-        """The same trade with its fee at the taker's rate; a maker pays none."""
+    def charged(self, fee: FeeSchedule) -> "Trade":
+        """The same trade with the taker's fee; a maker pays none."""
         if self.is_maker:
             return self
-        return replace(self, fee=taker_fee(self.shares, self.price, rate))
+        return replace(self, fee=taker_fee(self.shares, self.price, fee))
 
     def event(
         self, kind: type[OrderFilled | FillReversed], order_id: str, role: Role, time: int

@@ -18,6 +18,9 @@ AMOUNT_DECIMALS = 4
 """Decimals that size x price of a FAK or FOK sell may have."""
 FEE_STEP = Decimal("0.00001")
 MICRO = Decimal("0.000001")
+EXPONENT_MAX = 9
+_BREAK_EVEN_STEPS = 60
+"""Steps of a break-even price: each at least halves what the one before was off."""
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
@@ -46,20 +49,50 @@ def micro(value: Decimal) -> Decimal:
     return value.quantize(MICRO, ROUND_HALF_EVEN)
 
 
-def taker_fee(shares: Decimal, price: Decimal, rate: Decimal) -> Decimal:
-    """The venue's fee in USDC: shares x rate x p(1-p), to 0.00001; makers pay none."""
-    return (shares * rate * price * (1 - price)).quantize(FEE_STEP, ROUND_HALF_EVEN)
+class FeeSchedule(NamedTuple):
+    """What a market charges takers, as a part of each share's price; makers pay none.
+
+    `exponent` is None where the market states one that cannot be: nothing is bought there. What is
+    held is counted with 1 then, the highest fee of all exponents that can be.
+    """
+
+    rate: Decimal
+    exponent: int | None = 1
+
+    @property
+    def is_known(self) -> bool:
+        """Whether what a trade costs can be told."""
+        return self.exponent is not None or self.rate == 0
+
+    def per_share(self, price: Decimal) -> Decimal:
+        """What a share costs at this price, in USDC, not rounded."""
+        part = price * (1 - price)
+        return self.rate * (part if self.exponent in (1, None) else part**self.exponent)
 
 
-def break_even_price(paid: Decimal, rate: Decimal) -> Decimal:
+FREE = FeeSchedule(Decimal(0))
+
+
+def taker_fee(shares: Decimal, price: Decimal, fee: FeeSchedule) -> Decimal:
+    """The venue's fee in USDC: shares x rate x (p(1-p))^exponent, to 0.00001."""
+    return (shares * fee.per_share(price)).quantize(FEE_STEP, ROUND_HALF_EVEN)
+
+
+def break_even_price(paid: Decimal, fee: FeeSchedule) -> Decimal:
     """The price at which a share that cost `paid` is sold without a loss, the venue's fee counted.
 
-    Where r is the fee rate it solves p - r p (1-p) = paid; never above 1.
+    Where r is the fee rate and e its exponent it solves p - r (p(1-p))^e = paid; never above 1.
     """
+    rate = fee.rate
     if rate == 0:
         return paid
-    root = ((1 - rate) ** 2 + 4 * rate * paid).sqrt()
-    return min((root - 1 + rate) / (2 * rate), Decimal(1))
+    if fee.exponent in (1, None):
+        root = ((1 - rate) ** 2 + 4 * rate * paid).sqrt()
+        return min((root - 1 + rate) / (2 * rate), Decimal(1))
+    price = paid
+    for _ in range(_BREAK_EVEN_STEPS):
+        price = min(paid + fee.per_share(price), Decimal(1))
+    return price
 
 
 def is_dust(shares: Decimal, tick: Decimal) -> bool:

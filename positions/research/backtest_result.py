@@ -86,7 +86,7 @@ def outcome(
 
 def _row(p: Position, m: InstrumentBook) -> dict[str, Any]:
     price = m.bid if m.payout is None else m.payout
-    return row(p, None if p.is_over and p.held <= 0 else price, m.fee_rate)
+    return row(p, None if p.is_over and p.held <= 0 else price, m.fee)
 
 
 class Totals(Struct, frozen=True):

@@ -30,7 +30,7 @@ from positions.model.position import (
     exit_price,
     realized_pnl,
 )
-from positions.model.venue_rules import micro, taker_fee
+from positions.model.venue_rules import FeeSchedule, micro, taker_fee
 
 _STATUS = {Phase.CLOSED: "closed", Phase.DUST: "closed", Phase.CANCELLED: "cancelled"}
 _BY_HAND = frozenset({ExitReason.MANUAL, ExitReason.FLATTEN, ExitReason.OWNER})
@@ -41,15 +41,15 @@ def status(p: Position) -> str:
     return _STATUS.get(p.phase, "open")
 
 
-def unrealized_pnl(p: Position, bid: Decimal | None, fee_rate: Decimal) -> Decimal | None:
+def unrealized_pnl(p: Position, bid: Decimal | None, fee: FeeSchedule) -> Decimal | None:
     """What selling all that is held at the bid would make, fees of both sides counted, in USDC."""
     if bid is None or p.held <= 0:
         return None
     paid = micro((p.ledger.cost + p.ledger.buy_fees) * p.held / p.ledger.bought)
-    return micro(p.held * bid - taker_fee(p.held, bid, fee_rate) - paid)
+    return micro(p.held * bid - taker_fee(p.held, bid, fee) - paid)
 
 
-def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
+def row(p: Position, bid: Decimal | None, fee: FeeSchedule) -> dict[str, Any]:
     """Everything a person is shown of a position; `bid` is the current one, or the payout."""
     reason = p.ledger.exit_reason
     return {
@@ -75,7 +75,7 @@ def row(p: Position, bid: Decimal | None, fee_rate: Decimal) -> dict[str, Any]:
         "exit_reason": None if reason is None else reason.value,
         "was_auto": None if reason is None else reason not in _BY_HAND,
         "current_price": bid,
-        "unrealized_pnl": unrealized_pnl(p, bid, fee_rate),
+        "unrealized_pnl": unrealized_pnl(p, bid, fee),
         "realized_pnl": micro(realized_pnl(p)),
         "fees": p.fees,
         "waiting_for": _waiting_for(p),

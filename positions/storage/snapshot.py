@@ -25,6 +25,7 @@ from positions.engine.engine import Engine
 from positions.model.errors import RecordError
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import Position
+from positions.model.venue_rules import FeeSchedule
 from positions.storage.backup import COPY, WANTED
 from positions.storage.database import connect, foreign_object
 from positions.storage.patience import HUNG, HUNG_SECONDS, ends_within
@@ -169,7 +170,7 @@ class SnapshotWriter:
         held = []
         for p in engine.open_positions():
             m = engine.markets[p.outcome_id]
-            held.append((p, m.bid if m.payout is None else m.payout, m.fee_rate))
+            held.append((p, m.bid if m.payout is None else m.payout, m.fee))
         node = (
             about.mode,
             about.pid,
@@ -266,10 +267,10 @@ def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any,
 
 
 def _marks(
-    held: list[tuple[Position, Decimal | None, Decimal]],
+    held: list[tuple[Position, Decimal | None, FeeSchedule]],
 ) -> list[tuple[str, Decimal | None, Decimal | None]]:
     """What each open position would bring now."""
-    return [(p.id, price, unrealized_pnl(p, price, fee_rate)) for p, price, fee_rate in held]
+    return [(p.id, price, unrealized_pnl(p, price, fee)) for p, price, fee in held]
 
 
 def _market_row(m: InstrumentBook) -> tuple[Any, ...]:

@@ -29,6 +29,7 @@ from positions.model.formatting import to_json
 from positions.model.orders import SignedOrder, is_order_id, is_venue_order_id
 from positions.model.position import Position, Role
 from positions.model.soundness import check
+from positions.model.venue_rules import FREE
 from positions.storage.database import connect
 from positions.storage.patience import ends_within
 from positions.storage.private_files import open_file
@@ -492,7 +493,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _position_row(p: Position) -> Row:
-    values = row(p, None, p.request.floor_price) | {"body": _encode(p)}
+    values = row(p, None, FREE) | {"body": _encode(p)}
     values["terms"] = _encode(values["terms"])
     return tuple(values[name] for name in POSITION_COLUMNS)
 

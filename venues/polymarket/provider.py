@@ -12,6 +12,7 @@ from nautilus_trader.model.instruments import BinaryOption
 
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
+from positions.model.venue_rules import EXPONENT_MAX
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import Answer, PublicClient
 from venues.polymarket.api.gamma import GammaMarket
@@ -43,13 +44,27 @@ def _sound(market_info: dict[str, Any]) -> dict[str, Any]:
     a fee that cannot be are protected all the same, and nothing is bought too cheaply."""
     schedule = market_info.get("feeSchedule")
     rate = schedule.get("rate") if isinstance(schedule, dict) else schedule
-    fees = None if rate is None else {"rate": _number(rate, _FEE_MAX, _FEE_MAX)}
+    fees = None
+    if rate is not None:
+        exponent = _exponent(schedule.get("exponent") if isinstance(schedule, dict) else None)
+        fees = {"rate": _number(rate, _FEE_MAX, _FEE_MAX), "exponent": exponent}
     minimum = market_info.get("minimum_order_size", _MINIMUM)
     return market_info | {
         "feeSchedule": fees,
         "minimum_order_size": _number(minimum, _MINIMUM_MAX, _MINIMUM),
         "question": clean(market_info.get("question") or "").strip() or "?",
     }
+
+
+def _exponent(value: Any) -> int | None:
+    """A fee's exponent: 1 where none is stated, None where it is none that the fee rule knows."""
+    if value is None:
+        return 1
+    try:
+        stated = parsing.number({"exponent": value}, "exponent", EXPONENT_MAX + 1)
+    except Unreadable:
+        return None
+    return int(stated) if stated >= 1 and stated == int(stated) else None
 
 
 def _number(value: Any, below: int, otherwise: int) -> str:

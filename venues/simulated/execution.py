@@ -41,7 +41,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
-from bridge.conversion import identifier, touch
+from bridge.conversion import fee_schedule, identifier, touch
 from bridge.one_sided_book import OneSidedBook
 from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.adoption import Holding
@@ -116,7 +116,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
             instrument.id.value,
             instrument.price_increment.as_decimal(),
             Decimal(str(minimum)),
-            instrument.taker_fee,
+            fee_schedule(instrument),
         )
         self._kept.listed(instrument.id.value)
 

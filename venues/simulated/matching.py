@@ -17,6 +17,7 @@ from positions.model.venue_rules import (
     AMOUNT_DECIMALS,
     MINIMUM_AMOUNT,
     SIZE_STEP,
+    FeeSchedule,
     decimals,
     on_grid,
     taker_fee,
@@ -194,6 +195,7 @@ class Token:
     tick: Decimal
     minimum_size: Decimal
     fee_rate: Decimal
+    fee_exponent: int | None = 1
     bid: Display = field(default_factory=Display)
     ask: Display = field(default_factory=Display)
     payout: Decimal | None = None
@@ -206,6 +208,11 @@ class Token:
     bound: Decimal = field(default=ZERO, init=False)
     """Money that resting buys bind, fees apart."""
     _edges: tuple[Decimal, Decimal, int] | None = field(default=None, init=False)
+
+    @property
+    def fee(self) -> FeeSchedule:
+        """What takers pay."""
+        return FeeSchedule(self.fee_rate, self.fee_exponent)
 
     def rest(self, order: Order) -> None:
         """Take an order onto the book."""
@@ -282,7 +289,7 @@ class SimulatedPolymarket:
     # -- the market --------------------------------------------------------------------------------
 
     def list_token(
-        self, token_id: str, tick: Decimal, minimum_size: Decimal, fee_rate: Decimal
+        self, token_id: str, tick: Decimal, minimum_size: Decimal, fee: FeeSchedule
     ) -> None:
         """Make a token tradable; for one already listed, change its tick only.
 
@@ -290,7 +297,7 @@ class SimulatedPolymarket:
         """
         token = self.tokens.get(token_id)
         if token is None:
-            self.tokens[token_id] = Token(tick, minimum_size, fee_rate)
+            self.tokens[token_id] = Token(tick, minimum_size, *fee)
         else:
             token.tick = tick
 
@@ -425,7 +432,7 @@ class SimulatedPolymarket:
         if shares <= 0:
             return []
         token.fill(order, shares)
-        fee = ZERO if is_maker else taker_fee(shares, price, token.fee_rate)
+        fee = ZERO if is_maker else taker_fee(shares, price, token.fee)
         if order.side is Side.BUY:
             token.held += shares
             self.cash -= shares * price + fee
@@ -471,7 +478,7 @@ def _fee(token: Token, order: Order) -> Decimal:
     """What an order pays that takes at once; what was filled in part rests by now."""
     if order.filled > 0:
         return ZERO
-    return taker_fee(order.leaves, order.price or Decimal(1), token.fee_rate)
+    return taker_fee(order.leaves, order.price or Decimal(1), token.fee)
 
 
 def _edges(resting: Iterable[Order]) -> tuple[Decimal, Decimal, int]:

@@ -12,9 +12,11 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.orders import Order as NautilusOrder
 
 from bridge.boundary import report
+from bridge.conversion import fee_schedule
 from positions.engine.recovery import Recovery, WalletReport, recover
 from positions.model.position import Order
 from positions.model.trades import Trade
+from positions.model.venue_rules import FREE, FeeSchedule
 from positions.storage.resume import EarlierState
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.pages import ListTooLong
@@ -49,7 +51,7 @@ class EarlierOrders:
 
     async def _read(self, earlier: EarlierState, now: int) -> WalletReport:
         own = self._execution
-        reader = WalletReader(own.balances, self._fee_rate, own.refusals.add, own.refusals.heed)
+        reader = WalletReader(own.balances, self._fee, own.refusals.add, own.refusals.heed)
         for pause in (0.0, *_READ_AGAIN):
             await asyncio.sleep(pause)
             try:
@@ -60,9 +62,9 @@ class EarlierOrders:
                     break  # it is as long the next time
         return WalletReport()
 
-    def _fee_rate(self, outcome_id: str) -> Decimal:
+    def _fee(self, outcome_id: str) -> FeeSchedule:
         listed = (i for i in self._instruments() if get_polymarket_token_id(i.id) == outcome_id)
-        return next((i.taker_fee for i in listed), Decimal(0))
+        return next((fee_schedule(i) for i in listed), FREE)
 
     async def cancel(self, hashes: Sequence[str]) -> None:
         """Take orders off the book that nothing of ours stands for any more."""

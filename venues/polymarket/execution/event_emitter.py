@@ -69,7 +69,7 @@ class EventEmitter:
             return
         order = live.order
         instrument = self._cache.instrument(order.instrument_id)
-        fee = trade.charged(instrument.taker_fee).fee
+        fee = trade.charged(conversion.fee_schedule(instrument)).fee
         self._client.generate_order_filled(
             *ids,
             None,
@@ -90,6 +90,7 @@ class EventEmitter:
         live: LiveOrder,
         trade: Trade,
     ) -> None:
-        trade = trade.charged(self._cache.instrument(live.order.instrument_id).taker_fee)
+        instrument = self._cache.instrument(live.order.instrument_id)
+        trade = trade.charged(conversion.fee_schedule(instrument))
         event = trade.event(kind, live.id, live.role, now_ns(self._clock))
         self._msgbus.publish(VENUE_EVENTS, VenueEvent(live.id, event))

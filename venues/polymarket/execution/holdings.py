@@ -15,6 +15,7 @@ from nautilus_trader.adapters.polymarket.common.symbol import (
 )
 from nautilus_trader.model.instruments import BinaryOption
 
+from bridge.conversion import fee_schedule
 from positions.engine.adoption import Holding
 from positions.model.orders import VenueOrder
 from positions.model.position import ZERO
@@ -81,7 +82,8 @@ class HoldingReader:
         for part in parts:
             if part.venue_order_id in matched:
                 matched[part.venue_order_id] += part.shares
-        parts = [t.charged(instrument.taker_fee) for t in parts if t.outcome_id == token]
+        fee = fee_schedule(instrument)
+        parts = [t.charged(fee) for t in parts if t.outcome_id == token]
         if not all(t.is_settled for t in parts):
             return None
         missed = [o for o in self._of(token) if matched.get(o.venue_order_id) != o.tracker.matched]

@@ -13,6 +13,7 @@ from positions.model.durations import SECOND
 from positions.model.orders import SignedOrder, VenueOrder
 from positions.model.position import ZERO, Order, OrderState, Position
 from positions.model.trades import Trade
+from positions.model.venue_rules import FeeSchedule
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.parsing import Unreadable
@@ -31,7 +32,7 @@ class WalletReader:
     def __init__(
         self,
         balances: BalanceReader,
-        fee_rate: Callable[[str], Decimal],
+        fee: Callable[[str], FeeSchedule],
         refuse: Callable[[str], None],
         heed: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -39,7 +40,7 @@ class WalletReader:
         self._client = balances.client
         self._funder = str(self._client.builder.funder)
         self._heed = heed
-        self._fee_rate = fee_rate
+        self._fee = fee
         self._refuse = refuse
 
     async def read(
@@ -80,12 +81,12 @@ class WalletReader:
         sales = {h: _sale(h, made) for h, made in foreign.items()}
         orders |= {h: sale for h, sale in sales.items() if sale is not None}
         known = hashes | orders.keys()
-        rates = {outcome: self._fee_rate(outcome) for outcome in {t.outcome_id for t in trades}}
+        fees = {outcome: self._fee(outcome) for outcome in {t.outcome_id for t in trades}}
         return WalletReport(
             orders=orders,
             absent=frozenset(absent),
             trades=tuple(
-                replace(t.charged(rates[t.outcome_id]), time=t.at(now))
+                replace(t.charged(fees[t.outcome_id]), time=t.at(now))
                 for t in trades
                 if t.venue_order_id in known
             ),
