@@ -10,7 +10,7 @@ from nautilus_trader.common.component import Clock, MessageBus
 
 from bridge.aside import call_from_thread
 from bridge.messages import ALARMS, BELL_ALARM, REPLIES, STORY
-from bridge.venue_messages import WALLETS, WalletView
+from bridge.venue_messages import WALLET_TROUBLES
 from positions.commands.messages import Command, Reply
 from positions.engine.effects import Alarm, Answer, Step
 from positions.model.foreign_text import REASON_LENGTH, clean
@@ -42,6 +42,7 @@ class NodeJournal:
         self.logged = submit_log.read(log)
         """The orders that an earlier process logged."""
         self.sent = SentLog(log)
+        msgbus.subscribe(topic=WALLET_TROUBLES, handler=self._on_wallet_trouble)
 
     def together(self) -> AbstractContextManager[None]:
         """Commit what is recorded inside as one transaction."""
@@ -116,11 +117,18 @@ class NodeJournal:
         """Raise an alarm: it is not known what the wallet has, until the first look at it."""
         text = f"{why}; nothing is bought until it can be, and stops are armed all the same"
         self.alarm(self._own_alarm("wallet", text, is_open=True))
-        self._msgbus.subscribe(topic=WALLETS, handler=self._wallet_read)
 
-    def _wallet_read(self, _: WalletView) -> None:
-        self._msgbus.unsubscribe(topic=WALLETS, handler=self._wallet_read)
-        self.alarm(self._own_alarm("wallet", "the wallet can be read", is_open=False))
+    def _on_wallet_trouble(self, why: str) -> None:
+        """Raise an alarm: the wallet cannot be read any more; or end it."""
+        text = "the wallet can be read"
+        if why:
+            text = f"{why}; what its owner trades elsewhere is not seen, and stops stay armed"
+        if why or "wallet" in self._own:
+            self.alarm(self._own_alarm("wallet", text, is_open=bool(why)))
+
+    def without_dead_man(self, text: str) -> None:
+        """Raise an alarm, until the next start: nothing is cancelled once the node is dead."""
+        self.alarm(self._own_alarm("dead_man", text, is_open=True))
 
     def market_missing(self, market: str, is_missing: bool) -> None:
         """Raise an alarm: a market of open positions cannot be found; or end it."""

@@ -129,6 +129,7 @@ def test_a_look_at_the_wallet_goes_on_although_a_foreign_order_makes_no_sense() 
             views.append,
             w.warnings.append,
             lambda _: asyncio.sleep(0),
+            refused.append,
         )
         await watch._look()
         assert [(v.foreign_orders, v.foreign_cost) for v in views] == [(1, D("7.5"))]

@@ -8,6 +8,7 @@ from aiohttp import web
 from loopback.server import LoopbackPolymarket
 from trading import KEY, Session, trade
 
+from venues.polymarket.execution import wallet_watch
 from venues.polymarket.factories import WalletUnreadable
 
 
@@ -49,6 +50,29 @@ def test_no_answer_about_the_wallet_keeps_a_stop_from_being_armed(
             assert s.node.strategy.engine.cash > 0, "and counted"
 
         trade(venue, tmp_path, fall, keys=keys)
+
+
+@pytest.mark.parametrize("where", ["GET /balance-allowance*", "GET /data/orders"])
+def test_a_wallet_that_cannot_be_read_any_more_is_told_until_it_can(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for is_up in wallet_watch.WALLET_SECONDS:
+        monkeypatch.setitem(wallet_watch.WALLET_SECONDS, is_up, 0.02)
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.53", "500", "0.55", "500")
+
+        async def script(s: Session) -> None:
+            alarms = s.node._journal.open_alarms
+            await s.held(await s.submit(rain, "0.55", "20", stop_loss_price="0.45"), "20")
+            assert not alarms()
+            for _ in range(2):
+                venue.faults.answer(where, 500, times=None)
+                await s.until(lambda: any(k == "wallet" for _, k, _ in alarms()), "it is told")
+                venue.faults.clear()
+                await s.until(lambda: not alarms(), "it is over")
+
+        trade(venue, tmp_path, script)
 
 
 def test_a_wallet_that_cannot_be_read_keeps_a_node_without_positions_from_starting(

@@ -30,7 +30,7 @@ from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
 from bridge.venue import VENUE
-from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLETS, WalletView
+from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLET_TROUBLES, WALLETS, WalletView
 from positions.engine.adoption import Holding
 from positions.model.durations import SECOND
 from positions.model.position import Order as RecordedOrder
@@ -129,6 +129,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             self._publish_wallet,
             self._log.warning,
             self._look_at,
+            partial(self._msgbus.publish, WALLET_TROUBLES),
         )
 
     def _publish_wallet(self, wallet: WalletView) -> None:

@@ -25,6 +25,8 @@ from venues.polymarket.execution.order_reconciliation import OrderReconciliation
 
 WALLET_SECONDS = {True: 5.0, False: 1.0}
 """Seconds between two looks, by whether the user channel is up."""
+FAILED_LOOKS = 5
+"""So many looks in a row that fail are told as an alarm."""
 _SEVERAL_SECONDS = 0.25
 """What is told of several trades needs one look."""
 PING_EVERY = 4
@@ -34,7 +36,8 @@ PING_EVERY = 4
 class WalletWatch:
     """Looks at one wallet until cancelled.
 
-    `look_at` reads shares and trades of an outcome; None while some of that is under way.
+    `look_at` reads shares and trades of an outcome; None while some of that is under way. `trouble`
+    is told why nothing can be read for a while, and "" once it can be, also the first time.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class WalletWatch:
         publish: Callable[[WalletView], None],
         warn: Callable[[str], None],
         look_at: Callable[[str], Awaitable[Holding | None]],
+        trouble: Callable[[str], None],
     ) -> None:
         self._balances = balances
         self._orders = orders
@@ -56,6 +60,10 @@ class WalletWatch:
         self._publish = publish
         self._warn = warn
         self._look_at = look_at
+        self._trouble = trouble
+        self._failed_looks = 0
+        self._is_troubled = True
+        """What a start could not read is over with the first look that succeeds."""
         self.is_taken_over = asyncio.Event()
         """Set once the orders of an earlier process are known: until then they look foreign."""
         self.held: Callable[[], Mapping[str, Decimal]] = dict
@@ -88,8 +96,9 @@ class WalletWatch:
                     await keep_warm(self._balances.client)
                 await self._look()
                 await self._look_at_resolved(is_due=beat % PING_EVERY == 0)
+                self._count(None)
             except Exception as e:
-                self._warn(f"the wallet could not be read: {describe_error(e)}")
+                self._count(e)
             # What was heard of and is not settled yet is looked at as if the channel were down.
             seconds = WALLET_SECONDS[self._is_channel_up() and not self._unread]
             with suppress(TimeoutError):
@@ -97,6 +106,21 @@ class WalletWatch:
                     await self._heard.wait()
                 await asyncio.sleep(_SEVERAL_SECONDS)
             self._heard.clear()
+
+    def _count(self, error: Exception | None) -> None:
+        """Tell of looks that fail several times in a row, and of the first that does not."""
+        if error is not None:
+            self._failed_looks += 1
+            text = f"the wallet could not be read: {describe_error(error)}"
+            self._warn(text)
+            if self._failed_looks == FAILED_LOOKS:
+                self._is_troubled = True
+                self._trouble(text)
+            return
+        self._failed_looks = 0
+        if self._is_troubled:
+            self._is_troubled = False
+            self._trouble("")
 
     def heard(self, token: str) -> None:
         """The owner traded an outcome elsewhere: look now, if it is one of which we hold some."""
