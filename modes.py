@@ -48,6 +48,8 @@ class RunMode:
     source = ""
     """What identifies the recording, or the wallet; "" for paper."""
     is_synthetic = False
+    without = ""
+    """What the settings ask for and this node does without, with the reason."""
     farewell = "stopped"
     """The last line on the console when nothing more is to come."""
 
@@ -57,7 +59,7 @@ class RunMode:
         Raises
         ------
         VenueFailure
-            If the venue cannot be traded on.
+            If the venue cannot be traded on as the settings say: a reason not to begin.
         """
         raise NotImplementedError
 
@@ -234,13 +236,17 @@ class LiveMode(MarketMode):
 
     def greeting(self, open_orders: Set[str]) -> str:
         s = self._settings
+        is_all = s.safety.dead_man == "all"
+        if is_all:  # unless each of the wallet's orders is known to be ours
+            self.without = _WITHOUT_DEAD_MAN
         cash, at_venue = self._venue.read_funds()
         foreign = len(at_venue - open_orders)
-        if foreign and s.safety.dead_man == "all":
+        if foreign and is_all:
             raise RunModeError(
                 f'safety.dead_man was "all", which cancels every order of the wallet; {foreign} of'
                 ' them are not this node\'s: cancel them, or choose "entries"'
             )
+        self.without, self._venue.beats = "", is_all
         return (
             f"LIVE on {s.venue.clob}: wallet {self._venue.client.get_address()},"
             f" funder {self._wallet.funder}, {cash:f} USDC\n"
@@ -273,6 +279,10 @@ def run_mode(settings: Settings, keys: Mapping[str, str] | None, signed: Signed)
             return LiveMode(settings, wallet(environment() if keys is None else keys), signed)
 
 
+_WITHOUT_DEAD_MAN = (
+    'safety.dead_man was "all": orders that are not this node\'s may be in the wallet, so NO order'
+    " is cancelled once the node is dead; start it anew without them"
+)
 _DEAD_MAN = {
     "entries": "its entries expire within a quarter of an hour once the node is dead",
     "all": "the venue cancels EVERY order of the wallet, the website's too, once the node is dead",

@@ -23,7 +23,7 @@ from actors.price_cross import PriceCrossActor
 from actors.watchdog import Watchdog
 from bridge.aside import Threads, Worker
 from bridge.live_node import NotStarted, drive, make_node
-from modes import Play, run_mode
+from modes import Play, RunModeError, run_mode
 from positions.engine.engine import Engine
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
@@ -194,13 +194,16 @@ class Node:
                 self._terminal.close()
 
     def _greet(self) -> None:
-        """Say what is traded; a wallet that cannot be read keeps no position from protection."""
+        """Say what is traded; what forbids a node to begin keeps no stop from being armed."""
         try:
             self._terminal.say(self._mode.greeting(self.store.known_orders()))
-        except WalletUnreadable as e:
+        except (WalletUnreadable, RunModeError) as e:
             if not self.store.open_positions():
                 raise
-            self._journal.wallet_unread(str(e))
+            if isinstance(e, WalletUnreadable):
+                self._journal.wallet_unread(str(e))
+            if self._mode.without:
+                self._journal.without_dead_man(self._mode.without)
             self._terminal.say(f"{e}; state in {self._state}")
 
     def _is_idle(self) -> bool:

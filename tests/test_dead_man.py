@@ -72,6 +72,35 @@ def test_the_switch_for_all_is_refused_while_the_wallet_has_other_orders(tmp_pat
             trade(venue, tmp_path / "mine", script, safety={"dead_man": "all"})
 
 
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_stops_are_armed_without_the_switch_for_all_where_other_orders_may_be(
+    is_readable: bool, tmp_path: Path
+) -> None:
+    with LoopbackPolymarket() as venue:
+        rain = venue.add_market("rain")
+        venue.quote(rain.tokens[0], "0.53", "500", "0.55", "500")
+
+        async def buy(s: Session) -> None:
+            await s.held(await s.submit(rain, "0.55", "20", stop_loss_price="0.45"), "20")
+
+        trade(venue, tmp_path / "mine", buy)
+        others = leave_an_entry_and_a_target(venue, tmp_path / "other", "off").values()
+
+        async def fall(s: Session) -> None:
+            told = [text for _, kind, text in s.node._journal.open_alarms() if kind == "dead_man"]
+            assert ["NO order is cancelled" in text for text in told] == [True]
+            venue.faults.clear()
+            venue.quote(rain.tokens[0], "0.44", "500", "0.46", "500")
+            await s.until(lambda: venue.shares(s.funder, rain.tokens[0]) == 0, "sold")
+
+        if not is_readable:
+            venue.faults.answer("GET /balance-allowance*", 500, times=None)
+        trade(venue, tmp_path / "mine", fall, safety={"dead_man": "all"})
+        venue.skip(60)
+        assert not venue.asked("POST /v1/heartbeats")
+        assert all(o.is_open for o in others)
+
+
 def test_foreign_orders_are_told_and_their_money_is_left_alone(tmp_path: Path) -> None:
     with LoopbackPolymarket() as venue:
         leave_an_entry_and_a_target(venue, tmp_path / "other", "off")

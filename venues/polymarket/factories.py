@@ -66,6 +66,8 @@ class Polymarket:
         gamma_markets.DEFAULT_GAMMA_BASE_URL = settings.venue.gamma
         self.client = make_client(settings.venue.clob, wallet, settings.wallet.signature_type)
         self.orders = LiveOrders()
+        self.beats = False
+        """Whether the venue shall cancel every order of the wallet once the node is dead."""
         self._provider: HardenedProvider | None = None
         self.data: HardenedDataClient | None = None
         self.execution: HardenedExecutionClient | None = None
@@ -211,7 +213,7 @@ class Polymarket:
             orders=self.orders,
             signer=self._signer(wallet),
             signed=self._signed,
-            beats=self._settings.safety.dead_man == "all",
+            beats=lambda: self.beats,
         )
 
     def _node_client(

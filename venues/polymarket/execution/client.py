@@ -69,8 +69,8 @@ Signed = Callable[[str, str, Callable[[bool], None]], None]
 class HardenedExecutionClient(PolymarketExecutionClient):
     """Carries orders to Polymarket, and everything that becomes of them back.
 
-    `signed` records an order's hash; a buy is posted only once that is on disk. `beats`: the venue
-    shall cancel every order of the wallet once the node is dead.
+    `signed` records an order's hash; a buy is posted only once that is on disk. `beats` says, once
+    it connects, whether the venue shall cancel every order of the wallet once the node is dead.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         orders: LiveOrders,
         signer: OrderSigner,
         signed: Signed,
-        beats: bool,
+        beats: Callable[[], bool],
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -100,7 +100,7 @@ class HardenedExecutionClient(PolymarketExecutionClient):
         self._reconciliation.heed = self.refusals.heed
         self._budget = Budget(client.rate_limits)
         self._canceller = Canceller(client, self._orders, self._reconciliation, self._budget)
-        self._heartbeat = Heartbeat(self._http_client, self._log.warning) if beats else None
+        self._beats = beats
         self.balances = BalanceReader(self._http_client, self._config.signature_type)
         reconcile = self._reconciliation.reconcile
         self._holdings = HoldingReader(self.balances, self._orders, reconcile)
@@ -154,8 +154,8 @@ class HardenedExecutionClient(PolymarketExecutionClient):
             await self._await_account_registered()
         self.create_task(self._watch())
         self.create_task(self.wallet_watch.run())
-        if self._heartbeat is not None:
-            self.create_task(self._heartbeat.run())
+        if self._beats():
+            self.create_task(Heartbeat(self._http_client, self._log.warning).run())
 
     def _take_no_cash(self) -> None:
         """Have an account all the same: nothing is bought until the wallet can be looked at."""
