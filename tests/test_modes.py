@@ -110,12 +110,14 @@ async def ten_stops_fire_in_post_only_mode(s: Session, m: MarketHandle) -> None:
     s.venue.enter("post-only", 6)
     crash(s, m, size="1000")
     await s.until(told_of(s, "post-only mode until"), "the mode is told, with its end")
-    assert all(s.positions[p].phase == "exiting" for p in held)
+    for p in held:
+        await s.until(lambda p=p: s.positions[p].phase != "holding", "it is to be sold")
     for p in held:
         await stopped(s, p)
     await s.until(lambda: not told_of(s, "post-only")(), "its end is told")
     answers = posted(s, before)
-    assert len(s.venue.trades(s.funder)) - trades == answers.count(200) == 10, "none sold twice"
+    assert len(s.venue.trades(s.funder)) - trades == 10, "none sold twice"
+    assert answers.count(200) >= 10
     assert answers.count(503) < 60, "one goes out as a probe, the others wait"
     assert "unknown" not in log(s)
 

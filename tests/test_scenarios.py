@@ -486,6 +486,12 @@ REFUSALS: dict[str, tuple[Role, str, str]] = {
         ENTRY, CROSSES, f"refused or taken off the book, 1 time in a row: {CROSSES}; it is tried again"),
     "an entry for good": (
         ENTRY, "maker address not allowed", "the entry was refused for a reason that lasts, and is over: maker address not allowed"),
+    "a wallet of another kind": (
+        ENTRY, "maker address not allowed, please use the deposit wallet flow", "deposit wallet flow; set signature_type = 3 under [wallet]"),
+    "credentials of another key": (
+        EXIT, "Unauthorized/Invalid api key", "Invalid api key; derive the credentials anew with `polybracket credentials`; it is tried again"),
+    "a contract that may not spend": (
+        ENTRY, "not enough balance / allowance: the allowance is not enough", "`polybracket doctor` tells which contract must be allowed to spend"),
     "words that would move the cursor": (ENTRY, "no\x1b[2J\nALARM: all sold", r"in a row: no\x1b[2J\x0aALARM: all sold; it is tried again"),
     "no words at all": (ENTRY, "", "1 time in a row; it is tried again"),
     "a sale for good": (EXIT, BANNED, f"for a reason that lasts: {BANNED}; it is tried again, slowly"),

@@ -5,6 +5,7 @@ An alarm is open for as long as its condition holds, so it can neither be forgot
 
 from positions.model.foreign_text import clean
 from positions.model.position import OVER, Backoff, Phase, Position, Role
+from positions.model.refusals import what_to_do
 from positions.model.venue_mode import NOT_NOW
 from positions.model.venue_rules import Obstacle
 
@@ -63,16 +64,21 @@ def _what_to_do(p: Position) -> str:
 
 def _refusal(role: Role, backoff: Backoff) -> str:
     times = f"{backoff.failures} time{'s' if backoff.failures > 1 else ''} in a row"
-    why = f": {clean(backoff.reason)}" if backoff.reason else ""
+    why = f": {_said(backoff.reason)}" if backoff.reason else ""
     if not backoff.is_lasting:
         return f"{_REFUSED[role]}, {times}{why}; it is tried again"
     return f"{_REFUSED[role]}, {times}, for a reason that lasts{why}; it is tried again, slowly"
 
 
+def _said(reason: str) -> str:
+    to_do = what_to_do(reason)
+    return f"{clean(reason)}; {to_do}" if to_do else clean(reason)
+
+
 def refused_for_good(p: Position) -> str:
     """The text about an entry that is over because the venue would refuse any other, too."""
     refused = p.pacing.backoffs.get(Role.ENTRY)
-    why = clean(refused.reason) if refused is not None else ""
+    why = _said(refused.reason) if refused is not None else ""
     return (
         f"{p.market} {p.outcome}: the entry was refused for a reason that lasts, and is over: {why}"
     )

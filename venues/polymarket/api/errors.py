@@ -10,6 +10,8 @@ def describe_error(error: BaseException) -> str:
     detail = getattr(error, "error_msg", None)
     if detail is None:
         detail = f"{type(error).__name__}: {error}"
+    if isinstance(detail, dict) and len(detail) == 1 and isinstance(detail.get("error"), str):
+        detail = detail["error"]
     return clean(detail if isinstance(detail, str) else _as_json(detail), REASON_LENGTH)
 
 
