@@ -148,7 +148,7 @@ def _odd_name(chance: random.Random) -> str:
         (
             f"{unique}.json", f".{unique}", f"{unique}\n\x1b[31m.json", f"{unique}" + "x" * 200,
             f"{uuid7().upper()}.json", f"{uuid7()}.JSON", f"{uuid7()}.json.tmp", f"{uuid7()}",
-            f"{unique}\u202e.json", f"[/{unique}]", f"-rf {unique}", f"{unique} .json",
+            f"{unique}\u202e.json", f"[{unique}]", f"-rf {unique}", f"{unique} .json",
         )
     )  # fmt: skip
 

@@ -96,7 +96,7 @@ def _spoil(chance: random.Random, message: Json, keep: tuple[str, ...]) -> None:
         case "drop":
             del message[name]
         case "add":
-            message[str(words(chance))] = anything(chance)
+            message[str(words(chance))] = copy.deepcopy(anything(chance))
         case "wrap":
             message[name] = chance.choice(([message[name]], {"value": message[name]}))
         case "repeat" if isinstance(message[name], list):
@@ -106,7 +106,7 @@ def _spoil(chance: random.Random, message: Json, keep: tuple[str, ...]) -> None:
 def _fitting(chance: random.Random, name: str) -> Any:
     """Wrong in the way that hurts where a field has this name; sometimes in any way."""
     if chance.random() < 0.2:
-        return anything(chance)
+        return copy.deepcopy(anything(chance))
     timed = ("time", "last_update", "expir", "confirm")
     if name == "at" or name.endswith("_at") or any(part in name for part in timed):
         return moment(chance)
