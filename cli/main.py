@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from cli import apply, recording, requests, research, setup, views
 from cli.options import ReplayConfig, State, state_dir
-from cli.output import complain, say
+from cli.output import complain, escape_what_cannot_be_shown, say
 from positions.model.errors import PolybracketError, in_words
 from positions.operations.console import open_missing
 from positions.operations.process import forbid_core_dumps
@@ -26,6 +26,7 @@ class Program(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command that was asked for; no traceback reaches the terminal."""
+        escape_what_cannot_be_shown()
         try:
             return super().main(*args, **options)
         except BrokenPipeError:
@@ -46,7 +47,7 @@ def _note(error: Exception) -> Path | None:
     """Write down where an error came from that nobody foresaw; None = the disk does not take it."""
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="polybracket-", suffix=".log", delete=False
+            "w", prefix="polybracket-", suffix=".log", delete=False, encoding="utf-8"
         ) as file:
             traceback.print_exception(error, file=file)
             return Path(file.name)

@@ -5,10 +5,10 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +21,13 @@ from positions.operations.health import health
 WIDTH = 150
 
 
+def escape_what_cannot_be_shown() -> None:
+    """Let no character raise that the terminal's encoding lacks, as in the C locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def complain(message: str) -> None:
     """Print a line on stderr for each line of a message about what went wrong."""
     for line in message.split("\n"):
@@ -29,13 +36,20 @@ def complain(message: str) -> None:
 
 def say(line: str, *, err: bool = False) -> None:
     """Print one line for people, on stderr if asked: nothing in it can do more than be read."""
-    typer.echo(clean(line, LINE_LENGTH), err=err)
+    # Not by Click, which writes UTF-8 to a terminal that has ASCII alone.
+    print(clean(line, LINE_LENGTH), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """One JSON object a line."""
     for row in rows:
-        print(json_safe(json.dumps(to_json(row), ensure_ascii=False)))
+        print_as_json(json.dumps(to_json(row), ensure_ascii=False))
+
+
+def print_as_json(text: str) -> None:
+    """Print JSON, escaped as JSON is where the terminal cannot show a character."""
+    encoding = (sys.stdout.encoding or "utf-8").lower()
+    print(json_safe(text, in_ascii=encoding not in ("utf-8", "utf8")))
 
 
 def short(position_id: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from cli.options import state_dir
-from cli.output import complain, say, short
+from cli.output import complain, print_as_json, say, short
 from positions.commands.fields import duration
 from positions.commands.files import checked
 from positions.commands.messages import (
@@ -27,7 +27,6 @@ from positions.commands.messages import (
     decode_reply,
 )
 from positions.model.errors import RecordError
-from positions.model.foreign_text import json_safe
 from positions.model.terms import Percent
 from positions.operations.health import health_of
 from positions.storage.spool import FIRST, NEW, Spool, uuid7
@@ -150,7 +149,7 @@ def _await(commands: list[Command], spool: Spool, seconds: float, *, as_json: bo
             continue
         refused += reply.status != ACCEPTED
         if as_json:
-            print(json_safe(msgspec.json.encode(reply).decode()))
+            print_as_json(msgspec.json.encode(reply).decode())
         else:
             say(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
     if refused or unanswered:

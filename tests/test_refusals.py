@@ -12,6 +12,7 @@ from test_order_reconciliation import HASH, SOLD, TOKEN, World, _at_once  # noqa
 from test_order_reconciliation import Venue as Silent
 
 from positions.model.position import Position
+from positions.model.venue_rules import FREE
 from venues.polymarket.api import parsing
 from venues.polymarket.api.clob import BalanceReader
 from venues.polymarket.api.parsing import Unreadable
@@ -105,7 +106,7 @@ def test_a_start_reads_the_wallet_although_a_foreign_order_makes_no_sense(
     )
     positions: list[Position] = [position]
     venue: Any = Venue([SPOILT[0], ROW], [report, SOLD | {"trader_side": "TAKER"}])
-    reader = WalletReader(BalanceReader(venue, 0), lambda _: D(0), refused.append)
+    reader = WalletReader(BalanceReader(venue, 0), lambda _: FREE, refused.append)
     reading = asyncio.run(reader.read(positions, [], 0))
     assert set(reading.orders) == {HASH}
     assert [t.shares for t in reading.trades_by_order()[HASH]] == [20]

@@ -35,11 +35,12 @@ def clean(text: object, most: int = NAME_LENGTH) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def json_safe(text: str) -> str:
+def json_safe(text: str, *, in_ascii: bool = False) -> str:
     """JSON with the same content, whose unprintable characters are written as JSON's escapes."""
-    if text.isprintable():
+    if text.isprintable() and (text.isascii() or not in_ascii):
         return text
-    return "".join(c if c.isprintable() else _in_json(c) for c in text)
+    shown = (c.isprintable() and (c.isascii() or not in_ascii) for c in text)
+    return "".join(c if is_shown else _in_json(c) for c, is_shown in zip(text, shown, strict=True))
 
 
 def _escaped(character: str) -> str:

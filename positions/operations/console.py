@@ -45,6 +45,7 @@ class Console:
 
     def __init__(self, number: int, stream: TextIO | None) -> None:
         self._stream: TextIO | None = None
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._file = -1
         try:
             if stream is not None:
@@ -105,7 +106,7 @@ class Console:
                 break
             if dropped:
                 lines.insert(0, f"({dropped} lines were not printed: {self.why})")
-            data = b"".join(map(_encoded, lines))
+            data = b"".join(_encoded(line, self._encoding) for line in lines)
             try:
                 self._write(data)
             except (OSError, ValueError) as e:
@@ -121,7 +122,7 @@ class Console:
 
     def _write(self, data: bytes) -> None:
         if self._stream is not None:
-            self._stream.write(data.decode("utf-8", "replace"))
+            self._stream.write(data.decode(self._encoding, "replace"))
             self._stream.flush()
             return
         while data and self._file >= 0:
@@ -131,14 +132,14 @@ class Console:
                 select.select([], [self._file], [])
 
 
-def _encoded(line: Line) -> bytes:
+def _encoded(line: Line, encoding: str) -> bytes:
     if isinstance(line, bytes):
         return line
     try:
         text = line if isinstance(line, str) else line()
     except Exception as e:  # one line that cannot be printed must not end the thread
         text = f"(a line cannot be printed: {type(e).__name__}: {e})"
-    return f"{text}\n".encode(errors="replace")
+    return f"{text}\n".encode(encoding, "backslashreplace")
 
 
 class Terminal:
