@@ -208,6 +208,8 @@ def instrument(token: Token, tick: str, since: int) -> BinaryOption:
         "neg_risk": bool(market.get("neg_risk")),
         "synthetic": bool(market.get("synthetic")),
     }
+    if market.get("taker_delay"):
+        info["taker_delay"] = True
     if "fee_exponent" in market:
         exponent = market["fee_exponent"]
         info["feeSchedule"] = {"exponent": None if exponent is None else int(exponent)}
@@ -249,6 +251,8 @@ def described(i: BinaryOption) -> tuple[dict[str, Any], dict[str, Any]]:
         "start_ts_ns": i.activation_ns,
         "end_ts_ns": i.expiration_ns,
     }
+    if info.get("taker_delay"):
+        market["taker_delay"] = True
     exponent = fee_schedule(i).exponent
     if exponent != 1:
         market["fee_exponent"] = exponent

@@ -178,6 +178,7 @@ _MARKET: dict[str, _Rule] = {
     "start_ts_ns": _time_or_none,
     "end_ts_ns": _time_or_none,
     "neg_risk": _flag,
+    "taker_delay": _flag,
     "synthetic": _flag,
 }
 _TOKEN: dict[str, _Rule] = {

@@ -29,6 +29,7 @@ MARKET: dict[str, Any] = {
 WRONG: dict[str, list[object]] = {
     "fee_rate": ["-1", -1, "NaN", "1", "5", "Infinity", None, [], True, "1e-99999999999"],
     "fee_exponent": [0, -1, "1.5", 10, "NaN", [], True],
+    "taker_delay": ["yes", 150],
     "min_order_size": ["NaN", "-5", "x", None, "1e30", "-0.1", {}],
     "slug": ["", None, 1.5, "x" * 301],
     "condition_id": ["", "../../etc", "0x c", "a-b", None],
@@ -45,6 +46,7 @@ WRONG: dict[str, list[object]] = {
 RIGHT: dict[str, list[object]] = {
     "fee_rate": ["0", 0, "0.25"],
     "fee_exponent": [1, "2", 9, None],
+    "taker_delay": [True, False, None],
     "min_order_size": ["0", 5, "5.5"],
     "tick_size": ["0.1", "0.01", "0.005", "0.0025", "0.001", "0.0001"],
     "settlement_price_inferred": ["0", "1", 1, "0.5", None],
@@ -79,7 +81,8 @@ def test_what_may_be_is_taken(tmp_path: Path, field: str, value: object) -> None
 
 
 @pytest.mark.parametrize(
-    "stated", [{}, {"fee_exponent": 2}, {"fee_exponent": "3"}, {"fee_exponent": None}]
+    "stated",
+    [{}, {"fee_exponent": 2}, {"fee_exponent": "3"}, {"fee_exponent": None}, {"taker_delay": True}],
 )
 def test_what_was_recorded_of_a_market_is_recorded_of_its_replay(stated: dict[str, Any]) -> None:
     name = InstrumentId.from_str("0xc1-1.POLYMARKET")
@@ -89,6 +92,7 @@ def test_what_was_recorded_of_a_market_is_recorded_of_its_replay(stated: dict[st
     fee = FeeSchedule(Decimal("0.04"), None if exponent is None else int(exponent))
     assert fee_schedule(known) == fee_schedule(again) == fee
     assert again.info == known.info
+    assert known.info.get("taker_delay", False) == stated.get("taker_delay", False)
 
 
 @pytest.mark.parametrize(

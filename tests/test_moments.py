@@ -21,7 +21,7 @@ Quote = tuple[int, str, str, str]
 """Milliseconds from the start, bid, ask, size of both."""
 
 
-def recording(folder: Path, markets: dict[str, list[Quote]]) -> Path:
+def recording(folder: Path, markets: dict[str, list[Quote]], **stated: Any) -> Path:
     """A catalog of markets with one outcome's quotes each."""
     lines, described = ["ts_event_ns,token_id,bid,bid_size,ask,ask_size"], []
     for number, (slug, quotes) in enumerate(markets.items()):
@@ -42,6 +42,7 @@ def recording(folder: Path, markets: dict[str, list[Quote]]) -> Path:
                 "end_ts_ns": START_NS + END,
                 "tokens": tokens,
             }
+            | stated
         )
     (folder / "quotes.csv").write_text("\n".join([lines[0], *sorted(lines[1:])]) + "\n")
     (folder / "markets.json").write_text(json.dumps(described))
@@ -235,3 +236,55 @@ def test_a_holding_too_small_to_rest_is_sold_in_a_falling_book(
     sold = [(f["role"], f["shares"]) for f in fills if f["side"] == "sell"]
     assert sold == [("target", D(4))]
     assert all(f["price"] >= D("0.70") for f in fills if f["side"] == "sell")
+
+
+HELD: list[Quote] = [
+    (0, "0.53", "0.55", "500"),
+    (20_000, "0.44", "0.46", "500"),
+    (20_100, "0.43", "0.45", "500"),
+    (20_200, "0.42", "0.45", "500"),
+    FAR,
+]
+
+
+@pytest.mark.parametrize(
+    ("stated", "latency", "bought", "sold"),
+    [
+        ({}, "0ms", "0.000", ("20.000", "0.44")),
+        ({"taker_delay": False}, "0ms", "0.000", ("20.000", "0.44")),
+        ({"taker_delay": True}, "0ms", "0.000", ("20.150", "0.43")),
+        ({"taker_delay": True}, "60ms", "0.210", ("20.210", "0.42")),
+    ],
+)
+def test_what_takes_is_held_and_meets_the_book_of_then(
+    tmp_path: Path, stated: dict[str, Any], latency: str, bought: str, sold: tuple[str, str]
+) -> None:
+    catalog = recording(tmp_path, {"m": HELD}, **stated)
+    o = stories.backtest_of(CONFIG, catalog, asked([entry("m", stop="0.45")]), latency=latency)
+    (fills,) = o.fills.values()
+    told = [(_second(f["time"]), f"{f['price']}") for f in fills]
+    assert told == [(bought, "0.55"), sold]
+
+
+def _second(time: int) -> str:
+    return f"{D(time - START_NS) / 10**9:.3f}"
+
+
+def test_a_replay_holds_what_takes_as_a_backtest_does(tmp_path: Path) -> None:
+    """Entries, stops, targets, and a cancellation of what is held."""
+    quotes: dict[str, list[Quote]] = {
+        "m": HELD,
+        "n": [*CALM, (900, "0.70", "0.72", "500"), FAR],
+        "o": [(0, "0.53", "0.58", "500"), (10_000, "0.53", "0.56", "4"), FAR],
+        "p": [(0, "0.53", "0.55", "500"), (30_000, "0.70", "0.72", "500"), FAR],
+    }
+    catalog = recording(tmp_path, quotes, taker_delay=True)
+    cancel = {"command": "cancel", "position_id": numbered(4), "at": "2026-03-02T12:00:01.100Z"}
+    late = entry("p", stop="0.45") | {"at": "2026-03-02T12:00:01.000Z"}
+    requests = asked(
+        [entry("m", stop="0.45"), entry("n", target="0.70", stop="0.45"), entry("o"), late, cancel]
+    )
+    tested = stories.of(stories.backtest_of(CONFIG, catalog, requests))
+    ends = {n: tested.events[numbered(n)][-1]["kind"] for n in range(1, 5)}
+    assert ends == {1: "order_filled", 2: "order_closed", 3: "entry_ended", 4: "order_accepted"}
+    assert stories.differences(replayed(tmp_path, catalog, requests), tested) == []

@@ -3,10 +3,12 @@
 import asyncio
 import threading
 from datetime import timedelta
+from functools import partial
 
 from nautilus_trader.common.component import LiveClock, TestClock, TimeEvent
 
 from bridge.timers import Alert, RepeatingTimer, on_this_thread
+from venues.simulated.arrivals import Arrivals
 
 
 def test_a_live_clock_calls_back_on_the_loop() -> None:
@@ -76,3 +78,18 @@ def test_an_alert_rings_for_the_earliest_and_anew_for_what_comes_after() -> None
     for event in clock.advance_time(40):
         event.handle()
     assert seen == [10, 20]
+
+
+def test_what_arrives_by_a_live_clock_does_so_in_order_and_on_the_loops_thread() -> None:
+    async def run() -> list[tuple[int, int]]:
+        arrived: list[tuple[int, int]] = []
+        arrivals = Arrivals(LiveClock(), lambda act: act())
+        for number in (1, 2, 3):
+            act = partial(lambda n: arrived.append((n, threading.get_ident())), number)
+            arrivals.later(number * 1_000_000, act)
+        async with asyncio.timeout(30):
+            while len(arrived) < 3:
+                await asyncio.sleep(0.001)
+        return arrived
+
+    assert asyncio.run(run()) == [(n, threading.get_ident()) for n in (1, 2, 3)]

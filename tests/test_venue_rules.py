@@ -7,6 +7,7 @@ import pytest
 
 from positions.model.venue_rules import FeeSchedule
 from venues.simulated.matching import (
+    TAKER_DELAY,
     Accepted,
     Canceled,
     CancelRejected,
@@ -216,6 +217,31 @@ def test_a_taker_pays_by_the_exponent_and_a_maker_nothing(exponent: int | None, 
     assert isinstance(made, Filled)
     assert (taken.fee, made.fee) == (D(fee), 0)
     assert v.cash == 1000 - D("5.2") - D(fee) + D("5.5")
+
+
+# fmt: off
+HELD = {
+    # an order on the book 0.50 x 30 / 0.52 x 40                                   is it held
+    "a buy at the ask": (order(BUY, "0.52", "10"), True),
+    "a buy under the ask": (order(BUY, "0.51", "10"), False),
+    "a sale at the bid": (order(SELL, "0.50", "10", time_in_force=IOC), True),
+    "a sale above the bid": (order(SELL, "0.51", "10", time_in_force=IOC), False),
+    "a sale at any price": (order(SELL, None, "10", time_in_force=IOC), True),
+    "post-only": (order(BUY, "0.52", "10", post_only=True), False),
+    "what the adapter denies": (order(SELL, "0.50", "10", reduce_only=True), False),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", HELD)
+@pytest.mark.parametrize("delay", [0, TAKER_DELAY])
+def test_what_would_take_is_held_where_the_market_has_a_delay(name: str, delay: int) -> None:
+    asked, is_held = HELD[name]
+    v = unseen(held="10")
+    v.tokens["T"].taker_delay = delay
+    assert v.holds_for(asked) == 0, "no book is known that it would meet"
+    v.quote("T", D("0.50"), D(30), D("0.52"), D(40), 0)
+    assert v.holds_for(asked) == (delay if is_held else 0)
 
 
 @pytest.mark.parametrize("payout", ["0", "0.5", "1"])

@@ -7,7 +7,6 @@ quote by quote, it would act in the middle of a batch.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
 from typing import Any
 
 from nautilus_trader.backtest.engine import BacktestEngine
@@ -116,7 +115,6 @@ class LatentExecutionClient(SimulatedExecutionClient):
 
     event_loop: EventLoop
     latency_ns: int = 0
-    _numbers: Iterator[int] = count()
 
     def submit_order(self, command: SubmitOrder) -> None:
         """Send an order on its way."""
@@ -127,12 +125,11 @@ class LatentExecutionClient(SimulatedExecutionClient):
         self._send(partial(super().cancel_order, command))
 
     def _send(self, arrive: Callable[[], None]) -> None:
-        if not self.latency_ns:
+        if self.latency_ns:
+            self.arrivals.later(self.latency_ns, arrive)
+        else:
             arrive()
-            return
 
-        def on_arrival(_: object) -> None:
-            self.event_loop.run_moment(arrive)
-
-        at = self._clock.timestamp_ns() + self.latency_ns
-        self._clock.set_time_alert_ns(f"arrival-{next(self._numbers)}", at, on_arrival)
+    def arrive(self, act: Callable[[], None]) -> None:
+        """Let it have its effect, and what that causes run to its end."""
+        self.event_loop.run_moment(act)

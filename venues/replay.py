@@ -26,6 +26,7 @@ from bridge.one_sided_book import OneSidedBook
 from bridge.venue import CLIENT_ID, VENUE
 from positions.model.durations import SECOND
 from positions.storage.resume import Cursor
+from venues.simulated.arrivals import ARRIVAL
 
 _IDLE_ITERATIONS = 4
 """Iterations of the event loop without work after which nothing is in progress: a message takes up
@@ -181,7 +182,8 @@ class Replay:
             handler = due.popleft()
             self._clock.set_time(handler.event.ts_event)
             handler.handle()
-            if not self._is_idle():
+            # What the venue says is on its way to a queue then, and in none yet.
+            if handler.event.name == ARRIVAL or not self._is_idle():
                 await self._settle()
             # What that set may ring before the next does.
             until = due[0].event.ts_event if due else moment

@@ -87,7 +87,8 @@ class BacktestSettings(Struct, frozen=True, forbid_unknown_fields=True, rename=_
         The stretch of the recording (`from` and `to` in the file), as times with their offset;
         empty = all of it.
     latency
-        How long orders take to the venue, such as "250ms" or "1s"; "0ms" as in a replay.
+        How long orders take to the venue, such as "250ms" or "1s"; "0ms" as in a replay. For how
+        long the venue itself holds what takes comes on top.
     """
 
     catalog: str = "catalog/sample"

@@ -7,6 +7,7 @@ as order events. Nautilus' own simulated exchange is not used: see docs/decision
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from nautilus_trader.cache.cache import Cache
@@ -41,12 +42,13 @@ from nautilus_trader.model.instruments import BinaryOption
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
 from nautilus_trader.model.orders import Order as NautilusOrder
 
-from bridge.conversion import fee_schedule, identifier, touch
+from bridge.conversion import identifier, instrument_book, touch
 from bridge.one_sided_book import OneSidedBook
 from bridge.venue import CLIENT_ID, VENUE
 from positions.engine.adoption import Holding
 from venues.simulated import matching
 from venues.simulated.account import Account
+from venues.simulated.arrivals import Arrivals
 from venues.simulated.matching import Event, Order, Side, TimeInForce
 
 _BEFORE_STRATEGIES = 100
@@ -87,6 +89,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
         self._venue = account.venue
         self._market_clock = market_clock
         self._unpublished: list[tuple[NautilusOrder, matching.Filled]] = []
+        self.arrivals: Arrivals
 
     async def _connect(self) -> None:
         self.open()
@@ -94,6 +97,7 @@ class SimulatedExecutionClient(LiveExecutionClient):
 
     def open(self) -> None:
         """Follow the market, and report the account."""
+        self.arrivals = Arrivals(self._market_clock, self.arrive)
         for instrument in self._cache.instruments(venue=VENUE):
             self._on_instrument(instrument)
         listen = self._msgbus.subscribe
@@ -110,14 +114,10 @@ class SimulatedExecutionClient(LiveExecutionClient):
     # -- the market --------------------------------------------------------------------------------
 
     def _on_instrument(self, instrument: BinaryOption) -> None:
-        info: dict[str, Any] = instrument.info or {}
-        minimum = info.get("min_order_size") or info.get("minimum_order_size") or "5"
-        self._venue.list_token(
-            instrument.id.value,
-            instrument.price_increment.as_decimal(),
-            Decimal(str(minimum)),
-            fee_schedule(instrument),
-        )
+        market = instrument_book(instrument)
+        delay = matching.TAKER_DELAY if (instrument.info or {}).get("taker_delay") else 0
+        listed = market.tick, market.minimum_size, market.fee, delay
+        self._venue.list_token(instrument.id.value, *listed)
         self._kept.listed(instrument.id.value)
 
     def _on_quote(self, tick: QuoteTick) -> None:
@@ -157,12 +157,23 @@ class SimulatedExecutionClient(LiveExecutionClient):
         if order.time_in_force not in _TIMES_IN_FORCE:
             self._deny(order, "UNSUPPORTED_TIME_IN_FORCE")
             return
-        events = self._venue.submit(_order(order), self._now())
+        sent = _order(order)
+        held_for = self._venue.holds_for(sent)
+        if held_for:
+            self._submitted(order)
+            self.arrivals.later(held_for, partial(self._match, order, sent))
+            return
+        events = self._venue.submit(sent, self._now())
         if not isinstance(events[0], matching.Denied):
-            self.generate_order_submitted(
-                order.strategy_id, order.instrument_id, order.client_order_id, self._now()
-            )
+            self._submitted(order)
         self._publish(order.instrument_id.value, events)
+
+    def _match(self, order: NautilusOrder, sent: Order) -> None:
+        self._publish(order.instrument_id.value, self._venue.submit(sent, self._now()))
+
+    def arrive(self, act: Callable[[], None]) -> None:
+        """Let what was on its way have its effect."""
+        act()
 
     def cancel_order(self, command: CancelOrder) -> None:
         """Take an order off the venue's book."""
@@ -230,6 +241,10 @@ class SimulatedExecutionClient(LiveExecutionClient):
                 _GENERATE[type(event)](self, order, event)
             if isinstance(event, matching.Filled):
                 self._report_account()
+
+    def _submitted(self, order: NautilusOrder) -> None:
+        ids = order.strategy_id, order.instrument_id, order.client_order_id
+        self.generate_order_submitted(*ids, self._now())
 
     def _accepted(self, order: NautilusOrder, event: matching.Accepted) -> None:
         self.generate_order_accepted(*_ids(order, event), event.time)

@@ -30,6 +30,8 @@ GTD_MARGIN = 60_000_000_000
 """The venue expires a GTD order a minute before the time it states."""
 GTD_AHEAD = 180_000_000_000
 """It takes none that states less."""
+TAKER_DELAY = 150_000_000
+"""For how long it holds what would take, on markets of crypto and finance."""
 
 
 class Side(StrEnum):
@@ -196,6 +198,8 @@ class Token:
     minimum_size: Decimal
     fee_rate: Decimal
     fee_exponent: int | None = 1
+    taker_delay: int = 0
+    """For how long an order that would take is held, in nanoseconds."""
     bid: Display = field(default_factory=Display)
     ask: Display = field(default_factory=Display)
     payout: Decimal | None = None
@@ -289,7 +293,12 @@ class SimulatedPolymarket:
     # -- the market --------------------------------------------------------------------------------
 
     def list_token(
-        self, token_id: str, tick: Decimal, minimum_size: Decimal, fee: FeeSchedule
+        self,
+        token_id: str,
+        tick: Decimal,
+        minimum_size: Decimal,
+        fee: FeeSchedule,
+        taker_delay: int = 0,
     ) -> None:
         """Make a token tradable; for one already listed, change its tick only.
 
@@ -297,7 +306,7 @@ class SimulatedPolymarket:
         """
         token = self.tokens.get(token_id)
         if token is None:
-            self.tokens[token_id] = Token(tick, minimum_size, *fee)
+            self.tokens[token_id] = Token(tick, minimum_size, *fee, taker_delay)
         else:
             token.tick = tick
 
@@ -377,6 +386,17 @@ class SimulatedPolymarket:
         return list(self.tokens[token_id].resting.values())
 
     # -- orders ------------------------------------------------------------------------------------
+
+    def holds_for(self, order: Order) -> int:
+        """For how long an order is held before it is submitted, in nanoseconds.
+
+        One that would take now is, where its market has a delay: it is checked and matched at the
+        end of it, with the book of then, and cannot be cancelled meanwhile.
+        """
+        token = self.tokens.get(order.token_id)
+        if token is None or order.post_only or _denial(order) is not None:
+            return 0
+        return token.taker_delay if token.meets(order) else 0
 
     def submit(self, order: Order, time: int) -> list[Event]:
         """Take an order in: check it, match it, and let what is left rest or end."""
