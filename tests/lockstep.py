@@ -22,7 +22,6 @@ from trading import Session, trade
 from positions.model.formatting import iso
 from positions.model.instrument_book import InstrumentBook as Seen
 from positions.model.position import OrderState, Role
-from positions.model.venue_rules import FeeSchedule
 from positions.storage.spool import Spool
 from recordings.importer import import_recording
 
@@ -278,7 +277,7 @@ def _handle(slug: str) -> Market:
         outcomes=("Yes", "No"),
         tick=D("0.01"),
         minimum=D(5),
-        fee=FeeSchedule(D("0.04")),
+        fee_rate=D("0.04"),
         neg_risk=False,
         ends="",
     )
