@@ -109,7 +109,7 @@ def test_a_line_that_cannot_be_made_does_not_end_the_telling(
         terminal.say(line)
     terminal.close()
     said = capfd.readouterr().out
-    assert said == "(a line cannot be printed: LookupError: no words)\ngo on\n?\n"
+    assert said == "(a line cannot be printed: LookupError: no words)\ngo on\n\\udcff\n"
 
 
 def test_what_a_library_prints_is_taken_over_and_given_back(
