@@ -307,6 +307,16 @@ def publish(folder: Path, store: Store) -> None:
     copier.publish_last()
 
 
+@pytest.mark.parametrize("name", ["published.duckdb", "published.tmp", "history.wanted"])
+def test_a_folder_in_the_place_of_a_copy_is_moved_aside(tmp_path: Path, name: str) -> None:
+    (tmp_path / name / "notes").mkdir(parents=True)
+    store = opened(tmp_path)
+    publish(tmp_path, store)
+    store.close()
+    assert (tmp_path / "published.duckdb").is_file()
+    assert list(tmp_path.glob(f"{name}*/notes")), "what was in it is kept"
+
+
 def without_itself(folder: Path) -> None:
     """The node published that it held shares, was killed, and its record went."""
     store, steps = opened(folder), lives(6).steps

@@ -201,11 +201,11 @@ class SnapshotWriter:
             self._failure = next(iter(str(e).splitlines()), type(e).__name__)
             return
         self._failure = ""
-        if self._wanted.exists():
+        if self._wanted.is_file():
             with suppress(duckdb.Error, OSError):
                 self._copy(self._history, _WHOLE, rows)
             self._wanted.unlink(missing_ok=True)
-        if (self._state / WANTED).exists():
+        if (self._state / WANTED).is_file():
             self._back_up()
 
     def _back_up(self) -> None:
@@ -222,6 +222,7 @@ class SnapshotWriter:
 
     def _copy(self, path: Path, selection: str, rows: dict[str, list[tuple[Any, ...]]]) -> None:
         aside = path.with_suffix(".tmp")
+        _make_way(aside)
         aside.unlink(missing_ok=True)
         cursor = self._cursor()
         try:
@@ -235,6 +236,7 @@ class SnapshotWriter:
                     cursor.execute(statement)
             finally:
                 cursor.execute("DETACH pub")
+            _make_way(path)
             aside.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -242,6 +244,12 @@ class SnapshotWriter:
             raise
         finally:
             cursor.close()
+
+
+def _make_way(path: Path) -> None:
+    """Move a folder aside that stands where a file belongs: what is in it may be somebody's."""
+    if path.is_dir():
+        path.rename(path.with_name(f"{path.name}.{time.time_ns()}"))
 
 
 def _quoted(path: Path) -> str:
