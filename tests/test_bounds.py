@@ -12,7 +12,7 @@ from stage import ID, Stage, submit
 
 from bridge.conversion import identifier
 from positions.commands.fields import Malformed
-from positions.commands.files import UnreadableRequests, read
+from positions.commands.files import UnreadableRequests, read, read_once
 from positions.commands.messages import Submit, decode, from_fields
 from positions.model.position import Order, Role, update
 from positions.model.soundness import TIME_MAX, Unsound, check, check_order
@@ -135,6 +135,19 @@ def test_a_field_of_a_csv_without_end_is_refused(tmp_path: Path) -> None:
     path.write_text("market,outcome\n" + "x" * 200_000 + ",Yes\n")
     with pytest.raises(UnreadableRequests, match="is not CSV: field larger"):
         list(read(path))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "sparse.csv", "sparse.toml", "folder.csv"])
+def test_a_file_of_requests_without_end_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.startswith("sparse"):
+        with path.open("wb") as file:
+            file.truncate(10**10)
+    elif name.startswith("folder"):
+        path.mkdir()
+    for reading in (read, read_once):
+        with pytest.raises(UnreadableRequests, match=r"at most 50,000,000 bytes|a directory"):
+            list(reading(path))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ from positions.commands.fields import Malformed
 from positions.commands.messages import Command, from_fields
 from positions.model.errors import InputError
 
+_BYTES_MAX = 50_000_000
+"""Of a file of requests; one that never ends, as a device, is not read to its end."""
+
 
 class UnreadableRequests(InputError):
     """The file, or one of its requests, cannot be understood: one line for each."""
@@ -31,11 +34,25 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     UnreadableRequests
         With the file, the line and what is wrong.
     """
+    yield from _requests(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        why = getattr(e, "strerror", None) or e
-        raise UnreadableRequests(f"{path}: cannot be read: {why}") from None
+        with path.open("rb") as file:
+            content = file.read(_BYTES_MAX + 1)
+    except OSError as e:
+        raise UnreadableRequests(f"{path}: cannot be read: {e.strerror or e}") from None
+    if len(content) > _BYTES_MAX:
+        raise UnreadableRequests(f"{path}: must be at most {_BYTES_MAX:,} bytes long")
+    return content
+
+
+def _requests(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise UnreadableRequests(f"{path}: cannot be read: {e}") from None
     kinds = {".csv": _csv, ".toml": _toml}
     for fields in kinds.get(path.suffix.lower(), _json_lines)(path, text):
         yield {"command": "submit", **fields}
@@ -92,8 +109,9 @@ def read_once(path: Path) -> Iterator[dict[str, Any]]:
     """The requests of a file as their fields, each with the id that it has whenever this file is
     read: sent again after it was cut short, it acts on no request twice.
     """
-    requests = list(read(path))
-    digest = sha256(path.read_bytes()).digest()
+    content = _content(path)
+    requests = list(_requests(path, content))
+    digest = sha256(content).digest()
     for number, fields in enumerate(requests, start=1):
         yield {"id": _lasting_id(digest, number), **fields}
 
