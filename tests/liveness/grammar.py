@@ -1,6 +1,7 @@
 """Generates values, texts and messages that nobody sane would send.
 
-Everything comes from one `random.Random`, so that a seed gives the same again.
+Everything comes from one `random.Random`, so that a seed gives the same again; each value is
+new, so that what is spoiled in one message is not spoiled in the next.
 """
 
 import copy
@@ -39,21 +40,21 @@ def number(chance: random.Random) -> Any:
         return f"{chance.choice(('', '-'))}{chance.random():.{chance.randint(0, 40)}f}"
     if chance.random() < 0.2:
         return f"{chance.randint(-9, 9)}e{chance.randint(-400, 400)}"
-    return chance.choice(_NUMBERS)
+    return copy.deepcopy(chance.choice(_NUMBERS))
 
 
 def words(chance: random.Random) -> Any:
     """Something where a text belongs."""
     if chance.random() < 0.2:
         return "".join(chr(chance.randint(0, 0x2FFF)) for _ in range(chance.randint(1, 40)))
-    return chance.choice(_TEXTS)
+    return copy.deepcopy(chance.choice(_TEXTS))
 
 
 def moment(chance: random.Random) -> Any:
     """Something where a time or a duration belongs."""
     if chance.random() < 0.2:
         return f"{chance.randint(-20, 9999):04}-{chance.randint(0, 13):02}-01T00:00:00Z"
-    return chance.choice(_TIMES)
+    return copy.deepcopy(chance.choice(_TIMES))
 
 
 def nested(chance: random.Random) -> Any:
@@ -96,7 +97,7 @@ def _spoil(chance: random.Random, message: Json, keep: tuple[str, ...]) -> None:
         case "drop":
             del message[name]
         case "add":
-            message[str(words(chance))] = copy.deepcopy(anything(chance))
+            message[str(words(chance))] = anything(chance)
         case "wrap":
             message[name] = chance.choice(([message[name]], {"value": message[name]}))
         case "repeat" if isinstance(message[name], list):
@@ -106,7 +107,7 @@ def _spoil(chance: random.Random, message: Json, keep: tuple[str, ...]) -> None:
 def _fitting(chance: random.Random, name: str) -> Any:
     """Wrong in the way that hurts where a field has this name; sometimes in any way."""
     if chance.random() < 0.2:
-        return copy.deepcopy(anything(chance))
+        return anything(chance)
     timed = ("time", "last_update", "expir", "confirm")
     if name == "at" or name.endswith("_at") or any(part in name for part in timed):
         return moment(chance)
