@@ -25,16 +25,17 @@ def test_a_trouble_is_told_once_it_lasts_and_when_it_is_over() -> None:
 
 def test_a_copy_that_cannot_be_written_says_why_until_it_can(tmp_path: Path) -> None:
     node = SmallNode(tmp_path)
-    in_the_way = node.state / "published.tmp"
-    (in_the_way / "x").mkdir(parents=True)
+    cursor = node.copier._cursor
+
+    def fail() -> object:
+        raise OSError("no space left")
+
     for problem in (True, False):
+        node.copier._cursor = fail if problem else cursor  # type: ignore[assignment]
         node.copier.publish()
         assert node.copier._thread is not None
         node.copier._thread.join()
         assert bool(node.copier.trouble()) is problem
-        if problem:
-            (in_the_way / "x").rmdir()
-            in_the_way.rmdir()
 
 
 def test_a_copy_that_hangs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
