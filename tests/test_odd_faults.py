@@ -52,7 +52,7 @@ async def the_exits_post_is_not_answered_and_a_copy_of_it_sells(
     s: Session, m: MarketHandle
 ) -> None:
     p = await opened(s, m, sell_price="")
-    reached, before = reaching(s), len(s.venue.asked("POST /order"))
+    reached, before = reaching(s, m), len(s.venue.asked("POST /order"))
     s.venue.faults.hang("POST /order", 4)
     crash(s, m)
     await stopped(s, p)
@@ -81,7 +81,7 @@ async def a_buy_fails_to_settle_after_the_market_is_resolved(s: Session, m: Mark
 async def a_delayed_entry_is_not_found_by_its_cancel(s: Session, m: MarketHandle) -> None:
     faults = s.venue.faults
     faults.order_delay, faults.unseen_seconds, faults.delayed_stay = 3, 9, True
-    reached = reaching(s)
+    reached = reaching(s, m)
     p = await s.submit(m, "0.55", "20", stop_loss_price="0.45")
     await resting(s, p, Role.ENTRY)
     await s.command("amend", position_id=p, max_bid_price="0.56")
@@ -94,7 +94,7 @@ async def a_delayed_entry_is_not_found_by_its_cancel(s: Session, m: MarketHandle
 
 @SCENARIOS.add
 async def the_reply_to_an_entry_is_cut_short(s: Session, m: MarketHandle) -> None:
-    reached = reaching(s)
+    reached = reaching(s, m)
     unheard(s)
     s.venue.faults.cut("POST /order")
     p = await s.submit(m, "0.51", "20", stop_loss_price="0.45")
@@ -113,7 +113,7 @@ async def our_clock_is_an_hour_ahead_and_answers_are_lost(s: Session, m: MarketH
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "time_ns", lambda: real() + 3600 * SECOND)
         unheard(s)
-        reached = reaching(s)
+        reached = reaching(s, m)
         s.venue.faults.reset("POST /order", after=True)
         sent = iso(time.time_ns())  # the file's own time is that of the real clock
         p = await s.submit(m, "0.55", "20", stop_loss_price="0.45", created_at=sent)
@@ -167,7 +167,7 @@ async def a_silent_feed_lets_exits_through_and_no_entries(s: Session, m: MarketH
     await stopped(s, p)
     book = s.node.strategy.engine.markets[m.tokens[0]]
     await s.until(lambda: bool(book.feed_problem), "its prices are doubted")
-    reached, looks = reaching(s), len(s.venue.asked("POST /books"))
+    reached, looks = reaching(s, m), len(s.venue.asked("POST /books"))
     other = await s.submit(m, "0.55", "20", stop_loss_price="0.30")
     await s.until(lambda: any(m.slug in a and "nothing is bought" in a for a in s.alarms), "said")
     await s.until(lambda: len(s.venue.asked("POST /books")) > looks + 3, "the book is looked at")
@@ -194,7 +194,7 @@ async def the_owner_sells_all_on_the_website_just_before_the_stop(
 @SCENARIOS.add
 async def orders_are_told_in_the_words_of_the_reference(s: Session, m: MarketHandle) -> None:
     s.venue.faults.long_statuses = True
-    reached = reaching(s)
+    reached = reaching(s, m)
     p = await opened(s, m, "60.5")
     await resting(s, p, Role.TARGET)
     asked = len([r for r in s.venue.requests if "/data/order/" in r.path])

@@ -176,13 +176,14 @@ async def the_owner_sells_a_part_on_the_website(s: Session, m: MarketHandle) -> 
     await s.until(lambda: s.positions[p].ledger.sold == 12, "what is there is sold")
 
 
-def reaching(s: Session) -> list[str]:
-    """The orders that reach the venue's engine from now on, by their hashes."""
+def reaching(s: Session, m: MarketHandle) -> list[str]:
+    """The orders of a market that reach the venue's engine from now on, by their hashes."""
     reached: list[str] = []
     place = s.venue.engine.place
 
     def placing(order: Order) -> list[Trade]:
-        reached.append(order.id)
+        if order.token in m.tokens:  # not of the scenario before
+            reached.append(order.id)
         return place(order)
 
     s.venue.engine.place = placing  # type: ignore[method-assign]
@@ -192,7 +193,7 @@ def reaching(s: Session) -> list[str]:
 async def half_is_sold_once(s: Session, m: MarketHandle, break_it: Callable[[], None]) -> None:
     """Sell half of a position; the shares of another one of the same outcome are not touched."""
     p, other = await opened(s, m, sell_price=""), await opened(s, m, sell_price="")
-    reached = reaching(s)
+    reached = reaching(s, m)
     break_it()
     await s.command("sell", position_id=p, fraction="0.5")
     # The trade may be heard before the order is posted again.
@@ -222,7 +223,7 @@ async def a_sale_arrives_long_after_its_answer_was_due(s: Session, m: MarketHand
 @SCENARIOS.add
 async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
-    reached = reaching(s)
+    reached = reaching(s, m)
     s.venue.faults.reset("POST /order")
     s.venue.faults.hang("GET /data/order/*", 0.5)
     crash(s, m)
@@ -236,8 +237,8 @@ async def nobody_bids_enough_when_a_lost_exit_is_posted_again(s: Session, m: Mar
 @SCENARIOS.add
 async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m, sell_price="")
-    reached = reaching(s)
-    s.venue.faults.answer("POST /order", 503, times=5)
+    reached = reaching(s, m)
+    s.venue.faults.answer("POST /order", 503, times=5, token=m.tokens[0])
     crash(s, m)
     await stopped(s, p)
     assert len(reached) == 1
@@ -245,7 +246,7 @@ async def the_venue_answers_no_sale_for_a_while(s: Session, m: MarketHandle) -> 
 
 @SCENARIOS.add
 async def an_entry_arrives_long_after_its_answer_was_due(s: Session, m: MarketHandle) -> None:
-    reached = reaching(s)
+    reached = reaching(s, m)
     s.venue.faults.hang("POST /order", 6)
     p = await opened(s, m)
     await s.until(lambda: reached.count(reached[0]) == 2, "it is posted twice")
@@ -272,7 +273,7 @@ async def a_target_is_met_unheard_just_before_it_is_taken_back(s: Session, m: Ma
 
 @SCENARIOS.add
 async def the_owner_cancels_while_a_lost_entry_is_posted_again(s: Session, m: MarketHandle) -> None:
-    reached = reaching(s)
+    reached = reaching(s, m)
     s.venue.faults.reset("POST /order")
     s.venue.faults.hang("POST /order", 2)
     p = await s.submit(m, "0.45", "20", stop_loss_price="0.40")
