@@ -26,7 +26,9 @@ PATIENCE = 0.2
 
 def answering(body: bytes, *headers: str) -> Serve:
     """Answer once, and well."""
-    lines = "".join(f"{h}\r\n" for h in (*headers, f"Content-Length: {len(body)}"))
+    # Said, or the client asks again on a connection that is about to be closed.
+    headers = (*headers, f"Content-Length: {len(body)}", "Connection: close")
+    lines = "".join(f"{h}\r\n" for h in headers)
 
     def serve(peer: socket.socket, _: threading.Event) -> None:
         peer.sendall(HEAD + lines.encode() + b"\r\n" + body)
