@@ -181,7 +181,6 @@ def sell(
     """Cash out by hand, all or part. What cannot be sold in a minute is protected again."""
     fields: dict[str, Any] = {"shares": shares, "fraction": fraction, "min_price": min_price}
     fields["dry_run"] = dry_run or None
-    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("sell", position, fields, wait, state, as_json=as_json)
 
 
@@ -202,7 +201,6 @@ def close(
 ) -> None:
     """State that you sold elsewhere what the venue lacks of a position. Nothing is sold by it."""
     fields = {"price": price, "dry_run": dry_run or None}
-    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("close", position, fields, wait, state, as_json=as_json)
 
 
@@ -216,7 +214,6 @@ def release(
 ) -> None:
     """Take shares out of a position: they are yours again, neither sold nor protected."""
     fields = {"shares": shares, "dry_run": dry_run or None}
-    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("release", position, fields, wait, state, as_json=as_json)
 
 
@@ -243,7 +240,6 @@ def amend(
     """
     fields: dict[str, Any] = {"max_bid_price": max_bid, "stop_loss_price": stop}
     fields |= _target(target) | terms | {"now": now or None, "dry_run": dry_run or None}
-    wait = _dry_run_wait(state, wait) if dry_run else wait
     _about("amend", position, fields, wait, state, as_json=as_json)
 
 
@@ -286,5 +282,7 @@ def _about(
     as_json: bool,
 ) -> None:
     request = _without_none(fields)
+    if request.get("dry_run"):
+        wait = _dry_run_wait(state, wait)
     position_id = resolve(state_dir(state), position)
     send([{"command": kind, "position_id": position_id, **request}], wait, state, as_json=as_json)

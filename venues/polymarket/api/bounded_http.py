@@ -13,6 +13,7 @@ is decoded no further than to `ANSWER_BYTES_MAX`.
 """
 
 import asyncio
+import json
 import socket
 import threading
 import time
@@ -23,6 +24,8 @@ from typing import Any
 import httpcore
 import httpx
 from msgspec import Struct
+
+from positions.model.foreign_text import REASON_LENGTH, clean
 
 CALL_SECONDS = 5.0
 """The longest that a call may take which an exit may wait for."""
@@ -264,6 +267,20 @@ class PublicClient:
                 return Answer(response.status_code, await _read(response))
         except TimeoutError:
             raise httpx.ReadTimeout(f"no whole answer within {self._seconds:g} s") from None
+
+    async def get_json(
+        self, url: str, params: dict[str, Any], failed: Callable[[str], Exception]
+    ) -> Any:
+        """Ask for an address that answers with JSON; what `failed` makes of the reason is raised
+        where it does not.
+        """
+        try:
+            answer = await self.get(url, params)
+            if answer.status != httpx.codes.OK:
+                raise failed(f"status {answer.status}")
+            return json.loads(answer.body)
+        except (httpx.HTTPError, ValueError, RecursionError) as e:
+            raise failed(clean(str(e) or type(e).__name__, REASON_LENGTH)) from None
 
 
 async def _read(response: httpx.Response) -> bytes:

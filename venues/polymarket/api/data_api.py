@@ -3,20 +3,15 @@
 Foreign data: each field is checked, and what makes no sense is left out.
 """
 
-import json
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-import httpx
-
 from positions.commands.market_names import condition_id_of
 from positions.model.errors import VenueFailure
-from positions.model.foreign_text import REASON_LENGTH, clean
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.protocol import position_ids
 
-_OK = 200
 _MILLION = 10**6
 
 
@@ -61,14 +56,10 @@ class DataApi:
         return paid
 
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
-        try:
-            answer = await self._client.get(path, query)
-            if answer.status != _OK:
-                raise DataApiError(f"the Data API does not answer: status {answer.status}")
-            return json.loads(answer.body)
-        except (httpx.HTTPError, ValueError, RecursionError) as e:
-            why = clean(str(e) or type(e).__name__, REASON_LENGTH)
-            raise DataApiError(f"the Data API does not answer: {why}") from None
+        def failed(why: str) -> DataApiError:
+            return DataApiError(f"the Data API does not answer: {why}")
+
+        return await self._client.get_json(path, query, failed)
 
 
 def rows_of(reply: Any) -> list[dict[str, Any]]:

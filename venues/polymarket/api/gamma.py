@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import httpx
 from msgspec import Struct
 
 from positions.commands.market_names import condition_id_of, market_name
 from positions.model.errors import VenueFailure
-from positions.model.foreign_text import REASON_LENGTH, clean
+from positions.model.foreign_text import clean
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.protocol import (
     Protocol,
@@ -22,7 +21,6 @@ from venues.polymarket.api.protocol import (
     protocol_of_condition,
 )
 
-_OK = 200
 _BATCH = 50
 _IDS = {Protocol.V1: "clobTokenIds", Protocol.V2: "positionIds"}
 """Which ids of a market are traded. Many have both, and a book for one kind alone."""
@@ -231,14 +229,10 @@ class Gamma:
         return _objects(reply)
 
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
-        try:
-            answer = await self._client.get(path, query)
-            if answer.status != _OK:
-                raise GammaError(f"Gamma does not answer: status {answer.status}")
-            return json.loads(answer.body)
-        except (httpx.HTTPError, ValueError, RecursionError) as e:
-            why = clean(str(e) or type(e).__name__, REASON_LENGTH)
-            raise GammaError(f"Gamma does not answer: {why}") from None
+        def failed(why: str) -> GammaError:
+            return GammaError(f"Gamma does not answer: {why}")
+
+        return await self._client.get_json(path, query, failed)
 
 
 async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
