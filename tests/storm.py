@@ -337,6 +337,9 @@ class Watch:
             _explains(t, order.token, self.foreign)
             for t in self.venue.ledger.trades
             if now - t.updated_at < EXPLAINED_SECONDS
+        ) or any(  # the owner freed the shares, and offers them: at rest, or delayed
+            o.id in self.foreign and o.side is Side.SELL and o.token == order.token
+            for o in self.venue.ledger.open_orders(order.maker)
         )
         if not is_explained and not self.venue.engine.sellable_after:
             self.unexplained.append(f"{order.token[:8]} {order.kind} {order.size}: {words}")
