@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from loopback import messages
 from loopback.server import MarketHandle
-from test_faults import opened, stopped
+from test_faults import opened, resting, stopped
 from trading import Scenarios, Session
 
 from positions.model.instrument_book import InstrumentBook
@@ -139,6 +139,7 @@ async def an_older_frame_and_an_older_book_change_nothing(s: Session, m: MarketH
 @SCENARIOS.add
 async def each_message_of_an_array_stands_alone(s: Session, m: MarketHandle) -> None:
     p = await opened(s, m)
+    await resting(s, p, Role.TARGET)  # it changes the book, whose REST view is newer then
     s.venue.faults.frozen.add(m.tokens[0])  # what is asked for anew says nothing newer
     push(s, [UNKNOWN, trade(m, "0.51"), {"event_type": "book"}, 7, None])
     await s.until(lambda: known(s, m).last == D("0.51"), "the trade is heard")
