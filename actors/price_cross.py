@@ -34,7 +34,7 @@ class PriceCrossActor(ClockedActor):
         signal = self._watcher.signal
         for instrument in self.cache.instruments(venue=VENUE):
             book = conversion.instrument_book(instrument)
-            named = market_name(signal.market) in (book.market_id, book.slug)
+            named = market_name(signal.market) in (book.market_id, book.slug.lower())
             if named and signal.outcome in (book.outcome_id, book.outcome):
                 self.subscribe_quote_ticks(instrument.id)
                 return

@@ -75,7 +75,7 @@ class Finder(Protocol):
     """Finds markets while the node runs, and lists them at its clients."""
 
     async def find(self, name: str) -> list[BinaryOption]:
-        """The outcomes of the market of a slug, condition id or address; none if there is none.
+        """The outcomes of the market of a slug, an id or an address; none if there is none.
 
-        Raises RuntimeError if the venue did not answer.
+        Raises RuntimeError if the venue did not answer, SeveralMarkets if it names an event.
         """

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from cli.output import money, number, positions_table, print_json, say, show, table
+from cli.output import money, number, position_lines, print_json, say, show
+from cli.tables import Column, terminal_width
 from positions.model.formatting import iso
 from positions.research.backtest_result import Outcome, Totals, totals
 
@@ -14,7 +15,8 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
     if as_json:
         print_json(o.to_rows())
     else:
-        show(positions_table(o.rows))
+        for line in position_lines(o.rows, terminal_width()):
+            say(line)
     for reply in o.refused:
         say(f"refused {reply.id}: {reply.message}", err=True)
     for command_id in o.never_due:
@@ -48,7 +50,8 @@ def show_sweep(rows: Sequence[Mapping[str, Any]], undated_since: int | None = No
         ]
         for r in best[:_BEST]
     )
-    show(table([*names, *(c.replace("_", " ") for c in columns)], cells))
+    headers = [*names, *(c.replace("_", " ") for c in columns)]
+    show([Column(name, is_number=True) for name in headers], cells)
 
 
 def _lines(t: Totals) -> list[str]:

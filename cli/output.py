@@ -4,21 +4,17 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from cli.tables import Column, lines, terminal_width
 from positions.model.durations import SECOND
 from positions.model.foreign_text import LINE_LENGTH, clean, json_safe
 from positions.model.formatting import iso, plain, to_json
 from positions.operations.health import health
-
-WIDTH = 150
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -38,6 +34,12 @@ def say(line: str, *, err: bool = False) -> None:
     """Print one line for people, on stderr if asked: nothing in it can do more than be read."""
     # Not by Click, which writes UTF-8 to a terminal that has ASCII alone.
     print(clean(line, LINE_LENGTH), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def ask(question: str) -> str:
+    """What a person types in answer, without space around it; "" where nobody does."""
+    print(f"{clean(question, LINE_LENGTH)} ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
 
 
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -74,53 +76,88 @@ def number(value: Decimal | None) -> str:
     return "" if value is None else plain(value)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without frames, readable when piped."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        numeric = name in _NUMERIC.split()
-        made.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        made.add_row(*(Text(clean(cell)) for cell in row))  # never markup
-    return made
+def show(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int | None = None
+) -> None:
+    """Print a table on stdout, as wide as the terminal, or piped as wide as it needs to be."""
+    head, *rest = lines(columns, rows, terminal_width() if width is None else width)
+    say(head)
+    for line in rest:
+        say(line)
 
 
-_NUMERIC = "size held max entry bid ask exit target stop profit fees tick minimum shares price"
-_COLUMNS = "id market outcome status phase size held max entry bid target stop exit profit"
+_POSITIONS = (
+    Column("id"),
+    Column("market", least=14),
+    Column("outcome", least=3),
+    Column("state"),
+    Column("size", 5, is_number=True),
+    Column("held", is_number=True),
+    Column("max", 6, is_number=True),
+    Column("entry", 4, is_number=True),
+    Column("bid", is_number=True),
+    Column("target", is_list=True),
+    Column("stop", is_number=True),
+    Column("exit", 7, is_number=True),
+    Column("profit", is_number=True),
+    Column("opened", 9),
+    Column("closed", 2),
+    Column("reason", 1),
+)
 
 
-def show(made: Table) -> None:
-    """Print a table on stdout, wide enough for its values whatever the terminal."""
-    console = Console()
-    if not console.is_terminal or console.width < 80:
-        console = Console(width=WIDTH)
-    console.print(made)
+def position_lines(
+    rows: Iterable[Mapping[str, Any]], width: int | None = None, *, is_dated: bool = False
+) -> list[str]:
+    """What people see of positions; profit is realized plus estimated, after fees.
+
+    `is_dated` adds when each was opened and closed, and why.
+    """
+    columns = _POSITIONS if is_dated else _POSITIONS[:-3]
+    return lines(columns, (_position_cells(r)[: len(columns)] for r in rows), width)
 
 
-def positions_table(rows: Iterable[Mapping[str, Any]]) -> Table:
-    """What people see of positions; profit is realized plus estimated, after fees."""
-    return table(
-        _COLUMNS.split(),
-        (
-            (
-                short(r["id"]),
-                r["market"][:34],
-                r["outcome"][:10],
-                r["status"],
-                r["phase"],
-                number(r["size"]),
-                number(r["held"]),
-                number(r["max_bid_price"]),
-                number(r["entry_price"]),
-                number(r["current_price"]) if r["status"] == "open" else "",
-                number(r["sell_price"]),
-                "none yet" if r["waiting_for"] == "trail_from" else number(r["stop_in_force"]),
-                number(r["exit_price"]),
-                profit(r),
-            )
-            for r in rows
-        ),
-    )
+def state_word(row: Mapping[str, Any]) -> str:
+    """Where a position stands, in one word."""
+    return str(row["phase"] if row["status"] == "open" else row["status"])
+
+
+def ladder(row: Mapping[str, Any]) -> str:
+    """All targets of a position, those for parts first."""
+    parts = row["terms"].get("target_prices", "").split()
+    asked = row["terms"].get("targets", "").split()
+    if parts:  # what they come to, where they count from the entry price
+        asked = [
+            f"{price}:{one.partition(':')[2]}" for price, one in zip(parts, asked, strict=True)
+        ]
+    return " ".join([*asked, number(row["sell_price"])]).strip()
+
+
+def _position_cells(r: Mapping[str, Any]) -> list[str]:
+    is_open = r["status"] == "open"
+    return [
+        short(r["id"]),
+        r["market"],
+        r["outcome"],
+        state_word(r),
+        number(r["size"]),
+        number(r["held"]),
+        number(r["max_bid_price"]),
+        number(r["entry_price"]),
+        number(r["current_price"]) if is_open else "",
+        ladder(r),
+        "none yet" if r["waiting_for"] == "trail_from" else number(r["stop_in_force"]),
+        number(r["exit_price"]),
+        profit(r),
+        local(r["created_at"]),
+        "" if is_open else local(r["exit_time"] or r["updated_at"]),
+        "" if is_open else r["exit_reason"] or r["phase"],
+    ]
+
+
+def local(time_ns: int | None) -> str:
+    """A time in the user's time zone, to the minute."""
+    return "" if time_ns is None else f"{datetime.fromtimestamp(time_ns // SECOND):%Y-%m-%d %H:%M}"
 
 
 def age_line(state: Path, node: Mapping[str, Any]) -> str:

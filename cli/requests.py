@@ -10,15 +10,18 @@ from cli.output import short
 from cli.sending import send
 from cli.terms import with_terms, with_terms_of_what_is_held
 from positions.commands import files
+from positions.commands.position_names import ID_LENGTH, named
 from positions.model.errors import InputError, RecordError
 from positions.storage.locks import holder
 from positions.storage.snapshot import Snapshot
 
 _DRY_RUN_WAIT = "10s"
 Market = Annotated[
-    str | None, typer.Argument(help="A slug, a condition id or a polymarket.com address.")
+    str | None, typer.Argument(help="A slug, an id, a token id or a polymarket.com address.")
 ]
-Outcome = Annotated[str | None, typer.Argument(help="A name such as Yes, or a token id.")]
+Outcome = Annotated[
+    str | None, typer.Argument(help="A name such as Yes, or a token id; none after a token id.")
+]
 MaxBid = Annotated[str | None, typer.Option(help="The most to pay per share.")]
 Floor = Annotated[str | None, typer.Option(help="Never sell below this price.")]
 Targets = Annotated[
@@ -38,7 +41,9 @@ File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CS
 Again = Annotated[
     bool, typer.Option("--again", help="Act on a file anew that was sent before, all of it.")
 ]
-PositionId = Annotated[str, typer.Argument(metavar="ID", help="The position; its end is enough.")]
+PositionId = Annotated[
+    str, typer.Argument(metavar="ID", help="The end of its id, its name, or its market.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -120,8 +125,8 @@ def submit(
 @with_terms_of_what_is_held
 def adopt(
     terms: dict[str, Any],
-    market: Annotated[str, typer.Argument(help="A slug, a condition id or an address.")],
-    outcome: Annotated[str, typer.Argument(help="A name such as Yes, or a token id.")],
+    market: Market,
+    outcome: Outcome = None,
     shares: Annotated[str | None, typer.Option(help="So many; else all that are free.")] = None,
     entry_price: Annotated[
         str | None, typer.Option(help="What a share cost; else as the venue's trades have it.")
@@ -259,17 +264,15 @@ def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> No
 
 
 def resolve(state: Path, part: str) -> str:
-    """The full id that a part names."""
-    if len(part) == 36:
+    """The id of the position that a part of it, its name or its market names."""
+    if len(part) == ID_LENGTH and part.count("-") == 4:
         return part
-    if len(part) < 4:
-        raise InputError(f"ID was {part!r}, must be at least 4 characters")
     with Snapshot(state) as copy:
-        matches = copy.find(part)
-    if len(matches) != 1:
-        which = ", ".join(short(i) for i in matches[:5]) or "none"
-        raise InputError(f"ID was {part!r}, must name one position; found: {which}")
-    return matches[0]
+        found = named(copy.positions(everything=True), part)
+    if len(found) != 1:
+        which = ", ".join(f"{short(r['id'])} ({r['market']} {r['outcome']})" for r in found[:5])
+        raise InputError(f"ID was {part!r}, must name one position; found: {which or 'none'}")
+    return str(found[0]["id"])
 
 
 def _about(

@@ -1,6 +1,7 @@
 """How the command line hands requests to the node: checked, queued, and their answers awaited."""
 
 import json
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ import msgspec
 import typer
 
 from cli.options import state_dir
-from cli.output import complain, print_as_json, say, short
+from cli.output import ask, complain, print_as_json, say, short
 from positions.commands.fields import duration
 from positions.commands.files import checked
+from positions.commands.market_names import nearest
 from positions.commands.messages import (
     ACCEPTED,
     Adopt,
@@ -29,6 +31,7 @@ from positions.commands.messages import (
 from positions.model.errors import RecordError
 from positions.model.terms import Percent
 from positions.operations.health import health_of
+from positions.storage.snapshot import Snapshot
 from positions.storage.spool import FIRST, NEW, Spool, uuid7
 
 _POLL = 0.05
@@ -55,7 +58,24 @@ def send(
     queued = list(zip(fields, commands, strict=True))
     _queue(queued, spool, folder, as_json=as_json and not seconds, err=as_json)
     if seconds:
-        _await(commands, spool, seconds, as_json=as_json)
+        replies = _await(commands, spool, seconds, folder, as_json=as_json)
+        market = _choose(replies) if len(requests) == 1 and not as_json else None
+        if market is not None:
+            send([requests[0] | {"market": market}], wait, state, as_json=as_json)
+        elif any(reply is None or reply.status != ACCEPTED for reply in replies):
+            raise typer.Exit(1)
+
+
+def _choose(replies: list[Reply | None]) -> str | None:
+    """The market that a person chooses where several were named; None = there is nobody to ask."""
+    choices = replies[0].choices if replies[0] is not None else ()
+    if not choices or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return None
+    for number, (slug, outcomes) in enumerate(choices, start=1):
+        say(f"{number:>3}  {slug}  {outcomes}")
+    answer = ask("which one? (number, Enter for none)")
+    is_one = answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(choices)
+    return choices[int(answer) - 1][0] if is_one else None
 
 
 def _queue(
@@ -138,22 +158,33 @@ def _level(value: Decimal | Percent | None) -> str:
     return f"{value.value}%" if isinstance(value, Percent) else str(value)
 
 
-def _await(commands: list[Command], spool: Spool, seconds: float, *, as_json: bool) -> None:
+def _await(
+    commands: list[Command], spool: Spool, seconds: float, folder: Path, *, as_json: bool
+) -> list[Reply | None]:
+    """The replies, each said once it is there; None for one that did not come in time."""
     until = time.monotonic() + seconds
-    refused = unanswered = 0
+    replies = []
     for command in commands:
         reply = _reply(command.id, spool, until)
+        replies.append(reply)
         if reply is None:
-            unanswered += 1
             say(f"{command.id}: no answer yet; it stays queued", err=True)
-            continue
-        refused += reply.status != ACCEPTED
-        if as_json:
+        elif as_json:
             print_as_json(msgspec.json.encode(reply).decode())
         else:
-            say(f"{reply.status}: {reply.message}", err=reply.status != ACCEPTED)
-    if refused or unanswered:
-        raise typer.Exit(1)
+            text = f"{reply.status}: {reply.message}{_meant(command, reply, folder)}"
+            say(text, err=reply.status != ACCEPTED)
+    return replies
+
+
+def _meant(command: Command, reply: Reply, folder: Path) -> str:
+    """What may have been meant by the name of a market that the node does not know."""
+    if reply.code != "UNKNOWN_MARKET" or not isinstance(command, Submit | Adopt):
+        return ""
+    with suppress(RecordError), Snapshot(folder) as copy:
+        found = nearest(command.market, (str(m["slug"]) for m in copy.markets()))
+        return f"; did you mean {', '.join(found)}?" if found else ""
+    return ""
 
 
 def _reply(command_id: str, spool: Spool, until: float) -> Reply | None:

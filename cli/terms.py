@@ -21,6 +21,7 @@ _TEXT = {
     "after_floor": "With only bids below the floor: hold, rest or anything.",
     "exit_at": "Sell everything at this time (ISO 8601).",
     "exit_before_end": "Sell everything so long before the market ends: 10m.",
+    "name": "Call the position so, in place of its id.",
     "if_taken_off": "An entry that the venue takes off its book: replace or end.",
 }
 _KEEP = typer.Option(

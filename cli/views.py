@@ -1,12 +1,15 @@
 """Commands that show what the node has published."""
 
 import asyncio
+import shutil
 import time
+from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -15,14 +18,15 @@ from cli.output import (
     age_line,
     money,
     number,
-    positions_table,
+    position_lines,
     print_json,
     say,
     show,
-    table,
 )
 from cli.requests import PositionId, resolve
+from cli.tables import NARROWEST, Column, middle, terminal_width
 from positions.model.errors import InputError
+from positions.model.foreign_text import clean
 from positions.model.formatting import iso, to_json
 from positions.operations.health import health
 from positions.operations.settings import load
@@ -33,9 +37,7 @@ from positions.storage.story import sentence
 
 SEEN = "seen.txt"
 """In the state folder: the disputes that the owner has seen."""
-_LIVE_NOTE = (
-    "as Polymarket describes them, with prices of the first outcome only; --json shows whole ids"
-)
+_LIVE_NOTE = "bid and ask are the first outcome's; --json shows whole ids and minimums"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,15 +72,18 @@ def positions(
     if as_json:
         print_json(rows)
         return
-    show(positions_table(rows))
+    for text in position_lines(rows, terminal_width(), is_dated=everything):
+        say(text)
     say(line if rows else f"no {'' if everything else 'open '}positions; {line}", err=True)
 
 
 def _watch(folder: Path, *, everything: bool) -> None:
-    def view() -> Group:
-        with Snapshot(folder) as copy:
-            rows = copy.positions(everything=everything)
-            return Group(positions_table(rows), Text(age_line(folder, copy.node()), "dim"))
+    begun = time.time_ns()
+
+    def view() -> Text:
+        width, height = shutil.get_terminal_size((NARROWEST, 24))
+        told = _watched(folder, begun, width, height, everything=everything)
+        return Text("\n".join(told))
 
     try:
         with Live(view(), console=Console(), refresh_per_second=2) as live:
@@ -87,6 +92,29 @@ def _watch(folder: Path, *, everything: bool) -> None:
                 live.update(view())
     except KeyboardInterrupt:
         return
+
+
+_JUST_CLOSED = 3
+_ALARMS = 3
+
+
+def _watched(folder: Path, begun: int, width: int, height: int, *, everything: bool) -> list[str]:
+    """What a terminal of this size shows: what is wrong and what just closed is never left out."""
+    with Snapshot(folder) as copy:
+        known, node, alarms = copy.positions(everything=True), copy.node(), copy.open_alarms()
+        line = age_line(folder, node)
+    rows = known if everything else [r for r in known if r["status"] == "open"]
+    over = [r for r in known if r["status"] != "open" and r["updated_at"] >= begun]
+    ended = [] if everything else sorted(over, key=lambda r: int(r["updated_at"]))[-_JUST_CLOSED:]
+    told = ["HALTED: no new entries"] if node["is_halted"] else []
+    told += [f"ALARM: {a['text']}" for a in alarms[:_ALARMS]]
+    if len(alarms) > _ALARMS:
+        told.append(f"and {len(alarms) - _ALARMS} more alarms: polybracket status")
+    room = max(1, height - len(told) - len(ended) - 4)
+    if len(rows) > room:
+        told.append(f"and {len(rows) - room} more positions: polybracket top")
+    table = position_lines([*rows[:room], *ended], width)
+    return [*table, *(middle(clean(text), width) for text in told), line]
 
 
 def show_position(position: PositionId, as_json: Json = False, state: State = None) -> None:
@@ -136,24 +164,60 @@ def markets(
     if as_json:
         print_json(rows)
         return
-    made = table(
-        ("market", "outcome", "bid", "ask", "tick", "minimum", "condition id"),
-        (
-            (
-                r["slug"],
-                r["outcome"],
-                number(r["bid"])
-                or (f"paid {number(r['payout'])}" if r["payout"] is not None else "-"),
-                number(r["ask"]) or "-",
-                number(r["tick"]),
-                number(r["minimum_size"]),
-                r["market_id"][:14] + "…",
-            )
-            for r in rows
-        ),
-    )
-    show(made)
+    if live:
+        by_market = groupby(rows, key=lambda r: r["market_id"])
+        show(_FOUND, (_found_cells(list(outcomes)) for _, outcomes in by_market))
+    else:
+        show(_KNOWN, map(_known_cells, rows))
     say(line, err=True)
+
+
+_KNOWN = (
+    Column("market", least=20),
+    Column("outcome", least=3),
+    Column("bid", is_number=True),
+    Column("ask", is_number=True),
+    Column("tick", 2, is_number=True),
+    Column("minimum", 1, is_number=True),
+    Column("question", 4, least=20),
+    Column("condition id", 3),
+)
+_FOUND = (
+    Column("market", least=20),
+    Column("question", 1, least=20),
+    Column("outcomes", least=16),
+    Column("bid", 3, is_number=True),
+    Column("ask", 3, is_number=True),
+    Column("end", 2),
+    Column("volume", 4, is_number=True),
+)
+
+
+def _known_cells(r: Mapping[str, Any]) -> list[str]:
+    paid = "-" if r["payout"] is None else f"paid {number(r['payout'])}"
+    return [
+        r["slug"],
+        r["outcome"],
+        number(r["bid"]) or paid,
+        number(r["ask"]) or "-",
+        number(r["tick"]),
+        number(r["minimum_size"]),
+        r["question"],
+        r["market_id"][:14] + "…",
+    ]
+
+
+def _found_cells(outcomes: list[dict[str, Any]]) -> list[str]:
+    first = outcomes[0]
+    return [
+        first["slug"],
+        first["question"],
+        ", ".join(f"{r['outcome']} {number(r['price'])}".strip() for r in outcomes),
+        number(first["bid"]) or "-",
+        number(first["ask"]) or "-",
+        first["ends_at"][:10],
+        "" if first["volume"] is None else f"{first['volume']:,.0f}",
+    ]
 
 
 def _search(config: Path, text: str) -> list[dict[str, Any]]:

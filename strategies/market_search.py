@@ -9,7 +9,7 @@ from nautilus_trader.model.instruments import BinaryOption
 from bridge.boundary import report
 from bridge.ports import Finder
 from positions.commands.instruments import Listing
-from positions.commands.market_names import market_name
+from positions.commands.market_names import SeveralMarkets, market_name
 from positions.commands.messages import Command, Refusal
 from positions.model.foreign_text import REASON_LENGTH, clean
 
@@ -54,8 +54,8 @@ class MarketSearch:
             if self.finder is not None:
                 try:
                     await self._find(self.finder, name)
-                except RuntimeError:
-                    pass  # the venue did not answer
+                except (RuntimeError, SeveralMarkets):
+                    pass  # the venue did not answer, or not with one market
                 except Exception as e:  # one market's answer must not keep the others waiting
                     report(e)
         return {name for name in names if self._listing.knows(name)}
@@ -99,30 +99,37 @@ class MarketSearch:
 
     async def _search(self, finder: Finder, name: str) -> None:
         """Find a market, wait for its first prices, and admit the commands that name it."""
-        problem = ""
+        refusal: Refusal | None = None
         try:
             if not self._listing.knows(name):
                 async with self._turns:
                     await self._find(finder, name)
                 if not self._listing.knows(name):
                     self._miss(market_name(name))
+        except SeveralMarkets as e:
+            refusal = Refusal("SEVERAL_MARKETS", str(e), e.choices)
         except RuntimeError as e:
-            problem = clean(e, REASON_LENGTH)
+            refusal = _unreachable(name, e)
         except Exception as e:
-            problem = clean(f"{type(e).__name__}: {e}", REASON_LENGTH)
+            refusal = _unreachable(name, f"{type(e).__name__}: {e}")
             report(e)
         for _ in range(_FIRST_PRICES):
-            if problem or not (self._listing.knows(name) and self._listing.awaits_prices(name)):
+            if refusal or not (self._listing.knows(name) and self._listing.awaits_prices(name)):
                 break
             await asyncio.sleep(0.05)
         for command in self._waiting.pop(market_name(name)):
             self._behind.pop(command.id, None)
-            if problem:
-                text = f"market was {name!r}: {problem}; send it again later"
-                self._refuse(command, Refusal("VENUE_UNREACHABLE", text))
+            if refusal:
+                self._refuse(command, refusal)
             else:
                 self._admit(command)
 
     async def _find(self, finder: Finder, name: str) -> None:
         for instrument in [] if self._listing.knows(name) else await finder.find(name):
             self._list_market(instrument)
+
+
+def _unreachable(name: str, why: object) -> Refusal:
+    problem = clean(why, REASON_LENGTH)
+    text = f"market was {name!r}: {problem}; send it again later"
+    return Refusal("VENUE_UNREACHABLE", text)

@@ -132,7 +132,7 @@ def _fixed(c: Submit | Adopt, row: Mapping[str, Any]) -> list[str]:
         fixed.append(f"size is {_text(row['size'])}, declared {size}")
     if c.floor_price is not None and c.floor_price != row["floor_price"]:
         fixed.append(f"floor_price is {_text(row['floor_price'])}, declared {c.floor_price}")
-    if market_name(c.market) not in (row["market"], row["market_id"]):
+    if market_name(c.market) not in (row["market"].lower(), row["market_id"], row["outcome_id"]):
         fixed.append(f"market is {row['market']}, declared {c.market}")
     if c.outcome.casefold() not in (row["outcome"].casefold(), row["outcome_id"]):
         fixed.append(f"outcome is {row['outcome']}, declared {c.outcome}")

@@ -48,6 +48,7 @@ _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _QUOTES = re.compile(r"([1-9][0-9]{0,3})quotes?")
 _TARGETS_MAX = 9
+_NAME_MAX = 40
 _INT_MAX = 10**18
 YEARS = (2020, 2100)
 """The venue began in the first; clocks, tables and the record end some time after the second."""
@@ -114,6 +115,14 @@ def text(field: str, value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 300 or not value.isprintable():
         raise Malformed(field, value, "must be 1 to 300 printable characters")
     return value
+
+
+def own_name(field: str, value: object) -> str:
+    """What an owner calls a position: at most 40 characters."""
+    result = text(field, value).strip()
+    if not 0 < len(result) <= _NAME_MAX:
+        raise Malformed(field, value, f"must be 1 to {_NAME_MAX} printable characters")
+    return result
 
 
 def uuid(field: str, value: object) -> str:
@@ -250,5 +259,6 @@ TERMS: dict[str, Parser] = {
     "exit_before_end": duration,
     "keep_if_stop_trades": flag,
     "if_taken_off": one_of(TakenOff),
+    "name": own_name,
 }
 """The fields of `Terms` as they are asked for; its targets come with the last one's price."""

@@ -1,12 +1,12 @@
 """The outcomes that a node knows, by what people call them."""
 
-from positions.commands.market_names import market_name
+from positions.commands.market_names import how_to_find, market_name
 from positions.commands.messages import Adopt, Refusal, Submit
 from positions.model.instrument_book import InstrumentBook
 
 
 class Listing:
-    """Finds outcomes by their market's slug, condition id or URL, and their name or token id."""
+    """Finds outcomes by their market's slug, ids or address, and their name or token id."""
 
     def __init__(self) -> None:
         self.markets: dict[str, InstrumentBook] = {}
@@ -16,7 +16,7 @@ class Listing:
     def add(self, market: InstrumentBook) -> None:
         """Make an outcome known."""
         self.markets[market.outcome_id] = market
-        for name in (market.market_id, market.slug):
+        for name in (market.market_id, market.slug.lower(), market.outcome_id):
             outcomes = self._names.setdefault(name, [])
             if market.outcome_id not in outcomes:
                 outcomes.append(market.outcome_id)
@@ -34,7 +34,7 @@ class Listing:
         """The outcome that a request names."""
         books = [self.markets[token] for token in self._names.get(market_name(asked.market), ())]
         if not books:
-            rule = "must be one the node knows"
+            rule = f"must be one the node knows; {how_to_find(asked.market)}"
             return Refusal("UNKNOWN_MARKET", f"market was {asked.market!r}, {rule}")
         for book in books:
             if (

@@ -31,6 +31,7 @@ from positions.commands.fields import (
     time,
     uuid,
 )
+from positions.commands.market_names import is_token_id
 from positions.model.durations import MINUTE
 from positions.model.terms import PriceOrPercent, Slice, Terms
 
@@ -158,6 +159,8 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     position_id: str = ""
     done: bool = True
     time: int = 0
+    choices: tuple[tuple[str, str], ...] = ()
+    """Markets of which one is to be named, by slug, each with its outcomes and prices."""
 
 
 class Refusal(Struct, frozen=True):
@@ -165,6 +168,8 @@ class Refusal(Struct, frozen=True):
 
     code: str
     message: str
+    choices: tuple[tuple[str, str], ...] = ()
+    """What could have been meant, and what is to be said of each."""
 
 
 ACCEPTED = "accepted"
@@ -174,7 +179,14 @@ REFUSED = "refused"
 def refused(command_id: str, refusal: Refusal, now: int) -> Reply:
     """The reply that a command is not acted on, its code before the sentence."""
     text = f"{refusal.code}: {refusal.message}"
-    return Reply(id=command_id, status=REFUSED, code=refusal.code, message=text, time=now)
+    return Reply(
+        id=command_id,
+        status=REFUSED,
+        code=refusal.code,
+        message=text,
+        time=now,
+        choices=refusal.choices,
+    )
 
 
 OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
@@ -310,6 +322,8 @@ def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str
     if command_id is not None and own_id != command_id:
         raise Malformed("id", own_id, f"must be the file's name {command_id}")
     struct, parsers = _FIELDS[kind]
+    if kind in ("submit", "adopt") and is_token_id(str(fields.get("market", ""))):
+        fields.setdefault("outcome", fields["market"])  # which is the outcome of its market
     parsed = _parse(_long_names(fields), _COMMON | parsers, keep_none=kind == "amend")
     for name in _REQUIRED.get(kind, ()):
         if name not in parsed:

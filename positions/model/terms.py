@@ -94,6 +94,8 @@ class Terms(Struct, frozen=True, omit_defaults=True):
         The time at which all is sold, or how long before the market closes.
     keep_if_stop_trades
         Whether an unfilled entry stays although the price is at its stop.
+    name
+        What its owner calls the position.
     """
 
     targets: tuple[Slice, ...] = ()
@@ -112,3 +114,4 @@ class Terms(Struct, frozen=True, omit_defaults=True):
     exit_before_end: int | None = None
     keep_if_stop_trades: bool = False
     if_taken_off: TakenOff = TakenOff.REPLACE
+    name: str = ""

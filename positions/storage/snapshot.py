@@ -331,11 +331,6 @@ class Snapshot:
         where = "" if everything else "WHERE status = 'open'"
         return self._rows(f"SELECT * FROM positions {where} ORDER BY created_at, id")
 
-    def find(self, part: str) -> list[str]:
-        """The ids of the positions whose id begins or ends with this."""
-        sql = "SELECT id FROM positions WHERE starts_with(id, ?) OR ends_with(id, ?) ORDER BY id"
-        return [r["id"] for r in self._rows(sql, part, part)]
-
     def position(self, position_id: str) -> dict[str, Any]:
         """One position. Raises NoSnapshot if it is not among those published."""
         rows = self._rows("SELECT * FROM positions WHERE id = ?", position_id)

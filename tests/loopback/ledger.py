@@ -308,6 +308,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.markets: dict[str, Market] = {}
+        self.events: dict[str, list[str]] = {}
+        """The slugs of the markets of an event that has several, by its own slug."""
         self.by_token: dict[str, Market] = {}
         self.orders: dict[str, Order] = {}
         self._open: list[Order] = []

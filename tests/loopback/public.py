@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class Gamma:
-    """Describes markets. An event holds one market, by the same slug."""
+    """Describes markets. An event holds one market, by its slug, unless it is said to have more."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -49,6 +49,11 @@ class Gamma:
         return reply({"type": "not found error", "error": "slug not found"}, 404)
 
     async def _events(self, request: web.Request) -> web.Response:
+        for slug in _listed(request, "slug") & self._ledger.events.keys():
+            markets = [
+                m for m in self._ledger.markets.values() if m.slug in self._ledger.events[slug]
+            ]
+            return reply([{"id": slug, "slug": slug, "markets": [_describe(m) for m in markets]}])
         return reply([_event(m) for m in self._wanted(request)])
 
     async def _search(self, request: web.Request) -> web.Response:

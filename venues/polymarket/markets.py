@@ -5,6 +5,7 @@ from collections.abc import Callable
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
+from positions.commands.market_names import SeveralMarkets
 from positions.model.errors import VenueFailure
 from venues.polymarket.api.gamma import Gamma, GammaError, UnknownProtocol
 from venues.polymarket.api.protocol import Protocol
@@ -33,7 +34,7 @@ class MarketFinder:
     async def find(self, name: str) -> list[BinaryOption]:
         """The outcomes of the market; none where the venue knows no such market.
 
-        Raises VenueUnreachable if the venue did not answer.
+        Raises VenueUnreachable if the venue did not answer, SeveralMarkets if it names an event.
         """
         try:
             market = await self._gamma.find(name)
@@ -47,6 +48,8 @@ class MarketFinder:
                 await self._provider.load_positions(market)
             else:
                 await self._provider.load_ids_async(ids[:1])  # brings every outcome of the market
+        except SeveralMarkets:
+            raise
         except (GammaError, UnknownProtocol) as e:
             raise VenueUnreachable(str(e)) from None
         except Exception as e:

@@ -11,9 +11,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from positions.commands.market_names import condition_id_of, market_name
+from positions.commands.market_names import (
+    SeveralMarkets,
+    condition_id_of,
+    is_condition_id,
+    is_token_id,
+    market_name,
+)
 from positions.model.errors import VenueFailure
 from positions.model.foreign_text import clean
+from positions.model.formatting import plain
 from venues.polymarket.api.bounded_http import PublicClient
 from venues.polymarket.api.protocol import (
     Protocol,
@@ -22,6 +29,7 @@ from venues.polymarket.api.protocol import (
 )
 
 _BATCH = 50
+_CHOICES_MAX = 50
 _IDS = {Protocol.V1: "clobTokenIds", Protocol.V2: "positionIds"}
 """Which ids of a market are traded. Many have both, and a book for one kind alone."""
 _RESOLVED = {Protocol.V1: "umaResolutionStatus", Protocol.V2: "resolutionStatus"}
@@ -58,6 +66,8 @@ class GammaMarket(Struct, frozen=True):
     volume: Decimal | None
     ends_at: str
     protocol: Protocol = Protocol.V1
+    prices: tuple[Decimal | None, ...] = ()
+    """What a share of each outcome costs about, as Gamma states it; empty if it states none."""
     fee: Mapping[str, Any] | None = None
     """Its fee schedule, as Gamma states it; None if it states none."""
 
@@ -90,6 +100,7 @@ def read(values: Mapping[str, Any]) -> GammaMarket | None:
     return GammaMarket(
         condition_id=condition_id,
         protocol=protocol,
+        prices=tuple(_number(p) for p in _texts(values.get("outcomePrices"))[: len(tokens)]),
         fee=fee if isinstance(fee, dict) else None,
         slug=clean(values.get("slug") or ""),
         question=clean(values.get("question") or ""),
@@ -135,6 +146,22 @@ def _payouts(values: Mapping[str, Any], count: int, protocol: Protocol) -> list[
     return prices if sum(p for p in prices if p is not None) == 1 else [None] * count
 
 
+def _is_named(values: Mapping[str, Any], wanted: str) -> bool:
+    """Whether a description is that of the market that was asked for."""
+    ids = [*_texts(values.get("clobTokenIds")), *_texts(values.get("positionIds"))]
+    slug = str(values.get("slug") or "").lower()
+    return wanted in (slug, condition_id_of(str(values.get("conditionId"))), *ids)
+
+
+def _prices(market: GammaMarket) -> str:
+    """The outcomes of a market with what a share of each costs about."""
+    prices = market.prices or (None,) * len(market.outcomes)
+    return ", ".join(
+        o.name if price is None else f"{o.name} {plain(price)}"
+        for o, price in zip(market.outcomes, prices, strict=False)
+    )
+
+
 def _texts(value: Any) -> list[str]:
     """A list of texts, which Gamma writes as JSON inside of JSON."""
     if isinstance(value, str):
@@ -162,7 +189,8 @@ def _number(value: Any) -> Decimal | None:
 def _queries(wanted: str) -> Iterator[dict[str, str]]:
     """What to ask for a market: closed ones are left out unless asked for, and whether an id of
     Protocol V2 is wanted with 62 or 64 digits is not documented."""
-    key = "condition_ids" if wanted.startswith("0x") else "slug"
+    key = "condition_ids" if is_condition_id(wanted) else "slug"
+    key = "clob_token_ids" if is_token_id(wanted) else key
     forms = [wanted]
     if protocol_of_condition(wanted) is Protocol.V2:
         forms.append(wanted.removesuffix("00"))
@@ -182,9 +210,10 @@ class Gamma:
         await self._client.close()
 
     async def find(self, name: str) -> GammaMarket | None:
-        """The market of a slug, a condition id or a polymarket.com address.
+        """The market of a slug, a condition id, a token id or a polymarket.com address.
 
-        Raises GammaError if Gamma does not answer, or the market is of no protocol known here.
+        Raises GammaError if Gamma does not answer, or the market is of no protocol known here, and
+        SeveralMarkets if an event of several is named.
         """
         wanted = market_name(name)
         problem: GammaError | None = None
@@ -195,13 +224,30 @@ class Gamma:
                 problem = e
                 continue
             for values in listed:
-                told = (values.get("slug"), condition_id_of(str(values.get("conditionId"))))
-                market = read(values) if wanted in told else None
+                if not _is_named(values, wanted):
+                    continue
+                market = read(values)
                 if market is not None:
                     return market
         if problem is not None:
             raise problem
-        return None
+        return await self._of_event(name, wanted)
+
+    async def _of_event(self, name: str, slug: str) -> GammaMarket | None:
+        """The one open market of an event. Raises SeveralMarkets if there are more."""
+        if is_condition_id(slug) or is_token_id(slug):
+            return None
+        reply = await self._get("/events", {"slug": slug, "limit": "1"})
+        found = [
+            market
+            for event in _objects(reply)
+            if event.get("slug") == slug
+            for market in map(parse, _objects(event.get("markets")))
+            if market is not None and market.is_open
+        ]
+        if len(found) > 1:
+            raise SeveralMarkets(name, tuple((m.slug, _prices(m)) for m in found[:_CHOICES_MAX]))
+        return found[0] if found else None
 
     async def search(self, text: str, limit: int = 20) -> list[GammaMarket]:
         """The open markets that Gamma finds for a text, in its order."""
@@ -237,7 +283,8 @@ class Gamma:
 
 async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
     """The outcomes of the open markets found for a text, in the form in which a node publishes its
-    own. Only the first outcome's prices are given: the other has a book of its own.
+    own, with price, end and volume beside. Only the first outcome's bid and ask are given: the
+    other has a book of its own.
 
     Raises GammaError if Gamma does not answer.
     """
@@ -266,6 +313,9 @@ def _row(market: GammaMarket, number: int) -> dict[str, Any]:
         "fee_rate": None,
         "quoted_at": None,
         "payout": None,
+        "price": market.prices[number] if number < len(market.prices) else None,
+        "ends_at": market.ends_at,
+        "volume": market.volume,
     }
 
 
