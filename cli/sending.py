@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 import msgspec
 import typer
 
+from cli.flags import as_typed
 from cli.options import state_dir
 from cli.output import ask, complain, print_as_json, say, short
-from positions.commands.fields import duration
+from positions.commands.fields import waiting
 from positions.commands.files import checked
 from positions.commands.market_names import nearest
 from positions.commands.messages import (
@@ -28,7 +29,7 @@ from positions.commands.messages import (
     Submit,
     decode_reply,
 )
-from positions.model.errors import RecordError
+from positions.model.errors import InputError, RecordError
 from positions.model.terms import Percent
 from positions.operations.health import health_of
 from positions.storage.snapshot import Snapshot
@@ -47,10 +48,13 @@ def send(
 ) -> None:
     """Check all, then queue all: a file with one bad line queues nothing."""
     folder = state_dir(state)
-    seconds = 0.0 if wait is None else duration("wait", wait) / 1e9
+    seconds = 0.0 if wait is None else waiting("wait", wait) / 1e9
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
     fields = [{"created_at": now, "id": uuid7(), **request} for request in requests]
-    commands = checked(fields, str(file or ""))
+    try:
+        commands = checked(fields, str(file or ""))
+    except InputError as e:
+        raise e if file is not None else InputError(as_typed(str(e))) from None
     try:
         spool = Spool(folder)
     except OSError as e:
@@ -58,7 +62,9 @@ def send(
     queued = list(zip(fields, commands, strict=True))
     _queue(queued, spool, folder, as_json=as_json and not seconds, err=as_json)
     if seconds:
-        replies = _await(commands, spool, seconds, folder, as_json=as_json)
+        replies = _await(
+            commands, spool, seconds, folder, as_json=as_json, is_file=file is not None
+        )
         market = _choose(replies) if len(requests) == 1 and not as_json else None
         if market is not None:
             send([requests[0] | {"market": market}], wait, state, as_json=as_json)
@@ -159,7 +165,13 @@ def _level(value: Decimal | Percent | None) -> str:
 
 
 def _await(
-    commands: list[Command], spool: Spool, seconds: float, folder: Path, *, as_json: bool
+    commands: list[Command],
+    spool: Spool,
+    seconds: float,
+    folder: Path,
+    *,
+    as_json: bool,
+    is_file: bool,
 ) -> list[Reply | None]:
     """The replies, each said once it is there; None for one that did not come in time."""
     until = time.monotonic() + seconds
@@ -173,7 +185,8 @@ def _await(
             print_as_json(msgspec.json.encode(reply).decode())
         else:
             text = f"{reply.status}: {reply.message}{_meant(command, reply, folder)}"
-            say(text, err=reply.status != ACCEPTED)
+            is_done = reply.status == ACCEPTED
+            say(text if is_done or is_file else as_typed(text), err=not is_done)
     return replies
 
 

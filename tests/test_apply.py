@@ -213,7 +213,7 @@ def test_what_an_apply_that_was_killed_left_out_is_queued_by_the_next(node: Appl
         ("x = 1", "must hold nothing but [[position]] tables"),
         ("[[position]]\nmarket='m'", "position 1: name was None, must be given"),
         (RAIN + RAIN, "position 2: name was 'rain', must be given and be its own"),
-        (RAIN.replace("0.55", "5.5"), "position rain: max_bid_price was 5.5"),
+        (RAIN.replace("0.55", "5.5"), "position rain: max_bid was 5.5"),
         (RAIN + "command = 'flatten'", "position rain: market was"),
         ("[[position]]\nname='x'\ncommand='flatten'", "must be submit or adopt in a declaration"),
         (RAIN + "colour = 'red'", "position rain: colour was 'red', is not a field"),

@@ -28,19 +28,40 @@ def test_every_command_has_an_example(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--max-bid", "1.5"], "max_bid_price was 1.5"),
-        (["--max-bid", "abc"], "max_bid_price was 'abc'"),
+        (["--max-bid", "1.5"], "--max-bid was 1.5"),
+        (["--max-bid", "abc"], "--max-bid was 'abc'"),
         (["--size", "0"], "size was 0, must be above 0"),
-        (["--target", "120%%"], "sell_price was"),
-        (["--expires", "soon"], "expires was 'soon'"),
-        (["--at", "noon"], "at was 'noon'"),
-        (["--stake", "5"], "stake was 5, must not be given together with size"),
+        (["--target", "120%%"], "--target was"),
+        (["--expires", "soon"], "--expires was 'soon'"),
+        (["--at", "noon"], "--at was 'noon'"),
+        (["--stake", "5"], "--stake was 5, must not be given together with --size"),
         (["--wait", "x"], "wait was 'x'"),
+        (
+            ["--max-bid", "55"],
+            "--max-bid was 55, must be above 0 and below 1 USDC per share; 55 is a price in cents: 0.55?",
+        ),
+        (
+            ["--max-bid", "55%"],
+            "--max-bid was '55%', must be a plain decimal such as \"0.55\"; 0.55?",
+        ),
+        (
+            ["--stop", "45"],
+            "--stop was 45, must be above 0 and below 1 USDC per share; 45 is a price in cents: 0.45?",
+        ),
+        (
+            ["--size", "1,000"],
+            "--size was '1,000', must be a plain decimal such as \"0.55\"; 1000 or 1.000?",
+        ),
+        (["--expires", "5"], "--expires was 5, must be a time"),
+        (
+            ["--exit-before-end", "5"],
+            "--exit-before-end was 5, must be a span such as 90s, 15m, 2h or 3d; 5s, 5m or 5h?",
+        ),
         (["--target", "0.60", "--target", "0.70"], "must state a part such as 0.60:50%"),
         (["--trail", "100%"], "trail was '100%', must be above 0% and below 100%"),
-        (["--stop-confirm", "3"], "stop_confirm was 3, must be a span such as 3s, or 5quotes"),
+        (["--stop-confirm", "3"], "--stop-confirm was 3, must be a span such as 3s, or 5quotes"),
         (["--trigger", "ask"], "trigger was 'ask', must be one of bid, size, last"),
-        (["--risk", "5"], "risk was 5, must not be given together with size"),
+        (["--risk", "5"], "--risk was 5, must not be given together with --size"),
     ],
 )
 def test_bad_input_is_one_line_and_queues_nothing(
@@ -92,7 +113,7 @@ def test_a_file_with_one_bad_line_queues_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state"
     done = RUN.invoke(app, ["submit", "--file", str(file), "--state", str(state)])
     assert done.exit_code == 2
-    assert "entry 2: max_bid_price was 5" in done.stderr
+    assert "entry 2: max_bid was 5" in done.stderr
     assert Spool(state).waiting() == []
 
 

@@ -95,7 +95,7 @@ def test_a_watcher_that_begins_anew_counts_what_was_asked() -> None:
         ({"positions_max": 0}, "positions_max was 0"),
         ({"pause_seconds": -1}, "pause_seconds was -1"),
         ({"request": {"max_bid": "0.5"}}, "request.stake was not given"),
-        ({"request": {"max_bid": "5", "stake": 5}}, "request: max_bid_price was 5"),
+        ({"request": {"max_bid": "5", "stake": 5}}, "request: max_bid was 5"),
     ],
 )
 def test_a_signal_that_cannot_be_is_refused(changes: dict[str, Any], said: str) -> None:

@@ -148,7 +148,7 @@ def test_the_command_uses_processes_and_shows_the_best_first(
     [
         (
             ["--vary", "stop=abc"],
-            "stop=abc: entry 1: stop_loss_price was 'abc', must be a plain decimal",
+            "stop=abc: entry 1: stop was 'abc', must be a plain decimal",
         ),
         (["--vary", "nothing=1"], "nothing was 1, is not a field"),
         (["--vary", "stop=0.1", "--vary", "stop=0.2"], "vary was 'stop' twice"),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from positions.commands import typed_numbers
 from positions.model.durations import SECOND
 from positions.model.errors import InputError
 from positions.model.terms import (
@@ -42,8 +43,6 @@ class Malformed(InputError, ValueError):
         self.field = field
 
 
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
-_PERCENT = re.compile(r"[+-]?([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _QUOTES = re.compile(r"([1-9][0-9]{0,3})quotes?")
@@ -59,26 +58,38 @@ CONFIRM_HOURS_MAX = 24
 
 
 def number(field: str, value: object) -> Decimal:
-    """A plain non-negative decimal with at most six decimals."""
+    """A non-negative number as people type it, with at most six decimals."""
     is_long = isinstance(value, int) and abs(value) >= _INT_MAX
     text = str(value) if isinstance(value, int | Decimal | str) and not is_long else ""
-    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
-        raise Malformed(field, value, 'must be a plain decimal such as "0.55"')
-    return Decimal(text)
+    result = None if isinstance(value, bool) else typed_numbers.number(text)
+    if result is None:
+        meant = typed_numbers.ambiguity(text) or _without_percent(text)
+        raise Malformed(field, value, _asking('must be a plain decimal such as "0.55"', meant))
+    return result
+
+
+def _without_percent(text: str) -> str:
+    found = typed_numbers.percent(text)
+    return "" if found is None else f"{(found * CENT).normalize():f}?"
+
+
+def _asking(rule: str, meant: str) -> str:
+    return f"{rule}; {meant}" if meant else rule
 
 
 def price(field: str, value: object) -> Decimal:
     """A price strictly between 0 and 1 USDC per share."""
     result = number(field, value)
     if not 0 < result < 1:
-        raise Malformed(field, value, "must be above 0 and below 1 USDC per share")
+        rule = "must be above 0 and below 1 USDC per share"
+        raise Malformed(field, value, _asking(rule, typed_numbers.in_hundredths(result)))
     return result
 
 
 def level(field: str, value: object) -> PriceOrPercent:
     """A price, or a percentage of the entry price."""
-    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
-    return Percent(Decimal(match[1])) if match else price(field, value)
+    found = typed_numbers.percent(value) if isinstance(value, str) else None
+    return price(field, value) if found is None else Percent(found)
 
 
 def level_or_none(field: str, value: object) -> PriceOrPercent | None:
@@ -95,10 +106,12 @@ def amount(field: str, value: object) -> Decimal:
 
 
 def fraction(field: str, value: object) -> Decimal:
-    """A part of a whole: above 0 and at most 1."""
-    result = number(field, value)
+    """A part of a whole, above 0 and at most 1: as such, or in percent."""
+    found = typed_numbers.percent(value) if isinstance(value, str) else None
+    result = number(field, value) if found is None else found * CENT
     if not 0 < result <= 1:
-        raise Malformed(field, value, "must be above 0 and at most 1")
+        meant = f"{result:f}%?" if found is None and 1 < result <= 100 else ""
+        raise Malformed(field, value, _asking("must be above 0 and at most 1", meant))
     return result
 
 
@@ -155,11 +168,19 @@ def duration(field: str, value: object) -> int:
     """A span such as 90s, 15m, 2h or 3d, in nanoseconds."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or int(match[1]) == 0:
-        raise Malformed(field, value, "must be a span such as 90s, 15m, 2h or 3d")
+        is_bare = isinstance(value, str) and re.fullmatch("[1-9][0-9]{0,4}", value)
+        meant = f"{value}s, {value}m or {value}h?" if is_bare else ""
+        raise Malformed(field, value, _asking("must be a span such as 90s, 15m, 2h or 3d", meant))
     seconds = int(match[1]) * _SECONDS[match[2]]
     if seconds > SPAN_DAYS_MAX * _SECONDS["d"]:
         raise Malformed(field, value, f"must be at most {SPAN_DAYS_MAX}d")
     return seconds * SECOND
+
+
+def waiting(field: str, value: object) -> int:
+    """How long to wait, in nanoseconds: a duration, or seconds without their unit."""
+    is_bare = isinstance(value, str) and value.isascii() and value.isdigit()
+    return duration(field, f"{value}s" if is_bare else value)
 
 
 def is_span(value: object) -> bool:
@@ -204,10 +225,10 @@ def _slice(field: str, value: object) -> Slice:
     where, colon, part = str(value).partition(":")
     if not colon:
         return Slice(level(field, where))
-    match = _PERCENT.fullmatch(part)
-    if match is None or not 0 < Decimal(match[1]) <= 100:
+    found = typed_numbers.percent(part)
+    if found is None or not 0 < found <= 100:
         raise Malformed(field, value, "must state a part such as 0.60:50%, at most 100%")
-    return Slice(level(field, where), Decimal(match[1]) * CENT)
+    return Slice(level(field, where), found * CENT)
 
 
 def count(field: str, value: object) -> int:

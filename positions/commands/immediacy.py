@@ -9,6 +9,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from positions.model import stops, targets
+from positions.model.formatting import iso
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Position
 
@@ -28,7 +29,7 @@ def follows(before: Position, after: Position, book: InstrumentBook, now: int) -
     if _is_stopped(after, book, now) and not _is_stopped(before, book, now):
         return AtOnce("STOP_AT_OR_ABOVE_BID", _stop_rule(after, book), shares, is_exit=True)
     if stops.is_time_up(after, book, now):
-        return AtOnce("EXPIRED", f"must be later than now ({now})", shares, is_exit=True)
+        return AtOnce("EXPIRED", f"must be later than now ({iso(now)})", shares, is_exit=True)
     offered = _meets_bid(after, book)
     if offered > _meets_bid(before, book):
         rule = f"must be above the current bid {book.bid}"

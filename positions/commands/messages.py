@@ -324,14 +324,15 @@ def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str
     struct, parsers = _FIELDS[kind]
     if kind in ("submit", "adopt") and is_token_id(str(fields.get("market", ""))):
         fields.setdefault("outcome", fields["market"])  # which is the outcome of its market
-    parsed = _parse(_long_names(fields), _COMMON | parsers, keep_none=kind == "amend")
+    named = _long_names(fields)
+    parsed = _parse(named, _COMMON | parsers, keep_none=kind == "amend")
     for name in _REQUIRED.get(kind, ()):
         if name not in parsed:
             raise Malformed(name, None, f"is required by {kind}")
     for one, other in _EITHER:
         if one in parsed and other in parsed:
-            raise Malformed(other, fields[other], f"must not be given together with {one}")
-    if kind == "submit" and "expires" in parsed and not is_span(fields["expires"]):
+            raise Malformed(*named[other], f"must not be given together with {one}")
+    if kind == "submit" and "expires" in parsed and not is_span(named["expires"][1]):
         parsed["expires_on"] = parsed.pop("expires")
     if kind == "amend" and not set(parsed) & set(parsers) - {"position_id", "now", "dry_run"}:
         raise Malformed("amend", None, "must change something")
@@ -351,30 +352,31 @@ def _grouped(kind: str, parsed: dict[str, Any]) -> dict[str, Any]:
     return parsed
 
 
-def _long_names(fields: Mapping[str, object]) -> dict[str, object]:
-    result: dict[str, object] = {}
+def _long_names(fields: Mapping[str, object]) -> dict[str, tuple[str, object]]:
+    """The values by their fields' full names, each with the name that was typed."""
+    result: dict[str, tuple[str, object]] = {}
     for name, value in fields.items():
         full = SHORT_NAMES.get(name, name)
         if full == "sell_price" and (isinstance(value, list) or ":" in str(value)):
             full = "targets"
         if full in result:
             raise Malformed(name, value, f"must not be given twice (it is {full})")
-        result[full] = value
+        result[full] = (name, value)
     return result
 
 
 def _parse(
-    fields: Mapping[str, object], parsers: Mapping[str, Parser], *, keep_none: bool
+    fields: Mapping[str, tuple[str, object]], parsers: Mapping[str, Parser], *, keep_none: bool
 ) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
-    for name, value in fields.items():
+    for name, (typed, value) in fields.items():
         parser = parsers.get(name)
         if parser is None:
-            raise Malformed(name, value, f"is not a field; known: {', '.join(parsers)}")
+            raise Malformed(typed, value, f"is not a field; known: {', '.join(parsers)}")
         if keep_none and name in TERMS and value in (None, "none"):
             parsed[name] = None
         elif value is not None or (keep_none and parser is level_or_none):
-            parsed[name] = parser(name, value)
+            parsed[name] = parser(typed, value)
     return parsed
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from positions.commands.messages import Refusal
-from positions.model.formatting import plain, term
+from positions.model.formatting import iso, plain, term
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Request
 from positions.model.relative_terms import starts_by_trail
@@ -196,8 +196,8 @@ def _floor(terms: Terms, f: Frame) -> Refusal | None:
 
 def _time(terms: Terms, f: Frame) -> Refusal | None:
     if terms.exit_at is not None and terms.exit_at <= f.now and not f.may_act:
-        rule = f"must be later than now ({f.now})"
-        return Refusal("EXPIRED", f"exit_at was {terms.exit_at}, {rule}")
+        rule = f"must be later than now ({iso(f.now)})"
+        return Refusal("EXPIRED", f"exit_at was {iso(terms.exit_at)}, {rule}")
     if terms.exit_before_end is None:
         return None
     closes = f.market.closes_at

@@ -27,7 +27,7 @@ from positions.commands.term_validation import (
 )
 from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, OwnerSold, Released, SaleAsked
-from positions.model.formatting import term_texts
+from positions.model.formatting import iso, term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
     EXITS,
@@ -138,7 +138,7 @@ def open_position(
         or _check_money(book, size, c.max_bid_price, funds, limits)
     )
     if refusal is None and expires is not None and expires <= now:
-        refusal = Refusal("EXPIRED", f"expires was {expires}, must be later than now ({now})")
+        refusal = Refusal("EXPIRED", _past(expires, now))
     if refusal is not None:
         return refusal
     return Position(
@@ -150,6 +150,10 @@ def open_position(
         created_at=now,
         request=asked,
     )
+
+
+def _past(expires: int, now: int) -> str:
+    return f"expires was {iso(expires)}, must be later than now ({iso(now)})"
 
 
 def _size(c: Submit, raw: Request, book: InstrumentBook, limits: Limits) -> Decimal | Refusal:

@@ -25,12 +25,12 @@ _BREAK_EVEN_STEPS = 60
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Round down to a multiple of `step`."""
-    return (value / step).to_integral_value(ROUND_FLOOR) * step
+    return (value / step).to_integral_value(ROUND_FLOOR) * step + 0  # without an exponent
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Round up to a multiple of `step`."""
-    return (value / step).to_integral_value(ROUND_CEILING) * step
+    return (value / step).to_integral_value(ROUND_CEILING) * step + 0
 
 
 def on_grid(value: Decimal, step: Decimal) -> bool:
