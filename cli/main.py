@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import apply, recording, requests, research, setup, views
+from cli import apply, recording, requests, research, setup, views, web
 from cli.options import ReplayConfig, State, state_dir
 from cli.output import complain, escape_what_cannot_be_shown, say
 from positions.model.errors import PolybracketError, in_words
@@ -69,6 +69,7 @@ setup.register(app)
 research.register(app)
 recording.register(app)
 apply.register(app)
+web.register(app)
 
 
 def _print_version(is_asked: bool) -> None:

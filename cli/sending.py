@@ -22,18 +22,15 @@ from positions.commands.messages import (
     ACCEPTED,
     Adopt,
     Command,
-    Flatten,
-    Halt,
     Reply,
-    Resume,
     Submit,
-    decode_reply,
 )
 from positions.model.errors import InputError, RecordError
 from positions.model.terms import Percent
 from positions.operations.health import health_of
+from positions.storage.sending import answer, queue
 from positions.storage.snapshot import Snapshot
-from positions.storage.spool import FIRST, NEW, Spool, uuid7
+from positions.storage.spool import Spool, uuid7
 
 _POLL = 0.05
 
@@ -97,7 +94,7 @@ def _queue(
     done = 0
     try:
         for fields, command in requests:
-            status = _put(spool, fields, command)
+            status = queue(spool, fields, command)
             done += 1
             with suppress(BrokenPipeError):  # nobody listens any more: what was begun is finished
                 say(f"{status} {command.id}  {_words(command)}{later}", err=err)
@@ -107,19 +104,6 @@ def _queue(
         _cut_short(f"{folder}: cannot be written: {e.strerror}", done, len(requests), 1)
     except KeyboardInterrupt:
         _cut_short("interrupted", done, len(requests), 130)
-
-
-def _put(spool: Spool, fields: dict[str, Any], command: Command) -> str:
-    """Queue a request, unless it was before; says which."""
-    if spool.read_reply(command.id) is not None or spool.read_old(command.id) is not None:
-        return "queued before"
-    try:
-        # Those that hold for all positions overtake what waits, but never each other.
-        folder = FIRST if isinstance(command, Flatten | Halt | Resume) else NEW
-        spool.put(msgspec.json.encode(fields), command.id, folder)
-    except FileExistsError:
-        return "queued before"
-    return "queued"
 
 
 def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
@@ -203,11 +187,9 @@ def _meant(command: Command, reply: Reply, folder: Path) -> str:
 def _reply(command_id: str, spool: Spool, until: float) -> Reply | None:
     reply = None
     while True:
-        content = spool.read_reply(command_id)
-        if content is not None:
-            reply = decode_reply(content)
-            if reply.done:
-                return reply
+        reply = answer(spool, command_id) or reply
+        if reply is not None and reply.done:
+            return reply
         if time.monotonic() >= until:
             return reply
         time.sleep(_POLL)

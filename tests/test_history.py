@@ -20,7 +20,7 @@ ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=Fa
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SnapshotWriter:
     """A record of many positions that are over, of which only one is published with its story."""
-    narrow = snapshot._COPY.format(positions=3, stories=1)
+    narrow = snapshot._COPY.format(positions=3, stories=1, alarms=10)
     monkeypatch.setattr(snapshot, "_RECENT", narrow)
     store = Store(tmp_path / "positions.duckdb", lambda f: f(), lambda _: None)
     for seed in range(8):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUN = CliRunner()
 MAINS = {"backtest", "modes", "node"}
-FOLDERS = {"actors", "bridge", "cli", "positions", "recordings", "strategies", "venues"}
+FOLDERS = {"actors", "bridge", "cli", "positions", "recordings", "strategies", "venues", "web"}
 
 
 def _imported() -> set[str]:

@@ -39,8 +39,9 @@ class Malformed(InputError, ValueError):
         shown = str(value) if is_number or isinstance(value, Decimal | int) else repr(value)
         if value is None:
             shown = "empty"
-        super().__init__(f"{field} was {shown if len(shown) <= 80 else shown[:77] + '...'}, {rule}")
-        self.field = field
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
+        super().__init__(f"{field} was {shown}, {rule}")
+        self.field, self.shown, self.rule = field, shown, rule
 
 
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d)")
@@ -255,15 +256,17 @@ def distance(field: str, value: object) -> PriceOrPercent:
     return result
 
 
-def one_of(choices: type[StrEnum]) -> Parser:
+class OneOf:
     """A parser of one of some words."""
 
-    def parse(field: str, value: object) -> StrEnum:
-        if not isinstance(value, str) or value not in choices:
-            raise Malformed(field, value, f"must be one of {', '.join(choices)}")
-        return choices(value)
+    def __init__(self, choices: type[StrEnum]) -> None:
+        self.choices = choices
 
-    return parse
+    def __call__(self, field: str, value: object) -> StrEnum:
+        """The word. Raises Malformed if it is none of them."""
+        if not isinstance(value, str) or value not in self.choices:
+            raise Malformed(field, value, f"must be one of {', '.join(self.choices)}")
+        return self.choices(value)
 
 
 TERMS: dict[str, Parser] = {
@@ -274,12 +277,12 @@ TERMS: dict[str, Parser] = {
     "break_even_offset": offset,
     "stop_confirm": confirm,
     "stop_hard": price,
-    "trigger": one_of(Trigger),
-    "after_floor": one_of(AfterFloor),
+    "trigger": OneOf(Trigger),
+    "after_floor": OneOf(AfterFloor),
     "exit_at": time,
     "exit_before_end": duration,
     "keep_if_stop_trades": flag,
-    "if_taken_off": one_of(TakenOff),
+    "if_taken_off": OneOf(TakenOff),
     "name": own_name,
 }
 """The fields of `Terms` as they are asked for; its targets come with the last one's price."""

@@ -46,6 +46,8 @@ class Command(Struct, frozen=True, kw_only=True):
     at: int | None = None
     expires_at: int | None = None
     created_at: int | None = None
+    source: str = ""
+    """What it was asked with, if that says so: "http", "page"."""
     digest: str = ""
     """SHA-256 of the content in which the command came: the same id with another is refused."""
 
@@ -191,8 +193,8 @@ def refused(command_id: str, refusal: Refusal, now: int) -> Reply:
 
 OF_ENTRIES = frozenset({"keep_if_stop_trades", "if_taken_off"})
 """Terms about what is still to be bought."""
-_COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time}
-_FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
+COMMON: dict[str, Parser] = {"at": time, "expires_at": time, "created_at": time, "source": text}
+FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
     "submit": (
         Submit,
         {
@@ -265,7 +267,7 @@ SHORT_NAMES = {
     "stop": "stop_loss_price",
     "floor": "floor_price",
 }
-_REQUIRED = {
+REQUIRED = {
     "submit": ("market", "outcome", "max_bid_price"),
     "adopt": ("market", "outcome"),
     "sell": ("position_id",),
@@ -316,17 +318,17 @@ def from_fields(
 def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str) -> Command:
     fields = dict(data)
     kind = fields.pop("command", None)
-    if not isinstance(kind, str) or kind not in _FIELDS:
-        raise Malformed("command", kind, f"must be one of {', '.join(_FIELDS)}")
+    if not isinstance(kind, str) or kind not in FIELDS:
+        raise Malformed("command", kind, f"must be one of {', '.join(FIELDS)}")
     own_id = uuid("id", fields.pop("id", command_id))
     if command_id is not None and own_id != command_id:
         raise Malformed("id", own_id, f"must be the file's name {command_id}")
-    struct, parsers = _FIELDS[kind]
+    struct, parsers = FIELDS[kind]
     if kind in ("submit", "adopt") and is_token_id(str(fields.get("market", ""))):
         fields.setdefault("outcome", fields["market"])  # which is the outcome of its market
     named = _long_names(fields)
-    parsed = _parse(named, _COMMON | parsers, keep_none=kind == "amend")
-    for name in _REQUIRED.get(kind, ()):
+    parsed = _parse(named, COMMON | parsers, keep_none=kind == "amend")
+    for name in REQUIRED.get(kind, ()):
         if name not in parsed:
             raise Malformed(name, None, f"is required by {kind}")
     for one, other in _EITHER:

@@ -11,7 +11,7 @@ from positions.model.terms import Percent
 _SPANS = frozenset({"stop_confirm", "exit_before_end"})
 _TIMES = (
     "filled_at exit_time created_at updated_at time quoted_at started_at heartbeat market_time"
-    " entry_expires_at sent_at until"
+    " entry_expires_at sent_at until ends_at expires_at"
 )
 TIMES = frozenset(_TIMES.split())
 """Names whose integers are nanoseconds since 1970."""

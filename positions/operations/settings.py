@@ -322,6 +322,25 @@ class WalletSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"builder_code was {self.builder_code!r}, {rule}")
 
 
+class WebSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the page and the HTTP interface may do.
+
+    Parameters
+    ----------
+    may_trade
+        Whether anything may be asked from there of a node that trades with money.
+    port
+        Where they are served, on this machine alone.
+    """
+
+    may_trade: bool = False
+    port: int = 8080
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= 65_535:
+            raise ValueError(f"port was {self.port}, must be from 1 to 65535")
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     """One node's settings.
 
@@ -350,6 +369,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     exits: ExitSettings = field(default_factory=ExitSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     signals: tuple[PriceCross, ...] = ()
 
     def __post_init__(self) -> None:

@@ -37,6 +37,9 @@ RECENT_POSITIONS = 2_000
 """Positions that are over and still listed."""
 RECENT_STORIES = 500
 """Positions that are over and still published with their events and fills."""
+RECENT_ALARMS = 500
+DEPTH = 20
+"""Bids of an outcome that are published, best first."""
 
 _WANTED = "history.wanted"
 _ANSWER_SECONDS = 15.0
@@ -46,14 +49,21 @@ CREATE TABLE pub.node (
     mode TEXT, pid INTEGER, started_at TIMESTAMP_NS, heartbeat TIMESTAMP_NS,
     market_time TIMESTAMP_NS, catalog TEXT, is_synthetic BOOLEAN, is_halted BOOLEAN,
     cash DECIMAL(18, 6), redeemable DECIMAL(18, 6), open_positions INTEGER,
-    loop_lag BIGINT, undecided BIGINT, rate_limit TEXT);
+    loop_lag BIGINT, undecided BIGINT, rate_limit TEXT, staked DECIMAL(18, 6),
+    reserved DECIMAL(18, 6), default_stake DECIMAL(18, 6),
+    max_stake_per_position DECIMAL(18, 6), max_total_stake DECIMAL(18, 6));
 CREATE TABLE pub.markets (
     market_id TEXT, slug TEXT, question TEXT, outcome_id TEXT, outcome TEXT,
     bid DECIMAL(9, 6), bid_size DECIMAL(18, 6), ask DECIMAL(9, 6), ask_size DECIMAL(18, 6),
     tick DECIMAL(9, 6), minimum_size DECIMAL(18, 6), fee_rate DECIMAL(9, 6),
-    quoted_at TIMESTAMP_NS, payout DECIMAL(9, 6));
+    quoted_at TIMESTAMP_NS, payout DECIMAL(9, 6), ends_at TIMESTAMP_NS, last DECIMAL(9, 6),
+    problem TEXT, bids TEXT);
 CREATE TABLE pub.marks (
     id TEXT, current_price DECIMAL(9, 6), unrealized_pnl DECIMAL(18, 6));
+CREATE TABLE pub.live_orders (
+    order_id TEXT, position_id TEXT, role TEXT, price DECIMAL(9, 6), shares DECIMAL(18, 6),
+    filled DECIMAL(18, 6), state TEXT, sent_at TIMESTAMP_NS, expires_at TIMESTAMP_NS,
+    venue_order_id TEXT);
 CREATE TABLE pub.open_alarms (position_id TEXT, kind TEXT, text TEXT);
 """
 _COPY = """
@@ -76,8 +86,8 @@ CREATE TABLE pub.fills AS
     SELECT * FROM fills WHERE position_id IN (SELECT id FROM recent) ORDER BY rowid;
 DROP TABLE recent;
 """
-_RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES)
-_WHOLE = _COPY.format(positions="ALL", stories="ALL")
+_RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES, alarms=RECENT_ALARMS)
+_WHOLE = _COPY.format(positions="ALL", stories="ALL", alarms="ALL")
 
 
 class NodeRow(Struct, frozen=True):
@@ -186,11 +196,17 @@ class SnapshotWriter:
             self._pulse.lag,
             self._pulse.undecided(),
             engine.rate_limit,
+            engine.exposure.staked,
+            engine.exposure.reserved,
+            engine.limits.default_stake,
+            engine.limits.max_stake_per_position,
+            engine.limits.max_total_stake,
         )
         return {
             "node": [node],
             "markets": [_market_row(m) for m in engine.markets.values()],
             "marks": held,
+            "live_orders": held,
             "open_alarms": [*engine.open_alarms(), *self._own_alarms()],
         }
 
@@ -231,7 +247,7 @@ class SnapshotWriter:
                 for statement in _TABLES.split(";"):
                     cursor.execute(statement)
                 for table, values in rows.items():
-                    _insert(cursor, table, _marks(values) if table == "marks" else values)
+                    _insert(cursor, table, _MADE_OF_HELD.get(table, list)(values))
                 for statement in selection.split(";"):
                     cursor.execute(statement)
             finally:
@@ -258,9 +274,9 @@ def _quoted(path: Path) -> str:
 
 _MARKET = (
     "market_id slug question outcome_id outcome bid bid_size ask ask_size tick minimum_size"
-    " fee_rate quoted_at payout"
+    " fee_rate quoted_at payout closes_at last feed_problem"
 )
-_TIME_COLUMNS = {"node": {2, 3, 4}, "markets": {12}}
+_TIME_COLUMNS = {"node": {2, 3, 4}, "markets": {12, 14}, "live_orders": {7, 8}}
 
 
 def _insert(cursor: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
@@ -281,8 +297,26 @@ def _marks(
     return [(p.id, price, unrealized_pnl(p, price, fee)) for p, price, fee in held]
 
 
+def _live_orders(
+    held: list[tuple[Position, Decimal | None, FeeSchedule]],
+) -> list[tuple[Any, ...]]:
+    """What works for each open position, or may."""
+    return [
+        (o.id, p.id, *(getattr(o, name) for name in _ORDER)) for p, *_ in held for o in p.orders
+    ]
+
+
+_ORDER = ["role", "price", "shares", "filled", "state", "sent_at", "expires_at", "venue_order_id"]
+_MADE_OF_HELD: dict[str, Callable[..., list[tuple[Any, ...]]]] = {
+    "marks": _marks,
+    "live_orders": _live_orders,
+}
+"""What the thread computes from the positions that are open."""
+
+
 def _market_row(m: InstrumentBook) -> tuple[Any, ...]:
-    return tuple(getattr(m, name) for name in _MARKET.split())
+    bids = msgspec.json.encode(m.bids[:DEPTH]).decode()
+    return (*(getattr(m, name) for name in _MARKET.split()), bids)
 
 
 # -- the readers' side -----------------------------------------------------------------------------
@@ -338,6 +372,11 @@ class Snapshot:
             raise NoSnapshot(f"position {position_id} is not known here")
         return rows[0]
 
+    def closed_as_of(self) -> tuple[Any, ...]:
+        """What is another once another position is over."""
+        sql = "SELECT count(*) AS n, max(updated_at) AS t FROM positions WHERE status <> 'open'"
+        return tuple(self._rows(sql)[0].values())
+
     def has_story(self, position_id: str) -> bool:
         """Whether the story of this position is here."""
         return bool(self._rows("SELECT 1 FROM events WHERE position_id = ? LIMIT 1", position_id))
@@ -346,6 +385,20 @@ class Snapshot:
         """What changed hands, in the order of time."""
         sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY rowid"
         return self._rows(sql, position_id)
+
+    def latest_fills(self, most: int = 500) -> list[dict[str, Any]]:
+        """What changed hands last, of all positions, in the order of time."""
+        return self._rows(f"SELECT * FROM fills ORDER BY rowid DESC LIMIT {most}")[::-1]
+
+    def orders(self, position_id: str) -> list[dict[str, Any]]:
+        """What was sent for a position, in the order of time; `state` is None of what is over."""
+        sql = """SELECT o.*, l.state, l.filled, l.expires_at, l.venue_order_id FROM orders o
+            LEFT JOIN live_orders l USING (order_id) WHERE o.position_id = ? ORDER BY o.rowid"""
+        return self._rows_if_any(sql, position_id)
+
+    def live_orders(self) -> list[dict[str, Any]]:
+        """What works, or may, for the open positions."""
+        return self._rows_if_any("SELECT * FROM live_orders ORDER BY sent_at, order_id")
 
     def story(self, position_id: str) -> list[dict[str, Any]]:
         """The events of a position, JSON-ready, in their order."""
@@ -362,6 +415,17 @@ class Snapshot:
     def open_alarms(self) -> list[dict[str, Any]]:
         """What is wrong now."""
         return self._rows("SELECT * FROM open_alarms ORDER BY position_id, kind")
+
+    def past_alarms(self) -> list[dict[str, Any]]:
+        """What went wrong, and what was over again, the newest first."""
+        return self._rows_if_any("SELECT * FROM alarms ORDER BY rowid")
+
+    def _rows_if_any(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """The rows of a table that copies of older versions do not have."""
+        try:
+            return self._rows(sql, *values)
+        except duckdb.CatalogException:
+            return []
 
     def _rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
         relation = self._connection.execute(sql, list(values))

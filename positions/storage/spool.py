@@ -109,6 +109,16 @@ class Spool:
                 return (self._root / folder / f"{command_id}.json").read_bytes()
         return None
 
+    def contents(self, most: int = 1_000) -> dict[str, bytes]:
+        """What waits, by id, in the order in which it is taken; so many of each folder at most."""
+        found: dict[str, bytes] = {}
+        for folder in (self._root / name for name in WAITING):
+            names = sorted(n for n in os.listdir(folder) if _NAME.fullmatch(n))  # noqa: PTH208
+            for name in names[:most]:
+                with contextlib.suppress(FileNotFoundError, SpoolError):
+                    found[name.removesuffix(".json")] = self.read(folder / name)
+        return found
+
     # -- the node's side ---------------------------------------------------------------------------
 
     def waiting(self, besides: Container[str] = ()) -> list[Path]:
