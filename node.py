@@ -27,9 +27,9 @@ from modes import Play, RunModeError, run_mode
 from positions.engine.engine import Engine
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
+from positions.operations.core_dumps import forbid_core_dumps
 from positions.operations.loop_watch import NO_MEMORY_CODE
 from positions.operations.process import (
-    forbid_core_dumps,
     lack_of_descriptors,
     run_from_arguments,
     run_locked,
@@ -37,7 +37,7 @@ from positions.operations.process import (
 from positions.operations.settings import Settings
 from positions.storage.pulse import Pulse
 from positions.storage.resume import prepare, sign
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.spool import Spool
 from recordings.journal import Journal
 from recordings.recorder import Recorder

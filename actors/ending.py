@@ -8,7 +8,7 @@ from nautilus_trader.common.component import sync_logger_to_disk
 from actors.command_reader import CommandReader
 from bridge.aside import Worker
 from positions.storage.patience import ends_within
-from positions.storage.snapshot import SnapshotWriter
+from positions.storage.snapshot_writer import SnapshotWriter
 from positions.storage.store import Store
 
 _ANSWER_SECONDS = 5.0

@@ -1,24 +1,36 @@
 """The `polybracket` program: every command, and the one place where their errors are caught."""
 
-import os
+import gc
+
+# Loading makes no garbage, and looking for it there takes a third of the time of a short command.
+gc.set_threshold(20_000)
+
 import sys
 import tempfile
 import traceback
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from cli import apply, recording, requests, research, setup, views, web
-from cli.options import ReplayConfig, State, state_dir
 from cli.output import complain, escape_what_cannot_be_shown, say
 from positions.model.errors import PolybracketError, in_words
 from positions.operations.console import open_missing
-from positions.operations.process import forbid_core_dumps
-from positions.operations.settings import load
-from positions.storage import backup
+from positions.operations.core_dumps import forbid_core_dumps
+
+COMMANDS = {
+    "requests": "submit adopt sell cancel close release amend halt resume flatten",
+    "views": "positions show markets status",
+    "setup": "doctor credentials service",
+    "research": "backtest sweep session",
+    "recording": "record fetch catalog",
+    "apply": "apply",
+    "web": "web",
+    "running": "run export import",
+}
+"""The modules and their commands; only the module of the one that is typed is loaded."""
 
 
 class Program(TyperGroup):
@@ -43,6 +55,23 @@ class Program(TyperGroup):
             sys.exit(1)
 
 
+class Commands(Program):
+    """The program's commands, each loaded when it is asked for: a second is long at a prompt."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Every command, in the order in which people see them."""
+        return " ".join(COMMANDS.values()).split()
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """The command of this name, or None."""
+        for module, names in COMMANDS.items():
+            if name in names.split() and name not in self.commands:
+                part = typer.Typer(rich_markup_mode=None, add_completion=False)
+                import_module(f"cli.{module}").register(part)
+                self.commands.update(typer.main.get_group(part).commands)
+        return super().get_command(ctx, name)
+
+
 def _note(error: Exception) -> Path | None:
     """Write down where an error came from that nobody foresaw; None = the disk does not take it."""
     try:
@@ -56,24 +85,19 @@ def _note(error: Exception) -> Path | None:
 
 
 app = typer.Typer(
-    cls=Program,
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Bracket positions on Polymarket, kept day and night.",
 )
-requests.register(app)
-views.register(app)
-setup.register(app)
-research.register(app)
-recording.register(app)
-apply.register(app)
-web.register(app)
 
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
+        from importlib.metadata import version
+
         say(f"polybracket {version('polybracket')}")
         raise typer.Exit
 
@@ -88,50 +112,6 @@ def program(
     ] = False,
 ) -> None:
     """What every command takes."""
-
-
-@app.command(epilog="Example: polybracket run --config config/replay.toml --speed 60")
-def run(
-    config: ReplayConfig,
-    catalog: Annotated[str | None, typer.Option(help="Replay this catalog.")] = None,
-    speed: Annotated[str | None, typer.Option(help='Market seconds per second, or "max".')] = None,
-    state: Annotated[str | None, typer.Option(help="The node's state folder.")] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Put an earlier record aside and begin anew.")
-    ] = False,
-    really: Annotated[
-        bool, typer.Option("--yes-really-trade", help="Let a live node trade with money.")
-    ] = False,
-) -> None:
-    """Run the node in the foreground. Ctrl-C stops it, and a replay ends with its data.
-
-    It goes on where the last one stopped; a replay that came to its end begins anew.
-    """
-    state = state or os.environ.get("POLYBRACKET_STATE")
-    settings = load(config, catalog=catalog, speed=speed, state=state, really_trade=really)
-    import node  # Nautilus takes a second to load; no other command needs it
-
-    raise typer.Exit(node.run(settings, fresh=fresh))
-
-
-@app.command("export", epilog="Example: polybracket export backup.duckdb")
-def export_record(
-    file: Annotated[Path, typer.Argument(help="The copy to make.")], state: State = None
-) -> None:
-    """Copy the whole record to a file; the node may run meanwhile."""
-    folder = state_dir(state)
-    backup.export(folder, file)
-    say(f"{file}: the whole record of {folder}, {file.stat().st_size} bytes")
-
-
-@app.command("import", epilog="Example: polybracket import backup.duckdb --state state/mine")
-def import_record(
-    file: Annotated[Path, typer.Argument(help="A copy made by `export`.")], state: State = None
-) -> None:
-    """Make a copy the record of a state folder that has none; `run` goes on from there."""
-    folder = state_dir(state)
-    backup.restore(file, folder)
-    say(f"{folder}: goes on from {file}")
 
 
 def main() -> None:

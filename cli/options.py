@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from positions.operations.settings import load
 from positions.storage.private_files import NotPrivate, problem
 
 SHIPPED = Path(__file__).parents[1]
@@ -58,4 +57,6 @@ def _state_folder(option: Path | None) -> Path:
     variable = os.environ.get("POLYBRACKET_STATE")
     if variable:
         return Path(variable)
+    from positions.operations.settings import load
+
     return load(default_config("replay")).state_dir

@@ -2,19 +2,16 @@
 
 import json
 import sys
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 from cli.tables import Column, lines, terminal_width
 from positions.model.durations import SECOND
 from positions.model.foreign_text import LINE_LENGTH, clean, json_safe
-from positions.model.formatting import iso, plain, to_json
-from positions.operations.health import health
+from positions.model.formatting import plain, to_json
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -158,13 +155,3 @@ def _position_cells(r: Mapping[str, Any]) -> list[str]:
 def local(time_ns: int | None) -> str:
     """A time in the user's time zone, to the minute."""
     return "" if time_ns is None else f"{datetime.fromtimestamp(time_ns // SECOND):%Y-%m-%d %H:%M}"
-
-
-def age_line(state: Path, node: Mapping[str, Any]) -> str:
-    """As of when a view is, and whether a node does its work."""
-    heartbeat = iso(node["heartbeat"])[11:19]
-    market = iso(node["market_time"])[:19].replace("T", " ")
-    kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
-    old = (time.time_ns() - node["heartbeat"]) // SECOND
-    age = f" ({old} s ago)" if old > 3 else ""
-    return f"as of {heartbeat}{age}, market time {market}, node {health(state, node)}{kind}"

@@ -6,14 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from cli.options import Json, Now, State, Wait, state_dir
-from cli.output import short
+from cli.position_argument import PositionId, resolve
 from cli.sending import send
 from cli.terms import with_terms, with_terms_of_what_is_held
 from positions.commands import files
-from positions.commands.position_names import ID_LENGTH, named
 from positions.model.errors import InputError, RecordError
 from positions.storage.locks import holder
-from positions.storage.snapshot import Snapshot
 
 _DRY_RUN_WAIT = "10s"
 Market = Annotated[
@@ -40,9 +38,6 @@ PreviewOnly = Annotated[
 File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
 Again = Annotated[
     bool, typer.Option("--again", help="Act on a file anew that was sent before, all of it.")
-]
-PositionId = Annotated[
-    str, typer.Argument(metavar="ID", help="The end of its id, its name, or its market.")
 ]
 
 
@@ -261,18 +256,6 @@ def resume(wait: Wait = None, as_json: Json = False, state: State = None) -> Non
 def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
     """Halt, take all entries back, and sell all that is held."""
     send([{"command": "flatten"}], wait, state, as_json=as_json)
-
-
-def resolve(state: Path, part: str) -> str:
-    """The id of the position that a part of it, its name or its market names."""
-    if len(part) == ID_LENGTH and part.count("-") == 4:
-        return part
-    with Snapshot(state) as copy:
-        found = named(copy.positions(everything=True), part)
-    if len(found) != 1:
-        which = ", ".join(f"{short(r['id'])} ({r['market']} {r['outcome']})" for r in found[:5])
-        raise InputError(f"ID was {part!r}, must name one position; found: {which or 'none'}")
-    return str(found[0]["id"])
 
 
 def _about(

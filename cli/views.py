@@ -1,6 +1,5 @@
 """Commands that show what the node has published."""
 
-import asyncio
 import shutil
 import time
 from collections.abc import Mapping
@@ -9,13 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from cli.options import Json, State, VenueConfig, state_dir
 from cli.output import (
-    age_line,
     money,
     number,
     position_lines,
@@ -23,13 +18,13 @@ from cli.output import (
     say,
     show,
 )
-from cli.requests import PositionId, resolve
+from cli.position_argument import PositionId, resolve
 from cli.tables import NARROWEST, Column, middle, terminal_width
+from positions.model.durations import SECOND
 from positions.model.errors import InputError
 from positions.model.foreign_text import clean
 from positions.model.formatting import iso, to_json
 from positions.operations.health import health
-from positions.operations.settings import load
 from positions.storage.locks import holder
 from positions.storage.private_files import owner_only
 from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
@@ -51,6 +46,16 @@ def register(app: typer.Typer) -> None:
 def _whole(folder: Path) -> Snapshot:
     """Everything: a stopped node's copy has it; a running one is asked for it."""
     return Snapshot(folder) if holder(folder) is None else history(folder)
+
+
+def age_line(state: Path, node: Mapping[str, Any]) -> str:
+    """As of when a view is, and whether a node does its work."""
+    heartbeat = iso(node["heartbeat"])[11:19]
+    market = iso(node["market_time"])[:19].replace("T", " ")
+    kind = ", SYNTHETIC data" if node["is_synthetic"] else ""
+    old = (time.time_ns() - node["heartbeat"]) // SECOND
+    age = f" ({old} s ago)" if old > 3 else ""
+    return f"as of {heartbeat}{age}, market time {market}, node {health(state, node)}{kind}"
 
 
 def positions(
@@ -78,6 +83,10 @@ def positions(
 
 
 def _watch(folder: Path, *, everything: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
     begun = time.time_ns()
 
     def view() -> Text:
@@ -224,10 +233,12 @@ def _search(config: Path, text: str) -> list[dict[str, Any]]:
     if not text.strip():
         rule = "must say what to look for: polybracket markets --live TEXT"
         raise InputError(f"text was empty, {rule}")
-    venue = load(config).venue
+    import asyncio
+
+    from positions.operations.settings import load
     from venues.polymarket.api.gamma import search_rows
 
-    return asyncio.run(search_rows(venue.gamma, text))
+    return asyncio.run(search_rows(load(config).venue.gamma, text))
 
 
 def status(

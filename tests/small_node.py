@@ -10,7 +10,7 @@ from positions.engine.adoption import Holding
 from positions.engine.effects import Answer, Step
 from positions.engine.engine import Engine
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.spool import Spool
 from positions.storage.store import Store
 

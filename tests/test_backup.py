@@ -15,7 +15,7 @@ from positions.storage.locks import StateLock
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Cursor, prepare, sign
 from positions.storage.schema import StoreError
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 RUN = CliRunner()

@@ -1,22 +1,62 @@
 """The command line: what it refuses, what it says, and how it exits."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.main import COMMANDS, app
 from positions.storage.spool import Spool
 
 RUN = CliRunner()
 GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100"]
 
 
-def commands() -> dict[str, typer.models.CommandInfo]:
-    return {c.name or c.callback.__name__: c for c in app.registered_commands if c.callback}
+LOADED = """
+import sys
+from cli.main import main
+try:
+    main()
+except SystemExit:
+    print(*sys.modules)
+"""
+
+
+def commands() -> list[str]:
+    return [name for names in COMMANDS.values() for name in names.split() if name != "catalog"]
+
+
+@pytest.mark.parametrize(("module", "names"), COMMANDS.items())
+def test_every_command_is_listed_with_its_module(module: str, names: str) -> None:
+    part = typer.Typer()
+    import_module(f"cli.{module}").register(part)
+    assert list(typer.main.get_group(part).commands) == names.split()
+
+
+@pytest.mark.parametrize(
+    ("typed", "loaded"),
+    [
+        (["positions"], {"duckdb"}),
+        (["submit", *GOOD[1:]], set()),
+        (["--version"], set()),
+    ],
+)
+def test_a_command_loads_no_more_than_it_needs(
+    tmp_path: Path, typed: list[str], loaded: set[str]
+) -> None:
+    program = [sys.executable, "-c", LOADED, *typed]
+    environment = {**os.environ, "POLYBRACKET_STATE": str(tmp_path)}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment, check=True)
+    heavy = {"nautilus_trader", "duckdb", "httpx", "asyncio", "rich.console", "plotly", "pyarrow"}
+    heavy |= {"positions.engine.engine", "positions.operations.settings"}
+    assert heavy & set(done.stdout.split()) == loaded
 
 
 @pytest.mark.parametrize("name", commands())

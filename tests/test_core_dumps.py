@@ -10,7 +10,7 @@ import pytest
 
 ASK = """
 import ctypes, resource, sys
-from positions.operations.process import forbid_core_dumps
+from positions.operations.core_dumps import forbid_core_dumps
 {begin}
 print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), flush=True)
 sys.stdin.read()

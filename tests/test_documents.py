@@ -127,7 +127,7 @@ def test_every_command_in_the_documents_is_understood() -> None:
                 continue
             command, arguments = program, words[1:]
             while hasattr(command, "commands") and arguments:
-                command, arguments = command.commands[arguments[0]], arguments[1:]
+                command, arguments = command.get_command(None, arguments[0]), arguments[1:]
             try:
                 command.make_context("polybracket", list(arguments))
             except Exception as e:

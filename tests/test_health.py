@@ -17,7 +17,7 @@ from positions.operations.health import health_of, judge_node
 from positions.operations.settings import SafetySettings
 from positions.storage.locks import Holder, StateLock
 from positions.storage.pulse import BEAT_SECONDS, Pulse
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 SECOND = 1_000_000_000

@@ -9,9 +9,10 @@ from stage import LIMITS
 from world import World
 
 from positions.engine.engine import Engine
-from positions.storage import snapshot
+from positions.storage import snapshot, snapshot_writer
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import NodeRow, NoSnapshot, Snapshot, SnapshotWriter, history
+from positions.storage.snapshot import NoSnapshot, Snapshot, history
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=False)
@@ -20,8 +21,8 @@ ABOUT = NodeRow(mode="replay", pid=1, started_at=0, catalog="c", is_synthetic=Fa
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SnapshotWriter:
     """A record of many positions that are over, of which only one is published with its story."""
-    narrow = snapshot._COPY.format(positions=3, stories=1, alarms=10)
-    monkeypatch.setattr(snapshot, "_RECENT", narrow)
+    narrow = snapshot_writer._COPY.format(positions=3, stories=1, alarms=10)
+    monkeypatch.setattr(snapshot_writer, "_RECENT", narrow)
     store = Store(tmp_path / "positions.duckdb", lambda f: f(), lambda _: None)
     for seed in range(8):
         world = World(seed)

@@ -21,7 +21,7 @@ from positions.model.position import Position, Role, update
 from positions.model.trades import Trade
 from positions.storage.pulse import Pulse
 from positions.storage.resume import Cursor, prepare, sign
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import UNWRITABLE, Store
 from positions.storage.submit_log import SentLog, read
 from venues.simulated.account import Account

@@ -26,7 +26,7 @@ from positions.storage.locks import AlreadyRunning, StateLock, WalletLock, holde
 from positions.storage.pulse import Pulse
 from positions.storage.resume import KEPT, Cursor, prepare, sign
 from positions.storage.schema import StoreError
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import DISPLACED, Store
 from positions.storage.submit_log import SentLog, read
 

@@ -45,6 +45,9 @@ def health(state: Path, node: Mapping[str, Any], now: int | None = None) -> Heal
 
 def health_of(state: Path) -> Health:
     """What the node of a state folder does; it may have published nothing yet."""
+    if holder(state) is None:
+        return Health("NOT RUNNING")
+
     try:
         with Snapshot(state) as copy:
             node = copy.node()

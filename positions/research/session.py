@@ -7,8 +7,9 @@ import msgspec
 
 from positions.model.errors import RecordError
 from positions.model.formatting import iso
-from positions.storage.record_copies import NO_RECORD, read_commands
+from positions.storage.record_copies import read_commands
 from positions.storage.schema import StoreError
+from positions.storage.snapshot import NO_RECORD
 from positions.storage.spool import Spool
 
 

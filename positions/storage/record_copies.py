@@ -7,9 +7,6 @@ import duckdb
 from positions.storage.database import connect, foreign_object, quoted, tables
 from positions.storage.schema import MIGRATIONS, StoreError, migrate
 
-NO_RECORD = "start a node there with `polybracket run`, or name another folder with --state"
-"""What can be done about a folder without a record."""
-
 
 def read_settings(path: Path) -> dict[str, str]:
     """The settings in a record that nobody has open; none if it is too young to have any.

@@ -15,7 +15,7 @@ from positions.engine.effects import Step
 from positions.engine.engine import Engine
 from positions.model.position import EntryEnd, Phase, Role
 from positions.storage.pulse import Pulse
-from positions.storage.snapshot import NodeRow, SnapshotWriter
+from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
 from positions.storage.store import Store
 
 
