@@ -8,6 +8,7 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     ├── InputError          who typed it, or wrote the file                     2      2
     │   ├── Malformed           a field of a command
     │   ├── UnreadableRequests  a file of requests
+    │   ├── SeveralMarkets      the name of an event of several markets
     │   └── BadGrid             what a sweep is to vary
     ├── ConfigurationError  the owner: settings, keys, permissions, packages    1      2
     │   ├── SettingsError       the configuration file                          2      2
