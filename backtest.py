@@ -20,7 +20,7 @@ from positions.model.durations import SECOND
 from positions.operations.settings import Settings
 from positions.research.backtest_result import Outcome, outcome
 from recordings.catalog import Recording
-from recordings.tables import RecordingError
+from recordings.reading.values import RecordingError
 from strategies.position_manager import PositionManagerStrategy
 from strategies.stop_holder import StopHolder
 from venues.backtest import BacktestDataClient, LatentExecutionClient, Moment, RecordingNode, stream

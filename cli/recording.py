@@ -58,20 +58,35 @@ def fetch(
 
 
 def catalog_import(
-    quotes: Annotated[Path, typer.Argument(help="CSV or Parquet of best prices or of books.")],
-    markets: Annotated[Path, typer.Option(help="JSON of the markets.")],
+    table: Annotated[
+        Path, typer.Argument(help="CSV, JSON lines or Parquet of best prices or of books.")
+    ],
+    markets: Annotated[
+        Path, typer.Option(help="JSON of the markets: ours, Gamma's or the CLOB's.")
+    ],
     catalog: Annotated[Path, typer.Option(help="The folder to make.")],
+    form: Annotated[
+        str,
+        typer.Option("--format", help="quotes, books, levels or events; without it, as it looks."),
+    ] = "auto",
+    zone: Annotated[
+        str | None, typer.Option(help="Of times that state no offset, such as Europe/London.")
+    ] = None,
 ) -> None:
     """Make a catalog of a table of quotes or books, see docs/import.md; bad rows are left out."""
     from recordings.importer import import_recording
+    from recordings.reading.values import zone_of
 
-    rejected: list[str] = []
-    try:
-        made = import_recording(quotes, markets, catalog, rejected.append)
-    finally:
-        for line in rejected:
-            say(line, err=True)
-    left_out = f"; {len(rejected)} rows left out" if rejected else ""
+    made = import_recording(
+        table,
+        markets,
+        catalog,
+        lambda line: say(line, err=True),
+        lambda line: say(f"{table}: {line}"),
+        form,
+        None if zone is None else zone_of(zone),
+    )
+    left_out = f"; {made.left_out} rows left out" if made.left_out else ""
     say(
         f"{catalog}: {made.quotes} quotes and {made.one_sided} one-sided books of {made.tokens}"
         f" outcomes in {made.markets} markets, {made.settled} resolved{left_out}"

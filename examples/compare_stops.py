@@ -25,8 +25,8 @@ from positions.commands.files import checked
 from positions.operations.settings import Settings, SettingsError, load
 from positions.research.backtest_result import Outcome, Totals, totals
 from recordings.catalog import Recording
+from recordings.reading.values import RecordingError
 from recordings.sweep import cores
-from recordings.tables import RecordingError
 
 CONFIG = Path(__file__).parents[1] / "config" / "backtest.toml"
 KINDS = ("plain", "confirmed 3s", "confirmed 5 quotes", "confirmed 3s, hard stop", "trailing")

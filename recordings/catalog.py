@@ -16,7 +16,7 @@ from bridge.one_sided_book import OneSidedBook
 from positions.model.durations import MINUTE
 from recordings.fold import complete
 from recordings.importer import ABOUT
-from recordings.tables import PRICE_DECIMALS, RecordingError
+from recordings.reading.values import PRICE_DECIMALS, RecordingError
 
 _STRETCH = 15 * MINUTE
 _TIME = attrgetter("ts_init")

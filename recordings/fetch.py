@@ -18,7 +18,7 @@ from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from positions.commands.market_names import market_name
 from positions.operations.settings import VenueSettings
 from recordings.importer import Token, described, instrument
-from recordings.tables import RecordingError
+from recordings.reading.values import RecordingError
 from venues.polymarket.api.bounded_http import PublicClient
 
 _FINEST = "0.0001"

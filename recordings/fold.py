@@ -31,7 +31,7 @@ from bridge.conversion import identifier
 from positions.storage.locks import AlreadyRunning, StateLock
 from recordings import importer, journal
 from recordings.importer import ABOUT, Row, Token
-from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError
+from recordings.reading.values import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError
 
 
 def complete(catalog: Path) -> None:

@@ -7,7 +7,8 @@ precision changes with the tick is read back wrongly, without a word.
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +29,9 @@ from bridge.venue import VENUE
 from positions.model.durations import SECOND
 from recordings import tables
 from recordings.market_list import read_markets
-from recordings.tables import PRICE_DECIMALS, SIZE_DECIMALS, BestPrices, RecordingError
+from recordings.reading.rows import Tick
+from recordings.reading.values import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError
+from recordings.tables import BestPrices
 
 ABOUT = "recording.json"
 """The file beside a catalog's data that says where it comes from."""
@@ -51,6 +54,8 @@ class Summary(NamedTuple):
     quotes: int
     one_sided: int
     settled: int
+    left_out: int
+    with_sizes: int
     first_ns: int
     last_ns: int
 
@@ -60,17 +65,24 @@ def import_recording(
     markets: Path,
     catalog: Path,
     reject: Callable[[str], None] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    form: str = "auto",
+    zone: tzinfo | None = None,
 ) -> Summary:
     """Make a catalog of a recording.
 
     Parameters
     ----------
     quotes
-        The table: CSV or Parquet, see `tables`.
+        The table, see `tables`.
     catalog
         The folder to make; it must not exist, or be empty.
     reject
-        Told, in one line, of each row that is left out; None = such a row is an error.
+        Told, in one line, of each kind of row that is left out; None = such a row is an error.
+    tell
+        Told, a line each, what the table is and what was decided about it.
+    form, zone
+        As for `tables.read`.
 
     Raises
     ------
@@ -79,13 +91,17 @@ def import_recording(
     """
     if catalog.exists() and (not catalog.is_dir() or any(catalog.iterdir())):
         raise RecordingError(f"{catalog}: exists already, must be a new or empty folder")
-    tokens = _read_markets(markets)
-    rows = _rows(tables.read(quotes, tokens, reject or _refuse))
+    described = read_markets(markets)
+    reading = tables.read(quotes, described, reject or _refuse, form, zone)
+    tokens = _tokens(described, reading.ticks)
+    for note in reading.notes:
+        tell(note)
+    rows = _rows(reading.quotes)
     unfinished = catalog.with_name(f".{catalog.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        summary = _write(unfinished, tokens, rows)
+        summary = _write(unfinished, tokens, rows)._replace(left_out=reading.left_out)
         about = {"source": quotes.name, **summary._asdict(), "synthetic": _is_synthetic(tokens)}
         (unfinished / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         if catalog.exists():
@@ -104,15 +120,28 @@ def _is_synthetic(tokens: dict[str, Token]) -> bool:
     return any(t.market.get("synthetic") for t in tokens.values())
 
 
-def _read_markets(path: Path) -> dict[str, Token]:
+def _tokens(
+    markets: Iterable[dict[str, Any]], ticks: Mapping[str, list[tuple[int, Tick]]]
+) -> dict[str, Token]:
     tokens: dict[str, Token] = {}
-    for market in read_markets(path):
+    for market in markets:
         for token in market["tokens"]:
             token_id = str(token["token_id"])
             symbol = f"{market['condition_id']}-{token_id}"
             instrument_id = InstrumentId(Symbol(symbol), VENUE)
-            tokens[token_id] = Token(market, token, instrument_id)
+            recorded = _recorded_ticks(token, ticks.get(token_id, []))
+            tokens[token_id] = Token(market, token | recorded, instrument_id)
     return tokens
+
+
+def _recorded_ticks(token: Mapping[str, Any], ticks: list[tuple[int, Tick]]) -> dict[str, Any]:
+    """The changes of the tick that the table states, where the market's file states none. A
+    description that was loaded later has the last tick, so the first is what the table says."""
+    if not ticks or token.get("tick_changes_inferred"):
+        return {}
+    first = ticks[0][1].before or token["tick_size"]
+    changes = [{"ts_ns": time, "tick_size": str(t.tick)} for time, t in ticks]
+    return {"tick_size": str(first), "tick_changes_inferred": changes}
 
 
 class Row(NamedTuple):
@@ -181,6 +210,8 @@ def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -
         quotes=quotes,
         one_sided=one_sided,
         settled=settled,
+        left_out=0,
+        with_sizes=sum(bool(r.bid_size or r.ask_size) for views in rows.values() for r in views),
         first_ns=min(views[0].time for views in rows.values()),
         last_ns=max(views[-1].time for views in rows.values()),
     )

@@ -13,7 +13,9 @@ from positions.commands import strict
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
 from positions.model.venue_rules import EXPONENT_MAX
-from recordings.tables import PRICE_DECIMALS, RecordingError
+from recordings import market_forms
+from recordings.market_forms import MissingField
+from recordings.reading.values import PRICE_DECIMALS, RecordingError
 
 _MICRO = Decimal("0.000001")
 _SIZE_MAX = Decimal(1_000_000)
@@ -22,6 +24,8 @@ _TICK_MAX = Decimal("0.1")
 _TIME_MAX = 4_102_444_800 * SECOND
 """The year 2100."""
 _NAME_MAX = 300
+_BYTES_MAX = 64 * 2**20
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Wrong(ValueError):
@@ -36,34 +40,63 @@ def read_markets(path: Path) -> list[dict[str, Any]]:
     RecordingError
         With the file, the market, and the field, its value and its rule.
     """
-    try:
-        markets = strict.json_value(path.read_text(encoding="utf-8-sig"))
-    except OSError as e:
-        raise RecordingError(f"{path}: cannot be read: {e.strerror}") from None
-    except ValueError as e:
-        raise RecordingError(f"{path}: is not JSON: {e}") from None
-    if not isinstance(markets, list) or not markets:
+    listed = market_forms.listed(_value(path))
+    if not listed:
         raise RecordingError(f"{path}: is no list of markets with their tokens")
     token_ids: set[str] = set()
-    for number, market in enumerate(markets, start=1):
+    markets: list[dict[str, Any]] = []
+    for number, value in enumerate(listed, start=1):
         try:
+            market = market_forms.ours(value) if isinstance(value, dict) else value
+            if market is not value and market in markets:
+                continue  # the venue's pages overlap
             _check(market, token_ids)
-        except _Wrong as e:
-            slug = market.get("slug") if isinstance(market, dict) else None
+            markets.append(market)
+        except (_Wrong, MissingField) as e:
+            slug = value.get("slug") if isinstance(value, dict) else None
             which = f"market {number}{f' ({clean(slug, 60)})' if slug else ''}"
             raise RecordingError(f"{path}: {which}: {e}") from None
     return markets
 
 
+def _value(path: Path) -> Any:
+    """What a file holds: one JSON value, or a list of those of its lines."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_BYTES_MAX + 1)
+        if len(content) > _BYTES_MAX:
+            raise RecordingError(f"{path}: is larger than {_BYTES_MAX >> 20} MB")
+        if content.startswith(b"\x1f\x8b"):
+            raise RecordingError(f"{path}: is packed with gzip: unpack it first")
+        text = content.decode("utf-16" if content[:2] in _UTF16 else "utf-8-sig")
+    except OSError as e:
+        raise RecordingError(f"{path}: cannot be read: {e.strerror}") from None
+    except ValueError:
+        raise RecordingError(f"{path}: is not JSON: it is no text") from None
+    try:
+        return strict.json_value(text)
+    except ValueError as e:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
+            raise RecordingError(f"{path}: is not JSON: {clean(e)}") from None
+    values = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            values.append(strict.json_value(line))
+        except ValueError as e:
+            raise RecordingError(f"{path}: line {number}: is not JSON: {clean(e)}") from None
+    return values
+
+
 def _check(market: Any, token_ids: set[str]) -> None:
     for name, rule in _MARKET.items():
-        rule(name, _fields("a market", market).get(name))
+        rule(name, _present("a market", market, name))
     tokens = market.get("tokens")
     if not isinstance(tokens, list) or not tokens:
         raise _wrong("tokens", tokens, "must be a list of at least one token")
     for token in tokens:
         for name, rule in _TOKEN.items():
-            rule(name, _fields("a token", token).get(name))
+            rule(name, _present("a token", token, name))
         token_id = str(token["token_id"])
         if token_id in token_ids:
             raise _wrong("token_id", token_id, "must be listed once")
@@ -71,6 +104,14 @@ def _check(market: Any, token_ids: set[str]) -> None:
         for change in _changes(token.get("tick_changes_inferred")):
             _time("ts_ns", change.get("ts_ns"))
             _tick("tick_size", change.get("tick_size"))
+
+
+def _present(what: str, value: Any, name: str) -> Any:
+    """The value of a field, which must be there unless it need not be stated."""
+    fields = _fields(what, value)
+    if name in _NEEDED and name not in fields:
+        raise _Wrong(f"{name} is missing, must be stated: see docs/import.md")
+    return fields.get(name)
 
 
 def _fields(what: str, value: Any) -> Mapping[str, Any]:
@@ -187,3 +228,5 @@ _TOKEN: dict[str, _Rule] = {
     "tick_size": _tick,
     "settlement_price_inferred": _payout,
 }
+_NEEDED = frozenset({"slug", "condition_id", "min_order_size", "fee_rate"})
+_NEEDED |= frozenset({"token_id", "outcome", "tick_size"})

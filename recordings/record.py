@@ -9,8 +9,8 @@ from positions.operations.settings import Settings
 from positions.storage.locks import AlreadyRunning
 from recordings.fold import fold
 from recordings.journal import Journal, live
+from recordings.reading.values import RecordingError
 from recordings.recorder import Recorder
-from recordings.tables import RecordingError
 from venues.polymarket.factories import Polymarket
 from venues.polymarket.markets import VenueUnreachable
 

@@ -1,59 +1,38 @@
-"""Tables of quotes or of books, as people have them: CSV or Parquet, under many names of columns.
+"""Tables of quotes or of books, as people have them: what they show, what they are, what is left.
 
-See docs/import.md for the format. A row that cannot be used is reported with its number, its field
-and the rule, and left out; the others are taken. Times are nanoseconds, prices USDC per share.
+See docs/import.md for the forms. A row that cannot be used is counted with those of its kind, of
+which one is told, and left out; the others are taken. What would be played wrongly is refused.
 """
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow
-import pyarrow.parquet
+from positions.model.durations import MINUTE, SECOND
+from recordings.reading import columns as layout
+from recordings.reading import files
+from recordings.reading.columns import Columns
+from recordings.reading.rows import (
+    OTHER_IDS,
+    Best,
+    Book,
+    Change,
+    Counts,
+    Entry,
+    Reader,
+    Tick,
+    Wanted,
+    flat,
+)
+from recordings.reading.values import BadRow, Levels, RecordingError
 
-from positions.model.errors import RecordError
-
-PRICE_DECIMALS = 4
-SIZE_DECIMALS = 6
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = {"_ns": 1, "_us": 10**3, "_ms": 10**6, "_s": 10**9}
-_NAMES = {
-    "time": "time timestamp ts datetime date_time ts_event event_time",
-    "token_id": "token_id token asset_id outcome_id",
-    "bid": "bid best_bid bid_price",
-    "ask": "ask best_ask ask_price",
-    "bid_size": "bid_size best_bid_size bid_qty bid_quantity",
-    "ask_size": "ask_size best_ask_size ask_qty ask_quantity",
-    "bids": "bids",
-    "asks": "asks",
-    "side": "side",
-    "price": "price",
-    "size": "size qty quantity",
-}
-_SIDES = {"buy": "bids", "bid": "bids", "b": "bids", "sell": "asks", "ask": "asks", "a": "asks"}
-_SIDES["s"] = "asks"
-
-
-_TIME_MAX = 4_102_444_800 * 10**9
-_SIZE_MAX = 10**10
-"""More shares than there are; Nautilus ends the process over a few more."""
-_DIGITS_MAX = 30
-_SHOWN = 40
-_UNREADABLE = (OSError, ValueError, OverflowError, csv.Error, pyarrow.ArrowException)
-
-
-class RecordingError(RecordError):
-    """A recording cannot be used: its file, and what is wrong in it."""
-
-
-class _BadRow(ValueError):
-    """One row cannot be used: field, value and rule."""
+_CROSSED_FEW = 3
+_CROSSED_PART = 100
+"""One book in a hundred may have its bid at or above its ask, or three; more are a fault."""
+_FORMS = ("auto", *layout.FORMS)
 
 
 class BestPrices(NamedTuple):
@@ -67,254 +46,303 @@ class BestPrices(NamedTuple):
     ask_size: Decimal | None
 
 
-Levels = dict[Decimal, Decimal]
-"""Price -> size."""
+class Reading(NamedTuple):
+    """What a table shows.
 
-
-def read(path: Path, tokens: Mapping[str, Any], reject: Callable[[str], None]) -> list[BestPrices]:
-    """What a table shows of the tokens, in the order of time; each row left out is rejected in a
-    line.
-
-    Raises RecordingError if the file is no such table.
+    Parameters
+    ----------
+    quotes
+        Best prices in the order of time.
+    ticks
+        By token id, the changes of its tick, and the tick before the first of them if known.
+    notes
+        What the table is, and what was decided, a line each.
+    left_out
+        How many rows could not be used.
     """
-    names, rows = _open(path)
-    columns = _columns(path, names)
-    entries: list[tuple[int, str, dict[str, Any]]] = []
-    for number, row in enumerate(_readable(path, rows), start=1):
-        try:
-            at = _time(columns["time"], row[columns["time"]])
-            token_id = str(row[columns["token_id"]] or "")
-            if token_id not in tokens:
-                raise _BadRow(f"token_id was {token_id!r}, is not among the markets")
-            entries.append((at, token_id, _values(columns, row)))
-        except _BadRow as e:
-            reject(f"{path}: row {number}: {e}")
-    entries.sort(key=lambda r: r[0])  # of one time, the order of the file stays
-    quotes = list(_levels(entries) if "side" in columns else map(_best_of, entries))
-    if not quotes:
-        raise RecordingError(f"{path}: holds no row that can be used")
-    return quotes
+
+    quotes: list[BestPrices]
+    ticks: dict[str, list[tuple[int, Tick]]]
+    notes: list[str]
+    left_out: int
 
 
-# -- the file --------------------------------------------------------------------------------------
+class _LeftOut:
+    """Rows that cannot be used: how many of each kind, and the first of each."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+        self._count: Counter[tuple[str, str]] = Counter()
+
+    def add(self, number: int, bad: BadRow) -> None:
+        """Count a row."""
+        self._first.setdefault(bad.kind, f"row {number}: {bad}")
+        self._count[bad.kind] += 1
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self._count.total()
+
+    def lines(self) -> Iterator[str]:
+        """One line for each kind."""
+        for kind, example in self._first.items():
+            more = self._count[kind] - 1
+            yield f"{example}{f'; so are {more:,} more rows' if more else ''}"
 
 
-def _open(path: Path) -> tuple[list[str], Iterator[dict[str, Any]]]:
-    try:
-        if path.suffix.lower() == ".csv":
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            reader = csv.DictReader(lines)
-            return list(reader.fieldnames or ()), iter(reader)
-        table = pyarrow.parquet.ParquetFile(path)
-        return table.schema_arrow.names, _parquet(table)
-    except _UNREADABLE as e:
-        raise _unreadable(path, e) from None
+def read(
+    path: Path,
+    markets: Sequence[Mapping[str, Any]],
+    reject: Callable[[str], None],
+    form: str = "auto",
+    zone: tzinfo | None = None,
+) -> Reading:
+    """What a table shows of the outcomes of some markets.
+
+    Parameters
+    ----------
+    reject
+        Told, in a line, of each kind of row that is left out.
+    form
+        One of quotes, books, levels, events; "auto" = as its columns and rows say.
+    zone
+        The time zone of times that state no offset.
+
+    Raises
+    ------
+    RecordingError
+        If the file is no such table, or would be played wrongly.
+    """
+    if form not in _FORMS:
+        raise RecordingError(f"format was {form!r}, must be one of {', '.join(_FORMS)}")
+    wanted, counts, left_out = Wanted(markets), Counts(), _LeftOut()
+    with files.open_table(path) as source:
+        columns = _columns(path, source, wanted, form, zone)
+        reader = Reader(columns, wanted, counts, zone)
+        rows = source.rows(_keep(source, columns, wanted, counts))
+        entries = list(_entries(rows, reader, left_out))
+    for line in left_out.lines():
+        reject(f"{path}: {line}")
+    if not entries:
+        raise RecordingError(f"{path}: holds no row that can be used{_others(counts)}")
+    entries.sort(key=lambda e: e.time)  # of one time, the order of the file stays
+    entries, notes = _confirmed(path, columns, counts, entries)
+    quotes, ticks = list(_best_prices(entries)), _ticks(entries)
+    notes = [*_about(source.kind, counts, entries), *columns.notes, *notes]
+    return Reading(quotes, ticks, [*notes, *_checked(path, quotes)], left_out.total)
 
 
-def _readable(path: Path, rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The rows, of which a later one may show that the file is no such table."""
-    try:
-        yield from rows
-    except _UNREADABLE as e:
-        raise _unreadable(path, e) from None
-
-
-def _unreadable(path: Path, e: Exception) -> RecordingError:
-    why = getattr(e, "strerror", None) or next(iter(str(e).splitlines()), type(e).__name__)
-    return RecordingError(f"{path}: cannot be read as CSV or Parquet: {why}")
-
-
-def _parquet(table: pyarrow.parquet.ParquetFile) -> Iterator[dict[str, Any]]:
-    for batch in table.iter_batches():
-        yield from batch.to_pylist()
-
-
-def _columns(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """Field -> the name of its column."""
-    columns: dict[str, str] = {}
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise RecordingError(f"{path}: the header names {name!r} {times} times")
-        plain = name.strip().lower().replace(" ", "_")
-        for field, aliases in _NAMES.items():
-            if plain in aliases.split() or (field == "time" and _unit(plain) is not None):
-                columns.setdefault(field, name)
-    for field in ("time", "token_id"):
-        if field not in columns:
-            names = ", ".join(_NAMES[field].split())
-            raise RecordingError(f"{path}: has no column for {field}; it may be named {names}")
-    forms = ({"bid", "ask"}, {"bids", "asks"}, {"side", "price", "size"})
-    if not any(form <= columns.keys() for form in forms):
-        rule = "must have bid and ask, or bids and asks, or side, price and size"
-        raise RecordingError(f"{path}: {rule}; see docs/import.md")
-    if not {"side", "price", "size"} <= columns.keys():
-        columns.pop("side", None)
+def _columns(
+    path: Path, source: files.Source, wanted: Wanted, form: str, zone: tzinfo | None
+) -> Columns:
+    sample = list(_flat(source.sample))
+    inside = dict.fromkeys(name for row in sample for name in row)
+    # A column that held the venue's messages is gone; what they hold has come.
+    names = [n for n in source.names if not sample or n in inside]
+    names += [n for n in inside if n not in names]
+    columns = layout.columns_of(path, names, sample, wanted.outcomes, form)
+    if zone is None and layout.needs_zone(columns.time, sample):
+        how = "say which it is, as --zone UTC or --zone America/New_York"
+        raise RecordingError(f"{path}: {columns.time} states no zone: {how}")
     return columns
 
 
-# -- values ----------------------------------------------------------------------------------------
-
-
-def _unit(name: str) -> int | None:
-    """The nanoseconds of a column's unit, if its name states one and that it is a time."""
-    stem, _, unit = name.rpartition("_")
-    return _UNITS.get(f"_{unit}") if stem in _NAMES["time"].split() else None
-
-
-def _time(column: str, value: Any) -> int:
-    nanoseconds = _time_of(column, value)
-    if not 0 < nanoseconds < _TIME_MAX:
-        raise _BadRow(f"{column} was {str(value)[:_SHOWN]!r}, must be from 1970 to 2100")
-    return nanoseconds
-
-
-def _time_of(column: str, value: Any) -> int:
-    if isinstance(value, datetime):
-        return _nanoseconds(value)
-    text = str(value).strip()
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
+def _entries(rows: Iterable[files.Numbered], reader: Reader, left_out: _LeftOut) -> Iterator[Entry]:
+    for number, row in rows:
         try:
-            return _nanoseconds(datetime.fromisoformat(text))
-        except ValueError:
-            rule = "must be a number since 1970 or a time such as 2026-04-13T16:05:00Z"
-            raise _BadRow(f"{column} was {text[:_SHOWN]!r}, {rule}") from None
-    if not number.is_finite() or number <= 0 or number.adjusted() > _DIGITS_MAX:
-        raise _BadRow(f"{column} was {str(value)[:_SHOWN]!r}, must be a time above 0")
-    unit = _unit(column.strip().lower()) or _guessed(number)
-    return int(number * unit)
+            if isinstance(row, BadRow):
+                raise row
+            yield from list(reader.entries(row))
+        except BadRow as e:
+            left_out.add(number, e)
 
 
-def _guessed(number: Decimal) -> int:
-    """The unit in which a number is a time of our days."""
-    return next((unit for unit in (1, 10**3, 10**6) if number * unit > 10**17), 10**9)
+def _flat(rows: Iterable[files.Row]) -> Iterator[files.Row]:
+    for row in rows:
+        try:
+            yield from flat(row)
+        except BadRow:
+            continue
 
 
-def _nanoseconds(moment: datetime) -> int:
-    """A time without an offset is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    own = getattr(moment, "value", None)  # pandas keeps nanoseconds
-    return int(own) if own is not None else (aware - _EPOCH) // timedelta(microseconds=1) * 1_000
+def _keep(source: files.Source, columns: Columns, wanted: Wanted, counts: Counts) -> files.Keep:
+    """Which rows of a large table are worth reading: those of the outcomes, or of the markets."""
+    for field, ids in (("token_id", wanted.token_ids), ("market", wanted.market_ids)):
+        column = columns.fields.get(field)
+        if not columns.wide and column in source.names and "token_id" in columns.fields:
+            return files.Keep(column, frozenset(ids), counts.other)
+    return files.Keep(None, frozenset(), counts.other)
 
 
-def _number(name: str, value: Any) -> Decimal | None:
-    if value is None or str(value).strip().lower() in ("", "nan", "none", "null"):
-        return None
-    try:
-        return round(Decimal(str(value).strip()), SIZE_DECIMALS)
-    except InvalidOperation:
-        raise _BadRow(f"{name} was {str(value)[:_SHOWN]!r}, must be a number") from None
+# -- what rows come to -----------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
-    """A value as it is, if it can be a number; a list, say, as its text."""
-    return value if isinstance(value, str | int | float | Decimal | None) else str(value)
-
-
-def _price(name: str, value: Any) -> Decimal | None:
-    """A price; None for an empty side, which some write as 0 or 1."""
-    return _price_of(name, _plain(value))
-
-
-@lru_cache(maxsize=65_536)
-def _price_of(name: str, value: Any) -> Decimal | None:
-    number = _number(name, value)
-    if number is None or number in (0, 1):
-        return None
-    if not 0 < number < 1 or number != round(number, PRICE_DECIMALS):
-        rule = f"must be above 0 and below 1, with at most {PRICE_DECIMALS} decimals"
-        raise _BadRow(f"{name} was {str(value)[:_SHOWN]}, {rule}")
-    return number
-
-
-def _size(name: str, value: Any) -> Decimal | None:
-    return _size_of(name, _plain(value))
-
-
-@lru_cache(maxsize=65_536)
-def _size_of(name: str, value: Any) -> Decimal | None:
-    number = _number(name, value)
-    if number is not None and not 0 <= number < _SIZE_MAX:
-        raise _BadRow(f"{name} was {str(value)[:_SHOWN]}, must be from 0 to below {_SIZE_MAX}")
-    return number
-
-
-# -- the three forms -------------------------------------------------------------------------------
-
-
-def _values(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row shows, checked: best prices, or the change of one level."""
-
-    def get(field: str) -> Any:
-        return row.get(columns[field]) if field in columns else None
-
-    if "side" in columns:
-        side = _SIDES.get(str(get("side")).strip().lower())
-        price, size = _price("price", get("price")), _size("size", get("size"))
-        if side is None:
-            raise _BadRow(f"side was {get('side')!r}, must be buy or sell, or bid or ask")
-        if price is None or size is None:
-            raise _BadRow(f"price was {get('price')}, size {get('size')}: both must be given")
-        return {"side": side, "price": price, "size": size}
-    if "bids" in columns:
-        bids, asks = _book("bids", get("bids")), _book("asks", get("asks"))
-        return _best(bids, asks)
-    values = {name: _price(name, get(name)) for name in ("bid", "ask")}
-    return values | {name: _size(name, get(name)) for name in ("bid_size", "ask_size")}
-
-
-def _book(name: str, value: Any) -> Levels:
-    """The levels of one side: pairs, or objects with price and size; as JSON text, too."""
-    try:
-        levels = json.loads(value, parse_float=Decimal) if isinstance(value, str) else value
-        pairs = [(lv["price"], lv["size"]) if isinstance(lv, dict) else lv for lv in levels or ()]
-        by_price = {_price(name, price): _size(name, size) for price, size in pairs}
-    except (ValueError, TypeError, KeyError, RecursionError) as e:
-        if isinstance(e, _BadRow):
-            raise
-        raise _BadRow(f"{name} was {str(value)[:40]!r}, must be a list of [price, size]") from None
-    return {p: s for p, s in by_price.items() if p is not None and s}
-
-
-def _best(bids: Levels, asks: Levels) -> dict[str, Decimal | None]:
-    bid, ask = max(bids, default=None), min(asks, default=None)
-    return {
-        "bid": bid,
-        "bid_size": None if bid is None else bids[bid],
-        "ask": ask,
-        "ask_size": None if ask is None else asks[ask],
-    }
-
-
-def _best_of(entries: tuple[int, str, dict[str, Any]]) -> BestPrices:
-    time, token_id, values = entries
-    return BestPrices(time, token_id, **values)
-
-
-def _levels(entries: Iterable[tuple[int, str, dict[str, Any]]]) -> Iterator[BestPrices]:
-    """The best prices after all changes of one moment, where they are others than before."""
-    books: dict[str, dict[str, Levels]] = {}
-    last: dict[str, Any] = {}
-    changed: dict[str, None] = {}
+def _best_prices(entries: Iterable[Entry]) -> Iterator[BestPrices]:
+    """Each quote and snapshot, and the best prices after all changes of a moment."""
+    books: dict[str, Book] = {}
+    last: dict[str, Best] = {}
+    changed: dict[str, bool] = {}
+    """Tokens whose book changed in this moment, and whether it is shown in any case."""
+    stated: dict[str, Best] = {}
     now = 0
 
     def flush() -> Iterator[BestPrices]:
-        for token_id in changed:
-            best = _best(**books[token_id])
-            if last.get(token_id) != best:
+        for token_id, is_shown in changed.items():
+            best = _best(books[token_id], stated.get(token_id))
+            if is_shown or last.get(token_id) != best:
                 last[token_id] = best
-                yield BestPrices(now, token_id, **best)
+                yield BestPrices(now, token_id, *best)
         changed.clear()
+        stated.clear()
 
-    for time, token_id, change in entries:
+    for time, token_id, shown in entries:
         if time != now:
             yield from flush()
             now = time
-        levels = books.setdefault(token_id, {"bids": {}, "asks": {}})[change["side"]]
-        if change["size"]:
-            levels[change["price"]] = change["size"]
-        else:
-            levels.pop(change["price"], None)
-        changed[token_id] = None
+        if isinstance(shown, Best) and token_id in books:
+            _prune(books[token_id], shown)
+            stated[token_id] = shown
+            changed.setdefault(token_id, False)
+        elif isinstance(shown, Best):
+            yield BestPrices(now, token_id, *shown)
+        elif isinstance(shown, Book):
+            books[token_id] = Book(dict(shown.bids), dict(shown.asks))
+            stated.pop(token_id, None)
+            changed[token_id] = True
+        elif isinstance(shown, Change):
+            _apply(books.setdefault(token_id, Book({}, {})), shown)
+            if shown.best is not None:
+                stated[token_id] = shown.best
+            changed.setdefault(token_id, False)
     yield from flush()
+
+
+def _apply(book: Book, change: Change) -> None:
+    levels = book.bids if change.side == "bids" else book.asks
+    if change.size:
+        levels[change.price] = change.size
+    else:
+        levels.pop(change.price, None)
+    if change.best is not None:
+        _prune(book, change.best)
+
+
+def _prune(book: Book, best: Best) -> None:
+    """Forget levels that cannot be there any more, by the best prices that are stated."""
+    for price in [p for p in book.bids if best.bid is None or p > best.bid]:
+        del book.bids[price]
+    for price in [p for p in book.asks if best.ask is None or p < best.ask]:
+        del book.asks[price]
+
+
+def _best(book: Book, stated: Best | None) -> Best:
+    """The best prices: those stated, with the sizes of the book, or else those of the book."""
+    if stated is None:
+        bid, ask = max(book.bids, default=None), min(book.asks, default=None)
+        return Best(bid, _at(book.bids, bid), ask, _at(book.asks, ask))
+    bid_size = stated.bid_size or _at(book.bids, stated.bid)
+    return Best(stated.bid, bid_size, stated.ask, stated.ask_size or _at(book.asks, stated.ask))
+
+
+def _at(levels: Levels, price: Decimal | None) -> Decimal | None:
+    return None if price is None else levels.get(price)
+
+
+def _ticks(entries: Iterable[Entry]) -> dict[str, list[tuple[int, Tick]]]:
+    ticks: dict[str, list[tuple[int, Tick]]] = {}
+    for time, token_id, shown in entries:
+        if isinstance(shown, Tick):
+            known = ticks.setdefault(token_id, [])
+            if not known or known[-1][1].tick != shown.tick:
+                known.append((time, shown))
+    return ticks
+
+
+# -- what would be played wrongly ------------------------------------------------------------------
+
+
+def _confirmed(
+    path: Path, columns: Columns, counts: Counts, entries: list[Entry]
+) -> tuple[list[Entry], list[str]]:
+    """The entries of a table whose columns are those of trades, too."""
+    changes = [e for e in entries if isinstance(e.shown, Change)]
+    if not columns.is_guessed or not changes or counts.takes_away:
+        return entries, []
+    if counts.has_best:
+        note = "side, price and size may be trades, and are not used: --format levels uses them"
+        return [_without_change(e) for e in entries], [note]
+    if not _has_two_sides(changes):
+        raise layout.trades(path, f"none of {len(changes):,} rows takes a level away")
+    return entries, ["no row takes a level away: if these are trades, they cannot be played"]
+
+
+def _without_change(e: Entry) -> Entry:
+    if isinstance(e.shown, Change) and e.shown.best is not None:
+        return e._replace(shown=e.shown.best)
+    return e
+
+
+def _has_two_sides(changes: Sequence[Entry]) -> bool:
+    """Whether one moment shows bids below asks of an outcome, as a book has them."""
+    sides: dict[tuple[int, str], Book] = {}
+    for time, token_id, shown in changes:
+        assert isinstance(shown, Change)
+        _apply(sides.setdefault((time, token_id), Book({}, {})), shown)
+    return any(b.bids and b.asks and max(b.bids) < min(b.asks) for b in sides.values())
+
+
+def _checked(path: Path, quotes: Sequence[BestPrices]) -> Iterator[str]:
+    """What is wrong with best prices as a whole.
+
+    Raises RecordingError where too many bids are not below the asks.
+    """
+    crossed = [q for q in quotes if q.bid is not None and q.ask is not None and q.bid >= q.ask]
+    if crossed:
+        first = crossed[0]
+        what = f"{len(crossed):,} of {len(quotes):,} books are crossed"
+        what = f"{what}, first with bid {first.bid:f} and ask {first.ask:f}"
+        few = min(max(_CROSSED_FEW, len(quotes) // _CROSSED_PART), len(quotes) // 2)
+        if len(crossed) > few:
+            raise RecordingError(f"{path}: {what}: these are no books, or not in this format")
+        yield what
+    sized = sum(bool(q.bid_size) or bool(q.ask_size) for q in quotes)
+    if not sized:
+        yield "NO SIZE is known: nothing can be filled, in a backtest nothing will be bought"
+    elif sized * 10 < len(quotes):
+        yield f"sizes are known of {sized:,} of {len(quotes):,} books: others fill nothing"
+
+
+# -- what a table is -------------------------------------------------------------------------------
+
+
+def _others(counts: Counts) -> str:
+    if not counts.others:
+        return ""
+    more = "more than " if len(counts.other_ids) > OTHER_IDS else ""
+    ids = _counted(len(counts.other_ids), "outcome")
+    return f"; {_counted(counts.others, 'row')} of {more}{ids} that are not among the markets"
+
+
+def _about(kind: str, counts: Counts, entries: Sequence[Entry]) -> Iterator[str]:
+    what = ", ".join(_counted(count, name) for name, count in counts.kinds.items())
+    tokens = len({e.token_id for e in entries})
+    span = _span(entries[-1].time - entries[0].time)
+    yield f"{kind}: {what}, of {_counted(tokens, 'outcome')}, {span}"
+    if counts.kinds["trade"]:
+        yield "trades are not used: they do not show what was offered"
+    if counts.others:
+        yield _others(counts).removeprefix("; ")
+
+
+def _counted(count: int, name: str) -> str:
+    if count == 1:
+        return f"1 {name}"
+    first, _, rest = name.partition(" ")
+    return f"{count:,} {first}s {rest}".rstrip()
+
+
+def _span(ns: int) -> str:
+    if ns < 2 * MINUTE:
+        return f"{ns / SECOND:.0f} s"
+    return f"{ns / MINUTE:.0f} min" if ns < 120 * MINUTE else f"{ns / (60 * MINUTE):.1f} h"

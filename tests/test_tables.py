@@ -1,6 +1,7 @@
 """Tables of quotes and books: what is understood, what is left out and why."""
 
 import json
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,10 @@ MARKETS = [
         "condition_id": "0xc1",
         "min_order_size": "5",
         "fee_rate": "0.04",
-        "tokens": [{"token_id": "1", "outcome": "Yes", "tick_size": "0.01"}],
+        "tokens": [
+            {"token_id": "1", "outcome": "Yes", "tick_size": "0.01"},
+            {"token_id": "2", "outcome": "No", "tick_size": "0.01"},
+        ],
     }
 ]
 
@@ -35,7 +39,7 @@ def read(tmp_path: Path, text: str) -> tuple[list[BestPrices], list[str]]:
     file = tmp_path / "t.csv"
     file.write_text(text)
     rejected: list[str] = []
-    seen = tables.read(file, {"1": 0, "2": 0}, rejected.append)
+    seen = tables.read(file, MARKETS, rejected.append, zone=UTC).quotes
     return seen, [line.removeprefix(f"{file}: ") for line in rejected]
 
 
@@ -68,7 +72,7 @@ def test_one_book_is_understood_in_many_forms(tmp_path: Path, text: str) -> None
         (f"{T},1,0.5,1e21,0.52,20", "bid_size was 1e21, must be from 0 to below"),
         (f"{T},1,0.5,inf,0.52,20", "bid_size was 'inf', must be a number"),
         (f"{T},1,1e999999,10,0.52,20", "bid was '1e999999', must be a number"),
-        (f"{T},3,0.5,10,0.52,20", "token_id was '3', is not among the markets"),
+        (f"{T},,0.5,10,0.52,20", "token_id was empty, must name an outcome"),
         ("soon,1,0.5,10,0.52,20", "ts was 'soon', must be a number since 1970 or a time"),
         ("-3,1,0.5,10,0.52,20", "ts was '-3', must be a time above 0"),
         ("1e20000000,1,0.5,10,0.52,20", "ts was '1e20000000', must be a time above 0"),
@@ -119,7 +123,7 @@ def test_rows_are_taken_in_the_order_of_their_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("bid,ask\n0.1,0.2", "has no column for time; it may be named time, timestamp"),
+        ("bid,ask\n0.1,0.2", "has no column for time; it may be named ts_event"),
         ("ts,bid,ask\n1,0.1,0.2", "has no column for token_id"),
         ("ts,token,bid\n1,1,0.2", "must have bid and ask, or bids and asks, or side"),
         ("ts,token,bid,ask\n1,7,0.1,0.2", "holds no row that can be used"),
@@ -163,11 +167,13 @@ def test_what_is_no_table_is_one_line(tmp_path: Path) -> None:
     options = ["--markets", str(markets), "--catalog", str(tmp_path / "catalog")]
     done = CliRunner().invoke(app, ["catalog", "import", str(file), *options])
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
-    assert "cannot be read as CSV or Parquet" in done.stderr
+    assert "cannot be read as CSV, JSON or Parquet" in done.stderr
 
 
 def test_a_file_that_is_spoilt_further_down_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="cannot be read as CSV or Parquet: field larger"):
+    with pytest.raises(
+        RecordingError, match="cannot be read as CSV, JSON or Parquet: field larger"
+    ):
         read(tmp_path, f"ts,token,bid,ask\n{T},1,0.5,0.52\n{T},1,{'9' * 200_000},0.52\n")
 
 
@@ -178,9 +184,10 @@ def test_a_column_of_another_kind_is_told(tmp_path: Path, bid: Any) -> None:
     pyarrow.parquet.write_table(pyarrow.table(columns), file)
     rejected: list[str] = []
     with pytest.raises(RecordingError, match="holds no row that can be used"):
-        tables.read(file, {"1": 0}, rejected.append)
-    assert all("bid was" in line for line in rejected)
-    assert len(rejected) == 2
+        tables.read(file, MARKETS, rejected.append)
+    (line,) = rejected
+    assert "row 1: bid was" in line
+    assert line.endswith("; so are 1 more rows")
 
 
 def test_a_time_that_no_clock_shows_is_one_line(tmp_path: Path) -> None:
@@ -188,5 +195,7 @@ def test_a_time_that_no_clock_shows_is_one_line(tmp_path: Path) -> None:
     far = pyarrow.array([2**62], pyarrow.timestamp("us"))
     columns = {"ts": far, "token": ["1"], "bid": [0.5], "ask": [0.52]}
     pyarrow.parquet.write_table(pyarrow.table(columns), file)
-    with pytest.raises(RecordingError, match="cannot be read as CSV or Parquet: date value"):
-        tables.read(file, {"1": 0}, print)
+    rejected: list[str] = []
+    with pytest.raises(RecordingError, match="holds no row that can be used"):
+        tables.read(file, MARKETS, rejected.append, zone=UTC)
+    assert "must be from 1970 to 2100" in rejected[0]

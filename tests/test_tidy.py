@@ -71,6 +71,7 @@ LONG_FILES = {
     "tests/storm.py": "one storm: what is done, what is seen, and what must hold",
     "tests/stage.py": "one live node on the loopback venue, played by a test",
     "tests/test_bracket.py": "the table of what a position can be asked for",
+    "tests/test_imports.py": "the tables that people have, and what is made of each",
     "tests/test_faults.py": "the list of faults at the venue",
     "tests/test_order_reconciliation.py": "the lookups of orders whose fate is unknown",
     "tests/test_life.py": "every state x every event",
