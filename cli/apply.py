@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import Json, Now, State, Wait, state_dir
+from cli.option_groups import Delivery, with_delivery
+from cli.options import Now, state_dir
 from cli.output import say
 from cli.sending import send
 from positions.commands import strict
@@ -25,20 +26,19 @@ def register(app: typer.Typer) -> None:
     app.command("apply", epilog=_EXAMPLE)(apply)
 
 
+@with_delivery
 def apply(
+    delivery: Delivery,
     file: Annotated[Path, typer.Argument(help="TOML with a [[position]] for each.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs.")] = False,
     now: Now = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Make the positions as a file declares them: what is missing is opened, what differs amended.
 
     Applying it again changes nothing. Positions that the file does not name are left alone.
     """
     declared = _declared(file)
-    folder = state_dir(state)
+    folder = state_dir(delivery.state)
     requests = []
     fits = True
     for name, fields in declared.items():
@@ -46,10 +46,10 @@ def apply(
         if now and due and due["command"] == "amend":
             due["now"] = True
         fits = fits and is_done
-        say(f"{name}: {'would ' if due and dry_run else ''}{line}", err=as_json)
+        say(f"{name}: {'would ' if due and dry_run else ''}{line}", err=delivery.as_json)
         requests += [due] if due else []
     if requests and not dry_run:
-        send(requests, wait, state, as_json=as_json, file=file)
+        send(requests, delivery, file=file)
     if not fits:
         raise typer.Exit(1)
 

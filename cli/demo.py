@@ -75,8 +75,9 @@ _ids: dict[str, str] = {}
 
 def _play(node: subprocess.Popen[bytes]) -> None:
     _until(node, 2)
-    for name in REQUESTS:
-        _submit(name)
+    begun = {name: _begin_submit(name) for name in REQUESTS}
+    for name, process in begun.items():
+        _ids[name] = _printed(process).split()[1]
     _until(node, 370)
     _program("sell", _ids["rate"], "--fraction", "0.5", "--wait", "5s")
     _program("positions")
@@ -103,23 +104,31 @@ def _until(node: subprocess.Popen[bytes], seconds: float) -> None:
 
 def _program(*arguments: str) -> str:
     """Run the program as a person would; returns what it printed."""
-    print(f"\n$ polybracket {' '.join(arguments)}", flush=True)
-    done = subprocess.run(
+    return _printed(_begin(*arguments))
+
+
+def _begin(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [*_PROGRAM, *arguments, "--state", str(STATE)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    print(done.stdout, flush=True)
-    return done.stdout
 
 
-def _submit(name: str) -> None:
+def _printed(process: subprocess.Popen[str]) -> str:
+    """What a program prints that was begun; what it was told to do is shown first."""
+    said, _ = process.communicate()
+    assert isinstance(process.args, list)
+    print(f"\n$ polybracket {' '.join(map(str, process.args[len(_PROGRAM) : -2]))}", flush=True)
+    print(said, flush=True)
+    return said
+
+
+def _begin_submit(name: str) -> subprocess.Popen[str]:
     market, *rest = REQUESTS[name].items()
     options = [word for field, value in rest for word in (f"--{field.replace('_', '-')}", value)]
-    out = _program("submit", market[1], "Yes", *options, "--wait", "5s")
-    _ids[name] = out.split()[1]
+    return _begin("submit", market[1], "Yes", *options, "--wait", "5s")
 
 
 def _backtest() -> dict[str, list[Any]]:

@@ -1,12 +1,15 @@
 """Options that many commands share."""
 
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from positions.storage import known_nodes
+from positions.storage.locks import holder
 from positions.storage.private_files import NotPrivate, problem
 
 SHIPPED = Path(__file__).parents[1]
@@ -37,13 +40,14 @@ State = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Wait = Annotated[
-    str | None, typer.Option("--wait", help="Wait so long for the node's answer, such as 10s.")
+    str | None, typer.Option("--wait", help="Wait so long for the node's answer: 10s.")
 ]
 Now = Annotated[bool, typer.Option("--now", help="Also where an amendment sells at once.")]
 
 
 def state_dir(option: Path | None) -> Path:
-    """The state folder: as given, from the environment, or that of the default configuration."""
+    """The state folder: as given, from the environment, that of the default configuration, or where
+    no node runs there that of the one node that runs on this machine."""
     folder = _state_folder(option)
     wrong = problem(folder)
     if wrong:
@@ -53,10 +57,23 @@ def state_dir(option: Path | None) -> Path:
 
 def _state_folder(option: Path | None) -> Path:
     if option is not None:
-        return option
+        return _found(option)
     variable = os.environ.get("POLYBRACKET_STATE")
     if variable:
-        return Path(variable)
+        return _found(Path(variable))
     from positions.operations.settings import load
 
-    return load(default_config("replay")).state_dir
+    folder = load(default_config("replay")).state_dir
+    running = known_nodes.running() if holder(folder) is None else []
+    if len(running) != 1:
+        return folder
+    print(f"the running node: {running[0]}", file=sys.stderr)
+    return running[0]
+
+
+def _found(folder: Path) -> Path:
+    """A relative folder that is not here may be one of a node of this machine."""
+    if folder.is_absolute() or folder.exists():
+        return folder
+    known = known_nodes.ending_with(folder)
+    return known[0] if len(known) == 1 else folder

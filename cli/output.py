@@ -33,6 +33,11 @@ def say(line: str, *, err: bool = False) -> None:
     print(clean(line, LINE_LENGTH), file=sys.stderr if err else sys.stdout, flush=True)
 
 
+def is_asked() -> bool:
+    """Whether somebody sits at the terminal and can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def ask(question: str) -> str:
     """What a person types in answer, without space around it; "" where nobody does."""
     print(f"{clean(question, LINE_LENGTH)} ", end="", file=sys.stderr, flush=True)

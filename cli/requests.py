@@ -5,10 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.options import Json, Now, State, Wait, state_dir
+from cli.flags import as_typed
+from cli.option_groups import (
+    Delivery,
+    with_delivery,
+    with_terms,
+    with_terms_of_what_is_held,
+)
+from cli.options import Now, state_dir
 from cli.position_argument import PositionId, resolve
-from cli.sending import send
-from cli.terms import with_terms, with_terms_of_what_is_held
+from cli.sending import send, take_back
 from positions.commands import files
 from positions.model.errors import InputError, RecordError
 from positions.storage.locks import holder
@@ -37,7 +43,7 @@ PreviewOnly = Annotated[
 ]
 File = Annotated[Path | None, typer.Option(help="Many at once: JSON lines, or CSV with a header.")]
 Again = Annotated[
-    bool, typer.Option("--again", help="Act on a file anew that was sent before, all of it.")
+    bool, typer.Option("--again", help="Also what was just asked for, or a file sent before.")
 ]
 
 
@@ -45,7 +51,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("submit", epilog=_SUBMIT)(submit)
     app.command("adopt", epilog=_ADOPT)(adopt)
-    app.command("sell", epilog="Example: polybracket sell 9c3e0123 --fraction 0.5 --wait 70s")(sell)
+    app.command("sell", epilog="Example: polybracket sell 9c3e0123 --fraction 50% --wait 70s")(sell)
     app.command("cancel", epilog="Example: polybracket cancel 9c3e0123 --wait 10s")(cancel)
     app.command("close", epilog="Example: polybracket close 9c3e0123 --price 0.61 --wait 10s")(
         close
@@ -68,8 +74,10 @@ _ADOPT = "Example: polybracket adopt rain-in-london Yes --stop 0.45 --target 0.7
 
 
 @with_terms
+@with_delivery
 def submit(
     terms: dict[str, Any],
+    delivery: Delivery,
     market: Market = None,
     outcome: Outcome = None,
     max_bid: MaxBid = None,
@@ -85,9 +93,6 @@ def submit(
     at: Annotated[str | None, typer.Option(help="Act at this market time (ISO 8601).")] = None,
     file: File = None,
     again: Again = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Queue a position. Buys at no more than the max bid, sells at the target or at the stop."""
     values = {
@@ -105,21 +110,24 @@ def submit(
         "dry_run": dry_run or None,
     }
     request = _without_none(values) | _target(target) | terms
-    wait = _dry_run_wait(state, wait) if dry_run else wait
+    if dry_run:
+        delivery = _for_dry_run(delivery)
     if file is None:
-        if again:
-            raise InputError("again was given, must be given together with --file")
-        send([{"command": "submit", **request}], wait, state, as_json=as_json)
-    elif request:
-        raise InputError(f"{next(iter(request))} must not be given together with --file")
-    else:
-        read = files.read if again else files.read_once
-        send(list(read(file)), wait, state, as_json=as_json, file=file)
+        send([{"command": "submit", **request}], delivery, again=again)
+        return
+    request.pop("dry_run", None)
+    if request:
+        raise InputError(as_typed(f"{next(iter(request))} must not be given together with --file"))
+    read = files.read if again or dry_run else files.read_once
+    asked = {"dry_run": True} if dry_run else {}
+    send([fields | asked for fields in read(file)], delivery, file=file)
 
 
 @with_terms_of_what_is_held
+@with_delivery
 def adopt(
     terms: dict[str, Any],
+    delivery: Delivery,
     market: Market,
     outcome: Outcome = None,
     shares: Annotated[str | None, typer.Option(help="So many; else all that are free.")] = None,
@@ -130,9 +138,6 @@ def adopt(
     stop: Stop = None,
     floor: Floor = None,
     dry_run: DryRun = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Protect shares that the wallet holds already, bought on the website or left over."""
     values = {
@@ -145,19 +150,20 @@ def adopt(
         "dry_run": dry_run or None,
     }
     request = _without_none(values) | _target(target) | terms
-    wait = _dry_run_wait(state, wait) if dry_run else wait
-    send([{"command": "adopt", **request}], wait, state, as_json=as_json)
+    delivery = _for_dry_run(delivery) if dry_run else delivery
+    send([{"command": "adopt", **request}], delivery)
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _dry_run_wait(state: Path | None, wait: str | None) -> str:
-    if holder(state_dir(state)) is None:
+def _for_dry_run(delivery: Delivery) -> Delivery:
+    """The delivery of what is only asked: by a node that runs, and with its answer."""
+    if holder(state_dir(delivery.state)) is None:
         why = "a dry run is answered by the node, with its limits and prices"
         raise RecordError(f"no node is running; {why}")
-    return wait or _DRY_RUN_WAIT
+    return delivery._replace(wait=delivery.wait or _DRY_RUN_WAIT)
 
 
 def _target(values: list[str] | None) -> dict[str, Any]:
@@ -168,58 +174,61 @@ def _target(values: list[str] | None) -> dict[str, Any]:
     return {"sell_price": values[0]} if one else {"targets": values}
 
 
+@with_delivery
 def sell(
+    delivery: Delivery,
     position: PositionId,
     shares: Annotated[str | None, typer.Option(help="So many shares; without it, all.")] = None,
-    fraction: Annotated[str | None, typer.Option(help="This part of what is held: 0.5.")] = None,
+    fraction: Annotated[str | None, typer.Option(help="This part of what is held: 50%.")] = None,
     min_price: Annotated[str | None, typer.Option(help="At this price or better.")] = None,
     dry_run: PreviewOnly = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Cash out by hand, all or part. What cannot be sold in a minute is protected again."""
     fields: dict[str, Any] = {"shares": shares, "fraction": fraction, "min_price": min_price}
     fields["dry_run"] = dry_run or None
-    _about("sell", position, fields, wait, state, as_json=as_json)
+    _about("sell", position, fields, delivery)
 
 
-def cancel(
-    position: PositionId, wait: Wait = None, as_json: Json = False, state: State = None
-) -> None:
-    """Take the unfilled entry back. What was bought stays protected."""
-    _about("cancel", position, {}, wait, state, as_json=as_json)
+@with_delivery
+def cancel(delivery: Delivery, position: PositionId) -> None:
+    """Take the unfilled entry back. What was bought stays protected.
+
+    A request that waits for a node is taken out of the queue.
+    """
+    if take_back(position, delivery.state):
+        return
+    _about("cancel", position, {}, delivery)
 
 
+@with_delivery
 def close(
+    delivery: Delivery,
     position: PositionId,
     price: Annotated[str, typer.Option(help="What a share was sold at.")],
     dry_run: DryRun = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """State that you sold elsewhere what the venue lacks of a position. Nothing is sold by it."""
     fields = {"price": price, "dry_run": dry_run or None}
-    _about("close", position, fields, wait, state, as_json=as_json)
+    _about("close", position, fields, delivery)
 
 
+@with_delivery
 def release(
+    delivery: Delivery,
     position: PositionId,
     shares: Annotated[str, typer.Argument(help="How many shares.")],
     dry_run: DryRun = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Take shares out of a position: they are yours again, neither sold nor protected."""
     fields = {"shares": shares, "dry_run": dry_run or None}
-    _about("release", position, fields, wait, state, as_json=as_json)
+    _about("release", position, fields, delivery)
 
 
 @with_terms
+@with_delivery
 def amend(
     terms: dict[str, Any],
+    delivery: Delivery,
     position: PositionId,
     max_bid: MaxBid = None,
     target: Annotated[
@@ -230,9 +239,6 @@ def amend(
     ] = None,
     now: Now = False,
     dry_run: PreviewOnly = False,
-    wait: Wait = None,
-    as_json: Json = False,
-    state: State = None,
 ) -> None:
     """Change max bid, targets, stop or other terms. `none` removes what was asked.
 
@@ -240,35 +246,35 @@ def amend(
     """
     fields: dict[str, Any] = {"max_bid_price": max_bid, "stop_loss_price": stop}
     fields |= _target(target) | terms | {"now": now or None, "dry_run": dry_run or None}
-    _about("amend", position, fields, wait, state, as_json=as_json)
+    _about("amend", position, fields, delivery)
 
 
-def halt(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+@with_delivery
+def halt(delivery: Delivery) -> None:
     """Let no new entries in. Resting ones are taken off the book; targets and stops stay."""
-    send([{"command": "halt"}], wait, state, as_json=as_json)
+    send([{"command": "halt"}], delivery)
 
 
-def resume(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+@with_delivery
+def resume(delivery: Delivery) -> None:
     """Let entries in again."""
-    send([{"command": "resume"}], wait, state, as_json=as_json)
+    send([{"command": "resume"}], delivery)
 
 
-def flatten(wait: Wait = None, as_json: Json = False, state: State = None) -> None:
+@with_delivery
+def flatten(delivery: Delivery) -> None:
     """Halt, take all entries back, and sell all that is held."""
-    send([{"command": "flatten"}], wait, state, as_json=as_json)
+    send([{"command": "flatten"}], delivery)
 
 
 def _about(
     kind: str,
     position: str,
     fields: dict[str, Any],
-    wait: str | None,
-    state: Path | None,
-    *,
-    as_json: bool,
+    delivery: Delivery,
 ) -> None:
     request = _without_none(fields)
     if request.get("dry_run"):
-        wait = _dry_run_wait(state, wait)
-    position_id = resolve(state_dir(state), position)
-    send([{"command": kind, "position_id": position_id, **request}], wait, state, as_json=as_json)
+        delivery = _for_dry_run(delivery)
+    position_id = resolve(state_dir(delivery.state), position)
+    send([{"command": kind, "position_id": position_id, **request}], delivery)

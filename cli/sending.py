@@ -1,11 +1,10 @@
 """How the command line hands requests to the node: checked, queued, and their answers awaited."""
 
 import json
-import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,66 +12,161 @@ import msgspec
 import typer
 
 from cli.flags import as_typed
+from cli.option_groups import Delivery
 from cli.options import state_dir
-from cli.output import ask, complain, print_as_json, say, short
-from positions.commands.fields import waiting
+from cli.output import ask, complain, is_asked, print_as_json, say
+from cli.requested import words
+from positions.commands.age import id_time
+from positions.commands.doubts import SAME_WITHIN, doubts
+from positions.commands.fields import Malformed, waiting
 from positions.commands.files import checked
 from positions.commands.market_names import nearest
 from positions.commands.messages import (
     ACCEPTED,
+    BUY_VALID_FOR,
     Adopt,
     Command,
     Reply,
+    Sell,
     Submit,
+    decode,
+    decode_reply,
 )
+from positions.commands.position_names import PART_LENGTH_MIN
+from positions.model.durations import MINUTE, SECOND
 from positions.model.errors import InputError, RecordError
-from positions.model.terms import Percent
 from positions.operations.health import health_of
+from positions.storage.locks import holder
+from positions.storage.outcomes import Outcome, entry_outcome, sale_outcome
 from positions.storage.sending import answer, queue
 from positions.storage.snapshot import Snapshot
 from positions.storage.spool import Spool, uuid7
 
 _POLL = 0.05
+_SHOWN_SECONDS = 3.0
+"""How long after its answer what came of a request is waited for; copies are made each second."""
 
 
 def send(
     requests: list[dict[str, Any]],
-    wait: str | None,
-    state: Path | None,
+    delivery: Delivery,
     *,
-    as_json: bool,
     file: Path | None = None,
+    again: bool = False,
 ) -> None:
-    """Check all, then queue all: a file with one bad line queues nothing."""
-    folder = state_dir(state)
-    seconds = 0.0 if wait is None else waiting("wait", wait) / 1e9
+    """Check all, then queue all: a file with one bad line queues nothing.
+
+    What a person may not have meant is asked first, unless `again`.
+    """
+    folder = state_dir(delivery.state)
+    seconds = 0.0 if delivery.wait is None else waiting("wait", delivery.wait) / 1e9
+    as_json = delivery.as_json
     now = datetime.fromtimestamp(time.time(), UTC).isoformat()
     fields = [{"created_at": now, "id": uuid7(), **request} for request in requests]
     try:
         commands = checked(fields, str(file or ""))
     except InputError as e:
         raise e if file is not None else InputError(as_typed(str(e))) from None
+    later = _when_acted_on(folder, is_queued=delivery.queue)
+    spool = open_spool(folder)
+    if file is None and not again:
+        _ask_about(commands[0], spool, folder)
+    queued = list(zip(fields, commands, strict=True))
+    _queue(queued, spool, folder, later, as_json=as_json and not seconds, err=as_json)
+    if not seconds:
+        return
+    until = time.monotonic() + seconds
+    replies = _await(commands, spool, until, folder, as_json=as_json, is_file=file is not None)
+    market = _choose(replies) if len(requests) == 1 and not as_json else None
+    if market is not None:
+        send([requests[0] | {"market": market}], delivery)
+    elif any(reply is None or reply.status != ACCEPTED for reply in replies):
+        raise typer.Exit(1)
+    elif not as_json and len(commands) == 1 and replies[0] is not None:
+        _follow(commands[0], replies[0], folder, until)
+
+
+def open_spool(folder: Path) -> Spool:
+    """The queue of a state folder, made where it is missing."""
     try:
-        spool = Spool(folder)
+        return Spool(folder)
     except OSError as e:
         raise RecordError(f"{folder}: cannot be written: {e.strerror}") from None
-    queued = list(zip(fields, commands, strict=True))
-    _queue(queued, spool, folder, as_json=as_json and not seconds, err=as_json)
-    if seconds:
-        replies = _await(
-            commands, spool, seconds, folder, as_json=as_json, is_file=file is not None
-        )
-        market = _choose(replies) if len(requests) == 1 and not as_json else None
-        if market is not None:
-            send([requests[0] | {"market": market}], wait, state, as_json=as_json)
-        elif any(reply is None or reply.status != ACCEPTED for reply in replies):
-            raise typer.Exit(1)
+
+
+def take_back(part: str, state: Path | None) -> bool:
+    """Take a request out of the queue of a node that is down; whether one was named."""
+    folder = state_dir(state)
+    if holder(folder) is not None or not folder.is_dir():
+        return False
+    found = [path for path in open_spool(folder).waiting() if path.stem.endswith(part)]
+    if len(part) < PART_LENGTH_MIN or len(found) != 1:
+        return False
+    found[0].unlink(missing_ok=True)
+    say(f"taken back {found[0].stem}: it was not acted on")
+    return True
+
+
+def _ask_about(asked: Command, spool: Spool, folder: Path) -> None:
+    """Ask whether a request is meant that may be a slip of the hand; exits where it is not."""
+    if not isinstance(asked, Submit) or asked.dry_run:
+        return
+    rows: list[dict[str, Any]] = []
+    with suppress(RecordError), Snapshot(folder) as copy:
+        rows = copy.positions()
+    found = doubts(asked, _recent(spool), rows)
+    if not found:
+        return
+    text = "; ".join(found)
+    if not is_asked():
+        raise InputError(f"{text}: give --again if it is meant")
+    if ask(f"{text}. Do it? (yes or no)").lower() not in ("y", "yes"):
+        raise InputError("nothing was asked for")
+
+
+def _recent(spool: Spool) -> Iterator[tuple[Submit, int]]:
+    """The requests of the last minute that were not refused, with their age in seconds."""
+    now = time.time_ns()
+    for command_id in spool.since(now - SAME_WITHIN * SECOND):
+        content, told = spool.read_old(command_id), spool.read_reply(command_id)
+        with suppress(Malformed, msgspec.MsgspecError):
+            command = decode(content or b"", command_id)
+            is_refused = told is not None and decode_reply(told).status != ACCEPTED
+            if isinstance(command, Submit) and not command.dry_run and not is_refused:
+                yield command, (now - (id_time(command_id) or now)) // SECOND
+
+
+def _follow(command: Command, reply: Reply, folder: Path, until: float) -> None:
+    """Say what came of an entry, or of a sale by hand, as far as that shows in the time given."""
+    if not isinstance(command, Submit | Sell) or command.dry_run:
+        return
+    shown_until = min(until, time.monotonic() + _SHOWN_SECONDS)
+    told = None
+    while True:
+        outcome = _outcome(command, reply, folder)
+        if outcome is not None:
+            told = outcome
+        is_over = outcome is not None and outcome.is_final
+        if is_over or time.monotonic() >= shown_until:
+            break
+        time.sleep(_POLL)
+    if told is not None:
+        say(told.text)
+
+
+def _outcome(command: Command, reply: Reply, folder: Path) -> Outcome | None:
+    with suppress(RecordError), Snapshot(folder) as copy:
+        row, story = copy.position(reply.position_id), copy.story(reply.position_id)
+        if isinstance(command, Sell):
+            return sale_outcome(row, story, command.id)
+        return entry_outcome(row, story)
+    return None
 
 
 def _choose(replies: list[Reply | None]) -> str | None:
     """The market that a person chooses where several were named; None = there is nobody to ask."""
     choices = replies[0].choices if replies[0] is not None else ()
-    if not choices or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not choices or not is_asked():
         return None
     for number, (slug, outcomes) in enumerate(choices, start=1):
         say(f"{number:>3}  {slug}  {outcomes}")
@@ -85,19 +179,19 @@ def _queue(
     requests: list[tuple[dict[str, Any], Command]],
     spool: Spool,
     folder: Path,
+    later: str,
     *,
     as_json: bool,
     err: bool,
 ) -> None:
     """Queue requests, and say each at once: whatever ends this, what was queued is known."""
-    later = _when_acted_on(folder)
     done = 0
     try:
         for fields, command in requests:
             status = queue(spool, fields, command)
             done += 1
             with suppress(BrokenPipeError):  # nobody listens any more: what was begun is finished
-                say(f"{status} {command.id}  {_words(command)}{later}", err=err)
+                say(f"{status} {command.id}  {words(command)}{later}", err=err)
                 if as_json:
                     print(json.dumps({"id": command.id, "status": status}))
     except OSError as e:
@@ -114,52 +208,31 @@ def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _when_acted_on(folder: Path) -> str:
+def _when_acted_on(folder: Path, *, is_queued: bool) -> str:
+    """When a request is acted on, if not at once. Raises RecordError if that is not asked for."""
     state = health_of(folder).word
     if state == "NOT RUNNING":
-        return f"; no node is running in {folder}: it is acted on at the next start"
+        if not is_queued:
+            rule = "start it, or give --queue to have this done at its next start"
+            raise RecordError(f"no node is running in {folder}: {rule}")
+        life = f"a buy that waits for more than {BUY_VALID_FOR // MINUTE} minutes lapses"
+        return f"; no node is running in {folder}: it is acted on at the next start; {life}"
     if state == "NOT RESPONDING":
         return f"; the node in {folder} does not respond: it is acted on once it does"
     return ""
 
 
-def _words(c: Command) -> str:
-    if isinstance(c, Adopt):
-        much = "all free shares" if c.shares is None else f"{c.shares} shares"
-        return f"adopt {much} of {c.market} {c.outcome}, {_exits(c)}"
-    if not isinstance(c, Submit):
-        about = getattr(c, "position_id", "")
-        return f"{type(c).__name__.lower()} {short(about)}".rstrip()
-    much = "default stake of"
-    for value, unit in ((c.size, "shares"), (c.stake, "USDC"), (c.risk, "USDC at risk")):
-        much = f"{value} {unit} of" if value else much
-    return f"buy {much} {c.market} {c.outcome} at {c.max_bid_price} or less, {_exits(c)}"
-
-
-def _exits(c: Submit | Adopt) -> str:
-    slices = [f"{_level(t.price)}:{t.part:.0%}" for t in c.terms.targets]
-    target = " ".join([*slices, _level(c.sell_price)])
-    return f"target {target}, stop {_level(c.stop_loss_price)}"
-
-
-def _level(value: Decimal | Percent | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value.value}%" if isinstance(value, Percent) else str(value)
-
-
 def _await(
     commands: list[Command],
     spool: Spool,
-    seconds: float,
+    until: float,
     folder: Path,
     *,
     as_json: bool,
     is_file: bool,
 ) -> list[Reply | None]:
     """The replies, each said once it is there; None for one that did not come in time."""
-    until = time.monotonic() + seconds
-    replies = []
+    replies: list[Reply | None] = []
     for command in commands:
         reply = _reply(command.id, spool, until)
         replies.append(reply)

@@ -19,7 +19,10 @@ from cli.output import (
     show,
 )
 from cli.position_argument import PositionId, resolve
+from cli.requested import words
 from cli.tables import NARROWEST, Column, middle, terminal_width
+from positions.commands.fields import Malformed
+from positions.commands.messages import decode
 from positions.model.durations import SECOND
 from positions.model.errors import InputError
 from positions.model.foreign_text import clean
@@ -28,6 +31,7 @@ from positions.operations.health import health
 from positions.storage.locks import holder
 from positions.storage.private_files import owner_only
 from positions.storage.snapshot import RECENT_POSITIONS, Snapshot, history
+from positions.storage.spool import Spool
 from positions.storage.story import sentence
 
 SEEN = "seen.txt"
@@ -80,6 +84,29 @@ def positions(
     for text in position_lines(rows, terminal_width(), is_dated=everything):
         say(text)
     say(line if rows else f"no {'' if everything else 'open '}positions; {line}", err=True)
+    for text in waiting(folder):
+        say(text, err=True)
+
+
+def waiting(folder: Path) -> list[str]:
+    """A line for each of the first requests that wait in the queue."""
+    files = _waiting_files(folder)
+    told = [f"queued {path.stem[-8:]}: {_queued(path)}" for path in files[:_QUEUED]]
+    rest = len(files) - len(told)
+    return [*told, f"and {rest} more are queued"] if rest else told
+
+
+def _waiting_files(folder: Path) -> list[Path]:
+    return Spool(folder).waiting() if (folder / "spool").is_dir() else []
+
+
+def _queued(path: Path) -> str:
+    try:
+        command = decode(path.read_bytes(), path.stem)
+    except (Malformed, OSError):
+        return "cannot be read"
+    due = "" if command.at is None else f", at {iso(command.at)}"
+    return f"{words(command)}{due}; `cancel {path.stem[-8:]}` takes it back while no node runs"
 
 
 def _watch(folder: Path, *, everything: bool) -> None:
@@ -104,6 +131,7 @@ def _watch(folder: Path, *, everything: bool) -> None:
 
 
 _JUST_CLOSED = 3
+_QUEUED = 10
 _ALARMS = 3
 
 
@@ -256,7 +284,7 @@ def status(
     folder = state_dir(state)
     with Snapshot(folder) as copy:
         node, alarms, outcomes = copy.node(), copy.open_alarms(), copy.markets()
-        waiting = [p for p in copy.positions() if p["waiting_for"] == "trail_from"]
+        trailing = [p for p in copy.positions() if p["waiting_for"] == "trail_from"]
     state_of = health(folder, node)
     quoted = max((m["quoted_at"] for m in outcomes if m["quoted_at"]), default=None)
     values: dict[str, Any] = {
@@ -269,14 +297,17 @@ def status(
         "synthetic": node["is_synthetic"],
         "halted": node["is_halted"],
         **{name: node[name] for name in ("cash", "redeemable", "open_positions")},
-        "without_stop_yet": len(waiting),
+        "without_stop_yet": len(trailing),
         "rate_limit": node.get("rate_limit") or "",
+        "queued": len(_waiting_files(folder)),
         "alarms": [a["text"] for a in alarms],
     }
     if as_json:
         print_json([values])
     else:
         _print_status(values)
+        for text in waiting(folder):
+            say(text)
     if _count_alarms(folder, alarms, is_seen=seen) or not state_of.is_well:
         raise typer.Exit(1)
 

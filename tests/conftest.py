@@ -2,12 +2,16 @@
 
 import math
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+_OWN = tempfile.TemporaryDirectory(prefix="polybracket-tests")
+os.environ["XDG_STATE_HOME"] = _OWN.name
+"""No test finds the nodes of another process, or of the machine."""
 PATIENCE = 20.0
 """Seconds that something which happens soon may take on a busy machine."""
 

@@ -54,7 +54,9 @@ class Applied(Node):
     def apply(self, text: str, *options: str) -> Result:
         file = self.state.parent / "positions.toml"
         file.write_text(text)
-        return RUN.invoke(app, ["apply", str(file), "--state", str(self.state), *options])
+        return RUN.invoke(
+            app, ["apply", str(file), "--queue", "--state", str(self.state), *options]
+        )
 
     def row(self) -> dict[str, object]:
         with Snapshot(self.state) as copy:
@@ -190,7 +192,7 @@ def test_a_position_that_is_over_stays_over(node: Applied) -> None:
     node.apply(RAIN)
     node.work()
     position_id = str(node.row()["id"])
-    RUN.invoke(app, ["cancel", position_id, "--state", str(node.state)])
+    RUN.invoke(app, ["cancel", position_id, "--queue", "--state", str(node.state)])
     node.work()
     (entry,) = node.engine.positions[position_id].orders
     gone = OrderClosed(time=START, order_id=entry.id, end=OrderEnd.CANCELED)

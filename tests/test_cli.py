@@ -12,11 +12,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import cli.sending
 from cli.main import COMMANDS, app
 from positions.storage.spool import Spool
 
 RUN = CliRunner()
-GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100"]
+GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100", "--queue"]
 
 
 LOADED = """
@@ -43,7 +44,7 @@ def test_every_command_is_listed_with_its_module(module: str, names: str) -> Non
 @pytest.mark.parametrize(
     ("typed", "loaded"),
     [
-        (["positions"], {"duckdb"}),
+        (["positions"], set()),
         (["submit", *GOOD[1:]], set()),
         (["--version"], set()),
     ],
@@ -141,7 +142,7 @@ def test_many_at_once(tmp_path: Path, name: str, text: str) -> None:
     file = tmp_path / name
     file.write_text(text)
     state = tmp_path / "state"
-    done = RUN.invoke(app, ["submit", "--file", str(file), "--state", str(state)])
+    done = RUN.invoke(app, ["submit", "--file", str(file), "--queue", "--state", str(state)])
     assert done.exit_code == 0, done.output
     assert len(Spool(state).waiting()) == 3
 
@@ -151,7 +152,7 @@ def test_a_file_with_one_bad_line_queues_nothing(tmp_path: Path) -> None:
     good = '{"market":"m","outcome":"Yes","max_bid":0.5,"size":10}\n'
     file.write_text(good + good.replace("0.5", "5") + good)
     state = tmp_path / "state"
-    done = RUN.invoke(app, ["submit", "--file", str(file), "--state", str(state)])
+    done = RUN.invoke(app, ["submit", "--file", str(file), "--queue", "--state", str(state)])
     assert done.exit_code == 2
     assert "entry 2: max_bid was 5" in done.stderr
     assert Spool(state).waiting() == []
@@ -194,7 +195,7 @@ POSITION = "0190b5a2-7a3f-7c3e-8c3e-000000000001"
 
 
 def test_an_amendment_that_may_sell_at_once_says_so_in_its_file(tmp_path: Path) -> None:
-    about = [POSITION, "--state", str(tmp_path)]
+    about = [POSITION, "--queue", "--state", str(tmp_path)]
     done = RUN.invoke(app, ["amend", *about, "--stop", "10%", "--target", "+20%", "--now"])
     assert done.exit_code == 0, done.output
     (file,) = Spool(tmp_path).waiting()
@@ -203,6 +204,62 @@ def test_an_amendment_that_may_sell_at_once_says_so_in_its_file(tmp_path: Path) 
     assert queued["now"] is True
     done = RUN.invoke(app, ["amend", *about, "--now"])
     assert (done.exit_code, "must change something" in done.stderr) == (2, True)
+
+
+DOWN = {
+    "submit": GOOD[1:-1],
+    "adopt": ["rain", "Yes", "--stop", "0.45"],
+    "sell": [POSITION],
+    "cancel": [POSITION],
+    "close": [POSITION, "--price", "0.6"],
+    "release": [POSITION, "5"],
+    "amend": [POSITION, "--stop", "0.40"],
+    "halt": [],
+    "resume": [],
+    "flatten": [],
+}
+
+
+@pytest.mark.parametrize("command", DOWN)
+def test_a_node_that_is_down_is_asked_nothing_unless_that_is_meant(
+    tmp_path: Path, command: str
+) -> None:
+    typed = [command, *DOWN[command], "--state", str(tmp_path)]
+    done = RUN.invoke(app, typed)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"polybracket: no node is running in {tmp_path}: start it, or give --queue to have this"
+        " done at its next start\n"
+    )
+    assert not (tmp_path / "spool").exists() or Spool(tmp_path).waiting() == []
+    done = RUN.invoke(app, [*typed, "--queue"])
+    assert done.exit_code == 0, done.output
+    assert len(Spool(tmp_path).waiting()) == 1
+
+
+def test_what_is_queued_can_be_taken_back(tmp_path: Path) -> None:
+    assert RUN.invoke(app, [*GOOD, "--state", str(tmp_path)]).exit_code == 0
+    (file,) = Spool(tmp_path).waiting()
+    done = RUN.invoke(app, ["cancel", file.stem[-8:], "--state", str(tmp_path)])
+    assert (done.exit_code, done.stdout) == (0, f"taken back {file.stem}: it was not acted on\n")
+    assert Spool(tmp_path).waiting() == []
+
+
+def test_the_same_asked_twice_within_a_minute_is_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = [*GOOD, "--state", str(tmp_path)]
+    assert RUN.invoke(app, typed).exit_code == 0
+    done = RUN.invoke(app, typed)
+    assert done.exit_code == 2
+    assert re.search(r"the same was asked for \d+ s ago \(\w{8}\): give --again", done.stderr)
+    assert RUN.invoke(app, [*typed, "--stop", "0.45"]).exit_code == 0
+    assert RUN.invoke(app, [*typed, "--again"]).exit_code == 0
+    for answer, count in (("no", 3), ("", 3), ("yes", 4)):
+        monkeypatch.setattr(cli.sending, "is_asked", lambda: True)
+        monkeypatch.setattr(cli.sending, "ask", lambda _, answer=answer: answer)
+        assert RUN.invoke(app, typed).exit_code == (0 if answer == "yes" else 2)
+        assert len(Spool(tmp_path).waiting()) == count
 
 
 @pytest.mark.parametrize(

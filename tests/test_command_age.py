@@ -50,8 +50,8 @@ AGES: dict[str, tuple[Callable[[], str], float, float | None, bool]] = {
     "stated to be of the future, a week old":   (made(WEEK),   WEEK,   -YEARS,  False),
     "a clock a minute ahead":                   (made(-60),    0,      -60,     True),
     "stated to be of now, under an old id":     (made(WEEK),   0,      0,       True),
-    "just young enough":                        (made(14 * MINUTE), 14 * MINUTE, None, True),
-    "just too old":                             (made(16 * MINUTE), 16 * MINUTE, None, False),
+    "just young enough":                        (made(9 * MINUTE), 9 * MINUTE, None, True),
+    "just too old":                             (made(11 * MINUTE), 11 * MINUTE, None, False),
 }
 KINDS: dict[str, tuple[dict[str, Any], bool]] = {
     # what is asked; whether it is acted on a week later

@@ -24,7 +24,7 @@ def send(tmp_path: Path, content: str, *options: str, name: str = "p.jsonl") -> 
     file = tmp_path / name
     file.write_text(content)
     state = str(tmp_path / "state")
-    return RUN.invoke(app, ["submit", "--file", str(file), "--state", state, *options])
+    return RUN.invoke(app, ["submit", "--file", str(file), "--queue", "--state", state, *options])
 
 
 def waiting(tmp_path: Path) -> list[str]:

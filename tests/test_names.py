@@ -1,7 +1,6 @@
 """How people name markets and positions: what is understood, and what is said of the rest."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -133,13 +132,12 @@ def test_one_of_several_markets_is_chosen_by_number(
 ) -> None:
     several = SeveralMarkets("fed", (("fed-25", "Yes 0.6, No 0.4"), ("fed-50", "Yes 0.1, No 0.9")))
     asked = Reply(id=uuid7(), status="refused", message=str(several), choices=several.choices)
-    for stream in (sys.stdin, sys.stdout):
-        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr(cli.sending, "is_asked", lambda: True)
     for typed, chosen in {"2": "fed-50", "": None, "3": None, "x": None, "0": None}.items():
         monkeypatch.setattr(cli.sending, "ask", lambda _, typed=typed: typed)
         assert cli.sending._choose([asked]) == chosen
     assert "  2  fed-50  Yes 0.1, No 0.9" in capsys.readouterr().out
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
+    monkeypatch.setattr(cli.sending, "is_asked", lambda: False)
     assert cli.sending._choose([asked]) is None
 
 
@@ -149,7 +147,7 @@ def test_the_name_of_a_market_that_is_not_known_is_refused_with_what_was_meant(
     node = Node(tmp_path)
     node.work()
     asked = ["rain-in-londn", "Yes", "--max-bid", "0.55", "--size", "20"]
-    done = RUN.invoke(app, ["submit", *asked, "--wait", "10s", "--state", str(node.state)])
+    done = RUN.invoke(app, ["submit", *asked, "--queue", "--wait", "1", "--state", str(node.state)])
     (queued,) = Spool(node.state).waiting()
     assert "no answer yet" in done.stderr
     node.work()

@@ -66,7 +66,7 @@ def test_the_default_configurations_are_found_from_anywhere(
     ran = RUN.invoke(app, ["run"])  # its recording is looked for here, as its state is
     assert (ran.exit_code, ran.stderr.count("\n")) == (1, 1)
     assert ran.stderr.startswith("polybracket: catalog/sample")
-    said = RUN.invoke(app, ["submit", "rain", "Yes", "--max-bid", "0.5", "--size", "10"])
+    said = RUN.invoke(app, ["submit", "rain", "Yes", "--max-bid", "0.5", "--size", "10", "--queue"])
     assert said.exit_code == 0, said.output
     assert len(list((tmp_path / "state" / "replay" / "spool" / "new").iterdir())) == 1
 
@@ -79,7 +79,7 @@ def test_a_configuration_of_the_current_folder_comes_first(
     own.parent.mkdir()
     own.write_text('mode = "replay"\nstate = "state/mine"\n', encoding="utf-8")
     assert default_config("replay") == Path("config/replay.toml")
-    said = RUN.invoke(app, ["submit", "rain", "Yes", "--max-bid", "0.5", "--size", "10"])
+    said = RUN.invoke(app, ["submit", "rain", "Yes", "--max-bid", "0.5", "--size", "10", "--queue"])
     assert said.exit_code == 0, said.output
     assert (tmp_path / "state" / "mine" / "spool").is_dir()
 

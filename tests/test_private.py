@@ -19,7 +19,7 @@ from positions.storage.spool import Spool
 from positions.storage.submit_log import SentLog
 
 RUN = CliRunner()
-GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100"]
+GOOD = ["submit", "rain", "Yes", "--max-bid", "0.55", "--size", "100", "--queue"]
 ANOTHER = 65_534
 
 

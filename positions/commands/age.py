@@ -1,19 +1,21 @@
 """How old a command is, and whether it is too old to be acted on.
 
 A command that buys, sells or changes something is meant for the market as it was when it was sent:
-after `VALID_FOR` it has lapsed, unless it says otherwise. `cancel` and `halt` have no age: they
-only ever keep money from being spent, and late is better than never.
+after `VALID_FOR`, a buy after `BUY_VALID_FOR`, it has lapsed, unless it says otherwise. `cancel`
+and `halt` have no age: they only ever keep money from being spent, and late is better than never.
 """
 
 from uuid import UUID
 
 from positions.commands.messages import (
+    BUY_VALID_FOR,
     VALID_FOR,
     Cancel,
     Command,
     Halt,
     Refusal,
     Reply,
+    Submit,
     refused,
 )
 from positions.model.durations import MINUTE
@@ -52,11 +54,11 @@ def lapsed(command: Command, now: int, time: int, sent: int | None) -> Reply | N
     """
     if command.expires_at is None and isinstance(command, Cancel | Halt):
         return None
-    until = command.expires_at
+    until, life = command.expires_at, BUY_VALID_FOR if isinstance(command, Submit) else VALID_FOR
     if until is None and command.at is not None:
-        until = command.at + VALID_FOR
+        until = command.at + life
     if until is None and sent is not None:
-        until = sent + VALID_FOR
+        until = sent + life
     if until is None:
         text = "created_at, the id's time and the file's are in the future: how old the command is"
         return refused(command.id, Refusal("EXPIRED", f"{text} is not known; send it anew"), now)

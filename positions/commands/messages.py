@@ -37,6 +37,8 @@ from positions.model.terms import PriceOrPercent, Slice, Terms
 
 VALID_FOR = 15 * MINUTE
 """How long after it was due a command is still acted on, unless it says otherwise."""
+BUY_VALID_FOR = 10 * MINUTE
+"""The same for what opens a position: it is meant for the prices that its owner saw."""
 
 
 class Command(Struct, frozen=True, kw_only=True):

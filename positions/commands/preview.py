@@ -16,14 +16,14 @@ from positions.model import targets
 from positions.model.formatting import plain, term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Position, Request, Sale, update
-from positions.model.relative_terms import is_relative, priced_within, would_pay
+from positions.model.relative_terms import priced_within, would_pay
 from positions.model.venue_rules import MICRO, break_even_price, taker_fee
 
 
 def what_if(p: Position, book: InstrumentBook) -> str:
     """The orders, the break-even, and the profit or loss at each end.
 
-    What counts from the entry price is told for the max bid, and for the ask where that is lower.
+    It is told for the max bid, and for the ask where that is lower.
     """
     if p.ledger.bought > 0:
         first = f"would adopt {p.request.size} that cost {_money(_paid(p, book))} with fee"
@@ -31,11 +31,22 @@ def what_if(p: Position, book: InstrumentBook) -> str:
     max_bid, kind = p.request.max_bid_price, " post-only" if p.request.post_only else ""
     cost = _money(_paid(p, book))
     first = f"would buy {p.request.size} at {max_bid}{kind}, for at most {cost} with fee"
-    lines = [first, *_lines(_bought_at(p, max_bid, book), book)]
+    lines = [_touch(book), first, *_lines(_bought_at(p, max_bid, book), book)]
     ask = would_pay(max_bid, book)
-    if ask < max_bid and is_relative(p.request.terms):
-        lines += [f"bought at the ask {ask}:", *_lines(_bought_at(p, ask, book), book)]
+    if ask < max_bid:
+        at_ask = _bought_at(p, ask, book)
+        cost = _money(_paid(at_ask, book))
+        lines += [f"bought at the ask {ask}:", f"for {cost} with fee", *_lines(at_ask, book)]
     return "; ".join(lines).replace(":; ", ": ")
+
+
+def _touch(book: InstrumentBook) -> str:
+    """The best prices, and how many shares want or offer them."""
+    sides = (("bid", book.bid, book.bid_size), ("ask", book.ask, book.ask_size))
+    return ", ".join(
+        f"no {name}" if price is None else f"{name} {price} ({plain(size)} shares)"
+        for name, price, size in sides
+    )
 
 
 def _bought_at(p: Position, price: Decimal, book: InstrumentBook) -> Position:

@@ -12,6 +12,7 @@ from positions.model.errors import PolybracketError, in_words
 from positions.operations import logs
 from positions.operations.settings import Settings, load
 from positions.operations.wallet import environment, wallet
+from positions.storage import known_nodes
 from positions.storage.locks import StateLock, WalletLock
 
 _ARENA_MAX = -8
@@ -45,6 +46,7 @@ def run_locked(settings: Settings, warn: Callable[[str], None], run: Callable[[]
     os.umask(0o077)  # whatever writes here, also Nautilus and DuckDB, writes for its owner
     try:
         with StateLock(settings.state_dir, settings.mode), _wallet_lock(settings):
+            known_nodes.register(settings.state_dir)
             return run()
     except (PolybracketError, OSError) as e:
         warn(f"polybracket: {in_words(e)}")

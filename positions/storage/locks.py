@@ -90,9 +90,14 @@ class WalletLock(_Lock):
     """Holds a wallet on this machine, by a file in the user's state directory."""
 
     def __init__(self, address: str, environment: Mapping[str, str] = os.environ) -> None:
-        home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        path = Path(home) / "polybracket" / f"{address.lower()}.lock"
+        path = user_state(environment) / f"{address.lower()}.lock"
         super().__init__(path, f"the wallet {address}", "live")
+
+
+def user_state(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder for what holds on this machine for the user, whatever the state folder."""
+    home = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "polybracket"
 
 
 def holder(folder: Path) -> Holder | None:

@@ -33,13 +33,13 @@ class Snapshot:
     """
 
     def __init__(self, state: Path, *, whole: bool = False) -> None:
+        self._path = state / ("history.duckdb" if whole else "published.duckdb")
+        if not self._path.exists():
+            raise NoSnapshot(f"no record at {state}: {NO_RECORD}")
         import duckdb  # a request that is queued needs none of it
 
         from positions.storage.database import connect, foreign_object
 
-        self._path = state / ("history.duckdb" if whole else "published.duckdb")
-        if not self._path.exists():
-            raise NoSnapshot(f"no record at {state}: {NO_RECORD}")
         for attempt in range(20):
             try:
                 self._connection = connect(self._path, read_only=True)

@@ -119,6 +119,16 @@ class Spool:
                     found[name.removesuffix(".json")] = self.read(folder / name)
         return found
 
+    def since(self, time_ns: int) -> list[str]:
+        """The ids of the commands that were queued or acted on since then, the newest first."""
+        found: dict[str, int] = {}
+        for folder in (*WAITING, "done"):
+            with contextlib.suppress(OSError), os.scandir(self._root / folder) as entries:
+                for entry in entries:
+                    if _NAME.fullmatch(entry.name) and entry.stat().st_mtime_ns >= time_ns:
+                        found[entry.name.removesuffix(".json")] = entry.stat().st_mtime_ns
+        return sorted(found, key=lambda name: found[name], reverse=True)
+
     # -- the node's side ---------------------------------------------------------------------------
 
     def waiting(self, besides: Container[str] = ()) -> list[Path]:

@@ -1,12 +1,14 @@
-"""The options of a position's further terms, for `submit`, `amend` and `adopt`."""
+"""Groups of options that many commands take, declared once and given to them as one value."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from cli.options import Json, State, Wait
 from positions.commands.messages import OF_ENTRIES
 
 _TEXT = {
@@ -28,36 +30,73 @@ _KEEP = typer.Option(
     "--keep-if-stop-trades/--leave-if-stop-trades",
     help="Keep an unfilled entry when the price is at its stop.",
 )
-_OPTIONS: dict[str, Any] = {
+_TERMS: dict[str, Any] = {
     **{name: Annotated[str | None, typer.Option(help=text)] for name, text in _TEXT.items()},
     "keep_if_stop_trades": Annotated[bool | None, _KEEP],
 }
 
 
-def with_terms(command: Callable[..., None]) -> Callable[..., None]:
+class Delivery(NamedTuple):
+    """How requests reach the node, and how its answers are shown."""
+
+    wait: str | None = None
+    as_json: bool = False
+    state: Path | None = None
+    queue: bool = False
+    """Also where no node runs: they are acted on at its next start."""
+
+
+_DELIVERY: dict[str, Any] = {
+    "queue": Annotated[
+        bool, typer.Option("--queue", help="Also where no node runs: it acts at its next start.")
+    ],
+    "wait": Wait,
+    "as_json": Json,
+    "state": State,
+}
+_DEFAULTS = {"queue": False, "as_json": False}
+_Command = Callable[..., None]
+
+
+def with_terms(command: _Command) -> _Command:
     """The command with an option for each term; it gets those that are given as `terms`."""
-    return _with(command, _OPTIONS)
+    return _with(command, "terms", _TERMS, _given)
 
 
-def with_terms_of_what_is_held(command: Callable[..., None]) -> Callable[..., None]:
+def with_terms_of_what_is_held(command: _Command) -> _Command:
     """The same, without the terms about what is still to be bought."""
-    return _with(command, {n: o for n, o in _OPTIONS.items() if n not in OF_ENTRIES})
+    options = {n: o for n, o in _TERMS.items() if n not in OF_ENTRIES}
+    return _with(command, "terms", options, _given)
 
 
-def _with(command: Callable[..., None], options: Mapping[str, Any]) -> Callable[..., None]:
+def with_delivery(command: _Command) -> _Command:
+    """The command with the options of a request's way to the node, which it gets as `delivery`."""
+    return _with(command, "delivery", _DELIVERY, lambda values: Delivery(**values))
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _with(
+    command: _Command,
+    group: str,
+    options: Mapping[str, Any],
+    make: Callable[[Mapping[str, Any]], Any],
+) -> _Command:
     @wraps(command)
     def wrapper(**values: Any) -> None:
-        terms = {name: values.pop(name) for name in options}
-        command(**values, terms={name: value for name, value in terms.items() if value is not None})
+        made = make({name: values.pop(name) for name in options})
+        command(**values, **{group: made})
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [
         p.replace(kind=keyword)
         for name, p in inspect.signature(command).parameters.items()
-        if name != "terms"
+        if name != group
     ]
     added = [
-        inspect.Parameter(name, keyword, default=None, annotation=option)
+        inspect.Parameter(name, keyword, default=_DEFAULTS.get(name), annotation=option)
         for name, option in options.items()
     ]
     wrapper.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
