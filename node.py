@@ -24,6 +24,7 @@ from actors.watchdog import Watchdog
 from bridge.aside import Threads, Worker
 from bridge.live_node import NotStarted, drive, make_node
 from modes import Play, RunModeError, run_mode
+from positions.engine.alarms import unprotected
 from positions.engine.engine import Engine
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
@@ -232,6 +233,9 @@ class Node:
 
     async def _finish(self, has_ended: bool) -> None:
         self._terminal.say(self._mode.farewell if has_ended else "stopping")
+        left = "" if has_ended else unprotected(self.strategy.engine.open_positions())
+        if left:
+            self._failures.warn(left)
         await self._ending.finish()
 
 

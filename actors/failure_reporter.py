@@ -67,6 +67,12 @@ class FailureReporter:
         with suppress(OSError):
             logs.note_text(self._folder, "\n  ".join([what, *self._watch.where()]))
 
+    def warn(self, what: str) -> None:
+        """Call the owner about what is no fault, as the end of a node that holds shares."""
+        if self.bell is not None:
+            self.bell.ring(what, "warning")
+        self._terminal.warn(f"ALARM: {what}")
+
     def end(self, code: int, why: str) -> None:
         """End the process at once: what matters is on disk, and the next process resumes it."""
         with suppress(Exception):

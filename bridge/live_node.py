@@ -1,7 +1,9 @@
 """Makes a TradingNode, runs it, and stops it."""
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,6 +129,7 @@ async def drive(
         If the node did not start.
     """
     running = asyncio.ensure_future(node.run_async())
+    _stop_at_hang_up(node)
     try:
         await _started(node, running)
         await prepare()
@@ -143,6 +146,13 @@ async def drive(
         await _cancel_tasks()
     if not playing.cancelled():
         playing.result()
+
+
+def _stop_at_hang_up(node: TradingNode) -> None:
+    """Stop the node in order, as at Ctrl-C, when its terminal is closed; under nohup it runs on."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        with suppress(ValueError, RuntimeError):  # only a main thread is told of signals
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.stop)
 
 
 async def _started(node: TradingNode, running: asyncio.Future[None]) -> None:

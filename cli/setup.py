@@ -13,7 +13,7 @@ from cli.output import print_json, say
 from positions.model.errors import ConfigurationError
 from positions.operations.doctor import Check, Level, check_machine, failed
 from positions.operations.env_file import as_lines, write_env
-from positions.operations.service import unit
+from positions.operations.service import launchd_agent, unit
 from positions.operations.settings import Settings, load
 from positions.operations.wallet import API, KEY, environment, wallet
 
@@ -111,10 +111,16 @@ def credentials(
         )
 
 
-def service(config: LiveConfig) -> None:
-    """Print the systemd unit that keeps the node running; it says how to install it."""
+def service(
+    config: LiveConfig,
+    launchd: Annotated[
+        bool, typer.Option("--launchd/--systemd", help="For macOS, or Linux; else as this machine.")
+    ] = sys.platform == "darwin",
+) -> None:
+    """Print the systemd unit, or launchd agent, that keeps the node running, with how to use it."""
     program = Path(sys.executable).with_name("polybracket")
-    typer.echo(unit(load(config), config, program), nl=False)
+    made = launchd_agent if launchd else unit
+    typer.echo(made(load(config), config, program), nl=False)
 
 
 def _load(path: Path) -> Settings:

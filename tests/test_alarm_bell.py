@@ -12,11 +12,14 @@ from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import MessageBus, TestClock
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.portfolio.portfolio import Portfolio
+from stage import Stage, filled, quote, submit
 
 from actors.alarm_bell import AlarmBell
 from bridge.messages import ALARMS, BELL_ALARM
+from positions.engine.alarms import unprotected
 from positions.engine.effects import Alarm
 from positions.model.foreign_text import REASON_LENGTH, clean
+from positions.model.position import Role
 from positions.operations import bell as bells
 
 WRITE = 'printf "%s|" "$1" >> told'
@@ -279,3 +282,30 @@ def test_a_program_that_cannot_be_run_is_a_trouble(program: str, tmp_path: Path)
     bell.bell.close()
     assert bell.troubles[0].startswith("cannot be run: ")
     assert bell.troubles[0].endswith(f": {program}")
+
+
+# fmt: off
+UNPROTECTED = {
+    "nothing is held": ([], ""),
+    "one": (["100"], "1 position is unprotected from now on: 100 Yes of rain-in-london; no stop sells"),
+    "an entry that is not bought": (["0"], ""),
+    "many": (["1", "2", "3", "4", "5", "6", "0"], "6 positions are unprotected from now on: 1 Yes of rain-in-london, 2 Yes"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", UNPROTECTED)
+def test_the_end_of_a_node_says_what_is_unprotected(name: str) -> None:
+    shares, said = UNPROTECTED[name]
+    positions = []
+    for held in shares:
+        stage = Stage()
+        quote("0.53", "0.55")(stage)
+        submit()(stage)
+        if held != "0":
+            filled(Role.ENTRY, held, "0.55")(stage)
+        positions.append(stage.position)
+    told = unprotected(positions)
+    assert told.startswith(said)
+    assert bool(told) == bool(said)
+    assert (" and 1 more;" in told) == (len(shares) > 5)

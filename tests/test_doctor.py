@@ -43,7 +43,7 @@ SAID: dict[str, tuple[Check, Level, str]] = {
     "a full disk": (check_disk(10**6), Level.FAILED, "make room"),
     "a disk that fills": (check_disk(10**9), Level.WARNING, "1.0 GB"),
     "a disk with room": (check_disk(10**10), Level.OK, "10.0 GB"),
-    "nobody is called": (check_alarms(()), Level.OK, "nobody is called"),
+    "nobody is called": (check_alarms(()), Level.WARNING, "nobody is called"),
     "who would be called cannot be": (check_alarms(("no-such-program", "-x")), Level.FAILED, "no-such-program cannot be run"),
     "a clock that agrees": (check_clock(told(0)), Level.OK, "agrees"),
     "a clock a little ahead": (check_clock(told(0.4)), Level.OK, ""),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ class Paper:
         addresses = "\n".join(f'{name} = "{url}"' for name, url in venue.settings().items())
         (folder / "paper.toml").write_text(
             f'mode = "paper"\nstate = "state"\n[venue]\n{addresses}\n'
+            """[alarms]\ncommand = ["sh", "-c", 'echo "$1" >> told', "sh"]\n"""
         )
         self.start()
 
@@ -42,14 +44,21 @@ class Paper:
         self.process.kill()
         self.process.wait(timeout=PATIENCE)
 
+    def hang_up(self) -> str:
+        """Close its terminal; what the owner is told."""
+        self.process.send_signal(signal.SIGHUP)
+        assert self.process.wait(timeout=PATIENCE) == 0
+        return (self.folder / "told").read_text()
+
     def until(self, holds: Callable[[dict[str, Any], Decimal], bool], what: str) -> None:
         """Wait until the only position and the cash are so."""
         given_up = time.monotonic() + PATIENCE
         while True:
             try:
                 with Snapshot(self.state) as copy:
-                    rows = copy.positions(everything=True)
-                    if rows and holds(rows[0], copy.node()["cash"]):
+                    rows, node = copy.positions(everything=True), copy.node()
+                    is_new = node["pid"] == self.process.pid  # not what an earlier one left
+                    if rows and is_new and holds(rows[0], node["cash"]):
                         return
             except NoSnapshot:
                 pass
@@ -77,6 +86,10 @@ def test_a_killed_paper_node_goes_on_and_sells_at_the_stop(tmp_path: Path) -> No
             node.kill()
             node.start()
             node.until(lambda p, c: p["held"] == 60 and c == cash, "it goes on as it was")
+            told = "1 position is unprotected from now on: 60 Yes of rain; no stop sells until"
+            assert told in node.hang_up()
+            node.start()
+            node.until(lambda p, c: p["held"] == 60 and c == cash, "it goes on once more")
             venue.quote(market.tokens[0], "0.44", "500", "0.46", "500")
             node.until(lambda p, _: p["status"] == "closed", "the stop sold")
             with Snapshot(node.state) as copy:

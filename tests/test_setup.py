@@ -1,5 +1,6 @@
 """The commands for setting up, without a venue: the `.env`, the service, what is refused."""
 
+import plistlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from positions.operations import logs
 from positions.operations.env_file import EnvFileError, write_env
-from positions.operations.service import ServiceError, unit
+from positions.operations.service import ServiceError, launchd_agent, unit
 from positions.operations.settings import load
 
 RUN = CliRunner()
@@ -121,6 +122,26 @@ def test_systemd_takes_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     file.write_text(text)
     done = subprocess.run([verify, "verify", str(file)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_launchd_takes_the_agent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    folder = tmp_path / "with spaces & <signs>"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    config = CONFIG / f"{mode}.toml"
+    program = Path(shutil.which("true") or "/bin/true")
+    text = launchd_agent(load(config), config, program)
+    agent = plistlib.loads(text.encode())
+    words = [str(program), "run", "--config", str(config)]
+    assert agent["ProgramArguments"] == words + ["--yes-really-trade"] * (mode == "live")
+    assert agent["WorkingDirectory"] == str(folder)
+    assert agent["KeepAlive"] == {"SuccessfulExit": False}
+    assert agent["HardResourceLimits"] == {"Core": 0}
+    with pytest.raises(ServiceError, match="a replay ends by itself"):
+        launchd_agent(load(CONFIG / "replay.toml"), config, program)
 
 
 @pytest.mark.parametrize(

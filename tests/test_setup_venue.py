@@ -41,7 +41,10 @@ def write(file: Path, venue: LoopbackPolymarket, mode: str, signature_type: int 
     """Write a configuration for the venue."""
     addresses = "\n".join(f'{name} = "{address}"' for name, address in venue.settings().items())
     wallet_table = f"[wallet]\nsignature_type = {signature_type}\n"
-    file.write_text(f'mode = "{mode}"\nstate = "state"\n{wallet_table}[venue]\n{addresses}\n')
+    file.write_text(
+        f'mode = "{mode}"\nstate = "state"\n{wallet_table}[venue]\n{addresses}\n'
+        '[alarms]\ncommand = ["true"]\n'
+    )
 
 
 def doctor(config: Path, values: dict[str, str]) -> tuple[Result, dict[str, dict[str, str]]]:

@@ -3,6 +3,8 @@
 An alarm is open for as long as its condition holds, so it can neither be forgotten nor stay behind.
 """
 
+from collections.abc import Iterable
+
 from positions.model.foreign_text import clean
 from positions.model.position import OVER, Backoff, Phase, Position, Role
 from positions.model.refusals import what_to_do
@@ -82,3 +84,17 @@ def refused_for_good(p: Position) -> str:
     return (
         f"{p.market} {p.outcome}: the entry was refused for a reason that lasts, and is over: {why}"
     )
+
+
+_NAMED = 5
+
+
+def unprotected(positions: Iterable[Position]) -> str:
+    """What is not protected any more once the node ends, "" where nothing is held."""
+    held = [p for p in positions if p.held > 0 and p.phase not in OVER]
+    if not held:
+        return ""
+    named = ", ".join(f"{p.held:f} {p.outcome} of {p.market}" for p in held[:_NAMED])
+    rest = f" and {len(held) - _NAMED} more" if len(held) > _NAMED else ""
+    many = "1 position is" if len(held) == 1 else f"{len(held)} positions are"
+    return f"{many} unprotected from now on: {named}{rest}; no stop sells until the node runs again"

@@ -158,7 +158,8 @@ def check_node(folder: Path) -> Check:
 def check_alarms(command: tuple[str, ...]) -> Check:
     """Whether somebody is called when something goes wrong."""
     if not command:
-        return ok("alarms", "nobody is called: no command is set under [alarms]")
+        to_do = 'set it, such as command = ["notify-send"]'
+        return warning("alarms", "nobody is called: no command is set under [alarms]", to_do)
     if shutil.which(command[0]) is None:
         return failed("alarms", f"{command[0]} cannot be run", "install it, or change [alarms]")
     return ok("alarms", f"{command[0]} is run with each")

@@ -1,6 +1,7 @@
-"""The systemd unit that keeps a node running day and night."""
+"""What keeps a node running day and night: a systemd unit, or on macOS a launchd agent."""
 
 import getpass
+import plistlib
 from pathlib import Path
 
 from positions.model.errors import ConfigurationError
@@ -77,20 +78,68 @@ def unit(settings: Settings, config: Path, program: Path) -> str:
     ServiceError
         If a path cannot stand in a unit, the program is not there, or the node would end by itself.
     """
-    if settings.mode == "replay":
-        raise ServiceError('mode was "replay", must be "paper" or "live": a replay ends by itself')
-    if not program.is_file():
-        raise ServiceError(f"program was {program}, must be there: make setup")
-    home = Path.cwd()
+    home = _home(settings, program)
     for path in (home, config.absolute(), program):
         if any(c.isspace() or c in "%\"'\\$" for c in str(path)):
             raise ServiceError(f"path was {path}, must be without spaces and quotes for systemd")
-    asks = settings.mode == "live" and not settings.really_trade
     return _UNIT.format(
         config=config.absolute(),
         mode=settings.mode,
         home=home,
         program=program,
         user=getpass.getuser(),
-        really=" --yes-really-trade" if asks else "",
+        really=" --yes-really-trade" if _asks(settings) else "",
     )
+
+
+def launchd_agent(settings: Settings, config: Path, program: Path) -> str:
+    """The same as the property list of a launchd agent, which starts a node that failed again.
+
+    Raises
+    ------
+    ServiceError
+        If the program is not there, or the node would end by itself.
+    """
+    home = _home(settings, program)
+    label = f"polybracket-{settings.mode}"
+    log = str(home / f"{label}.log")
+    words = [str(program), "run", "--config", str(config.absolute())]
+    agent = {
+        "Label": label,
+        "ProgramArguments": [*words, *(["--yes-really-trade"] if _asks(settings) else [])],
+        "WorkingDirectory": str(home),
+        "EnvironmentVariables": {"PYTHONUNBUFFERED": "1"},
+        "RunAtLoad": True,
+        "KeepAlive": {"SuccessfulExit": False},
+        "ThrottleInterval": 30,
+        "ExitTimeOut": 60,
+        "ProcessType": "Interactive",  # what is of the background is slowed down
+        "Umask": 0o077,
+        "HardResourceLimits": {"Core": 0},
+        "StandardOutPath": log,
+        "StandardErrorPath": log,
+    }
+    head, _, rest = plistlib.dumps(agent, sort_keys=False).decode().partition("\n")
+    return f"{head}\n{_AGENT_NOTE.format(label=label, config=config.absolute())}{rest}"
+
+
+_AGENT_NOTE = """\
+<!-- Keeps a polybracket node running while you are logged in, and the Mac is awake. To install it:
+polybracket service with this configuration, into Library/LaunchAgents/{label}.plist of your home
+launchctl bootstrap gui/$UID ~/Library/LaunchAgents/{label}.plist
+launchctl print gui/$UID/{label}
+Keys are read from the .env of the working directory. Configuration: {config} -->
+"""
+
+
+def _home(settings: Settings, program: Path) -> Path:
+    """The working directory of a service."""
+    if settings.mode == "replay":
+        raise ServiceError('mode was "replay", must be "paper" or "live": a replay ends by itself')
+    if not program.is_file():
+        raise ServiceError(f"program was {program}, must be there: make setup")
+    return Path.cwd()
+
+
+def _asks(settings: Settings) -> bool:
+    return settings.mode == "live" and not settings.really_trade
