@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from cli.output import money, number, position_lines, print_json, say, show
+from cli.output import money, number, position_lines, print_json, say, short, show
 from cli.tables import Column, terminal_width
 from positions.model.formatting import iso
 from positions.research.backtest_result import Outcome, Totals, totals
@@ -22,8 +22,21 @@ def show_outcome(o: Outcome, *, as_json: bool = False) -> None:
     for command_id in o.never_due:
         say(f"never due {command_id}: its time is after the end of the data", err=True)
     _print_undated(o.undated_since)
+    _print_not_bought(o)
     for line in _lines(totals(o)):
         say(line, err=as_json)
+
+
+def _print_not_bought(o: Outcome) -> None:
+    """Why positions were not bought, a line for each of the first ones."""
+    if o.not_bought and len(o.not_bought) == len(o.rows):
+        say("NOTHING WAS BOUGHT", err=True)
+    for row in [r for r in o.rows if r["id"] in o.not_bought][:_BEST]:
+        why = o.not_bought[row["id"]]
+        name = f"{short(row['id'])} {row['market']} {row['outcome']}"
+        say(f"not bought {name}: {why}", err=True)
+    if len(o.not_bought) > _BEST:
+        say(f"and {len(o.not_bought) - _BEST} more; --json says why of each", err=True)
 
 
 def _print_undated(since: int | None) -> None:

@@ -2,9 +2,10 @@
 
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
@@ -20,6 +21,9 @@ from positions.research import grid
 from positions.research import session as sessions
 from positions.research.backtest_result import Outcome
 from positions.research.grid import BadGrid, Combination
+
+if TYPE_CHECKING:
+    from recordings.catalog import Recording
 
 DEFAULT_RESULTS = Path("state/sweep.parquet")
 Catalog = Annotated[str | None, typer.Option(help="The recorded data.")]
@@ -60,19 +64,22 @@ def backtest(
     """Try positions on recorded data: the strategy of the node, without waiting."""
     settings, requests = settings_and_requests(config, catalog, positions, begin, end, latency)
     import backtest as program  # Nautilus takes a second to load
+    from recordings.catalog import Recording
+    from recordings.unbought import reasons
 
+    recording = Recording(Path(settings.backtest.catalog))
     outcome = program.run(settings, requests)
+    outcome = replace(outcome, not_bought=reasons(outcome, recording))
     show_outcome(outcome, as_json=as_json)
     if report is not None:
-        _report(report, outcome, settings.backtest.catalog)
+        _report(report, outcome, recording, settings.backtest.catalog)
 
 
-def _report(path: Path, outcome: Outcome, catalog: str) -> None:
-    from recordings.catalog import Recording
+def _report(path: Path, outcome: Outcome, recording: "Recording", catalog: str) -> None:
     from recordings.report import write_report
 
     try:
-        write_report(path, outcome, Recording(Path(catalog)), catalog)
+        write_report(path, outcome, recording, catalog)
     except OSError as e:
         raise RecordError(f"{path}: cannot be written: {e.strerror}") from None
     typer.echo(f"report: {path}", err=True)

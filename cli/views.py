@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.market_search import export_markets, search_markets
 from cli.options import Json, State, VenueConfig, state_dir
 from cli.output import (
     money,
@@ -24,7 +25,6 @@ from cli.tables import NARROWEST, Column, middle, terminal_width
 from positions.commands.fields import Malformed
 from positions.commands.messages import decode
 from positions.model.durations import SECOND
-from positions.model.errors import InputError
 from positions.model.foreign_text import clean
 from positions.model.formatting import iso, to_json
 from positions.operations.health import health
@@ -187,12 +187,18 @@ def markets(
     live: Annotated[
         bool, typer.Option("--live", help="Search Polymarket; no node needs to run.")
     ] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="Write them to this file, for `catalog import`.")
+    ] = None,
     as_json: Json = False,
     state: State = None,
 ) -> None:
     """List the markets that the node knows, or with --live those that Polymarket finds."""
+    if export is not None:
+        export_markets(export, config, text, None if live else state_dir(state))
+        return
     if live:
-        rows = _search(config, text)
+        rows = search_markets(config, text)
         line = _LIVE_NOTE if rows else f"Polymarket finds no open market for {text!r}"
     else:
         folder = state_dir(state)
@@ -255,18 +261,6 @@ def _found_cells(outcomes: list[dict[str, Any]]) -> list[str]:
         first["ends_at"][:10],
         "" if first["volume"] is None else f"{first['volume']:,.0f}",
     ]
-
-
-def _search(config: Path, text: str) -> list[dict[str, Any]]:
-    if not text.strip():
-        rule = "must say what to look for: polybracket markets --live TEXT"
-        raise InputError(f"text was empty, {rule}")
-    import asyncio
-
-    from positions.operations.settings import load
-    from venues.polymarket.api.gamma import search_rows
-
-    return asyncio.run(search_rows(load(config).venue.gamma, text))
 
 
 def status(

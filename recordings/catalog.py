@@ -29,6 +29,7 @@ class Price(NamedTuple):
     time: int
     bid: float | None
     ask: float | None
+    ask_size: float = 0.0
 
 
 class Recording:
@@ -116,15 +117,19 @@ class Recording:
         """The best bid and ask of one outcome at each moment; None = that side was empty."""
         stretch = {"identifiers": [instrument_id], "start": begin, "end": end}
         prices = [
-            Price(q.ts_init, q.bid_price.as_double(), q.ask_price.as_double())
+            Price(
+                q.ts_init,
+                q.bid_price.as_double(),
+                q.ask_price.as_double(),
+                q.ask_size.as_double(),
+            )
             for q in self._catalog.query(QuoteTick, **stretch)
         ]
         for item in self._catalog.query(OneSidedBook, start=begin, end=end):
             gap = getattr(item, "data", item)
             if gap.instrument_id.value == instrument_id:
-                prices.append(
-                    Price(gap.ts_init, *(float(p) if p else None for p in (gap.bid, gap.ask)))
-                )
+                bid, ask = (float(p) if p else None for p in (gap.bid, gap.ask))
+                prices.append(Price(gap.ts_init, bid, ask, float(gap.ask_size or 0)))
         return sorted(prices, key=itemgetter(0))
 
     def _stretch(self, start: int, end: int) -> list[Data]:

@@ -4,12 +4,15 @@ Gamma's and the CLOB's are understood, alone, in lists, in pages and in events. 
 is never made up: a fee, a tick or a minimum that is missing is named.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
+from recordings.reading.values import RecordingError
 from venues.polymarket.api import gamma
 from venues.polymarket.api.gamma import GammaMarket, UnknownProtocol
 
@@ -169,3 +172,64 @@ def _time(value: Any) -> int | None:
     moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     is_of_our_days = _YEARS[0] <= moment.year < _YEARS[1]
     return int(moment.timestamp()) * SECOND if is_of_our_days else None
+
+
+# -- a file of markets -----------------------------------------------------------------------------
+
+
+async def of_venue(address: str, text: str) -> tuple[list[Market], list[str]]:
+    """The market of a name, closed or not, or the open ones that Gamma finds for a text; and, of
+    each that does not state enough, why.
+
+    Raises GammaError if Gamma does not answer.
+    """
+    client = gamma.Gamma(address)
+    try:
+        named = await client.find(text) if " " not in text.strip() else None
+        found = [named] if named is not None else await client.search(text)
+    finally:
+        await client.close()
+    markets, missing = [], []
+    for market in found:
+        try:
+            markets.append(described(market))
+        except MissingField as e:
+            missing.append(f"{market.slug}: {e}")
+    return markets, missing
+
+
+def of_node(rows: Iterable[Mapping[str, Any]]) -> list[Market]:
+    """The markets of the outcomes that a node publishes."""
+    markets: dict[str, Market] = {}
+    for row in rows:
+        market = markets.setdefault(
+            row["market_id"],
+            {
+                "slug": row["slug"],
+                "question": row.get("question") or row["slug"],
+                "condition_id": row["market_id"],
+                "min_order_size": str(row["minimum_size"]),
+                "fee_rate": str(row["fee_rate"]),
+                "tokens": [],
+            },
+        )
+        payout = row["payout"]
+        token = {"token_id": row["outcome_id"], "outcome": row["outcome"]}
+        token |= {"tick_size": str(row["tick"])}
+        token |= {"settlement_price_inferred": None if payout is None else str(payout)}
+        market["tokens"].append(token)
+    return list(markets.values())
+
+
+def write(path: Path, markets: Sequence[Market]) -> None:
+    """Write a file of markets that `catalog import` reads.
+
+    Raises RecordingError if it cannot be written, or exists.
+    """
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(markets, indent=1) + "\n")
+    except FileExistsError:
+        raise RecordingError(f"{path}: exists already, must be a new file") from None
+    except OSError as e:
+        raise RecordingError(f"{path}: cannot be written: {e.strerror}") from None

@@ -1,39 +1,43 @@
-"""A backtest's outcome as one HTML file with charts, viewable without a network.
+"""A backtest's outcome as one HTML file, viewable without a network: its table, totals and charts.
 
-Only what is drawn becomes a float; what is written is exact.
+Nothing in it is a program: it loads at once. Only what is drawn becomes a float; what is written
+is exact.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
-import plotly.io
-
 from positions.model.durations import SECOND
-from positions.model.formatting import iso, plain, to_json
+from positions.model.formatting import iso, lasting, percent, plain
 from positions.research.backtest_result import Outcome, totals
-from recordings.catalog import Price, Recording
+from recordings.catalog import Recording
+from recordings.charts import Line, Marks, Point, chart, thinned
 
 _CHARTS = 24
 """Outcomes that are drawn: those with the largest profits and losses."""
-_POINTS = 2_000
+_POINTS = 1_200
+_ROWS = 2_000
+"""Positions in the table; of more, --json has all."""
 _BID, _ASK, _GOOD, _BAD = "#2563eb", "#94a3b8", "#16a34a", "#dc2626"
 _FILLS = {
-    "entry": ("triangle-up", _BID),
-    "target": ("triangle-down", _GOOD),
-    "exit": ("triangle-down", _BAD),
+    "entry": ("up", _BID),
+    "target": ("down", _GOOD),
+    "exit": ("down", _BAD),
     "settlement": ("square", _GOOD),
-    "adoption": ("circle", _BID),
+    "adoption": ("square", _BID),
 }
+_LEVELS = {"max_bid_price": "max bid", "sell_price": "target", "stop_loss_price": "stop"}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
-td,th{{padding:.15rem .8rem .15rem 0;text-align:left}}h2{{margin-top:2.5rem}}
-.note{{color:#64748b}}</style><h1>{title}</h1>
+td,th{{padding:.15rem .8rem .15rem 0;text-align:left;vertical-align:top}}h2{{margin-top:2.5rem}}
+.n{{text-align:right}}.note{{color:#64748b}}.good{{color:#16a34a}}.bad{{color:#dc2626}}
+svg{{width:100%;height:auto}}svg path{{fill:none;stroke-width:1.5}}.grid{{stroke:#e2e8f0}}
+.axis,.legend{{font-size:11px;fill:#475569}}.wide{{overflow-x:auto}}</style><h1>{title}</h1>
 {body}</html>
 """
 
@@ -41,48 +45,94 @@ td,th{{padding:.15rem .8rem .15rem 0;text-align:left}}h2{{margin-top:2.5rem}}
 def write_report(path: Path, o: Outcome, recording: Recording, catalog: str) -> None:
     """Write the report of an outcome."""
     kind = "SYNTHETIC data" if recording.is_synthetic else "recorded data"
-    parts = [f"<p>{kind}, {escape(catalog)}</p>", _totals(o)]
-    figures = [("The account", _equity(o)), *_outcomes(o, recording)]
-    write_page(path, "Backtest", parts, figures)
+    parts = [f"<p>{kind}, {escape(catalog)}</p>", _totals(o), _positions(o)]
+    write_page(path, "Backtest", parts, [("The account", _equity(o)), *_outcomes(o, recording)])
 
 
 def write_page(
-    path: Path, title: str, parts: Iterable[str], figures: Iterable[tuple[str, go.Figure]]
+    path: Path, title: str, parts: Iterable[str], figures: Iterable[tuple[str, str]]
 ) -> None:
-    """Write a page of charts; the drawing program stands in it."""
-    body = list(parts)
-    library: bool = True
-    for heading, figure in figures:
-        drawn = plotly.io.to_html(figure, full_html=False, include_plotlyjs=library)
-        body.append(f"<h2>{escape(heading)}</h2>{drawn}")
-        library = False
+    """Write a page of parts, and of figures with their headings."""
+    body = [*parts, *(f"<h2>{escape(heading)}</h2>{figure}" for heading, figure in figures)]
     text = _PAGE.format(title=escape(title), body="\n".join(body))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
 
+# -- what is written -------------------------------------------------------------------------------
+
+
 def _totals(o: Outcome) -> str:
     t = totals(o)
-    values = {name: getattr(t, name) for name in t.__struct_fields__}
+    values = {name.replace("_", " "): getattr(t, name) for name in t.__struct_fields__}
+    values["hit rate"] = None if t.hit_rate is None else percent(t.hit_rate)
+    held = t.seconds_held
+    values["held on average"] = None if held is None else lasting(int(held * SECOND))
+    del values["seconds held"]
     rows = "".join(
-        f"<tr><th>{name.replace('_', ' ')}</th><td>{'-' if value is None else value}</td></tr>"
-        for name, value in to_json(values).items()
+        f"<tr><th>{name}</th><td>{'-' if value is None else _text(value)}</td></tr>"
+        for name, value in values.items()
     )
     note = "money in USDC after fees; slippage in USDC per share; prices are best bid and ask"
     return f'<table>{rows}</table><p class="note">{note}</p>'
 
 
-def _equity(o: Outcome) -> go.Figure:
-    times = [_moment(p.time) for p in o.equity]
-    figure = _figure("USDC")
-    figure.add_scatter(
-        x=times, y=[float(p.equity) for p in o.equity], name="equity", line_color=_BID
+def _text(value: Any) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+_HEAD = ["market", "outcome", "asked", "size", "entry", "exit", "held", "reason", "profit"]
+
+
+def _positions(o: Outcome) -> str:
+    """A row for each position: how it was entered and left, why, and what it made."""
+    rows = [_position(r, o) for r in o.rows[:_ROWS]]
+    more = len(o.rows) - len(rows)
+    note = f'<p class="note">and {more} more; --json has all</p>' if more > 0 else ""
+    numeric = {"size", "profit"}
+    head = "".join(f"<th{' class=n' if name in numeric else ''}>{name}</th>" for name in _HEAD)
+    table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+    return f'<h2>Positions</h2><div class="wide">{table}</div>{note}'
+
+
+def _position(r: Mapping[str, Any], o: Outcome) -> str:
+    made = r["realized_pnl"] + (r["unrealized_pnl"] or 0)
+    if r["volume"] > 0:
+        entry = f"{plain(r['entry_price'])} at {_clock(r['filled_at'])}"
+        end = r["exit_time"] if r["held"] <= 0 and r["exit_time"] else o.equity[-1].time
+        held, kind = lasting(end - r["filled_at"]), "good" if made > 0 else "bad"
+        reason = r["exit_reason"] or r["phase"]
+        profit = f'<span class="{kind}">{made:+.2f}</span>'
+    else:
+        entry = held = profit = ""
+        reason = o.not_bought.get(r["id"], "not bought")
+    left = (
+        "" if r["exit_price"] is None else f"{plain(r['exit_price'])} at {_clock(r['exit_time'])}"
     )
-    figure.add_scatter(x=times, y=[float(p.cash) for p in o.equity], name="cash", line_color=_ASK)
-    return figure
+    asked = f"≤ {plain(r['max_bid_price'])} at {_clock(r['created_at'])}"
+    cells = [escape(str(c)) for c in (r["market"], r["outcome"], asked)]
+    cells = [f"<td>{c}</td>" for c in cells]
+    cells.append(f'<td class="n">{plain(r["volume"])} of {plain(r["size"])}</td>')
+    cells += [f"<td>{escape(c)}</td>" for c in (entry, left, held, reason)]
+    return f'<tr>{"".join(cells)}<td class="n">{profit}</td></tr>'
 
 
-def _outcomes(o: Outcome, recording: Recording) -> Iterator[tuple[str, go.Figure]]:
+def _clock(time: int | None) -> str:
+    return "-" if time is None else iso(time)[:19].replace("T", " ")
+
+
+# -- what is drawn ---------------------------------------------------------------------------------
+
+
+def _equity(o: Outcome) -> str:
+    lines = [
+        Line("equity", _BID, [(p.time, float(p.equity)) for p in o.equity]),
+        Line("cash", _ASK, [(p.time, float(p.cash)) for p in o.equity]),
+    ]
+    return chart("USDC", lines)
+
+
+def _outcomes(o: Outcome, recording: Recording) -> Iterator[tuple[str, str]]:
     by_outcome: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in o.rows:
         if row["volume"] > 0:
@@ -103,89 +153,44 @@ def _outcomes(o: Outcome, recording: Recording) -> Iterator[tuple[str, go.Figure
 
 def _outcome(
     rows: Sequence[dict[str, Any]], o: Outcome, recording: Recording, instrument_id: str
-) -> go.Figure:
+) -> str:
     ends = {r["id"]: r["exit_time"] or o.equity[-1].time for r in rows}
     begin, end = min(r["created_at"] for r in rows), max(ends.values())
     margin = max(30 * SECOND, (end - begin) // 20)
-    prices = _thinned(recording.prices(instrument_id, begin - margin, end + margin))
-    figure = _figure("USDC per share")
-    for name, color, price in (("bid", _BID, 1), ("ask", _ASK, 2)):
-        figure.add_scatter(
-            x=[_moment(p.time) for p in prices],
-            y=[p[price] for p in prices],
-            name=name,
-            line={"color": color, "shape": "hv", "width": 1.5},
-        )
+    prices = recording.prices(instrument_id, begin - margin, end + margin)
+    lines = [
+        Line("bid", _BID, thinned([(p.time, p.bid) for p in prices], _POINTS), is_step=True),
+        Line("ask", _ASK, thinned([(p.time, p.ask) for p in prices], _POINTS), is_step=True),
+    ]
     for name, color in (("max_bid_price", _BID), ("sell_price", _GOOD), ("stop_loss_price", _BAD)):
-        _add_levels(figure, name, color, rows, ends)
-    for role, (symbol, color) in _FILLS.items():
-        _add_fills(figure, role, symbol, color, rows, o)
-    return figure
+        points = _level(name, rows, ends)
+        lines += [Line(_LEVELS[name], color, points, is_dotted=True)] if points else []
+    marks = [_fills(role, shape, color, rows, o) for role, (shape, color) in _FILLS.items()]
+    return chart("USDC per share", lines, [m for m in marks if m.points])
 
 
-def _add_levels(
-    figure: go.Figure, name: str, color: str, rows: Sequence[dict[str, Any]], ends: dict[str, int]
-) -> None:
-    """One line for each position, from its request to its end."""
-    xs: list[datetime | None] = []
-    ys: list[float | None] = []
+def _level(name: str, rows: Sequence[dict[str, Any]], ends: Mapping[str, int]) -> list[Point]:
+    """A stretch for each position, from its request to its end."""
+    points: list[Point] = []
     for r in rows:
         if r[name] is not None:
-            xs += [_moment(r["created_at"]), _moment(ends[r["id"]]), None]
-            ys += [float(r[name]), float(r[name]), None]
-    label = {"max_bid_price": "max bid", "sell_price": "target", "stop_loss_price": "stop"}[name]
-    figure.add_scatter(x=xs, y=ys, name=label, line={"color": color, "dash": "dot", "width": 1})
-
-
-def _add_fills(
-    figure: go.Figure,
-    role: str,
-    symbol: str,
-    color: str,
-    rows: Sequence[dict[str, Any]],
-    o: Outcome,
-) -> None:
-    fills = [f for r in rows for f in o.fills.get(r["id"], []) if f["role"] == role]
-    if fills:
-        figure.add_scatter(
-            x=[_moment(f["time"]) for f in fills],
-            y=[float(f["price"]) for f in fills],
-            text=[f"{plain(f['shares'])} at {plain(f['price'])}, {iso(f['time'])}" for f in fills],
-            name=role,
-            mode="markers",
-            marker={"symbol": symbol, "color": color, "size": 11},
-        )
-
-
-def _thinned(prices: list[Price]) -> list[Price]:
-    """At most so many points as can be seen: of each stretch its first, lowest and highest bid."""
-    size = -(-len(prices) // (_POINTS // 3)) if len(prices) > _POINTS else 1
-    points: list[Price] = []
-    for start in range(0, len(prices), size):
-        part = prices[start : start + size]
-        points += sorted({part[0], min(part, key=_bid), max(part, key=_bid)}, key=_time)
+            begin, end, price = r["created_at"], ends[r["id"]], float(r[name])
+            points += [(begin, price), (end, price), (end, None)]
     return points
 
 
-def _bid(p: Price) -> float:
-    return p.bid or 0.0
-
-
-def _time(p: Price) -> int:
-    return p.time
-
-
-def _figure(unit: str) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template="plotly_white",
-        height=420,
-        margin={"l": 60, "r": 20, "t": 20, "b": 40},
-        yaxis_title=unit,
-        hovermode="x",
+def _fills(role: str, shape: str, color: str, rows: Sequence[dict[str, Any]], o: Outcome) -> Marks:
+    fills = [f for r in rows for f in o.fills.get(r["id"], []) if f["role"] == role]
+    return Marks(
+        role,
+        color,
+        shape,
+        [
+            (
+                f["time"],
+                float(f["price"]),
+                f"{plain(f['shares'])} at {plain(f['price'])}, {iso(f['time'])}",
+            )
+            for f in fills
+        ],
     )
-    return figure
-
-
-def _moment(time: int) -> datetime:
-    return datetime.fromtimestamp(time / SECOND, UTC)

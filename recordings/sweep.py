@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from decimal import Decimal
 from hashlib import sha256
+from html import escape
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import plotly.graph_objects as go
 import pyarrow
 import pyarrow.parquet
 
@@ -158,20 +158,29 @@ def write_heat_map(path: Path, rows: list[Row]) -> None:
     """Net profit over the two fields that were varied first; the best of the others."""
     names = list(rows[0]["varied"])
     x, y = names[0], names[1] if len(names) > 1 else None
-    best: dict[tuple[str, str], float] = {}
+    best: dict[tuple[str, str], Decimal] = {}
     for row in rows:
         at = row["varied"][x], row["varied"][y] if y else ""
-        best[at] = max(float(_totals(row).net_profit), best.get(at, float("-inf")))
+        profit = _totals(row).net_profit
+        best[at] = max(profit, best.get(at, profit))
     xs, ys = (list(dict.fromkeys(values)) for values in zip(*best, strict=True))
-    figure = go.Figure()
-    if y is None:
-        figure.add_bar(x=xs, y=[best[at, ""] for at in xs])
-    else:
-        z = [[best[a, b] for a in xs] for b in ys]
-        figure.add_heatmap(x=xs, y=ys, z=z, colorscale="RdYlGn", zmid=0, texttemplate="%{z:.2f}")
-    figure.update_layout(template="plotly_white", xaxis_title=x, yaxis_title=y or "USDC")
-    figure.update_xaxes(type="category")
-    if y is not None:
-        figure.update_yaxes(type="category")
+    most = max(max(map(abs, best.values())), Decimal("0.01"))
+    head = "".join(f"<th>{escape(a)}</th>" for a in xs)
+    lines = "".join(
+        f"<tr><th>{escape(b)}</th>{''.join(_cell(best.get((a, b)), most) for a in xs)}</tr>"
+        for b in ys
+    )
+    corner = escape(f"{y or ''} \\ {x}" if y else x)
     note = f"<p>{len(rows)} combinations; net profit in USDC after fees</p>"
-    write_page(path, "Sweep", [note], [("Net profit", figure)])
+    table = f"<table class=heat><tr><th>{corner}</th>{head}</tr>{lines}</table>"
+    write_page(path, "Sweep", [note], [("Net profit", table)])
+
+
+def _cell(profit: Decimal | None, most: Decimal) -> str:
+    """A cell of the map: the greener the more it made, the redder the more it lost."""
+    if profit is None:
+        return "<td></td>"
+    color = "22,163,74" if profit > 0 else "220,38,38"
+    return (
+        f'<td class=n style="background:rgba({color},{abs(profit) / most:.2f})">{profit:+.2f}</td>'
+    )

@@ -8,6 +8,7 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import recorded
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from positions.commands import files
+from positions.model.formatting import lasting, plain
 from positions.research.backtest_result import totals
 from recordings.catalog import Recording
 from recordings.importer import import_recording
@@ -271,19 +273,72 @@ def test_the_report_draws_prices_levels_and_fills_without_a_network(
     write_report(page, o, Recording(sample), "catalog/<sample>")
     text = page.read_text()
     assert "SYNTHETIC data, catalog/&lt;sample&gt;" in text
-    assert not re.search(r"<(script|link)[^>]+(src|href)=", text)
-    account, prices = (
-        _traces(figure) for figure in re.findall(r"newPlot\((.*?)\n? *\)", text, re.S)[-2:]
-    )
-    assert set(account) == {"equity", "cash"}
-    assert set(prices) == {"bid", "ask", "max bid", "target", "stop", "entry", "exit"}
+    assert not re.search(r"<(script|link|img)|src=|href=", text)
+    assert len(text) < 300_000
+    assert ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6]) is not None
+    (row,) = o.rows
     (fills,) = o.fills.values()
-    assert prices["exit"]["y"] == [float(f["price"]) for f in fills if f["role"] == "exit"]
-    assert prices["stop"]["y"][:2] == [0.5, 0.5]
-    assert len(prices["bid"]["x"]) > 100
+    for cell in (
+        plain(row["entry_price"]),
+        plain(row["exit_price"]),
+        ">stop<",
+        " s</td>",
+    ):
+        assert cell in text
+    shown = set(re.findall(r"<title>([^<:]+)(?:: [^<]*)?</title>", text)) - {"Backtest"}
+    drawn = {"equity", "cash", "bid", "ask", "max bid", "target", "stop", "entry", "exit"}
+    assert shown == drawn
+    marks = re.findall(r"<title>exit: ([^<]*)</title>", text)
+    assert len(marks) == sum(f["role"] == "exit" for f in fills)
 
 
-def _traces(arguments: str) -> dict[str, Any]:
-    """The traces that a call draws, by their names."""
-    found: list[dict[str, Any]] = json.JSONDecoder().raw_decode(arguments, arguments.index("["))[0]
-    return {t["name"]: t for t in found}
+NEVER = LAUNCH | {"max_bid": "0.05", "stop": "0.03"}
+
+
+def test_a_backtest_says_why_nothing_was_bought(sample: Path, tmp_path: Path) -> None:
+    file, page = tmp_path / "p.jsonl", tmp_path / "report.html"
+    file.write_text(json.dumps(NEVER))
+    options = ["--catalog", str(sample), "--positions", str(file)]
+    done = CliRunner().invoke(app, ["backtest", *options, "--report", str(page)])
+    assert done.exit_code == 0, done.output
+    assert "NOTHING WAS BOUGHT" in done.stderr
+    why = re.search(
+        r"not bought .*: (the lowest ask was 0.\d+, above its max bid of 0.05)", done.stderr
+    )
+    assert why is not None
+    assert why[1] in page.read_text()
+    (row,) = map(
+        json.loads, CliRunner().invoke(app, ["backtest", *options, "--json"]).stdout.splitlines()
+    )
+    assert row["why_not_bought"].startswith(why[1])
+
+
+def test_a_backtest_says_that_prices_without_sizes_fill_nothing(tmp_path: Path) -> None:
+    start = 1_772_452_800
+    lines = [f"{start + n},7,0.50,0.52" for n in range(60)]
+    (tmp_path / "q.csv").write_text("\n".join(["time,token_id,bid,ask", *lines]))
+    market = {"slug": "demo", "condition_id": "0xb2", "min_order_size": "5", "fee_rate": "0"}
+    market |= {"tokens": [{"token_id": "7", "outcome": "Yes", "tick_size": "0.01"}]}  # type: ignore[dict-item]
+    (tmp_path / "m.json").write_text(json.dumps([market]))
+    import_recording(tmp_path / "q.csv", tmp_path / "m.json", tmp_path / "catalog")
+    asked = {"market": "demo", "outcome": "Yes", "max_bid": "0.53", "size": "20", "stop": "0.45"}
+    (tmp_path / "p.jsonl").write_text(json.dumps(asked | {"at": "2026-03-02T12:00:05Z"}))
+    options = ["--catalog", str(tmp_path / "catalog"), "--positions", str(tmp_path / "p.jsonl")]
+    done = CliRunner().invoke(app, ["backtest", *options])
+    assert "the ask was 0.52, within its max bid of 0.53, but no size is known" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.25, "0.2 s"),
+        (9.9, "9.9 s"),
+        (10, "10 s"),
+        (512, "8 min 32 s"),
+        (3600, "1 h"),
+        (50_700, "14 h 5 min"),
+        (266_400, "3 d 2 h"),
+    ],
+)
+def test_spans_are_said_as_people_say_them(seconds: float, said: str) -> None:
+    assert lasting(int(seconds * 10**9)) == said

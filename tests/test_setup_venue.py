@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import app
 from positions.operations.wallet import API, wallet
+from recordings.market_list import read_markets
 
 KEY = "0x" + "4c" * 32
 PROXY = "0x" + "dE" * 20
@@ -313,6 +314,25 @@ def test_markets_are_searched_at_the_venue(venue: LoopbackPolymarket, config: Pa
     assert (rows[2]["bid"], rows[2]["ask"]) == (None, None)  # an empty book has no price
     assert [r["outcome_id"] for r in rows[2:]] == list(other.tokens)
     assert "rain-in-paris" in RUN.invoke(app, arguments).stdout
+
+
+def test_markets_are_exported_as_an_import_takes_them(
+    venue: LoopbackPolymarket, config: Path
+) -> None:
+    venue.add_market("rain-in-paris")
+    file = config.with_name("markets.json")
+    arguments = ["markets", "rain", "--live", "--config", str(config), "--export", str(file)]
+    done = RUN.invoke(app, arguments)
+    assert (done.exit_code, done.stdout) == (0, f"{file}: 2 markets\n"), done.output
+    assert [m["slug"] for m in read_markets(file)] == ["rain-in-london", "rain-in-paris"]
+    again = RUN.invoke(app, arguments)
+    assert (again.exit_code, "exists already" in again.stderr) == (1, True)
+    file.unlink()
+    arguments[1] = "rain-in-paris"
+    assert RUN.invoke(app, arguments).stdout == f"{file}: 1 market\n"
+    file.unlink()
+    arguments[1] = "zebra"
+    assert "names no market that can be exported" in RUN.invoke(app, arguments).stderr
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def test_a_sweep_that_was_cut_short_goes_on(settings: Settings, tmp_path: Path) 
     assert len(other.tried) == 4, "results of other requests were taken for these"
     page = tmp_path / "map.html"
     sweep.write_heat_map(page, rows)
-    assert '"type":"heatmap"' in page.read_text()
+    text = page.read_text()
+    assert text.count("background:rgba(") == len({tuple(r["varied"].values())[:2] for r in rows})
+    assert "<script" not in text
 
 
 def test_a_combination_that_cannot_be_asked_for_counts_as_refused(settings: Settings) -> None:

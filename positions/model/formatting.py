@@ -26,6 +26,22 @@ def iso(time: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
 
 
+def lasting(nanoseconds: int) -> str:
+    """How long something takes, as people say it: 3.2 s, 8 min 32 s, 14 h 5 min, 3 d 2 h."""
+    seconds = nanoseconds // SECOND
+    if seconds < 10:
+        return f"{Decimal(nanoseconds) / SECOND:.1f} s"
+    parts = [(seconds // 86_400, "d"), (seconds // 3600 % 24, "h")]
+    parts += [(seconds // 60 % 60, "min"), (seconds % 60, "s")]
+    first = next(n for n, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)
+
+
+def percent(ratio: Decimal) -> str:
+    """A ratio as people say it: 50 %."""
+    return f"{ratio * 100:.0f} %"
+
+
 def plain(value: Decimal) -> str:
     """A number as exact text without exponent or superfluous zeros."""
     text = f"{value:f}"

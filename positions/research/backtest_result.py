@@ -43,6 +43,8 @@ class Outcome(Struct, frozen=True):
         The ids of commands that were due after the end.
     undated_since
         From when on commands without a time of their own were acted on; None = there were none.
+    not_bought
+        By position id, why nothing was bought.
     """
 
     rows: list[dict[str, Any]]
@@ -52,11 +54,13 @@ class Outcome(Struct, frozen=True):
     equity: list[Point]
     never_due: tuple[str, ...] = ()
     undated_since: int | None = None
+    not_bought: dict[str, str] = {}
 
     def to_rows(self) -> Iterable[dict[str, Any]]:
         """Each position with its fills and events."""
         for r in self.rows:
-            yield r | {"fills": self.fills.get(r["id"], []), "events": self.events[r["id"]]}
+            story = {"fills": self.fills.get(r["id"], []), "events": self.events[r["id"]]}
+            yield r | {"why_not_bought": self.not_bought.get(r["id"])} | story
 
 
 def outcome(
