@@ -11,7 +11,7 @@ from typing import Any
 
 from positions.commands.messages import Reply, from_fields
 from positions.commands.validation import Limits
-from positions.engine.effects import Act, Alarm, Answer, Step
+from positions.engine.effects import Act, Alarm, Answer, Effect, Step
 from positions.engine.engine import Engine
 from positions.engine.plan import MoveStop, Send
 from positions.model import events
@@ -70,6 +70,7 @@ class Stage:
         """One turn of the engine: what it sends."""
         sent = []
         for effect in self.engine.turn(self.now):
+            self.note(effect)
             match effect:
                 case Act(position, intent):
                     sent.append(_text(position, intent))
@@ -80,6 +81,9 @@ class Stage:
                 case Step(_, event):
                     self.events.append(event)
         return sent
+
+    def note(self, effect: Effect) -> None:
+        """For those who record what happens."""
 
     def live(self, role: Role, index: int = -1) -> Order:
         """A live order of one role, the newest unless told otherwise."""

@@ -71,6 +71,7 @@ def make_app(context: Context, *, with_pages: bool = True) -> FastAPI:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reading
+            await context.commands.close()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     add_routes(app, context, stream)

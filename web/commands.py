@@ -156,6 +156,13 @@ class Commands:
                     watched.is_over.set()
                     del self._watched[command_id]
 
+    async def close(self) -> None:
+        """Look for no answer any more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching
+
     def _answers(self) -> dict[str, Reply | None]:
         return {command_id: self._answer(command_id) for command_id in tuple(self._watched)}
 

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import AsyncIterator, Callable
-from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from positions.commands.fields import Malformed, uuid
-from positions.commands.messages import ACCEPTED
+from positions.commands.messages import ACCEPTED, Reply
 from positions.commands.position_names import ID_LENGTH, named
 from positions.model.formatting import iso
 from positions.storage.locks import holder
@@ -73,7 +72,7 @@ class Interface:
             return answer({"id": sent.id, "status": sent.status}, 202)
         if reply.status != ACCEPTED:
             return refusal(reply.code, reply.message, id=reply.id)
-        return answer(msgspec.to_builtins(reply, builtin_types=(Decimal,)))
+        return answer(_told(reply))
 
     def _require_node(self) -> None:
         if holder(self._context.state) is None:
@@ -99,9 +98,9 @@ class Interface:
         reply = await self._commands.reply(command_id)
         if reply is None and asked is None:
             raise Absent(f"command {command_id} is not known here")
-        told = {"id": command_id, "status": "queued"}
+        told: dict[str, Any] = {"id": command_id, "status": "queued"}
         if reply is not None:
-            told = msgspec.to_builtins(reply, builtin_types=(Decimal,))
+            told = _told(reply)
         return answer({**told, "asked": asked})
 
     async def queue(self, request: Request) -> Response:
@@ -289,6 +288,11 @@ class Interface:
             Endpoint("GET", "/stream", self.stream, "Server-sent events.", {200: None},
                      kind="text/event-stream"),
         ]  # fmt: skip
+
+
+def _told(reply: Reply) -> dict[str, Any]:
+    """An answer with what goes without saying in the queue's files."""
+    return {"done": True, **msgspec.to_builtins(reply)}
 
 
 def _id_of(request: Request, fields: dict[str, Any]) -> str | None:

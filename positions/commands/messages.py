@@ -163,6 +163,8 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     position_id: str = ""
     done: bool = True
     time: int = 0
+    preview: dict[str, Any] = {}
+    """What a dry run found, as fields: prices and amounts as text, as everywhere in JSON."""
     choices: tuple[tuple[str, str], ...] = ()
     """Markets of which one is to be named, by slug, each with its outcomes and prices."""
 

@@ -49,6 +49,35 @@ def _touch(book: InstrumentBook) -> str:
     )
 
 
+def figures(p: Position, book: InstrumentBook) -> dict[str, Any]:
+    """The same for programs: bought at the max bid, and as `at_ask` at the ask if that is lower."""
+    if p.ledger.bought > 0:
+        return _figures(p, book)
+    max_bid = p.request.max_bid_price
+    ask = would_pay(max_bid, book)
+    found = _figures(_bought_at(p, max_bid, book), book)
+    if ask < max_bid:
+        found["at_ask"] = _figures(_bought_at(p, ask, book), book)
+    return found
+
+
+def _figures(p: Position, book: InstrumentBook) -> dict[str, Any]:
+    paid, offers, stop = _paid(p, book), _offers(p, book), p.stop_in_force
+    return {
+        "shares": p.request.size,
+        "price": p.request.max_bid_price,
+        "cost": paid,
+        "break_even": _break_even(p, paid, book),
+        "offers": [{"price": price, "shares": shares} for price, shares in offers],
+        "profit_at_target": _won(p, paid, offers) if offers else None,
+        "stop": stop,
+        "no_stop_until": no_stop_until(p) or None,
+        "result_at_stop": None if stop is None else _lost(p, paid, stop, book),
+        "depth_at_stop": None if stop is None else book.bid_size_from(stop),
+        "result_without_bid": -paid,
+    }
+
+
 def _bought_at(p: Position, price: Decimal, book: InstrumentBook) -> Position:
     """The position with all that it asks for in prices, as if that were paid for each share."""
     asked = replace(p.request, max_bid_price=price)
@@ -72,17 +101,26 @@ def _lines(p: Position, book: InstrumentBook) -> Iterator[str]:
         yield f"arm the stop at {p.stop_in_force}"
     elif no_stop_until(p):
         yield no_stop_until(p)
-    even = break_even_price(paid / p.request.size, book.fee)
-    yield f"break-even {even.quantize(MICRO)}"
+    yield f"break-even {_break_even(p, paid, book)}"
     if offers:
-        won = sum((price * shares for price, shares in offers), ZERO)
-        share = sum((shares for _, shares in offers), ZERO) / p.request.size
-        yield f"profit at target {_money(won - paid * share)}"
+        yield f"profit at target {_money(_won(p, paid, offers))}"
     if p.stop_in_force is not None:
-        fee = taker_fee(p.request.size, p.stop_in_force, book.fee)
-        got = p.request.size * p.stop_in_force - fee
-        yield f"result at stop {_money(got - paid)}"
+        yield f"result at stop {_money(_lost(p, paid, p.stop_in_force, book))}"
     yield f"result if no bid is left {_money(-paid)}"
+
+
+def _break_even(p: Position, paid: Decimal, book: InstrumentBook) -> Decimal:
+    return break_even_price(paid / p.request.size, book.fee).quantize(MICRO)
+
+
+def _won(p: Position, paid: Decimal, offers: list[tuple[Decimal, Decimal]]) -> Decimal:
+    got = sum((price * shares for price, shares in offers), ZERO)
+    share = sum((shares for _, shares in offers), ZERO) / p.request.size
+    return got - paid * share
+
+
+def _lost(p: Position, paid: Decimal, stop: Decimal, book: InstrumentBook) -> Decimal:
+    return p.request.size * stop - taker_fee(p.request.size, stop, book.fee) - paid
 
 
 def _paid(p: Position, book: InstrumentBook) -> Decimal:
@@ -139,22 +177,50 @@ def _told(asked: Request, p: Position) -> dict[str, str]:
     return found | term_texts(to_builtins(asked.terms, builtin_types=(Decimal,)))
 
 
+def amendment_figures(
+    before: Position, after: Position, book: InstrumentBook, now: int
+) -> dict[str, Any]:
+    """What an amendment would sell at once, for programs, besides what the position then is."""
+    at_once = follows(before, after, book, now)
+    found = _figures(after, book) if after.request.size > 0 else {}
+    if at_once is None:
+        return found | {"sells_at_once": None}
+    if at_once.shares <= 0:
+        return found | {"sells_at_once": {"shares": ZERO}}
+    lowest = ZERO if at_once.is_exit else targets.lowest(after) or ZERO
+    lowest = max(lowest, after.request.floor_price)
+    return found | {"sells_at_once": _taken_by_bids(at_once.shares, lowest, book)}
+
+
 def sale(asked: Sale, book: InstrumentBook) -> str:
     """What a sale by hand would bring now."""
     text = f"would sell {asked.shares} shares at {asked.limit_price} or more"
     return f"{text}: {proceeds(asked.shares, asked.limit_price, book)}"
 
 
+def sale_figures(asked: Sale, book: InstrumentBook) -> dict[str, Any]:
+    """The same for programs."""
+    found = _taken_by_bids(asked.shares, asked.limit_price, book)
+    return {"limit_price": asked.limit_price, **found}
+
+
 def proceeds(shares: Decimal, lowest: Decimal, book: InstrumentBook) -> str:
     """What the bids that are known would pay for so many shares, at no less than a price."""
+    found = _taken_by_bids(shares, lowest, book)
+    if not found["taken"]:
+        return "the bids shown take none"
+    taken, money = found["taken"], _money(found["proceeds"])
+    return f"the bids shown take {taken:f} of {shares:f} shares for {money} after fees"
+
+
+def _taken_by_bids(shares: Decimal, lowest: Decimal, book: InstrumentBook) -> dict[str, Decimal]:
     left, money, fees = shares, ZERO, ZERO
     touch = () if book.bid is None else ((book.bid, book.bid_size),)
     for price, size in book.bids or touch:
         part = min(size, left) if price >= lowest else ZERO
         left, money = left - part, money + part * price
         fees += taker_fee(part, price, book.fee)
-    text = f"the bids shown take {shares - left:f} of {shares:f} shares for {_money(money - fees)}"
-    return f"{text} after fees" if left < shares else "the bids shown take none"
+    return {"shares": shares, "taken": shares - left, "proceeds": money - fees, "fees": fees}
 
 
 def _money(value: Decimal) -> str:

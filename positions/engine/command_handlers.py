@@ -5,9 +5,10 @@ Pure: a handler reads the engine by `Standing` and changes nothing in it.
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from positions.commands import pre_trade_checks, validation
 from positions.commands.instruments import Listing
@@ -28,7 +29,14 @@ from positions.commands.messages import (
     Submit,
     refused,
 )
-from positions.commands.preview import amendment, no_stop_until, what_if
+from positions.commands.preview import (
+    amendment,
+    amendment_figures,
+    figures,
+    no_stop_until,
+    sale_figures,
+    what_if,
+)
 from positions.commands.preview import sale as sale_preview
 from positions.commands.validation import Funds, Limits
 from positions.engine import adoption
@@ -44,7 +52,7 @@ from positions.model.events import (
     SaleEnded,
     Triggered,
 )
-from positions.model.formatting import plain, term_texts
+from positions.model.formatting import plain, term_texts, to_json
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import OVER, ExitReason, Position, SaleEnd, realized_pnl
 from positions.model.venue_rules import micro
@@ -132,6 +140,11 @@ def _accept(c: Command, now: int, text: str, position_id: str = "", *, done: boo
     )
 
 
+def _dry_run(c: Command, now: int, text: str, figures: Mapping[str, Any]) -> Handled:
+    reply = _accept(c, now, f"dry run: {text}")
+    return Handled(replace(reply, preview=to_json(figures)))
+
+
 def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     book = engine.listing.find(c)
     if isinstance(book, Refusal):
@@ -144,8 +157,13 @@ def _submit(engine: Standing, c: Submit, now: int) -> Handled | Refusal:
     if refusal is not None:
         return refusal
     if c.dry_run:
-        text = f"dry run: {what_if(p, book)}; {pre_trade_checks.summary(findings)}"
-        return Handled(_accept(c, now, text))
+        funds, caps = engine.funds(), engine.limits
+        left = {
+            "cash": funds.cash - funds.reserved,
+            "stake_left": caps.max_total_stake - funds.staked,
+        }
+        text = f"{what_if(p, book)}; {pre_trade_checks.summary(findings)}"
+        return _dry_run(c, now, text, figures(p, book) | left)
     price = p.request.max_bid_price
     text = f"opened: buy {p.request.size} {p.outcome} of {p.market} at {price} or less"
     text += _warned(p)
@@ -163,7 +181,7 @@ def _adopt(engine: Standing, c: Adopt, holding: Holding, now: int) -> Handled | 
         return p
     findings = pre_trade_checks.summary(pre_trade_checks.look(p, book, engine.limits.gate, now))
     if c.dry_run:
-        return Handled(_accept(c, now, f"dry run: {what_if(p, book)}; {findings}"))
+        return _dry_run(c, now, f"{what_if(p, book)}; {findings}", figures(p, book))
     price = p.request.max_bid_price
     text = f"adopted: {p.request.size} {p.outcome} of {p.market} that cost {price} each"
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}{_warned(p)}"
@@ -180,9 +198,8 @@ def _sell(engine: Standing, c: Sell, now: int) -> Handled | Refusal:
         return asked
     sale = asked.sale
     if c.dry_run:
-        return Handled(
-            _accept(c, now, f"dry run: {sale_preview(sale, engine.markets[p.outcome_id])}")
-        )
+        book = engine.markets[p.outcome_id]
+        return _dry_run(c, now, sale_preview(sale, book), sale_figures(sale, book))
     text = f"selling {sale.shares} shares at {sale.limit_price} or more"
     return Handled(_accept(c, now, text, p.id, done=False), ((p.id, asked),))
 
@@ -231,7 +248,8 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
         return amended
     before, p = p, apply(p, amended)
     if c.dry_run:
-        return Handled(_accept(c, now, f"dry run: {amendment(before, p, book, now)}"))
+        text = amendment(before, p, book, now)
+        return _dry_run(c, now, text, amendment_figures(before, p, book, now))
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
     terms = term_texts(to_builtins(p.request.terms, builtin_types=(Decimal,)))
     text = f"max bid {p.request.max_bid_price}, {exits}"

@@ -78,7 +78,10 @@ CREATE TABLE pub.events AS
     WHERE position_id IN (SELECT id FROM recent);
 CREATE TABLE pub.fills AS
     SELECT * FROM fills WHERE position_id IN (SELECT id FROM recent) ORDER BY rowid;
+CREATE TABLE pub.orders AS
+    SELECT * FROM orders WHERE position_id IN (SELECT id FROM recent) ORDER BY rowid;
 DROP TABLE recent;
+CREATE TABLE pub.alarms AS SELECT * FROM alarms ORDER BY rowid DESC LIMIT {alarms};
 """
 _RECENT = _COPY.format(positions=RECENT_POSITIONS, stories=RECENT_STORIES, alarms=RECENT_ALARMS)
 _WHOLE = _COPY.format(positions="ALL", stories="ALL", alarms="ALL")
