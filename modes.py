@@ -8,14 +8,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Set
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nautilus_trader.common.component import TestClock
 from nautilus_trader.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.node import TradingNode
 
 from bridge.live_node import NodeClient
-from bridge.ports import EarlierOrders, Finder, Holdings
+from bridge.ports import EarlierOrders, Finder, Holdings, Signed
 from positions.engine.engine import Engine
 from positions.model.errors import VenueFailure
 from positions.model.formatting import iso
@@ -24,11 +24,12 @@ from positions.operations.wallet import Wallet, environment, wallet
 from positions.storage.resume import OVER, Cursor
 from positions.storage.store import Store
 from recordings.catalog import Recording
-from venues.polymarket.execution.client import Signed
-from venues.polymarket.factories import Polymarket
 from venues.replay import Replay, ReplayDataClient
 from venues.simulated.account import Account
 from venues.simulated.execution import SimulatedExecutionClient
+
+if TYPE_CHECKING:
+    from venues.polymarket.factories import Polymarket
 
 Play = Callable[[TradingNode, Callable[[], bool]], Coroutine[Any, Any, None]]
 """What a node runs for, from the node and whether nothing of ours is in progress."""
@@ -194,7 +195,7 @@ class ReplayMode(SimulatedMode):
 class MarketMode(RunMode):
     """What paper and live share: Polymarket's prices and markets."""
 
-    _venue: Polymarket
+    _venue: "Polymarket"
 
     def finder(self) -> Finder | None:
         return self._venue.finder()
@@ -210,6 +211,8 @@ class PaperMode(MarketMode, SimulatedMode):
     """Live prices, and a simulated venue."""
 
     def __init__(self, settings: Settings) -> None:
+        from venues.polymarket.factories import Polymarket
+
         super().__init__(settings)
         self._venue = Polymarket(settings)
 
@@ -228,6 +231,8 @@ class LiveMode(MarketMode):
     """Polymarket itself; WalletError if the wallet's kind is another than the settings'."""
 
     def __init__(self, settings: Settings, wallet: Wallet, signed: Signed) -> None:
+        from venues.polymarket.factories import Polymarket
+
         self._settings = settings
         self._wallet = wallet
         self.source = wallet.funder.lower()

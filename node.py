@@ -26,6 +26,7 @@ from bridge.live_node import NotStarted, drive, make_node
 from modes import Play, RunModeError, run_mode
 from positions.engine.alarms import unprotected
 from positions.engine.engine import Engine
+from positions.model.errors import WalletUnreadable
 from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
 from positions.operations.core_dumps import forbid_core_dumps
@@ -45,7 +46,6 @@ from recordings.recorder import Recorder
 from strategies.position_manager import PositionManagerStrategy
 from strategies.resume import Resume
 from strategies.stop_holder import StopHolder
-from venues.polymarket.factories import WalletUnreadable
 from venues.spare import leave_positions_alone
 
 THREADS = 64

@@ -15,6 +15,9 @@ from positions.engine.recovery import Recovery
 from positions.model.position import Order
 from positions.storage.resume import EarlierState
 
+Signed = Callable[[str, str, Callable[[bool], None]], None]
+"""Called with an order's id and hash before it is posted; calls back whether it may be."""
+
 
 class Journal(Protocol):
     """Records what happens."""

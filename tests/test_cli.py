@@ -60,6 +60,21 @@ def test_a_command_loads_no_more_than_it_needs(
     assert heavy & set(done.stdout.split()) == loaded
 
 
+NODE = """
+import sys
+import node
+print(*{"nautilus_trader.adapters.polymarket", "py_clob_client_v2", "httpx"} & sys.modules.keys())
+import venues.polymarket.factories
+print(*{"py_ecc.optimized_bls12_381", "py_ecc.bls12_381.bls12_381_pairing"} & sys.modules.keys())
+"""
+
+
+def test_a_node_loads_no_more_than_its_mode_needs() -> None:
+    """A replay no client of the venue, and that client no curves that it never computes on."""
+    done = subprocess.run([sys.executable, "-c", NODE], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 @pytest.mark.parametrize("name", commands())
 def test_every_command_has_an_example(name: str) -> None:
     out = RUN.invoke(app, [name, "--help"]).output

@@ -25,10 +25,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 """From the top: each imports only what is below it; those side by side never import each other."""
 LAZY = {
     "cli": {"node", "backtest", "recordings", "venues", "web", "positions.operations.settings"},
+    "modes": {"venues.polymarket"},
+    "recordings": {"recordings.market_list"},
     "positions.storage": {"positions.storage.database"},
 }
-"""What a floor imports inside functions, as most of what is typed needs none of it: Nautilus takes
-a second to load, DuckDB a tenth, and the settings half of that."""
+"""What a floor imports inside functions, as what is started may need none of it: Nautilus takes
+a second to load, its adapter for Polymarket half a second, DuckDB a tenth."""
 PLACES = {
     "nautilus_trader": (
         *("node", "backtest", "modes", "recordings", "actors", "strategies", "venues", "bridge"),

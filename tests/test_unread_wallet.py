@@ -8,8 +8,8 @@ from aiohttp import web
 from loopback.server import LoopbackPolymarket
 from trading import KEY, Session, trade
 
+from positions.model.errors import WalletUnreadable
 from venues.polymarket.execution import wallet_watch
-from venues.polymarket.factories import WalletUnreadable
 
 
 @pytest.mark.parametrize(

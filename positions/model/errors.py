@@ -78,6 +78,10 @@ class VenueFailure(PolybracketError):
     """The venue does not answer, or not so that it can be understood."""
 
 
+class WalletUnreadable(VenueFailure):
+    """The venue does not say what the wallet has."""
+
+
 class Bug(PolybracketError):
     """Something holds that must never hold."""
 

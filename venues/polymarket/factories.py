@@ -17,9 +17,10 @@ from nautilus_trader.model.identifiers import InstrumentId
 from py_clob_client_v2.clob_types import AssetType, BalanceAllowanceParams
 
 from bridge.live_node import NodeClient
+from bridge.ports import Signed
 from bridge.venue import VENUE
 from positions.engine.engine import Engine
-from positions.model.errors import VenueFailure
+from positions.model.errors import WalletUnreadable
 from positions.operations.doctor import Level
 from positions.operations.settings import Settings
 from positions.operations.wallet import Wallet, WalletError
@@ -30,16 +31,12 @@ from venues.polymarket.api.gamma import Gamma
 from venues.polymarket.api.protocol import Protocol, protocol_of_condition
 from venues.polymarket.api.signing import NO_BUILDER, OrderSigner
 from venues.polymarket.doctor import check_signature_type, why
-from venues.polymarket.execution.client import HardenedExecutionClient, Signed
+from venues.polymarket.execution.client import HardenedExecutionClient
 from venues.polymarket.execution.earlier_orders import EarlierOrders
 from venues.polymarket.execution.live_orders import LiveOrders
 from venues.polymarket.market_data.client import HardenedDataClient
 from venues.polymarket.markets import MarketFinder
 from venues.polymarket.provider import HardenedProvider, MarketListClient
-
-
-class WalletUnreadable(VenueFailure):
-    """The venue does not say what the wallet has."""
 
 
 class Polymarket:

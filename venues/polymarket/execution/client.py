@@ -29,6 +29,7 @@ from nautilus_trader.model.objects import AccountBalance, Money
 from nautilus_trader.model.orders import Order
 
 from bridge.clocks import now_ns
+from bridge.ports import Signed
 from bridge.venue import VENUE
 from bridge.venue_messages import VENUE_ALARMS, VENUE_MODES, WALLET_TROUBLES, WALLETS, WalletView
 from positions.engine.adoption import Holding
@@ -61,9 +62,6 @@ from venues.polymarket.execution.wallet_watch import WalletWatch
 WATCH_SECONDS = 1.0
 CASH_SECONDS = 5.0
 """The longest that a request waits for the cash to be read anew."""
-
-Signed = Callable[[str, str, Callable[[bool], None]], None]
-"""Called with an order's id and hash before it is posted; calls back whether it may be."""
 
 
 class HardenedExecutionClient(PolymarketExecutionClient):
