@@ -12,7 +12,7 @@ from cli.sending import send
 from positions.commands import strict
 from positions.commands.declared_positions import checked, difference, id_of, request
 from positions.commands.fields import Malformed
-from positions.commands.files import UnreadableRequests
+from positions.commands.files import UnreadableRequests, toml_requests
 from positions.commands.messages import ACCEPTED, Command, decode, decode_reply
 from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 @with_delivery
 def apply(
     delivery: Delivery,
-    file: Annotated[Path, typer.Argument(help="TOML with a [[position]] for each.")],
+    file: Annotated[Path, typer.Argument(help="TOML with [[positions]], each with a name.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what differs.")] = False,
     now: Now = False,
 ) -> None:
@@ -56,13 +56,9 @@ def apply(
 
 def _declared(file: Path) -> dict[str, _Row]:
     """The declarations by name; each is understood, or the program ends with its line."""
-    content = strict.toml_file(file, UnreadableRequests)
-    entries = content.get("position")
-    if set(content) != {"position"} or not isinstance(entries, list):
-        raise UnreadableRequests(f"{file}: must hold nothing but [[position]] tables")
+    entries = toml_requests(file, strict.toml_file(file, UnreadableRequests))
     declared: dict[str, _Row] = {}
-    for number, entry in enumerate(entries, start=1):
-        fields = dict(entry) if isinstance(entry, dict) else {}
+    for number, fields in enumerate(entries, start=1):
         name = fields.pop("name", None)
         if not isinstance(name, str) or not name or name in declared:
             rule = f"name was {name!r}, must be given and be its own"

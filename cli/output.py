@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from io import TextIOWrapper
 from typing import Any
@@ -155,6 +155,16 @@ def _position_cells(r: Mapping[str, Any]) -> list[str]:
         "" if is_open else local(r["exit_time"] or r["updated_at"]),
         "" if is_open else r["exit_reason"] or r["phase"],
     ]
+
+
+def local_time(time: int | str) -> str:
+    """A time in the user's time zone, to the second; in ISO 8601 or nanoseconds."""
+    moment = (
+        datetime.fromisoformat(time)
+        if isinstance(time, str)
+        else datetime.fromtimestamp(time // SECOND, UTC)
+    )
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def local(time_ns: int | None) -> str:

@@ -12,6 +12,7 @@ import typer
 from cli.market_search import export_markets, search_markets
 from cli.options import Json, State, VenueConfig, state_dir
 from cli.output import (
+    local_time,
     money,
     number,
     position_lines,
@@ -26,7 +27,7 @@ from positions.commands.fields import Malformed
 from positions.commands.messages import decode
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
-from positions.model.formatting import iso, to_json
+from positions.model.formatting import TIMES, iso, to_json
 from positions.operations.health import health
 from positions.storage.locks import holder
 from positions.storage.private_files import owner_only
@@ -166,12 +167,17 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
         print_json([row | {"fills": fills, "events": story}])
         return
     terms = row.pop("terms")
-    for name, value in to_json(row | terms).items():
+    values = to_json(row | terms)
+    width = max(map(len, values))
+    for name, value in values.items():
         if value is not None:
-            say(f"{name:>16}  {value}")
+            told = f"{local_time(row[name])}  ({value})" if name in TIMES else value
+            say(f"{name:>{width}}  {told}")
     say("")
     for event in story:
-        say(f"{event['time'][11:23].rstrip('Z'):<12}  {sentence(event)}")
+        say(
+            f"{local_time(event['time'])}  ({event['time'][11:23].rstrip('Z')}Z)  {sentence(event)}"
+        )
     say(line, err=True)
 
 

@@ -212,7 +212,7 @@ def test_what_an_apply_that_was_killed_left_out_is_queued_by_the_next(node: Appl
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x = 1", "must hold nothing but [[position]] tables"),
+        ("x = 1", "must hold its requests as [[positions]]"),
         ("[[position]]\nmarket='m'", "position 1: name was None, must be given"),
         (RAIN + RAIN, "position 2: name was 'rain', must be given and be its own"),
         (RAIN.replace("0.55", "5.5"), "position rain: max_bid was 5.5"),

@@ -1,7 +1,7 @@
 """Files of many requests: TOML, CSV with a header, or JSON lines.
 
 A request has the fields of `submit`; one with a `command` may be any other command. TOML holds them
-as `[[positions]]`.
+as `[[positions]]`, or `[[position]]`.
 """
 
 import csv
@@ -15,9 +15,11 @@ from uuid import UUID
 
 from positions.commands import strict
 from positions.commands.fields import Malformed
-from positions.commands.messages import Command, from_fields
+from positions.commands.messages import SHORT_NAMES, Command, from_fields
 from positions.model.errors import InputError
 
+TABLES = ("positions", "position")
+"""What the tables of a TOML file may be called."""
 _BYTES_MAX = 50_000_000
 """Of a file of requests; one that never ends, as a device, is not read to its end."""
 
@@ -67,9 +69,15 @@ def _csv(path: Path, text: str) -> Iterator[dict[str, Any]]:
 
 def _csv_rows(path: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
     reader = csv.DictReader(lines)
-    for name, times in Counter(reader.fieldnames or ()).items():
-        if times > 1:
-            raise UnreadableRequests(f"{path}: the header names {name!r} {times} times")
+    names: dict[str, str] = {}
+    for name in reader.fieldnames or ():
+        meaning = SHORT_NAMES.get(name, name)
+        meaning = "sell_price" if meaning == "targets" else meaning
+        if meaning in names:
+            rule = f"the header names {name!r} beside {names[meaning]!r}, which mean the same"
+            how = '; several targets stand in one: "0.60:50% 0.70"' * (meaning == "sell_price")
+            raise UnreadableRequests(f"{path}: {rule}{how}")
+        names[meaning] = name
     for row in reader:
         if None in row:
             which = f"line 2 to {len(lines)}"
@@ -79,11 +87,20 @@ def _csv_rows(path: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
 
 def _toml(path: Path, text: str) -> Iterator[dict[str, Any]]:
     try:
-        requests = strict.toml_tables(text).get("positions")
+        tables = strict.toml_tables(text)
     except ValueError as e:
         raise UnreadableRequests(f"{path}: is not TOML: {e}") from None
-    if not isinstance(requests, list) or not all(isinstance(r, dict) for r in requests):
-        raise UnreadableRequests(f"{path}: must hold its requests as [[positions]]")
+    yield from toml_requests(path, tables)
+
+
+def toml_requests(path: Path, tables: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The requests in the tables of a TOML file, which are all called by the one or other name."""
+    names = [name for name in TABLES if name in tables]
+    requests = tables[names[0]] if len(names) == 1 else None
+    is_list = isinstance(requests, list) and all(isinstance(r, dict) for r in requests)
+    if requests is None or not is_list or len(tables) > 1:
+        rule = "must hold its requests as [[positions]], or [[position]], and nothing else"
+        raise UnreadableRequests(f"{path}: {rule}")
     for request in requests:
         yield {k: _plain_time(v) for k, v in request.items()}
 

@@ -23,6 +23,7 @@ from positions.commands.validation import Limits
 from positions.model.durations import SECOND
 from positions.model.errors import ConfigurationError
 from positions.model.foreign_text import REASON_LENGTH, clean
+from positions.operations.setting_rules import explained
 
 ENTRY_LASTS = 900 * SECOND
 """How long an entry of a node that must not outlive it stays on the book without being renewed."""
@@ -474,4 +475,5 @@ def load(
             really_trade=really_trade or settings.really_trade,
         )
     except (msgspec.ValidationError, ValueError) as e:
-        raise SettingsError(f"{path}: {clean(e, REASON_LENGTH)}") from None
+        text = clean(explained(e, Settings, data), REASON_LENGTH)
+        raise SettingsError(f"{path}: {text}") from None

@@ -7,6 +7,7 @@ import msgspec
 
 from positions.model.errors import RecordError
 from positions.model.formatting import iso
+from positions.storage.locks import holder
 from positions.storage.record_copies import read_commands
 from positions.storage.schema import StoreError
 from positions.storage.snapshot import NO_RECORD
@@ -25,6 +26,8 @@ def requests(state: Path) -> list[dict[str, Any]]:
     path = state / "positions.duckdb"
     if not path.exists():
         raise NoSession(f"no record at {state}: {NO_RECORD}")
+    if holder(state) is not None:
+        raise NoSession(f"a node is running in {state}: its session can be read once it is stopped")
     try:
         commands = read_commands(path)
     except StoreError as e:

@@ -29,6 +29,10 @@ def export(state: Path, target: Path) -> None:
     is_running = holder(state) is not None  # its node has a record that was removed, too
     if not (is_running or (state / "positions.duckdb").exists()):
         raise StoreError(f"no record at {state}: there is nothing to export")
+    if not target.parent.is_dir():
+        raise StoreError(f"{target}: there is no folder {target.parent}: make it first")
+    if target.is_dir():
+        raise StoreError(f"{target}: is a folder, must be the name of a file")
     aside = target.with_name(f".{target.name}.part")
     aside.unlink(missing_ok=True)
     sent = _sent_log(state)  # before the copy: what it misses is in the copy

@@ -60,6 +60,20 @@ def _listed(values: Iterable[str]) -> str:
     return f"[{', '.join(quoted(value) for value in values)}]"
 
 
+def in_words(error: duckdb.Error) -> str:
+    """Why a file cannot be used, in words of ours where the kind is known."""
+    text = " ".join(str(error).split())
+    kinds = {
+        "Could not set lock": "another process has it open",
+        "not a valid DuckDB database file": "it is no database of this program, or torn",
+        "No such file": "it is not there",
+        "Permission denied": "its permissions do not allow it",
+        "No space left": "the disk is full",
+    }
+    known = (said for words, said in kinds.items() if words in text)
+    return next(known, "its content is damaged")
+
+
 def quoted(value: object) -> str:
     """A value as a text of SQL."""
     return "'" + str(value).replace("'", "''") + "'"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from positions.storage.database import connect, foreign_object, quoted, tables
+from positions.storage.database import connect, foreign_object, in_words, quoted, tables
 from positions.storage.schema import MIGRATIONS, StoreError, migrate
 
 
@@ -18,7 +18,7 @@ def read_settings(path: Path) -> dict[str, str]:
             migrate(connection, path)
             return dict(connection.execute("SELECT name, value FROM settings").fetchall())
     except duckdb.Error as e:
-        raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+        raise StoreError(f"{path} cannot be used: {in_words(e)}") from None
 
 
 def read_commands(path: Path) -> list[tuple[str, int]]:
@@ -31,8 +31,7 @@ def read_commands(path: Path) -> list[tuple[str, int]]:
         with connect(path, read_only=True) as connection:
             return connection.execute(sql).fetchall()
     except duckdb.Error as e:
-        why = str(e).splitlines()[0]
-        raise StoreError(f"{path} cannot be read while its node runs: {why}") from None
+        raise StoreError(f"{path} cannot be read: {in_words(e)}") from None
 
 
 def has_positions(path: Path) -> bool:
@@ -97,7 +96,7 @@ def copy_record(path: Path, target: Path) -> None:
             migrate(connection, path)
             copy_whole(connection, target)
     except duckdb.Error as e:
-        raise StoreError(f"{path} cannot be copied: {str(e).splitlines()[0]}") from None
+        raise StoreError(f"{path} cannot be copied: {in_words(e)}") from None
 
 
 def note_sent_log(path: Path, content: str) -> None:
@@ -132,7 +131,7 @@ def import_copy(source: Path, target: Path) -> None:
             part.unlink(missing_ok=True)
         if isinstance(e, StoreError):
             raise
-        raise StoreError(f"{source} cannot be used: {str(e).splitlines()[0]}") from None
+        raise StoreError(f"{source} cannot be used: {in_words(e)}") from None
 
 
 def _checked(connection: duckdb.DuckDBPyConnection, source: Path) -> list[str]:

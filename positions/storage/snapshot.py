@@ -38,7 +38,7 @@ class Snapshot:
             raise NoSnapshot(f"no record at {state}: {NO_RECORD}")
         import duckdb  # a request that is queued needs none of it
 
-        from positions.storage.database import connect, foreign_object
+        from positions.storage.database import connect, foreign_object, in_words
 
         for attempt in range(20):
             try:
@@ -46,8 +46,7 @@ class Snapshot:
                 break
             except duckdb.Error as e:  # replaced while it was being opened
                 if attempt == 19:
-                    why = str(e).splitlines()[0]
-                    raise NoSnapshot(f"{self._path} cannot be read: {why}") from None
+                    raise NoSnapshot(f"{self._path} cannot be read: {in_words(e)}") from None
                 time.sleep(0.05)
         if foreign := foreign_object(self._connection):
             self._connection.close()
@@ -85,9 +84,20 @@ class Snapshot:
         return bool(self._rows("SELECT 1 FROM events WHERE position_id = ? LIMIT 1", position_id))
 
     def fills(self, position_id: str) -> list[dict[str, Any]]:
-        """What changed hands, in the order of time."""
+        """What changed hands, in the order of the events that told it."""
         sql = "SELECT * EXCLUDE (position_id) FROM fills WHERE position_id = ? ORDER BY rowid"
-        return self._rows(sql, position_id)
+        fills = self._rows(sql, position_id)
+        told = enumerate(self.story(position_id))
+        places = {
+            (e.get("trade_id"), e.get("order_id", ""), e["kind"] == "fill_reversed"): i
+            for i, e in told
+        }
+
+        def place(fill: dict[str, Any]) -> int:
+            key = (fill["trade_id"], fill["order_id"], fill["shares"] < 0)
+            return places.get(key, len(places))
+
+        return sorted(fills, key=lambda f: (f["time"], place(f)))  # which keeps what is of no event
 
     def latest_fills(self, most: int = 500) -> list[dict[str, Any]]:
         """What changed hands last, of all positions, in the order of time."""

@@ -30,7 +30,7 @@ from positions.model.orders import SignedOrder, is_order_id, is_venue_order_id
 from positions.model.position import Position, Role
 from positions.model.soundness import check
 from positions.model.venue_rules import FREE
-from positions.storage.database import connect
+from positions.storage.database import connect, in_words
 from positions.storage.patience import ends_within
 from positions.storage.private_files import open_file
 from positions.storage.rows import fill, row, story
@@ -97,7 +97,7 @@ class Store:
             migrate(self._connection, path)
             self._writes = writes(self._connection)
         except duckdb.Error as e:
-            raise StoreError(f"{path} cannot be used: {str(e).splitlines()[0]}") from None
+            raise StoreError(f"{path} cannot be used: {in_words(e)}") from None
         self._path = path
         self._file = _identity(path)
         self._call = call

@@ -38,6 +38,7 @@ from positions.model.errors import ConfigurationError, VenueFailure
 from positions.operations.wallet import Wallet
 from venues.polymarket.api import parsing
 from venues.polymarket.api.bounded_http import BoundedClient
+from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.limits import RateLimits
 from venues.polymarket.api.pages import Pages
 from venues.polymarket.api.parsing import Unreadable
@@ -307,7 +308,8 @@ def derive_credentials(address: str, wallet: Wallet, signature_type: int) -> tup
     try:
         made = client.create_or_derive_api_key()
     except Exception as e:
-        why = getattr(e, "error_msg", None) or type(e).__name__
+        is_unheard = getattr(e, "status_code", None) is None  # the client says "Request exception!"
+        why = "it does not answer: is the network there?" if is_unheard else describe_error(e)
         raise Refused(f"no credentials from {address}: {why}") from None
     finally:
         close_connections()
