@@ -202,7 +202,8 @@ class _Edit(Question):
             return
         if self.is_deleted or request != self._fields():
             return
-        text = "The node does not answer." if reply is None else reply.message
+        answer = "The node does not answer." if reply is None else reply.message
+        text = answer.removeprefix("dry run: ")
         self.said.set_text(text)
         self._now.set_visibility("WARNING" in text)
 

@@ -1,6 +1,7 @@
 """Place bet: a market by its address or by words, what is asked for, and what that would do."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
@@ -62,7 +63,7 @@ class _Form:
         self._find = find
         self._outcome: Row | None = None
         self._command_id = uuid7()
-        self._turn = 0
+        self._turns: Counter[str] = Counter()
         self._shown: dict[str, Any] = {}
         with ui.column().classes("gap-4 w-full"):
             with ui.element("div").classes("panel"):
@@ -110,15 +111,15 @@ class _Form:
             self._button = ui.button("Place bet", on_click=self._place).props("no-caps unelevated")
             self._said = ui.label().classes("grow").props("role=status aria-live=polite")
 
-    async def _is_last_word(self) -> bool:
+    async def _is_last_word(self, about: str) -> bool:
         """Whether nothing more was typed for a moment.
 
         Values themselves arrive with every key: what is placed by Enter is what stands there.
         """
-        self._turn += 1
-        turn = self._turn
+        self._turns[about] += 1
+        turn = self._turns[about]
         await asyncio.sleep(PAUSE)
-        return turn == self._turn and not self._preview.is_deleted
+        return turn == self._turns[about] and not self._preview.is_deleted
 
     def _inputs(self) -> list[ui.input]:
         return [*self._prices.values(), self._amount, *self._more.values()]
@@ -133,7 +134,7 @@ class _Form:
         text = (self.name.value or "").strip()
         self._choose(None)
         self._found.clear()
-        if len(text) < 2 or not await self._is_last_word():
+        if len(text) < 2 or not await self._is_last_word("market"):
             return
         rows = known(self._desk, text)
         if not rows:
@@ -227,7 +228,7 @@ class _Form:
 
     async def _look(self) -> None:
         """Have the node tell what this would do, once no more is typed."""
-        if not await self._is_last_word():
+        if not await self._is_last_word("bet"):
             return
         asked = self.fields()
         if asked == self._shown:

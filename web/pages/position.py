@@ -16,15 +16,24 @@ HEIGHT = 400
 
 
 def build(desk: Desk, position_id: str) -> None:
-    """Show one position, and keep it up to date."""
+    """Show one position once it is published, and keep it up to date."""
     with frame(desk, "/position", "Position") as watchers:
-        if desk.position(position_id) is None:
-            ui.label("This position is not known here.").classes("panel")
-            ui.link("All positions", "/")
-            return
-        page = _Page(desk, position_id)
-        watchers.append(page.show)
-        ui.timer(2.0, page.read, immediate=True)
+        missing = ui.label("This position is not known here, or not published yet.").classes(
+            "panel"
+        )
+        content = ui.column().classes("w-full gap-4")
+        pages: list[_Page] = []
+
+        def show(view: View) -> None:
+            if not pages and desk.position(position_id) is not None:
+                missing.set_visibility(False)
+                with content:
+                    pages.append(_Page(desk, position_id))
+                    ui.timer(1.0, pages[0].read, immediate=True)
+            for page in pages:
+                page.show(view)
+
+        watchers.append(show)
 
 
 class _Page:
@@ -168,7 +177,7 @@ class _Page:
             price = charts.cents(prices[name])
             slider.set_visibility(price is not None and p["status"] == "open")
             if not self._is_dragging and price is not None:
-                slider.props(f"min={span.low} max={span.high} step={tick}")
+                slider.props.update(min=span.low, max=span.high, step=tick)
                 slider.set_value(price)
 
     def _show_story(self) -> None:

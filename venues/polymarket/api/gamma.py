@@ -235,19 +235,31 @@ class Gamma:
 
     async def _of_event(self, name: str, slug: str) -> GammaMarket | None:
         """The one open market of an event. Raises SeveralMarkets if there are more."""
+        found = await self._in_event(slug)
+        if len(found) > 1:
+            raise SeveralMarkets(name, tuple((m.slug, _prices(m)) for m in found[:_CHOICES_MAX]))
+        return found[0] if found else None
+
+    async def _in_event(self, slug: str) -> list[GammaMarket]:
+        """The open markets of an event."""
         if is_condition_id(slug) or is_token_id(slug):
-            return None
+            return []
         reply = await self._get("/events", {"slug": slug, "limit": "1"})
-        found = [
+        return [
             market
             for event in _objects(reply)
             if event.get("slug") == slug
             for market in map(parse, _objects(event.get("markets")))
             if market is not None and market.is_open
         ]
-        if len(found) > 1:
-            raise SeveralMarkets(name, tuple((m.slug, _prices(m)) for m in found[:_CHOICES_MAX]))
-        return found[0] if found else None
+
+    async def named(self, name: str) -> list[GammaMarket]:
+        """The markets that an address, a slug or an id names: one, or all open ones of an event."""
+        try:
+            found = await self.find(name)
+        except SeveralMarkets:
+            return await self._in_event(market_name(name))
+        return [] if found is None else [found]
 
     async def search(self, text: str, limit: int = 20) -> list[GammaMarket]:
         """The open markets that Gamma finds for a text, in its order."""
@@ -282,15 +294,16 @@ class Gamma:
 
 
 async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
-    """The outcomes of the open markets found for a text, in the form in which a node publishes its
-    own, with price, end and volume beside. Only the first outcome's bid and ask are given: the
+    """The outcomes of the markets that a text names, or else of the open ones found for it, in the
+    form in which a node publishes its own, with price, end and volume beside. Only the first outcome's bid and ask are given: the
     other has a book of its own.
 
     Raises GammaError if Gamma does not answer.
     """
     gamma = Gamma(address)
     try:
-        found = await gamma.search(text)
+        is_name = " " not in text.strip()
+        found = (await gamma.named(text) if is_name else []) or await gamma.search(text)
     finally:
         await gamma.close()
     return [_row(m, number) for m in found for number in range(len(m.outcomes))]
