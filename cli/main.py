@@ -22,7 +22,9 @@ from positions.operations.core_dumps import forbid_core_dumps
 
 COMMANDS = {
     "requests": "submit adopt sell cancel close release amend halt resume flatten",
-    "views": "positions show markets status",
+    "views": "positions show status",
+    "summary": "summary",
+    "markets": "markets",
     "setup": "doctor credentials service",
     "research": "backtest sweep session",
     "recording": "record fetch catalog",

@@ -3,29 +3,26 @@
 import shutil
 import time
 from collections.abc import Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.market_search import export_markets, search_markets
-from cli.options import Json, State, VenueConfig, state_dir
+from cli.options import Json, State, state_dir
 from cli.output import (
     local_time,
     money,
-    number,
     position_lines,
     print_json,
     say,
-    show,
 )
-from cli.position_argument import PositionId, resolve
+from cli.position_argument import resolve
 from cli.requested import words
-from cli.tables import NARROWEST, Column, middle, terminal_width
+from cli.tables import NARROWEST, middle, terminal_width
 from positions.commands.fields import Malformed
 from positions.commands.messages import decode
 from positions.model.durations import SECOND
+from positions.model.errors import InputError
 from positions.model.foreign_text import clean
 from positions.model.formatting import TIMES, iso, to_json
 from positions.operations.health import health
@@ -37,18 +34,16 @@ from positions.storage.story import sentence
 
 SEEN = "seen.txt"
 """In the state folder: the disputes that the owner has seen."""
-_LIVE_NOTE = "bid and ask are the first outcome's; --json shows whole ids and minimums"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("positions", epilog="Example: polybracket positions --all")(positions)
     app.command("show", epilog="Example: polybracket show 9c3e0123 --json")(show_position)
-    app.command("markets", epilog="Example: polybracket markets london")(markets)
     app.command("status", epilog="Example: polybracket status")(status)
 
 
-def _whole(folder: Path) -> Snapshot:
+def whole(folder: Path) -> Snapshot:
     """Everything: a stopped node's copy has it; a running one is asked for it."""
     return Snapshot(folder) if holder(folder) is None else history(folder)
 
@@ -77,7 +72,7 @@ def positions(
     with Snapshot(folder) as copy:
         rows, line = copy.positions(everything=everything), age_line(folder, copy.node())
     if everything and len(rows) >= RECENT_POSITIONS:
-        with _whole(folder) as copy:
+        with whole(folder) as copy:
             rows = copy.positions(everything=True)
     if as_json:
         print_json(rows)
@@ -155,9 +150,21 @@ def _watched(folder: Path, begun: int, width: int, height: int, *, everything: b
     return [*table, *(middle(clean(text), width) for text in told), line]
 
 
-def show_position(position: PositionId, as_json: Json = False, state: State = None) -> None:
+def show_position(
+    position: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The end of its id, its name, or its market.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every position, with --json.")] = False,
+    as_json: Json = False,
+    state: State = None,
+) -> None:
     """Show one position and its story, event by event."""
     folder = state_dir(state)
+    if everything and as_json:
+        _print_all(folder)
+        return
+    if position is None:
+        raise InputError("ID was empty, must name a position; or give --all --json")
     position_id = resolve(folder, position)
     with _with_story(folder, position_id) as copy:
         row = copy.position(position_id)
@@ -181,92 +188,18 @@ def show_position(position: PositionId, as_json: Json = False, state: State = No
     say(line, err=True)
 
 
+def _print_all(folder: Path) -> None:
+    """Every position with its story, one a line, from one copy."""
+    with whole(folder) as copy:
+        for row in copy.positions(everything=True):
+            fills, story = copy.fills(row["id"]), copy.story(row["id"])
+            print_json([row | {"fills": fills, "events": story}])
+
+
 def _with_story(folder: Path, position_id: str) -> Snapshot:
     """The copy with the story of a position: an older one is asked of the running node."""
     copy = Snapshot(folder)
-    return copy if copy.has_story(position_id) else _whole(folder)
-
-
-def markets(
-    config: VenueConfig,
-    text: Annotated[str, typer.Argument(help="Part of a slug or question, or an id.")] = "",
-    live: Annotated[
-        bool, typer.Option("--live", help="Search Polymarket; no node needs to run.")
-    ] = False,
-    export: Annotated[
-        Path | None, typer.Option(help="Write them to this file, for `catalog import`.")
-    ] = None,
-    as_json: Json = False,
-    state: State = None,
-) -> None:
-    """List the markets that the node knows, or with --live those that Polymarket finds."""
-    if export is not None:
-        export_markets(export, config, text, None if live else state_dir(state))
-        return
-    if live:
-        rows = search_markets(config, text)
-        line = _LIVE_NOTE if rows else f"Polymarket finds no open market for {text!r}"
-    else:
-        folder = state_dir(state)
-        with Snapshot(folder) as copy:
-            rows, line = copy.markets(text), age_line(folder, copy.node())
-    if as_json:
-        print_json(rows)
-        return
-    if live:
-        by_market = groupby(rows, key=lambda r: r["market_id"])
-        show(_FOUND, (_found_cells(list(outcomes)) for _, outcomes in by_market))
-    else:
-        show(_KNOWN, map(_known_cells, rows))
-    say(line, err=True)
-
-
-_KNOWN = (
-    Column("market", least=20),
-    Column("outcome", least=3),
-    Column("bid", is_number=True),
-    Column("ask", is_number=True),
-    Column("tick", 2, is_number=True),
-    Column("minimum", 1, is_number=True),
-    Column("question", 4, least=20),
-    Column("condition id", 3),
-)
-_FOUND = (
-    Column("market", least=20),
-    Column("question", 1, least=20),
-    Column("outcomes", least=16),
-    Column("bid", 3, is_number=True),
-    Column("ask", 3, is_number=True),
-    Column("end", 2),
-    Column("volume", 4, is_number=True),
-)
-
-
-def _known_cells(r: Mapping[str, Any]) -> list[str]:
-    paid = "-" if r["payout"] is None else f"paid {number(r['payout'])}"
-    return [
-        r["slug"],
-        r["outcome"],
-        number(r["bid"]) or paid,
-        number(r["ask"]) or "-",
-        number(r["tick"]),
-        number(r["minimum_size"]),
-        r["question"],
-        r["market_id"][:14] + "…",
-    ]
-
-
-def _found_cells(outcomes: list[dict[str, Any]]) -> list[str]:
-    first = outcomes[0]
-    return [
-        first["slug"],
-        first["question"],
-        ", ".join(f"{r['outcome']} {number(r['price'])}".strip() for r in outcomes),
-        number(first["bid"]) or "-",
-        number(first["ask"]) or "-",
-        first["ends_at"][:10],
-        "" if first["volume"] is None else f"{first['volume']:,.0f}",
-    ]
+    return copy if copy.has_story(position_id) else whole(folder)
 
 
 def status(

@@ -116,7 +116,7 @@ TWICE = {
     "a name in a line of JSON": ("p.jsonl", '{"market":"m","outcome":"Yes","max_bid":"0.5","size":"10","size":"1000"}', "'size' stands there twice"),
     "a name inside of a value": ("p.jsonl", '{"market":{"a":1,"a":2},"outcome":"Yes","max_bid":"0.5","size":"10"}', "'a' stands there twice"),
     "a column of CSV": ("p.csv", "market,outcome,max_bid,size,size\nm,Yes,0.5,10,1000\n", "the header names 'size' 2 times"),
-    "a column by two names": ("p.csv", "market,outcome,max_bid,max_bid_price,size\nm,Yes,0.5,0.6,10\n", "must not be given twice"),
+    "a column by two names": ("p.csv", "market,outcome,max_bid,max_bid_price,size\nm,Yes,0.5,0.6,10\n", "which mean the same"),
     "a key of TOML": ("p.toml", '[[positions]]\nmarket="m"\nsize=1\nsize=2\n', "is not TOML"),
     "an id": ("p.jsonl", (json.dumps(ROW | {"id": "01900000-0000-7000-8000-000000000000"}) + "\n") * 2, "stands there 2 times"),
     "no number": ("p.jsonl", '{"market":"m","outcome":"Yes","max_bid":"0.5","size":NaN}', "NaN is no number"),

@@ -34,7 +34,7 @@ SETTINGS = {
     "[exits]\nslip_ticks = 101": "slip_ticks was 101, must be from 0 to 100 (in exits)",
 }
 HEADERS = {
-    "market,outcome,max_bid,size,target,target": "the header names 'target' beside 'target', which mean the same; several targets stand in one",
+    "market,outcome,max_bid,size,target,target": "the header names 'target' 2 times; several targets stand in one",
     "market,outcome,max_bid,size,target,targets": "the header names 'targets' beside 'target'",
     "market,outcome,max_bid,max_bid_price,size": "the header names 'max_bid_price' beside 'max_bid', which mean the same\n",
     "market,outcome,max_bid,size,stop,stop_loss_price": "'stop_loss_price' beside 'stop'",

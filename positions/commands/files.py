@@ -75,6 +75,10 @@ def _csv_rows(path: Path, lines: list[str]) -> Iterator[dict[str, Any]]:
         meaning = "sell_price" if meaning == "targets" else meaning
         if meaning in names:
             rule = f"the header names {name!r} beside {names[meaning]!r}, which mean the same"
+            if name == names[meaning]:
+                rule = (
+                    f"the header names {name!r} {list(reader.fieldnames or ()).count(name)} times"
+                )
             how = '; several targets stand in one: "0.60:50% 0.70"' * (meaning == "sell_price")
             raise UnreadableRequests(f"{path}: {rule}{how}")
         names[meaning] = name

@@ -295,8 +295,8 @@ class Gamma:
 
 async def search_rows(address: str, text: str) -> list[dict[str, Any]]:
     """The outcomes of the markets that a text names, or else of the open ones found for it, in the
-    form in which a node publishes its own, with price, end and volume beside. Only the first outcome's bid and ask are given: the
-    other has a book of its own.
+    form in which a node publishes its own, with price, end and volume beside. Only the first
+    outcome's bid and ask are given: the other has a book of its own.
 
     Raises GammaError if Gamma does not answer.
     """
