@@ -28,6 +28,7 @@ from bridge.one_sided_book import OneSidedBook
 from bridge.venue import VENUE
 from positions.model.durations import SECOND
 from recordings import tables
+from recordings.market_list import read_markets
 from recordings.reading.rows import Tick
 from recordings.reading.values import PRICE_DECIMALS, SIZE_DECIMALS, RecordingError
 from recordings.tables import BestPrices
@@ -90,7 +91,7 @@ def import_recording(
     """
     if catalog.exists() and (not catalog.is_dir() or any(catalog.iterdir())):
         raise RecordingError(f"{catalog}: exists already, must be a new or empty folder")
-    described = _markets(markets)
+    described = read_markets(markets)
     reading = tables.read(quotes, described, reject or _refuse, form, zone)
     tokens = _tokens(described, reading.ticks)
     for note in reading.notes:
@@ -109,12 +110,6 @@ def import_recording(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return summary
-
-
-def _markets(path: Path) -> list[dict[str, Any]]:
-    from recordings.market_list import read_markets  # with which httpx is loaded
-
-    return read_markets(path)
 
 
 def _refuse(line: str) -> NoReturn:

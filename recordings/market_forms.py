@@ -8,13 +8,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from positions.model.durations import SECOND
 from positions.model.foreign_text import clean
 from recordings.reading.values import RecordingError
-from venues.polymarket.api import gamma
-from venues.polymarket.api.gamma import GammaMarket, UnknownProtocol
+
+if TYPE_CHECKING:
+    from venues.polymarket.api.gamma import GammaMarket
 
 Market = dict[str, Any]
 _YEARS = (2020, 2090)
@@ -53,7 +54,7 @@ def ours(value: Market) -> Market:
     return _of_clob(value) if is_clob and "min_order_size" not in value else value
 
 
-def described(market: GammaMarket) -> Market:
+def described(market: "GammaMarket") -> Market:
     """A market that Gamma told of, in our words."""
     missing = [
         name
@@ -99,9 +100,11 @@ def _of_gamma(value: Market) -> Market:
         value = value | {"feeSchedule": {"rate": 0, "exponent": 1}}
     if isinstance(value.get("feeSchedule"), dict) and value["feeSchedule"].get("rate") is None:
         raise MissingField("the rate of feeSchedule is missing, must be stated")
+    from venues.polymarket.api import gamma  # with which httpx is loaded
+
     try:
         market = gamma.read(value)
-    except UnknownProtocol as e:
+    except gamma.UnknownProtocol as e:
         raise MissingField(str(e)) from None
     if market is None:
         rule = "must have a name for each of the token ids"
@@ -183,7 +186,9 @@ async def of_venue(address: str, text: str) -> tuple[list[Market], list[str]]:
 
     Raises GammaError if Gamma does not answer.
     """
-    client = gamma.Gamma(address)
+    from venues.polymarket.api.gamma import Gamma
+
+    client = Gamma(address)
     try:
         named = await client.find(text) if " " not in text.strip() else None
         found = [named] if named is not None else await client.search(text)

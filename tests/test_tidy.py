@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 LAZY = {
     "cli": {"node", "backtest", "recordings", "venues", "web", "positions.operations.settings"},
     "modes": {"venues.polymarket"},
-    "recordings": {"recordings.market_list"},
+    "recordings": {"venues.polymarket.api"},
     "positions.storage": {"positions.storage.database"},
 }
 """What a floor imports inside functions, as what is started may need none of it: Nautilus takes
