@@ -19,9 +19,10 @@ from actors.ending import Ending
 from actors.every_second import EverySecond
 from actors.failure_reporter import FailureReporter
 from actors.journal import NodeJournal
+from actors.notifier import NOTIFY_ALARM, Notifier
 from actors.price_cross import PriceCrossActor
 from actors.watchdog import Watchdog
-from bridge.aside import Threads, Worker
+from bridge.aside import Threads, Worker, call_from_thread
 from bridge.live_node import NotStarted, drive, make_node
 from modes import Play, RunModeError, run_mode
 from positions.engine.alarms import unprotected
@@ -31,12 +32,14 @@ from positions.operations import logs
 from positions.operations.console import Terminal, open_missing
 from positions.operations.core_dumps import forbid_core_dumps
 from positions.operations.loop_watch import NO_MEMORY_CODE
+from positions.operations.notifying import bells
 from positions.operations.process import (
     lack_of_descriptors,
     run_from_arguments,
     run_locked,
 )
 from positions.operations.settings import Settings
+from positions.operations.wallet import environment
 from positions.storage.pulse import Pulse
 from positions.storage.resume import prepare, sign
 from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
@@ -99,6 +102,8 @@ class Node:
         self._failures = FailureReporter(
             journal, self._terminal, state / "logs", loop, self._disk, settings.alarms.command
         )
+        failed = partial(call_from_thread, loop, partial(journal.helper_failed, NOTIFY_ALARM))
+        self._notify_bells = bells(environment(), failed) if settings.notify.events else []
         self._watch = self._failures.watch(self._pulse, settings.safety.restart_seconds)
         self._reader = CommandReader(
             Spool(state),
@@ -153,6 +158,9 @@ class Node:
             actors.append(Recorder(catalog, Journal(catalog), self._journal.recording_failed))
         known_ids = self.store.commands()
         actors += [PriceCrossActor(s, known_ids.__contains__, clock) for s in settings.signals]
+        if self._notify_bells:
+            actors.append(Notifier(self._notify_bells, settings.notify.events, settings.mode))
+            threads += [bell.thread for bell in self._notify_bells]
         actors.append(CachePurge(self.strategy.engine, clock))
         for actor in actors:
             trader.add_actor(actor)
@@ -183,8 +191,9 @@ class Node:
             raise
         finally:
             self._watch.watches_loop = False
-            if self._failures.bell is not None:
-                self._failures.bell.close()
+            for bell in (self._failures.bell, *self._notify_bells):
+                if bell is not None:
+                    bell.close()
             is_closed = self._ending.close()
             self._loop.run_until_complete(self._mode.close())
             self._node.dispose()

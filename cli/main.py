@@ -30,6 +30,7 @@ COMMANDS = {
     "recording": "record fetch catalog",
     "apply": "apply",
     "web": "web",
+    "notify": "notify",
     "running": "run export import",
 }
 """The modules and their commands; only the module of the one that is typed is loaded."""

@@ -102,7 +102,8 @@ def import_recording(
     unfinished.mkdir(parents=True)
     try:
         summary = _write(unfinished, tokens, rows)._replace(left_out=reading.left_out)
-        about = {"source": quotes.name, **summary._asdict(), "synthetic": _is_synthetic(tokens)}
+        synthetic = any(market.get("synthetic") for market in described)
+        about = {"source": quotes.name, **summary._asdict(), "synthetic": synthetic}
         (unfinished / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         if catalog.exists():
             catalog.rmdir()
@@ -114,10 +115,6 @@ def import_recording(
 
 def _refuse(line: str) -> NoReturn:
     raise RecordingError(line)
-
-
-def _is_synthetic(tokens: dict[str, Token]) -> bool:
-    return any(t.market.get("synthetic") for t in tokens.values())
 
 
 def _tokens(

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from positions.model.foreign_text import REASON_LENGTH, clean
@@ -48,6 +48,8 @@ class Bell:
         Told, on the bell's thread, why the command failed, and "" once it works again.
     pauses
         Seconds to wait after each failure in a row; the last one repeats.
+    given
+        Variables that the command has beside those of this process that are no secrets.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Bell:
         on_trouble: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         pauses: Sequence[float] = PAUSES,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         self._command = command
+        self._given = dict(given or {})
         self._on_trouble = on_trouble
         self._now = clock
         self._pauses = pauses
@@ -191,7 +195,7 @@ class Bell:
             # Python waits, with its lock held, until a program is read: one on a disk that hangs
             # would hold all threads. So the shell is started, and reads it.
             ["/bin/sh", "-c", 'exec "$@"', "sh", *self._command, text],
-            env={n: v for n, v in os.environ.items() if n not in SECRETS},
+            env={n: v for n, v in os.environ.items() if n not in SECRETS} | self._given,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

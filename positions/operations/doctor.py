@@ -7,7 +7,7 @@ import importlib.metadata
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from msgspec import Struct
 from packaging.requirements import Requirement
 
 from positions.operations.health import health_of
+from positions.operations.notifying import addresses, shown
 from positions.operations.settings import Settings
+from positions.operations.wallet import NOTIFY, environment
 from positions.storage.locks import holder
 from positions.storage.private_files import problem
 
@@ -64,7 +66,10 @@ def check_machine(settings: Settings) -> Iterator[Check]:
     yield check_folder(settings.state_dir)
     yield check_disk(shutil.disk_usage(_nearest(settings.state_dir)).free)
     yield check_node(settings.state_dir)
-    yield check_alarms(settings.alarms.command)
+    is_notified = "alarm" in settings.notify.events and bool(addresses(environment()))
+    yield check_alarms(settings.alarms.command, is_notified=is_notified)
+    if settings.notify.events or addresses(environment()):
+        yield check_notify(settings.notify.events, addresses(environment()))
 
 
 def check_python(version: tuple[int, ...]) -> Check:
@@ -155,14 +160,29 @@ def check_node(folder: Path) -> Check:
     return warning("node", found, "stop it before you start another")
 
 
-def check_alarms(command: tuple[str, ...]) -> Check:
+def check_alarms(command: tuple[str, ...], *, is_notified: bool = False) -> Check:
     """Whether somebody is called when something goes wrong."""
+    if not command and is_notified:
+        return ok("alarms", "a message is sent with each")
     if not command:
         to_do = 'set it, such as command = ["notify-send"]'
         return warning("alarms", "nobody is called: no command is set under [alarms]", to_do)
     if shutil.which(command[0]) is None:
         return failed("alarms", f"{command[0]} cannot be run", "install it, or change [alarms]")
     return ok("alarms", f"{command[0]} is run with each")
+
+
+def check_notify(events: Sequence[str], known: Sequence[str]) -> Check:
+    """Whether messages are sent, of what, and to how many."""
+    if not known:
+        to_do = f"set {NOTIFY} in the environment or the .env, such as ntfy://a-topic-of-your-own"
+        return failed("messages", f"[notify] has events, and {NOTIFY} is not set", to_do)
+    if not events:
+        to_do = 'say of what, as events = ["filled", "closed", "alarm"] under [notify]'
+        return warning("messages", "nobody is told: [notify] has no events", to_do)
+    kinds = ", ".join(map(shown, known))
+    found = f"{', '.join(events)} to {kinds}; polybracket notify --test sends one"
+    return ok("messages", found)
 
 
 def _nearest(folder: Path) -> Path:

@@ -222,6 +222,9 @@ class GateSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"end_minutes was {self.end_minutes}, must be from 0 to 525600")
 
 
+NotifyEvent = Literal["filled", "target", "stop", "closed", "alarm", "node"]
+
+
 class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Who is notified when something goes wrong.
 
@@ -232,6 +235,18 @@ class AlarmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     command: tuple[str, ...] = ()
+
+
+class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What messages are sent of, to the addresses of POLYBRACKET_NOTIFY in the environment.
+
+    Parameters
+    ----------
+    events
+        Any of filled, target, stop, closed, alarm and node; none = no messages.
+    """
+
+    events: tuple[NotifyEvent, ...] = ()
 
 
 class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -370,6 +385,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     exits: ExitSettings = field(default_factory=ExitSettings)
     gate: GateSettings = field(default_factory=GateSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
     web: WebSettings = field(default_factory=WebSettings)
     signals: tuple[PriceCross, ...] = ()
 

@@ -18,7 +18,9 @@ from positions.model.errors import ConfigurationError
 KEY = "POLYMARKET_PK"
 FUNDER = "POLYMARKET_FUNDER"
 API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
-SECRETS = frozenset([KEY, *API])
+NOTIFY = "POLYBRACKET_NOTIFY"
+"""The addresses that messages are sent to, parted by spaces: they have tokens."""
+SECRETS = frozenset([KEY, *API, NOTIFY])
 """The variables that no other program may get."""
 _KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _KEYS_END = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
