@@ -38,22 +38,22 @@ def record(
 
 
 def fetch(
-    market: Annotated[str, typer.Argument(help="A slug, or an address.")],
+    market: Annotated[str, typer.Argument(help="A slug, a condition id, or an address.")],
     catalog: Annotated[Path, typer.Option(help="The folder to write to.")],
     config: VenueConfig,
     begin: Annotated[str | None, typer.Option("--from", help="From this time on.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Up to this time.")] = None,
 ) -> None:
-    """Load what changed hands in a market; it says what that does not show."""
+    """Load what changed hands in a market; one that was cut goes on when it is run again."""
     first = None if begin is None else time("from", begin)
     last = None if end is None else time("to", end)
     venue = load(config).venue
     from recordings import fetch as program
 
     made = program.fetch(venue, market, first, last, catalog)
-    say(f"{catalog}: {made.trades} trades")
-    if made.is_partial:
-        say("there are older trades, which the venue does not give out", err=True)
+    before = f", {made.resumed} of them from a load that was cut" if made.resumed else ""
+    left_out = f"; {made.left_out} rows left out" if made.left_out else ""
+    say(f"{catalog}: {made.trades} trades{before}{left_out}")
     say(program.LIMITS, err=True)
 
 

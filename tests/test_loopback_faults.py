@@ -255,11 +255,9 @@ def test_the_data_api_and_the_balance_may_lag(scene: Scene) -> None:
     query = {"user": scene.me, "sizeThreshold": "0"}
 
     def seen() -> tuple[str, int, int]:
-        told = [
-            httpx.get(f"{scene.venue.data}/{path}", params=query).json()
-            for path in ("positions", "trades")
-        ]
-        return scene.client.get_balance_allowance(cash)["balance"], *map(len, told)
+        held = httpx.get(f"{scene.venue.data}/positions", params=query).json()
+        done = httpx.get(f"{scene.venue.data}/v2/trades", params=query).json()["data"]
+        return scene.client.get_balance_allowance(cash)["balance"], len(held), len(done)
 
     assert seen() == ("1000000000", 0, 0)
     scene.venue.skip(31)

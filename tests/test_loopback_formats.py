@@ -117,7 +117,7 @@ def test_the_data_api_tells_what_a_wallet_holds_and_did(scene: Scene) -> None:
         (scene.no, 20.0, 0.5),
         (scene.yes, 10.0, 0.52),
     ]
-    done = httpx.get(scene.venue.data + "/trades", params=query).json()
+    done = httpx.get(scene.venue.data + "/v2/trades", params={"user": scene.me}).json()["data"]
     assert [(t["side"], t["outcome"], t["size"]) for t in done] == [
         ("BUY", "No", 20.0),
         ("BUY", "Yes", 10.0),

@@ -18,15 +18,12 @@ from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.model.data import OrderBookDelta, TradeTick
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 from trading import KEY
-from typer.testing import CliRunner
 
-from cli.main import app
 from positions.research import session
 from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.spool import Spool
 from recordings import journal
 from recordings.catalog import Recording
-from recordings.tables import RecordingError
 
 D = Decimal
 PATIENCE = 60.0
@@ -260,33 +257,3 @@ def test_a_full_disk_loses_nothing_that_fits_in_memory(
     (segment,) = journal.closed(tmp_path)
     assert segment.read_text() == '["book",1]\n["book",2]\n["book",3]\n'
     noted.release()
-
-
-def test_fetched_trades_say_what_they_cannot_tell(
-    venue: LoopbackPolymarket, tmp_path: Path
-) -> None:
-    market = listed(venue)
-    venue.take(market.tokens[0], "BUY", "0.55", "20")
-    venue.take(market.tokens[0], "SELL", "0.53", "30")
-    config = tmp_path / "paper.toml"
-    addresses = "\n".join(f'{k} = "{v}"' for k, v in venue.settings().items())
-    config.write_text(f'mode = "paper"\nstate = "unused"\n[venue]\n{addresses}\n')
-    options = ["--catalog", str(tmp_path / "catalog"), "--config", str(config)]
-    run = CliRunner()
-    done = run.invoke(app, ["fetch", "will-it-rain", *options])
-    assert done.exit_code == 0, done.output
-    assert "2 trades" in done.stdout
-    assert "cannot be replayed or backtested" in done.stderr
-    found = ParquetDataCatalog(str(tmp_path / "catalog")).query(TradeTick)
-    assert {(t.price.as_decimal(), t.size.as_decimal()) for t in found} == {
-        (D("0.55"), 20),
-        (D("0.53"), 30),
-    }
-    with pytest.raises(RecordingError, match="holds no quote"):
-        Recording(tmp_path / "catalog")
-    late = run.invoke(app, ["fetch", "will-it-rain", *options, "--from", "2099-01-01T00:00:00Z"])
-    assert (late.exit_code, late.stderr.count("\n")) == (1, 1)
-    assert "there is no trade in that time" in late.stderr
-    unknown = run.invoke(app, ["fetch", "no-such-market", *options])
-    assert (unknown.exit_code, unknown.stderr.count("\n")) == (1, 1)
-    assert "no-such-market" in unknown.stderr

@@ -64,7 +64,7 @@ def test_all_is_well(venue: LoopbackPolymarket, config: Path) -> None:
     assert done.stderr == ""
     assert list(checks) == [
         *("python", "packages", "state folder", "disk", "node", "alarms", "adapter"),
-        *("order book", "clock", "markets", "holdings", "place", "market channel", "user channel"),
+        *("order book", "clock", "markets", "data", "place", "market channel", "user channel"),
         *("wallet", "signature type", "credentials", "orders", "rate limit", "balance"),
         "allowed to buy",
         *("allowed to sell", "allowed to buy in V2", "allowed to sell in V2"),

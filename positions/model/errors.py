@@ -29,6 +29,7 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── NotStarted          a node whose clients do not connect
     │   ├── WalletUnreadable    what the wallet has
     │   ├── DataApiError        what the Data API tells
+    │   ├── HistoryError        what changed hands, or at which prices
     │   ├── GammaError          the description of markets
     │   ├── UnknownProtocol     a market of a version that is not known
     │   ├── VenueUnreachable    a market

@@ -157,7 +157,6 @@ class DataApi:
         """All of its paths."""
         return [
             web.get("/data-api/positions", self._positions),
-            web.get("/data-api/trades", self._trades),
             web.get("/data-api/v2/resolutions", self._resolutions),
             web.get("/data-api/v2/approvals", self._approvals),
         ]
@@ -245,37 +244,6 @@ class DataApi:
             if leg.order is not None and leg.wallet.lower() == wallet.lower()
             if trade.status != "FAILED"
         ]
-
-    async def _trades(self, request: web.Request) -> web.Response:
-        until = self._seen_until()
-        markets = _listed(request, "market")
-        user = request.query.get("user", "")
-        # Without a user, each trade is told once, as its taker's.
-        legs = self._legs(user) if user else [(t, t.taker) for t in self._ledger.trades]
-        told = [
-            self._trade(trade, leg)
-            for trade, leg in reversed(legs)
-            if trade.matched_at <= until and (not markets or trade.market.condition_id in markets)
-        ]
-        return reply(_page(request, told))
-
-    def _trade(self, trade: Trade, leg: Leg) -> Json:
-        market = trade.market
-        return {
-            "proxyWallet": leg.wallet,
-            "side": leg.side,
-            "asset": leg.token,
-            "conditionId": market.condition_id,
-            "size": float(leg.shares),
-            "price": float(leg.amount / leg.shares),
-            "timestamp": int(trade.matched_at),
-            "title": market.question,
-            "slug": market.slug,
-            "eventSlug": market.slug,
-            "outcome": market.outcome(leg.token),
-            "outcomeIndex": market.tokens.index(leg.token),
-            "transactionHash": trade.transaction_hash,
-        }
 
 
 def _page(request: web.Request, items: list[Json]) -> list[Json]:

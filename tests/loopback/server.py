@@ -27,6 +27,7 @@ from loopback.channels import Channels, Socket
 from loopback.clob import Clob
 from loopback.engine import Engine
 from loopback.faults import Faults
+from loopback.history import History
 from loopback.ledger import CASH, Account, Kind, Ledger, Market, Order, Side, Trade, digits
 from loopback.public import DataApi, Gamma
 from loopback.signatures import Keys
@@ -64,6 +65,7 @@ class LoopbackPolymarket:
         self.ledger = Ledger()
         self.channels = Channels(self._loop, self._agenda, self.faults, self.keys, self.ledger)
         self.engine = Engine(self._agenda, self.faults, self.channels, self.ledger)
+        self.history = History(self.ledger, self.faults, self._agenda)
         self.rest = Clob(self.engine, self.keys, self.channels, self.faults, self._agenda)
         self._thread = Thread(target=self._loop.run_forever, name="loopback", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -97,6 +99,7 @@ class LoopbackPolymarket:
         app.add_routes(Books(self.ledger, self.faults, self._agenda).routes())
         app.add_routes(Gamma(self.ledger).routes())
         app.add_routes(DataApi(self.ledger, self.faults, self._agenda).routes())
+        app.add_routes(self.history.routes())
         app.router.add_get("/ws/{channel}", self.channels.serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()

@@ -86,9 +86,7 @@ def check_reach(settings: Settings, client: httpx.Client) -> Iterator[Check]:
     gamma = f"{venue.gamma}/markets"
     yield _timed("markets", venue.gamma, lambda: client.get(gamma, params={"limit": "1"}))
     if settings.mode == "live":
-        held = {"user": "0x" + "0" * 40, "limit": "1"}
-        data = f"{venue.data}/positions"
-        yield _timed("holdings", venue.data, lambda: client.get(data, params=held))
+        yield _timed("data", venue.data, lambda: client.get(f"{venue.data}/v2/status"))
         yield check_place(venue.geoblock, client)
     for channel in ("market", "user") if settings.mode == "live" else ("market",):
         address = f"{venue.websocket}{channel}"
