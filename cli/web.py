@@ -10,6 +10,7 @@ import typer
 from cli.options import ReplayConfig, State, state_dir
 from cli.output import say
 from positions.model.errors import InputError
+from positions.operations.program import module_command
 from positions.operations.settings import load
 from positions.operations.wallet import SECRETS
 
@@ -54,4 +55,4 @@ def _without_keys() -> None:
     """Begin anew without the wallet's keys, should they be in the environment."""
     kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
     if len(kept) < len(os.environ):
-        os.execve(sys.executable, [sys.executable, "-m", "cli.main", *sys.argv[1:]], kept)
+        os.execve(sys.executable, [*module_command("cli.main"), *sys.argv[1:]], kept)

@@ -96,13 +96,13 @@ def import_recording(
     tokens = _tokens(described, reading.ticks)
     for note in reading.notes:
         tell(note)
-    rows = _rows(reading.quotes)
     unfinished = catalog.with_name(f".{catalog.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        summary = _write(unfinished, tokens, rows)._replace(left_out=reading.left_out)
+        summary = _write(unfinished, tokens, _rows(reading.quotes))
         synthetic = any(market.get("synthetic") for market in described)
+        summary = summary._replace(left_out=reading.left_out)
         about = {"source": quotes.name, **summary._asdict(), "synthetic": synthetic}
         (unfinished / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         if catalog.exists():

@@ -1,7 +1,6 @@
 """Records what a node sees of its markets: books, trades, changes of books, instruments, closes."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from bridge.boundary import bounded
 from bridge.one_sided_book import OneSidedBook
 from bridge.timers import RepeatingTimer
 from bridge.venue import VENUE
+from positions.operations.program import module_command
 from positions.storage.locks import AlreadyRunning
 from recordings.importer import described
 from recordings.journal import Journal
@@ -82,7 +82,7 @@ class Recorder(Actor):
 
     async def _fold(self) -> None:
         # In a process of its own: it takes seconds of the processor, and the node must not wait.
-        command = (sys.executable, "-m", "recordings.fold", str(self._catalog))
+        command = (*module_command("recordings.fold"), str(self._catalog))
         process = await asyncio.create_subprocess_exec(*command)
         if await process.wait() != 0:
             self._tell("a part of the recording could not be folded; it is kept, and tried again")

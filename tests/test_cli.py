@@ -55,7 +55,7 @@ def test_a_command_loads_no_more_than_it_needs(
     program = [sys.executable, "-c", LOADED, *typed]
     environment = {**os.environ, "POLYBRACKET_STATE": str(tmp_path)}
     done = subprocess.run(program, capture_output=True, text=True, env=environment, check=True)
-    heavy = {"nautilus_trader", "duckdb", "httpx", "asyncio", "rich.console", "plotly", "pyarrow"}
+    heavy = {"nautilus_trader", "duckdb", "httpx", "asyncio", "rich.console", "pyarrow"}
     heavy |= {"positions.engine.engine", "positions.operations.settings"}
     assert heavy & set(done.stdout.split()) == loaded
 

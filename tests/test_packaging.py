@@ -2,8 +2,11 @@
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import packages_distributions, requires, version
 from pathlib import Path
 
@@ -91,3 +94,63 @@ def test_a_configuration_that_is_named_must_be_there(
     ran = RUN.invoke(app, ["run", "--config", "config/live.toml"])  # another's caps are not taken
     assert ran.exit_code == 2
     assert ran.stderr.startswith("polybracket: config/live.toml: cannot be read")
+
+
+INTRUDERS = ("config", "positions", "cli", "web", "node", "recordings", "polybracket")
+"""Names of folders and modules that may well stand beside a user."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a wheel of this tree installs, unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "setup.py", "README.md", "requirements.lock"):
+        shutil.copy(ROOT / name, source)
+    for name in MAINS:
+        shutil.copy(ROOT / f"{name}.py", source)
+    for name in (*FOLDERS, "config", "polybracket"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "setup.py", "-q", "bdist_wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (made,) = folder.glob("*.whl")
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_a_wheel_has_one_name_at_the_top_and_all_that_is_needed(wheel: Path) -> None:
+    assert {p.name.partition("-")[0] for p in wheel.iterdir()} == {"polybracket"}
+    program = wheel / "polybracket" / "program"
+    ours = {str(p.relative_to(ROOT)) for n in FOLDERS for p in (ROOT / n).rglob("*.*")}
+    ours |= {f"{name}.py" for name in MAINS}
+    ours |= {str(p.relative_to(ROOT)) for p in (ROOT / "config").glob("*.toml")}
+    missing = {n for n in ours if n.endswith((".py", ".toml", ".css")) and "__pycache__" not in n}
+    assert not sorted(n for n in missing if not (program / n).is_file())
+    entry = (next(wheel.glob("*.dist-info")) / "entry_points.txt").read_text()
+    assert "polybracket = polybracket.__main__:main" in entry
+
+
+def test_a_wheel_works_in_any_folder_whatever_stands_there(wheel: Path, tmp_path: Path) -> None:
+    for name in INTRUDERS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('another program')\n")
+    start = f"import sys; sys.path.insert(0, {str(wheel)!r}); import polybracket.__main__ as p;"
+    typed = ["submit", "rain", "Yes", "--max-bid", "0.5", "--size", "10", "--queue"]
+    for arguments in (["--version"], typed, ["backtest"]):
+        command = [sys.executable, "-P", "-c", f"{start} p.main()", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert "another program" not in done.stderr
+        assert done.returncode == (2 if arguments == ["backtest"] else 0), done.stderr
+    assert (
+        done.stderr
+        == "polybracket: config/positions.toml: cannot be read: No such file or directory\n"
+    )
+    assert len(list((tmp_path / "state" / "replay" / "spool" / "new").iterdir())) == 1
+    own = f"{start} sys.path.insert(0, str(p.ROOT)); import subprocess;"
+    own += "from positions.operations.program import module_command;"
+    own += "print(subprocess.run(module_command('cli.main') + ('--version',)).returncode)"
+    command = [sys.executable, "-P", "-c", own]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == f"polybracket {PROJECT['version']}\n0\n"

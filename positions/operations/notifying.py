@@ -12,10 +12,11 @@ from typing import Any
 
 from positions.model.foreign_text import clean
 from positions.operations.bell import Bell
+from positions.operations.program import module_command
 from positions.operations.wallet import NOTIFY
 
 TITLE = "polybracket"
-_PROGRAM = (sys.executable, "-P", "-m", "positions.operations.notifying")
+_PROGRAM = module_command("positions.operations.notifying")
 _NICE = 10
 
 

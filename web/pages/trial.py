@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,6 +14,7 @@ from nicegui import ui
 
 from positions.commands.files import checked
 from positions.model.errors import PolybracketError
+from positions.operations.program import module_command
 from positions.storage.story import ROUTINE, sentence
 from web.pages import words
 from web.pages.bet import AMOUNTS, FIELDS, MORE
@@ -146,7 +146,7 @@ async def tried(fields: dict[str, Any], catalog: str) -> Result:
 
 async def _program(*arguments: str) -> tuple[str, str]:
     pipe = asyncio.subprocess.PIPE
-    program = (sys.executable, "-m", "cli.main", *arguments)
+    program = (*module_command("cli.main"), *arguments)
     process = await asyncio.create_subprocess_exec(*program, stdout=pipe, stderr=pipe)
     try:
         out, err = await asyncio.wait_for(process.communicate(), SECONDS_MAX)
