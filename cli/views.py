@@ -110,7 +110,8 @@ def _watch(folder: Path, *, everything: bool) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    begun = time.time_ns()
+    with Snapshot(folder) as copy:
+        begun = copy.node()["market_time"]
 
     def view() -> Text:
         width, height = shutil.get_terminal_size((NARROWEST, 24))

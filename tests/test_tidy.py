@@ -39,6 +39,7 @@ PLACES = {
     "duckdb": ("positions.storage", "tests"),
     "typer": ("cli", "tests"),
     "rich": ("cli", "tests"),
+    "textual": ("cli", "tests"),
     "py_clob_client_v2": ("venues.polymarket", "tests"),
     "venues.polymarket.execution": (
         *("venues.polymarket.execution", "venues.polymarket.factories", "modes", "tests"),
