@@ -183,7 +183,9 @@ def _known_size(
     return size
 
 
-def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -> Summary:
+def _write(
+    folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]], left_out: int
+) -> Summary:
     catalog = ParquetDataCatalog(str(folder))
     quotes = one_sided = settled = 0
     for token_id, views in rows.items():
@@ -207,7 +209,7 @@ def _write(folder: Path, tokens: dict[str, Token], rows: dict[str, list[Row]]) -
         quotes=quotes,
         one_sided=one_sided,
         settled=settled,
-        left_out=0,
+        left_out=left_out,
         with_sizes=sum(bool(r.bid_size or r.ask_size) for views in rows.values() for r in views),
         first_ns=min(views[0].time for views in rows.values()),
         last_ns=max(views[-1].time for views in rows.values()),
