@@ -100,9 +100,8 @@ def import_recording(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        summary = _write(unfinished, tokens, _rows(reading.quotes))
+        summary = _write(unfinished, tokens, _rows(reading.quotes), reading.left_out)
         synthetic = any(market.get("synthetic") for market in described)
-        summary = summary._replace(left_out=reading.left_out)
         about = {"source": quotes.name, **summary._asdict(), "synthetic": synthetic}
         (unfinished / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         if catalog.exists():
