@@ -47,7 +47,7 @@ def test_a_copy_that_hangs_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return cursor()
 
     node.copier._cursor = hang  # type: ignore[assignment]
-    monkeypatch.setattr(snapshot, "HUNG_SECONDS", -1.0)
+    monkeypatch.setattr(snapshot_writer, "HUNG_SECONDS", -1.0)
     node.copier.publish()
     assert node.copier.trouble() == patience.HUNG
     go.set()

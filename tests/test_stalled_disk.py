@@ -16,7 +16,7 @@ from trading import KEY, Session, settings, trade
 import node
 from actors import ending
 from positions.operations.console import Terminal
-from positions.storage import snapshot
+from positions.storage import snapshot_writer
 from positions.storage.patience import ends_within
 from positions.storage.store import Store
 
@@ -140,7 +140,7 @@ def test_a_copy_is_computed_on_a_thread_that_holds_up_no_end(
     def noted(*_: Any) -> None:
         computed.append(threading.current_thread())
 
-    monkeypatch.setattr(snapshot, "unrealized_pnl", noted)
+    monkeypatch.setattr(snapshot_writer, "unrealized_pnl", noted)
     n.copier.publish()
     assert n.copier.publish_last()
     assert [(t.name, t.daemon) for t in computed][:1] == [("published", True)]

@@ -5,7 +5,7 @@ Only what the database needs to know; what the rows mean is `rows`'s.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -135,10 +135,19 @@ POSITION_COLUMNS = SHAPES["positions"].split()
 INSTANTS = TIMES | {"received_at"}
 
 
-def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
-    """For each table, what writes any number of rows, given column by column to each statement:
-    one that inserts them, or one that updates those whose key is there and one that inserts the
-    others. Each answers with how many rows it wrote.
+class Writes(NamedTuple):
+    """What writes rows of a table: one statement that inserts them, or one that updates those whose
+    key is there and one that inserts the others. Each answers with how many rows it wrote.
+    """
+
+    many: tuple[str, ...]
+    """Given any number of rows, column by column."""
+    one: tuple[str, ...]
+    """Given one row: planned in a fraction of the time, as it joins nothing."""
+
+
+def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, Writes]:
+    """For each table, what writes its rows.
 
     `INSERT OR REPLACE` would say it at once, but takes three times as long and keeps memory for
     every row that it replaced. The number of rows is no part of the text: DuckDB takes longer to
@@ -148,25 +157,42 @@ def writes(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
         "SELECT table_name, column_name, data_type FROM information_schema.columns"
     )
     types = {(table, column): kind for table, column, kind in result.fetchall()}
-    made: dict[str, tuple[str, ...]] = {}
+    made: dict[str, Writes] = {}
     for table, names in SHAPES.items():
         columns = names.split()
-        values = ", ".join(
-            f"make_timestamp_ns(unnest(?::BIGINT[])) AS {c}"
-            if c in INSTANTS
-            else f"unnest(?::{types[table, c]}[]) AS {c}"
-            for c in columns
-        )
-        insert = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM (SELECT {values}) new"
-        if table not in REPLACED:
-            made[table] = (insert,)
-            continue
-        key, others = columns[: REPLACED[table]], columns[REPLACED[table] :]
-        same = " AND ".join(f"{table}.{c} = new.{c}" for c in key)
-        changed = ", ".join(f"{c} = new.{c}" for c in others)
-        update = f"UPDATE {table} SET {changed} FROM (SELECT {values}) new WHERE {same}"
-        made[table] = (update, f"{insert} ANTI JOIN {table} ON {same}")
+        kinds = ["BIGINT" if c in INSTANTS else types[table, c] for c in columns]
+        lists = _times(columns, [f"unnest(?::{kind}[])" for kind in kinds])
+        one = _times(columns, [f"${n}::{kind}" for n, kind in enumerate(kinds, start=1)])
+        made[table] = Writes(_write_many(table, lists), _write_one(table, one))
     return made
+
+
+def _times(columns: list[str], values: list[str]) -> dict[str, str]:
+    return {
+        c: f"make_timestamp_ns({v})" if c in INSTANTS else v
+        for c, v in zip(columns, values, strict=True)
+    }
+
+
+def _write_many(table: str, lists: dict[str, str]) -> tuple[str, ...]:
+    values = ", ".join(f"{v} AS {c}" for c, v in lists.items())
+    insert = f"INSERT INTO {table} ({', '.join(lists)}) SELECT * FROM (SELECT {values}) new"
+    if table not in REPLACED:
+        return (insert,)
+    key, others = [*lists][: REPLACED[table]], [*lists][REPLACED[table] :]
+    same = " AND ".join(f"{table}.{c} = new.{c}" for c in key)
+    changed = ", ".join(f"{c} = new.{c}" for c in others)
+    update = f"UPDATE {table} SET {changed} FROM (SELECT {values}) new WHERE {same}"
+    return update, f"{insert} ANTI JOIN {table} ON {same}"
+
+
+def _write_one(table: str, row: dict[str, str]) -> tuple[str, ...]:
+    insert = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(row.values())})"
+    if table not in REPLACED:
+        return (insert,)
+    pairs = [f"{c} = {v}" for c, v in row.items()]
+    key, others = pairs[: REPLACED[table]], pairs[REPLACED[table] :]
+    return f"UPDATE {table} SET {', '.join(others)} WHERE {' AND '.join(key)}", insert
 
 
 def migrate(

@@ -350,12 +350,15 @@ class Store:
                     for values in newest.values():
                         cursor.execute(CHANGES[table], values)
                 else:
-                    columns = zip(*newest.values(), strict=True)
-                    exact = [[str(v) if type(v) is Decimal else v for v in c] for c in columns]
-                    left = len(newest)
-                    for statement in self._writes[table]:
+                    exact = [[_exact(value) for value in row] for row in newest.values()]
+                    statements, given = self._writes[table].one, exact[0]
+                    if len(exact) > 1:
+                        statements = self._writes[table].many
+                        given = [list(column) for column in zip(*exact, strict=True)]
+                    left = len(exact)
+                    for statement in statements:
                         if left:
-                            (written,) = cursor.execute(statement, exact).fetchall()[0]
+                            (written,) = cursor.execute(statement, given).fetchall()[0]
                             left -= written
             cursor.commit()
         except BaseException:
@@ -505,6 +508,10 @@ def _first_line(e: Exception) -> str:
 def _without_events(p: Position, seq: int | None) -> str:
     last = f"its last is {seq}" if seq is not None else "it has none"
     return f"events of position {p.id} are missing: its row names {p.seq}, {last}; its row counts"
+
+
+def _exact(value: Any) -> Any:
+    return str(value) if type(value) is Decimal else value
 
 
 def _text(value: object) -> str:
