@@ -10,7 +10,7 @@ from small_node import Node as SmallNode
 from actors.disk_watch import LOOKS, DiskWatch
 from bridge import aside
 from bridge.aside import Threads, Worker
-from positions.storage import patience, snapshot
+from positions.storage import patience, snapshot_writer
 
 
 def test_a_trouble_is_told_once_it_lasts_and_when_it_is_over() -> None:
