@@ -28,6 +28,9 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup  ## the main job, live on a synthetic recording, in under 90 seconds
 	@$(PYTHON) -m cli.demo
 
+web: setup  ## the page in a browser, beside a node that trades on a synthetic recording
+	@$(PYTHON) -m cli.demo --page
+
 test: setup  ## every test
 	@$(PYTHON) -m pytest -q -n $(WORKERS) --dist loadgroup
 
@@ -94,4 +97,4 @@ bench: setup  ## speed and memory, as ratios to a baseline; some of it: make ben
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo test check format lint types sim views recordings optimism parity crash faults storm other-venue liveness soak mutants diagram defects bench clean
+.PHONY: help setup demo web test check format lint types sim views recordings optimism parity crash faults storm other-venue liveness soak mutants diagram defects bench clean

@@ -23,6 +23,8 @@ CATALOG = Path("catalog/sample")
 STATE = Path("state/demo")
 REPORT = STATE / "report.html"
 SPEED = "15"
+PAGE_SPEED = "3"
+"""Slow enough to be watched: the recording lasts for some minutes."""
 REQUESTS = {
     "rain": _request("synthetic-rain-in-london", "0.55", "100", target="0.70", stop="0.45"),
     "red": _request("synthetic-team-red-wins", "0.61", "80", target="0.75", stop="0.50"),
@@ -60,6 +62,25 @@ def main() -> int:
     broken = broken_promises(STATE, _ids) + _differences(_backtest())
     _close(broken, time.monotonic() - begun)
     return 1 if broken else 0
+
+
+def show_page() -> int:
+    """Have a node trade on the made-up recording, and the page beside it, until Ctrl-C."""
+    _make_sample()
+    shutil.rmtree(STATE, ignore_errors=True)
+    print("== polybracket: a page on SYNTHETIC data, no network, no key, no money ==\n")
+    options = ["--catalog", str(CATALOG), "--speed", PAGE_SPEED, "--state", str(STATE)]
+    node = subprocess.Popen([*_PROGRAM, "run", *options], stdout=subprocess.DEVNULL)
+    try:
+        _until(node, 2)
+        for process in [_begin_submit(name) for name in REQUESTS]:
+            _printed(process)
+        return subprocess.run([*_PROGRAM, "web", "--state", str(STATE)], check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        node.terminate()
+        node.wait(timeout=10)
 
 
 def _make_sample() -> None:
@@ -214,9 +235,11 @@ def _close(broken: list[str], seconds: float) -> None:
     print("  logs/              Nautilus' own log\n")
     print("Next:")
     print(f"  .venv/bin/polybracket show {_ids['red'][-8:]} --state {STATE}")
+    print(f"  .venv/bin/polybracket web --state {STATE}      this session in a browser")
+    print("  make web      the page beside a node that trades on the same recording")
     print("  .venv/bin/polybracket run --help")
     print("  .venv/bin/polybracket catalog import --help      to replay real data")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(show_page() if sys.argv[1:] == ["--page"] else main())

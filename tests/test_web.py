@@ -295,9 +295,20 @@ def test_without_a_node_it_says_so(tmp_path: Path) -> None:
         assert body(http.get("/positions/"), 503)["code"] == "UNAVAILABLE"
         assert body(http.get("/status"), 503)["code"] == "UNAVAILABLE"
         assert body(http.get("/health"), 503)["message"] == "NOT RUNNING"
-        assert body(http.post("/positions/", json=ASKED), 202)["status"] == "queued"
+        assert body(http.post("/positions/", json=ASKED), 503)["code"] == "NODE_NOT_RUNNING"
         why = body(http.post("/positions/?dry_run=true", json=ASKED), 503)["message"]
         assert why.startswith("no node is running")
+
+
+def test_what_waits_for_a_node_is_taken_back(tmp_path: Path) -> None:
+    with client(tmp_path) as http:
+        queued = body(http.post("/positions/?queue=true", json=ASKED), 202)
+        at = f"/queue/{queued['id']}"
+        with StateLock(tmp_path, "replay"):
+            assert body(http.delete(at), 409)["code"] == "NODE_HAS_IT"
+        assert body(http.delete(at))["status"] == "taken back"
+        assert body(http.delete(at), 404)
+        assert body(http.get("/queue")) == {"commands": []}
 
 
 def test_a_node_that_stopped_is_still_shown(desk: Desk, tmp_path: Path) -> None:
@@ -312,13 +323,13 @@ def test_a_node_that_stopped_is_still_shown(desk: Desk, tmp_path: Path) -> None:
 def test_money_is_only_at_stake_where_that_is_allowed(tmp_path: Path) -> None:
     desk = Desk(tmp_path, mode="live")
     desk.play(quote("0.50", "0.54"))
-    with client(tmp_path) as http:
+    with StateLock(tmp_path, "live"), client(tmp_path) as http:
         refused = body(http.post("/positions/", json=ASKED), 403)
         assert refused["code"] == "TRADING_NOT_ALLOWED"
         assert "may_trade" in refused["message"]
         assert body(http.get("/status"))["may_trade"] is False
     allowed = Settings(mode="live", state="unused", web=WebSettings(may_trade=True))
-    with client(tmp_path, allowed) as http:
+    with StateLock(tmp_path, "live"), client(tmp_path, allowed) as http:
         assert body(http.post("/positions/", json=ASKED), 202)
     desk.close()
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from positions.commands import strict
 from positions.commands.messages import Reply, from_fields
 from positions.model.errors import RecordError
+from positions.storage.locks import holder
 from positions.storage.sending import answer, queue
 from positions.storage.spool import Spool, uuid7
 
@@ -34,6 +35,14 @@ class Reused(RecordError):
 
 class NotTrading(RecordError):
     """The owner lets nothing be traded from here."""
+
+
+class NotTaken(RecordError):
+    """What waits cannot be taken back any more."""
+
+
+class NotRunning(RecordError):
+    """No node is running, and nothing is to wait for the next start."""
 
 
 class Sent(Struct, frozen=True):
@@ -77,6 +86,7 @@ class Commands:
         command_id: str | None = None,
         source: str = "page",
         wait: float = 0.0,
+        may_wait_for_node: bool = False,
     ) -> Sent:
         """Queue a command; its answer is waited for so many seconds.
 
@@ -88,12 +98,17 @@ class Commands:
             If another command has this id.
         NotTrading
             If the node trades with money, and this is not allowed from here.
+        NotRunning
+            If no node runs, and the command may not wait for the next start.
         OSError
             If the disk does not take it.
         """
         if not self._may_trade():
             rule = "lets nothing be traded from here: set may_trade = true under [web]"
             raise NotTrading(f"the node trades with money, and its owner {rule}")
+        if not may_wait_for_node and holder(self._state) is None:
+            rule = "start it, or ask for this to be queued for its next start"
+            raise NotRunning(f"no node is running: {rule}")
         command_id = command_id or uuid7()
         now = datetime.fromtimestamp(time.time(), UTC).isoformat()
         stated = {"command": kind, **fields, "id": command_id, "source": source}
@@ -132,6 +147,15 @@ class Commands:
         """What waits in the queue, in the order in which it is taken, as it was asked."""
         found = await asyncio.to_thread(lambda: self._open().contents())
         return [{"id": i} | (_fields(content) or {}) for i, content in found.items()]
+
+    async def take_back(self, command_id: str) -> bool:
+        """Take a command out of the queue of a node that is down; whether it was there.
+
+        Raises NotTaken while a node runs: it may have read it already.
+        """
+        if holder(self._state) is not None:
+            raise NotTaken("a node is running, and has read what waits: cancel what came of it")
+        return await asyncio.to_thread(lambda: self._open().take_back(command_id))
 
     # -- answers -----------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from positions.model.formatting import to_json
 from positions.storage.private_files import NotPrivate
 from positions.storage.snapshot import NoSnapshot
 from web.answers import Problem
-from web.commands import NotTrading, Reused
+from web.commands import NotRunning, NotTaken, NotTrading, Reused
 from web.schema import body_schema, components, parameter
 
 WAIT_SECONDS_MAX = 60
@@ -50,7 +50,7 @@ QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "step": ({"type": "string", "enum": ["1s", "1m"]}, "How far apart the bars are."),
     "by": ({"type": "string", "enum": ["day", "market", "reason"]}, "What is summed up together."),
     "outcome": ({"type": "string", "maxLength": 300}, "The outcome's name or id."),
-    "token": ({"type": "string", "maxLength": 300}, "Not used."),
+    "queue": ({"type": "boolean"}, "Where no node runs: have it done at the next start."),
 }
 FAILURES = {
     400: "the query or the body cannot be read",
@@ -58,7 +58,7 @@ FAILURES = {
     403: "this may not be done from here",
     404: "there is no such thing here",
     405: "the address has no such method",
-    409: "the id was used for another command",
+    409: "the id was used for another command, or the node has taken it already",
     413: "the request is too large",
     415: "the content-type is another",
     421: "the host's name is another",
@@ -130,6 +130,10 @@ def failure(error: Exception) -> Response:
             return problem(400, "UNREADABLE", str(error))
         case Reused():
             return problem(409, "ID_REUSED", str(error))
+        case NotTaken():
+            return problem(409, "NODE_HAS_IT", str(error))
+        case NotRunning():
+            return problem(503, "NODE_NOT_RUNNING", f"{error} (queue=true)")
         case NotTrading():
             return problem(403, "TRADING_NOT_ALLOWED", str(error))
         case Absent():

@@ -35,6 +35,7 @@ from web.endpoint import (
 from web.stream import Stream
 
 _COMMAND = {200: answers.Answer, 202: answers.Answer}
+_ASKED = ("wait", "dry_run", "queue")
 _LISTED = ("status", "market", "since", "limit", "cursor")
 
 
@@ -50,7 +51,7 @@ class Interface:
 
     async def command(self, kind: str, request: Request) -> Response:
         """Queue what a body asks for; about the position in the path, if there is one."""
-        query = queried(request, ("wait", "dry_run"))
+        query = queried(request, _ASKED)
         fields = await body_of(request)
         stated = fields.pop("command", kind)
         if stated != kind:
@@ -65,7 +66,12 @@ class Interface:
             self._require_node()
             wait = wait or 10.0
         sent = await self._commands.send(
-            kind, fields, command_id=command_id, source="http", wait=wait
+            kind,
+            fields,
+            command_id=command_id,
+            source="http",
+            wait=wait,
+            may_wait_for_node=query.get("queue", False),
         )
         reply = sent.reply
         if reply is None:
@@ -107,6 +113,15 @@ class Interface:
         """What waits."""
         queried(request, ())
         return answer({"commands": await self._commands.waiting()})
+
+    async def take_back(self, request: Request) -> Response:
+        """Take a command out of the queue of a node that is down."""
+        queried(request, ())
+        command_id: str = request.path_params["command_id"]
+        uuid("id", command_id)
+        if not await self._commands.take_back(command_id):
+            raise Absent(f"command {command_id} does not wait")
+        return answer({"id": command_id, "status": "taken back"})
 
     # -- positions ---------------------------------------------------------------------------------
 
@@ -265,7 +280,7 @@ class Interface:
         ]
         made = [
             Endpoint(method, path, functools.partial(self.command, kind), text, _COMMAND,
-                     ("wait", "dry_run"), kind)
+                     _ASKED, kind)
             for method, path, kind, text in rows
         ]  # fmt: skip
         return [
@@ -273,6 +288,8 @@ class Interface:
             Endpoint("GET", "/commands/{command_id}", self.one_command, "A command's answer.",
                      {200: answers.Command}),
             Endpoint("GET", "/queue", self.queue, "What waits.", {200: answers.Queue}),
+            Endpoint("DELETE", "/queue/{command_id}", self.take_back, "Take it back.",
+                     {200: answers.Answer}),
         ]  # fmt: skip
 
     def _of_the_node(self) -> list[Endpoint]:

@@ -129,6 +129,14 @@ class Spool:
                         found[entry.name.removesuffix(".json")] = entry.stat().st_mtime_ns
         return sorted(found, key=lambda name: found[name], reverse=True)
 
+    def take_back(self, command_id: str) -> bool:
+        """Take a command away that no node has read; whether it waited."""
+        for folder in WAITING:
+            with contextlib.suppress(FileNotFoundError):
+                (self._root / folder / f"{command_id}.json").unlink()
+                return True
+        return False
+
     # -- the node's side ---------------------------------------------------------------------------
 
     def waiting(self, besides: Container[str] = ()) -> list[Path]:
