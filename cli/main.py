@@ -23,6 +23,7 @@ from positions.operations.core_dumps import forbid_core_dumps
 COMMANDS = {
     "requests": "submit adopt sell cancel close release amend halt resume flatten",
     "views": "positions show status",
+    "buy": "buy",
     "top": "top",
     "summary": "summary",
     "markets": "markets",

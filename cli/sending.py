@@ -86,6 +86,18 @@ def send(
         _follow(commands[0], replies[0], folder, until)
 
 
+def ask_node(request: dict[str, Any], folder: Path, wait: str) -> Reply | None:
+    """The node's answer to one request; None if there is none in time."""
+    asked = {"id": uuid7(), **request}
+    try:
+        (command,) = checked([asked], "")
+    except InputError as e:
+        raise InputError(as_typed(str(e))) from None
+    spool = open_spool(folder)
+    queue(spool, asked, command)
+    return _reply(command.id, spool, time.monotonic() + waiting("wait", wait) / 1e9)
+
+
 def open_spool(folder: Path) -> Spool:
     """The queue of a state folder, made where it is missing."""
     try:
