@@ -91,10 +91,13 @@ diagram: setup  ## print the life of a position into docs/architecture.md
 defects: setup  ## print the table of the adapter's defects into docs/adapter-defects.md
 	@PYTHONPATH=.:tests $(PYTHON) -m defects docs/adapter-defects.md
 
+pictures: setup  ## photograph the page on a replay, for the README; needs Debian's chromium
+	@PYTHONPATH=.:tests $(PYTHON) -m pictures docs
+
 bench: setup  ## speed and memory, as ratios to a baseline; some of it: make bench ROWS=backtest,sweep
 	@PYTHONPATH=.:tests $(PYTHON) -m bench --rows "$(ROWS)"
 
 clean:  ## remove what was made
 	@rm -rf .venv build *.egg-info state catalog/sample
 
-.PHONY: help setup demo web test check format lint types sim views recordings optimism parity crash faults storm other-venue liveness soak mutants diagram defects bench clean
+.PHONY: help setup demo web test check format lint types sim views recordings optimism parity crash faults storm other-venue liveness soak mutants diagram defects pictures bench clean

@@ -13,7 +13,7 @@ from positions.commands.market_names import market_name
 from positions.commands.messages import ACCEPTED, Reply
 from positions.model.errors import PolybracketError
 from positions.storage.spool import uuid7
-from web.pages import actions, words
+from web.pages import actions, charts, words
 from web.pages.desk import Desk
 from web.pages.frame import frame
 from web.source import Row
@@ -49,8 +49,9 @@ MORE = {
 
 def build(desk: Desk, find: Find, market: str = "") -> None:
     """Show the form."""
-    with frame(desk, "/bet", "Place bet"), ui.element("div").classes("two"):
+    with frame(desk, "/bet", "Place bet") as watchers, ui.element("div").classes("two"):
         form = _Form(desk, find)
+        watchers.append(lambda _: form.show_book())
         if market:
             form.name.set_value(market)
 
@@ -77,6 +78,7 @@ class _Form:
         with ui.element("div").classes("panel"):
             _heading("What it would do")
             self._book = ui.element("div").classes("facts num")
+            self._chart = ui.echart({}).style("height:190px").classes("w-full")
             self._warning = ui.label().classes("notice").props("role=alert")
             self._warning.set_visibility(False)
             self._preview = ui.element("ul").classes("lines").props("aria-live=polite")
@@ -183,12 +185,21 @@ class _Form:
         if button is not None:
             button.props(remove="outline aria-pressed", add="unelevated aria-pressed=true")
             self._prices["max_bid_price"].run_method("focus")
-        self._show_book()
+        if row is not None:
+            self._desk.watch(row["outcome_id"])
+        self.show_book()
         ui.timer(0.01, self._look, once=True)
 
-    def _show_book(self) -> None:
-        self._book.clear()
+    def show_book(self) -> None:
+        """Show the newest prices of what is chosen."""
         row = self._outcome
+        quotes = [] if row is None else self._desk.prices(row["outcome_id"])
+        self._chart.set_visibility(len(quotes) > 1)
+        if len(quotes) > 1:
+            self._chart.options.clear()
+            self._chart.options.update(charts.price_chart(quotes))
+            self._chart.update()
+        self._book.clear()
         if row is None:
             self._warning.set_visibility(False)
             return

@@ -21,6 +21,8 @@ SALE_SECONDS = 75.0
 """A cash-out by hand ends within a minute."""
 STALE_SECONDS = 3.0
 _PRICES = 3_600
+_WATCHED = 40
+"""Outcomes without a position whose prices are kept, those that were looked at last."""
 _STEP = 1_000_000_000
 
 
@@ -40,6 +42,7 @@ class Desk:
         self.asked: dict[str, str] = {}
         """What is asked of each position and not answered yet, in a word."""
         self.is_dark: bool | None = None
+        self._watched: deque[str] = deque(maxlen=_WATCHED)
         self._prices: dict[str, deque[Quote]] = {}
         self._tasks: set[asyncio.Task[Reply | None]] = set()
         context.source.listen(lambda _, view: self._note_prices(view))
@@ -60,7 +63,7 @@ class Desk:
 
     def _note_prices(self, view: View) -> None:
         now = market_time(view)
-        watched = {p["outcome_id"] for p in view.positions.values()}
+        watched = {p["outcome_id"] for p in view.positions.values()} | set(self._watched)
         for outcome_id in watched & view.markets.keys():
             m = view.markets[outcome_id]
             quotes = self._prices.setdefault(outcome_id, deque(maxlen=_PRICES))
@@ -68,6 +71,11 @@ class Desk:
                 quotes.append(Quote(now, m["bid"], m["ask"]))
         for outcome_id in self._prices.keys() - watched:
             del self._prices[outcome_id]
+
+    def watch(self, outcome_id: str) -> None:
+        """Keep the prices of an outcome from now on, although no position holds it."""
+        if outcome_id not in self._watched:
+            self._watched.append(outcome_id)
 
     def prices(self, outcome_id: str) -> list[Quote]:
         """Best bid and ask of an outcome, as they were seen lately."""
