@@ -81,7 +81,7 @@ def _photograph(chromium: Browser, entrance: str, state: Path, folder: Path) -> 
             shown.get_by_label("Polymarket address").fill("rates be cut")
             shown.get_by_role("button", name="Yes").click()
             for label, text in (("Max bid", "46c"), ("Target", "+25%"), ("Stop", "38c")):
-                shown.get_by_label(label).fill(text)
+                shown.get_by_label(label, exact=True).fill(text)
             shown.get_by_label("Amount", exact=True).fill("25")
         shown.wait_for_timeout(2_000)
         shown.screenshot(path=str(folder / f"page-{name}.png"))
