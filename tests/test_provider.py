@@ -1,14 +1,20 @@
 """A market is loaded as its description states it, and nothing is made up."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
+from loopback.server import LoopbackPolymarket, MarketHandle
 from nautilus_trader.adapters.polymarket.providers import PolymarketInstrumentProviderConfig
-from nautilus_trader.common.component import TestClock
+from nautilus_trader.common.component import LiveClock, TestClock
+from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import BinaryOption
 
 from bridge.conversion import instrument_book
+from positions.operations.settings import Settings, VenueSettings
 from venues.polymarket.api.ticks import ImpossibleTick
+from venues.polymarket.factories import Polymarket
 from venues.polymarket.provider import HardenedProvider, end_of
 
 DESCRIPTION = {
@@ -113,3 +119,62 @@ def test_a_question_is_a_short_text(question: Any) -> None:
 @pytest.mark.parametrize("outcome", [None, "", " ", ["Yes"], 5])
 def test_an_outcome_without_a_name_goes_by_its_token(outcome: Any) -> None:
     assert instrument_book(load(outcome)).outcome == "12"
+
+
+def loaded_at(venue: LoopbackPolymarket, market: MarketHandle) -> list[BinaryOption]:
+    """What a node loads of a market of the loopback venue."""
+
+    async def load() -> list[BinaryOption]:
+        polymarket = Polymarket(
+            Settings(mode="paper", state="unused", venue=VenueSettings(**venue.settings()))
+        )
+        try:
+            provider = polymarket.provider(LiveClock())
+            ids = [f"{market.condition_id}-{token}.POLYMARKET" for token in market.tokens]
+            await provider.load_ids_async([InstrumentId.from_str(i) for i in ids[:1]])
+            return [i for n in ids if (i := provider.find(InstrumentId.from_str(n))) is not None]
+        finally:
+            await polymarket.close()
+
+    return asyncio.run(load())
+
+
+@pytest.mark.parametrize("taker_delay", [True, False])
+def test_the_short_description_tells_the_tick_and_the_delay(taker_delay: bool) -> None:
+    with LoopbackPolymarket() as venue:
+        stale = {"tick": "0.0025", "stale_tick": "0.01"}
+        market = venue.add_market("btc-up", taker_delay=taker_delay, **stale)
+        yes, no = loaded_at(venue, market)
+    assert yes.info["taker_delay"] is no.info["taker_delay"] is taker_delay
+    assert str(yes.price_increment) == str(no.price_increment) == "0.0025"
+
+
+NO_SHORT = [None, [], "x", {}, {"c": "0xab", "itode": True, "mts": 0.1}]
+
+
+@pytest.mark.parametrize("body", [*NO_SHORT, 503])
+def test_a_market_is_loaded_without_its_short_description(body: Any) -> None:
+    async def say(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    with LoopbackPolymarket() as venue:
+        market = venue.add_market("btc-up", taker_delay=True)
+        if body == 503:
+            venue.faults.answer("GET /clob-markets/*", 503, times=None)
+        else:
+            venue.faults.say("GET /clob-markets/*", say, times=None)
+        yes, _ = loaded_at(venue, market)
+    assert (yes.info.get("taker_delay"), str(yes.price_increment)) == (None, "0.01")
+
+
+@pytest.mark.parametrize("tick", [None, "nan", 0, 0.3])
+def test_an_impossible_tick_of_the_short_description_is_not_taken(tick: Any) -> None:
+    with LoopbackPolymarket() as venue:
+        market = venue.add_market("btc-up")
+
+        async def say(_: web.Request) -> web.Response:
+            return web.json_response({"c": market.condition_id, "itode": True, "mts": tick})
+
+        venue.faults.say("GET /clob-markets/*", say, times=None)
+        yes, _ = loaded_at(venue, market)
+    assert (yes.info["taker_delay"], str(yes.price_increment)) == (True, "0.01")

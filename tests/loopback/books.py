@@ -101,7 +101,7 @@ class Books:
             "accepting_orders": market.is_accepting,
             "accepting_order_timestamp": "2026-01-01T00:00:00Z",
             "minimum_order_size": float(market.minimum),
-            "minimum_tick_size": float(market.tick),
+            "minimum_tick_size": float(market.stale_tick or market.tick),
             "condition_id": market.condition_id,
             "question_id": "0x" + market.condition_id[2:][::-1],
             "question": market.question,
@@ -154,6 +154,7 @@ class Books:
             "fd": {"r": float(market.fee_rate), "e": 1, "to": True},
         }
         told |= {"nr": True} if market.neg_risk else {}
+        told |= {"itode": True} if market.taker_delay else {}
         return reply(told | ({"v": "v2"} if market.is_v2 else {}))
 
     async def _market_by_token(self, request: web.Request) -> web.Response:

@@ -85,6 +85,8 @@ class Market:
     neg_risk: bool
     ends: str
     version: str | None = "v1"
+    taker_delay: bool = False
+    stale_tick: Decimal | None = None
     condition_id: str = ""
     tokens: tuple[str, str] = ("", "")
     is_accepting: bool = True

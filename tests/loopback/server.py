@@ -173,9 +173,11 @@ class LoopbackPolymarket:
         ends: str | None = None,
         question: str | None = None,
         version: str | None = "v1",
+        taker_delay: bool = False,
+        stale_tick: Number | None = None,
     ) -> MarketHandle:
         """List a market. `ends` is a time such as "2030-01-01T00:00:00Z", `version` what Gamma says
-        of its protocol."""
+        of its protocol, `stale_tick` what the long description says of its tick."""
         market = Market(
             slug=slug,
             question=question or f"{slug.replace('-', ' ').capitalize()}?",
@@ -186,6 +188,8 @@ class LoopbackPolymarket:
             neg_risk=neg_risk,
             ends=ends or "2030-01-01T00:00:00Z",
             version=version,
+            taker_delay=taker_delay,
+            stale_tick=None if stale_tick is None else Decimal(stale_tick),
         )
         self._do(lambda: self.ledger.add(market))
         return MarketHandle(slug, market.condition_id, market.tokens)

@@ -1,6 +1,7 @@
 """Polymarket's instruments: none without its fee, with an impossible tick or an invented end."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,11 +20,13 @@ from venues.polymarket.api.gamma import GammaMarket
 from venues.polymarket.api.pages import ListTooLong
 from venues.polymarket.api.parsing import Unreadable
 from venues.polymarket.api.protocol import Protocol
-from venues.polymarket.api.ticks import tick_of
+from venues.polymarket.api.ticks import ImpossibleTick, tick_of
 
 _ENDS_MIN, _ENDS_MAX = datetime(2020, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC)
 """An end that is stated to be outside of this is none: years 1 and 9999 stand for not known."""
 _UNKNOWN = 0
+_SHORT_SECONDS = 3.0
+"""The longest that a load waits for what only simulations need."""
 _FEE_MAX = 1
 _MINIMUM, _MINIMUM_MAX = 5, 1_000_000
 """The venue's own minimum, and more shares than any market asks for."""
@@ -150,8 +153,7 @@ class HardenedProvider(PolymarketInstrumentProvider):
 
         Raises ValueError if what is told of it does not agree.
         """
-        address = f"{self._client.host}/clob-markets/{market.condition_id}"
-        told = await asyncio.to_thread(self._client._get, address)
+        told = await self._short(market.condition_id)
         tokens = {str(t["t"]) for t in told["t"]}
         fee = _fee_schedule(told.get("fd")) or market.fee
         if told.get("v", Protocol.V2) != Protocol.V2 or tokens != {
@@ -186,3 +188,28 @@ class HardenedProvider(PolymarketInstrumentProvider):
         for market in market_infos:
             if market["condition_id"] in schedules:
                 market["feeSchedule"] = schedules[market["condition_id"]]
+        await self._enrich_with_short_descriptions(market_infos)
+
+    async def _enrich_with_short_descriptions(self, market_infos: list[dict[str, Any]]) -> None:
+        """Take the tick, which is stale at times in the long descriptions, and whether the venue
+        holds what takes, which they do not tell. A start does not wait long for either."""
+        asked = [asyncio.create_task(self._short(m["condition_id"])) for m in market_infos]
+        if not asked:
+            return
+        await asyncio.wait(asked, timeout=_SHORT_SECONDS)
+        for market, task in zip(market_infos, asked, strict=True):
+            if not task.done() or task.exception() is not None:
+                task.cancel()
+                continue
+            told = task.result()
+            if told.get("c") != market["condition_id"]:
+                continue
+            market["taker_delay"] = told.get("itode") is True
+            with contextlib.suppress(ImpossibleTick):
+                market["minimum_tick_size"] = f"{tick_of(told.get('mts')):f}"
+
+    async def _short(self, condition_id: str) -> dict[str, Any]:
+        """The order book's short description of a market; {} where it makes no sense."""
+        address = f"{self._client.host}/clob-markets/{condition_id}"
+        told = await asyncio.to_thread(self._client._get, address)
+        return told if isinstance(told, dict) else {}
