@@ -40,6 +40,7 @@ from positions.operations.process import (
 )
 from positions.operations.settings import Settings
 from positions.operations.wallet import environment
+from positions.storage.bars import BarWriter
 from positions.storage.pulse import Pulse
 from positions.storage.resume import prepare, sign
 from positions.storage.snapshot_writer import NodeRow, SnapshotWriter
@@ -136,6 +137,8 @@ class Node:
         threads = [self.store.thread, self._watch.thread]
         actors = [Console(self._terminal.say), self._reader]
         actors.append(EverySecond("Publisher", self._snapshots.publish))
+        books, at = self.strategy.engine.markets.values, clock or self._node.kernel.clock
+        actors.append(EverySecond("Bars", BarWriter(self._state, books, at.timestamp_ns).look))
         if self._failures.bell is not None:
             threads.append(self._failures.bell.thread)
             actors.append(AlarmBell(self._failures.bell))

@@ -85,6 +85,8 @@ LONG_FILES = {
     "tests/test_scenarios.py": "the table of a position's life",
     "tests/test_storage_faults.py": "what a failing disk does",
     "tests/defects/lab.py": "one adapter client, stock or ours, on a scripted venue",
+    "tests/test_web.py": "what the interface answers, and what it asks of the node",
+    "web/routes.py": "every operation of the interface",
     "tests/world.py": "the simulated world of the money core",
     "venues/simulated/matching.py": "the simulated venue's rules",
     "venues/polymarket/market_data/client.py": "the market channel and what checks it",

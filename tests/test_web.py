@@ -13,6 +13,7 @@ from stage import ID, depth, filled, quote, submit
 
 from positions.model.position import Role
 from positions.operations.settings import Settings, WebSettings
+from positions.storage.bars import BarWriter
 from positions.storage.locks import StateLock
 from positions.storage.spool import uuid7
 from web.access import Keys
@@ -157,6 +158,20 @@ def test_a_position_has_its_story_its_fills_and_its_orders(http: AsgiClient) -> 
         ("target", "sent"),
         ("stop", "sent"),
     ]
+
+
+def test_a_chart_has_the_prices_the_levels_and_how_the_stop_moved(
+    desk: Desk, http: AsgiClient
+) -> None:
+    bars = BarWriter(desk.state, desk.engine.markets.values, lambda: desk.now)
+    bars.look()
+    bars.flush()
+    chart = body(http.get(f"/positions/{ID}/chart?step=1m"))
+    assert [(b["bid"], b["ask_high"]) for b in chart["bars"]] == [("0.52", "0.53")]
+    assert [s["price"] for s in chart["stops"]] == ["0.45"]
+    assert (chart["max_bid_price"], chart["entry_price"]) == ("0.55", "0.54")
+    past = body(http.get("/markets/rain-in-london/history"))
+    assert (past["before"], len(past["bars"])) == ([], 1)
 
 
 def test_the_book_of_an_outcome_has_its_depth(http: AsgiClient) -> None:

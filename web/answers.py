@@ -127,6 +127,55 @@ class Fills(Struct, frozen=True):
     fills: list[FillRow]
 
 
+class BarRow(Struct, frozen=True):
+    """Bid and ask at the end of a stretch of time, the lowest bid and the highest ask in it."""
+
+    time: datetime
+    bid: Decimal | None
+    bid_low: Decimal | None
+    ask: Decimal | None
+    ask_high: Decimal | None
+
+
+class StopRow(Struct, frozen=True):
+    """Where the stop stood from a time on."""
+
+    time: datetime
+    price: Decimal
+
+
+class Chart(Struct, frozen=True):
+    """What a chart of a position shows; a stretch without a change has no bar."""
+
+    step: str
+    max_bid_price: Decimal
+    entry_price: Decimal | None
+    sell_price: Decimal | None
+    stop_in_force: Decimal | None
+    floor_price: Decimal
+    bars: list[BarRow]
+    stops: list[StopRow]
+    fills: list[FillRow]
+
+
+class PriceRow(Struct, frozen=True):
+    """Prices of the venue's trades in a stretch of time."""
+
+    time: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+
+
+class History(Struct, frozen=True):
+    """Prices of an outcome: as the node saw them, and of the venue's trades before that."""
+
+    step: str
+    before: list[PriceRow]
+    bars: list[BarRow]
+
+
 class EventRow(Struct, frozen=True):
     """One event of a position's story; `sentence` says it in words, and details come beside."""
 

@@ -1,17 +1,23 @@
 """What the interface answers, made of the published rows. Pure, apart from the search."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
 
 from positions.commands.fields import time as moment
+from positions.model.durations import DAY
 from positions.model.errors import InputError
 from positions.model.formatting import iso
 from positions.model.position import ZERO
 from positions.operations.settings import Settings
+from positions.storage.bars import STEPS, read_bars
+from positions.storage.snapshot import Snapshot
 from web.endpoint import Absent
 from web.source import Row, View
 
@@ -71,6 +77,42 @@ def book(name: str, outcome: str, rows: Iterable[Row]) -> dict[str, Any]:
     names = ("market_id", "outcome_id", "outcome", "quoted_at", "tick", "minimum_size")
     kept = {key: row[key] for key in names}
     return {**kept, "ends_at": row.get("ends_at"), "bids": bids, "asks": asks}
+
+
+def chart(state: Path, copy: Snapshot, position_id: str, step: str) -> dict[str, Any]:
+    """Bid and ask since a position was opened, its levels, how its stop moved, and its fills."""
+    row = copy.position(position_id)
+    begin = row["created_at"] // STEPS[step] * STEPS[step]
+    bars = read_bars(state, row["outcome_id"], step, begin)
+    levels = ("max_bid_price", "entry_price", "sell_price", "stop_in_force", "floor_price")
+    return {
+        "step": step,
+        **{name: row[name] for name in levels},
+        "bars": [to_builtins(bar, builtin_types=(Decimal,)) for bar in bars],
+        "stops": [
+            {"time": event["time"], "price": event["price"]}
+            for event in copy.story(position_id)
+            if event["kind"] in ("stop_moved", "stop_raised")
+            or (event["kind"] == "order_sent" and event["role"] == "stop")
+        ],
+        "fills": copy.fills(position_id),
+    }
+
+
+async def past(settings: Settings, outcome_id: str, state: Path, step: str) -> dict[str, Any]:
+    """Bars of an outcome, the node's own, and before them those of the venue's trades."""
+    own = await asyncio.to_thread(read_bars, state, outcome_id, step)
+    before: list[dict[str, Any]] = []
+    if settings.mode != "replay" and step == "1m":
+        from recordings.price_history import load_bars
+
+        now = time.time_ns()
+        end = own[0].time if own else now
+        begin = max(end - DAY, 0)
+        found = await load_bars(settings.venue, outcome_id, begin, end, STEPS[step], now)
+        before = [to_builtins(bar, builtin_types=(Decimal,)) for bar in found]
+    bars = [to_builtins(bar, builtin_types=(Decimal,)) for bar in own]
+    return {"step": step, "before": before, "bars": bars}
 
 
 def status(view: View, *, may_trade: bool) -> dict[str, Any]:

@@ -171,10 +171,21 @@ class Interface:
 
         return await self._about(request, told)
 
+    async def chart(self, request: Request) -> Response:
+        """What a chart of a position shows."""
+        step = queried(request, ("step",)).get("step", "1s")
+        state = self._context.state
+        return await self._about(
+            request, lambda copy, i: reading.chart(state, copy, i, step), ("step",)
+        )
+
     async def _about(
-        self, request: Request, question: Callable[[Snapshot, str], dict[str, Any]]
+        self,
+        request: Request,
+        question: Callable[[Snapshot, str], dict[str, Any]],
+        known: tuple[str, ...] = (),
     ) -> Response:
-        queried(request, ())
+        queried(request, known)
         position_id = self._resolved(request)
         try:
             return answer(await self._source.ask(lambda copy: question(copy, position_id)))
@@ -199,6 +210,16 @@ class Interface:
         name = request.path_params["market_id"]
         rows = await self._source.ask(lambda copy: copy.markets(name))
         return answer(reading.book(name, query.get("outcome", ""), rows))
+
+    async def history(self, request: Request) -> Response:
+        """Prices of an outcome, as they were."""
+        query = queried(request, ("outcome", "step"))
+        name = request.path_params["market_id"]
+        rows = await self._source.ask(lambda copy: copy.markets(name))
+        outcome_id = reading.book(name, query.get("outcome", ""), rows)["outcome_id"]
+        context = self._context
+        step = query.get("step", "1m")
+        return answer(await reading.past(context.settings, outcome_id, context.state, step))
 
     # -- the node ----------------------------------------------------------------------------------
 
@@ -258,6 +279,10 @@ class Interface:
             Endpoint("GET", f"{one}/events", self.events, "Its story.", {200: answers.Events}),
             Endpoint("GET", f"{one}/fills", self.fills, "Its fills.", {200: answers.Fills}),
             Endpoint("GET", f"{one}/orders", self.orders, "Its orders.", {200: answers.Orders}),
+            Endpoint("GET", f"{one}/chart", self.chart, "Its chart.", {200: answers.Chart},
+                     ("step",)),
+            Endpoint("GET", "/markets/{market_id}/history", self.history, "Prices of before.",
+                     {200: answers.History}, ("outcome", "step")),
             Endpoint("GET", "/markets", self.markets, "Markets.", {200: answers.Markets},
                      ("q", "live")),
             Endpoint("GET", "/markets/{market_id}/book", self.book, "The book of an outcome.",
