@@ -237,14 +237,27 @@ def amend(
     stop: Annotated[
         str | None, typer.Option(help="A price, 10% below the entry price, or none.")
     ] = None,
+    floor: Annotated[str | None, typer.Option(help="Never sell below this; or none.")] = None,
+    post_only: Annotated[
+        bool | None, typer.Option("--post-only/--may-take", help="Whether the entry only rests.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="Take the unfilled entry back after 2h; or none.")
+    ] = None,
     now: Now = False,
     dry_run: PreviewOnly = False,
 ) -> None:
-    """Change max bid, targets, stop or other terms. `none` removes what was asked.
+    """Change max bid, targets, stop, floor, expiry or other terms. `none` removes what was asked.
 
     What would sell at once is refused, unless `--now` is given.
     """
-    fields: dict[str, Any] = {"max_bid_price": max_bid, "stop_loss_price": stop}
+    fields: dict[str, Any] = {
+        "max_bid_price": max_bid,
+        "stop_loss_price": stop,
+        "floor_price": floor,
+        "post_only": post_only,
+        "expires": expires,
+    }
     fields |= _target(target) | terms | {"now": now or None, "dry_run": dry_run or None}
     _about("amend", position, fields, delivery)
 

@@ -98,6 +98,11 @@ def level_or_none(field: str, value: object) -> PriceOrPercent | None:
     return None if value is None or value == "none" else level(field, value)
 
 
+def price_or_none(field: str, value: object) -> Decimal | None:
+    """A price, or None for `none`."""
+    return None if value is None or value == "none" else price(field, value)
+
+
 def amount(field: str, value: object) -> Decimal:
     """A positive number of shares or USDC."""
     result = number(field, value)
@@ -192,6 +197,11 @@ def is_span(value: object) -> bool:
 def expiry(field: str, value: object) -> int:
     """A duration, or a time."""
     return duration(field, value) if is_span(value) else time(field, value)
+
+
+def expiry_or_none(field: str, value: object) -> int | None:
+    """A duration, or a time, or None for `none`."""
+    return None if value is None or value == "none" else expiry(field, value)
 
 
 def confirm(field: str, value: object) -> Confirm:

@@ -20,12 +20,14 @@ from positions.commands.fields import (
     Parser,
     amount,
     expiry,
+    expiry_or_none,
     flag,
     fraction,
     is_span,
     level,
     level_or_none,
     price,
+    price_or_none,
     slices,
     text,
     time,
@@ -130,6 +132,12 @@ class Amend(Command, frozen=True, kw_only=True):
     sell_price: PriceOrPercent | None | UnsetType = UNSET
     stop_loss_price: PriceOrPercent | None | UnsetType = UNSET
     targets: tuple[Slice, ...] | UnsetType = UNSET
+    floor_price: Decimal | None | UnsetType = UNSET
+    post_only: bool | UnsetType = UNSET
+    expires: int | None | UnsetType = UNSET
+    """Nanoseconds from now on after which the unfilled entry is taken back."""
+    expires_on: int | UnsetType = UNSET
+    """The same as a time."""
     terms: dict[str, Any] = {}
     """What changes of the position's terms; None = as if it had never been asked for."""
     now: bool = False
@@ -254,6 +262,9 @@ FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
             "sell_price": level_or_none,
             "stop_loss_price": level_or_none,
             "targets": slices,
+            "floor_price": price_or_none,
+            "post_only": flag,
+            "expires": expiry_or_none,
             "now": flag,
             "dry_run": flag,
         }
@@ -280,6 +291,7 @@ REQUIRED = {
     "release": ("position_id", "shares"),
     "amend": ("position_id",),
 }
+_OR_NONE = (level_or_none, price_or_none, expiry_or_none)
 _EITHER = (
     ("size", "stake"),
     ("size", "risk"),
@@ -338,9 +350,9 @@ def _from_fields(data: Mapping[str, object], command_id: str | None, digest: str
     for one, other in _EITHER:
         if one in parsed and other in parsed:
             raise Malformed(*named[other], f"must not be given together with {one}")
-    if kind == "submit" and "expires" in parsed and not is_span(named["expires"][1]):
+    if parsed.get("expires") is not None and not is_span(named["expires"][1]):
         parsed["expires_on"] = parsed.pop("expires")
-    if kind == "amend" and not set(parsed) & set(parsers) - {"position_id", "now", "dry_run"}:
+    if kind == "amend" and not parsed.keys() - COMMON.keys() - {"position_id", "now", "dry_run"}:
         raise Malformed("amend", None, "must change something")
     return struct(id=own_id, digest=digest, **_grouped(kind, parsed))
 
@@ -381,7 +393,7 @@ def _parse(
             raise Malformed(typed, value, f"is not a field; known: {', '.join(parsers)}")
         if keep_none and name in TERMS and value in (None, "none"):
             parsed[name] = None
-        elif value is not None or (keep_none and parser is level_or_none):
+        elif value is not None or (keep_none and parser in _OR_NONE):
             parsed[name] = parser(typed, value)
     return parsed
 

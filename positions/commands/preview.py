@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from positions.commands.immediacy import follows
 from positions.model import targets
-from positions.model.formatting import plain, term_texts
+from positions.model.formatting import iso, plain, term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import ZERO, Position, Request, Sale, update
 from positions.model.relative_terms import priced_within, would_pay
@@ -172,9 +172,13 @@ def _told(asked: Request, p: Position) -> dict[str, str]:
         "max bid": asked.max_bid_price,
         "target": asked.sell_price,
         "stop": p.stop_in_force,
+        "floor": asked.floor_price or None,
     }
+    entry = {"post only": str(asked.post_only).lower()}
+    if asked.entry_expires_at is not None:
+        entry["expires"] = iso(asked.entry_expires_at)
     found = {name: plain(price) for name, price in prices.items() if price is not None}
-    return found | term_texts(to_builtins(asked.terms, builtin_types=(Decimal,)))
+    return found | entry | term_texts(to_builtins(asked.terms, builtin_types=(Decimal,)))
 
 
 def amendment_figures(

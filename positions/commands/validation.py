@@ -6,7 +6,7 @@ rule.
 
 from decimal import Decimal
 
-from msgspec import UNSET, Struct, to_builtins
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 from msgspec.structs import replace
 
 from positions.commands.immediacy import AtOnce, follows
@@ -411,7 +411,11 @@ def amend(
     if c.max_bid_price is not UNSET and not is_buying:
         rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
         return Refusal("ENTRY_OVER", f"max_bid_price was {c.max_bid_price}, {rule}")
-    raw = _amended_request(c, p)
+    for field in ("post_only", "expires", "expires_on"):
+        if getattr(c, field) is not UNSET and not is_buying:
+            rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
+            return Refusal("ENTRY_OVER", f"{field.removesuffix('_on')} was given, {rule}")
+    raw = _amended_request(c, p, now)
     base = base_of(update(p, request=raw), book)
     size = p.request.size if is_buying else p.ledger.bought
     frame = Frame(book, size, priced(raw, base, book.tick), base, now, is_buying, may_act=c.now)
@@ -426,6 +430,9 @@ def amend(
         stop_loss_price=asked.stop_loss_price,
         terms=asked.terms,
         keeps_raised_stop=keeps,
+        floor_price=UNSET if c.floor_price is UNSET else asked.floor_price,
+        post_only=c.post_only,
+        entry_expires_at=_new_expiry(c, now),
     )
     after = update(p, request=asked, raised_stop=p.decision.raised_stop if keeps else None)
     return (
@@ -438,7 +445,14 @@ def amend(
     )
 
 
-def _amended_request(c: Amend, p: Position) -> Request:
+def _new_expiry(c: Amend, now: int) -> int | UnsetType | None:
+    """When the unfilled entry is taken back from now on: a time, never, or UNSET as before."""
+    if c.expires_on is not UNSET:
+        return c.expires_on
+    return now + c.expires if isinstance(c.expires, int) else c.expires
+
+
+def _amended_request(c: Amend, p: Position, now: int) -> Request:
     """The request with what changes; a new target takes the place of all that there were."""
     old = p.request
     changes = {
@@ -455,8 +469,12 @@ def _amended_request(c: Amend, p: Position) -> Request:
     stop = _amended_stop(c, old, terms)
     # A stop is not taken back from under a trail that stays.
     starts_trail = c.stop_loss_price is not None or "trail" in c.terms
+    expires = _new_expiry(c, now)
     return replace(
         old,
+        floor_price=old.floor_price if c.floor_price is UNSET else c.floor_price or ZERO,
+        post_only=old.post_only if c.post_only is UNSET else c.post_only,
+        entry_expires_at=old.entry_expires_at if expires is UNSET else expires,
         max_bid_price=old.max_bid_price if c.max_bid_price is UNSET else c.max_bid_price,
         sell_price=fixed(target),
         stop_loss_price=fixed(stop),
@@ -500,8 +518,11 @@ def _check_amended_entry(
 ) -> Refusal | None:
     """Refuse what the entry, as far as it is still to be bought, may not be amended to."""
     max_bid, refusal = f.asked.max_bid_price, None
-    if c.max_bid_price is not UNSET:
-        refusal = _check_post_only(p.request.post_only, f.market, max_bid)
+    expires = f.asked.entry_expires_at
+    if expires != p.request.entry_expires_at and expires is not None and expires <= f.now:
+        return Refusal("EXPIRED", _past(expires, f.now))
+    if c.max_bid_price is not UNSET or c.post_only is True:
+        refusal = _check_post_only(f.asked.post_only, f.market, max_bid)
     if refusal is None and max_bid > p.request.max_bid_price:
         refusal = _check_raise(p, f.market, max_bid, funds, limits)
     if refusal is None and f.asked.stop_loss_price != p.request.stop_loss_price:

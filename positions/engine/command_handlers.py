@@ -52,7 +52,7 @@ from positions.model.events import (
     SaleEnded,
     Triggered,
 )
-from positions.model.formatting import plain, term_texts, to_json
+from positions.model.formatting import iso, plain, term_texts, to_json
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import OVER, ExitReason, Position, SaleEnd, realized_pnl
 from positions.model.venue_rules import micro
@@ -252,7 +252,10 @@ def _amend(engine: Standing, c: Amend, now: int) -> Handled | Refusal:
         return _dry_run(c, now, text, amendment_figures(before, p, book, now))
     exits = f"target {_or_none(p.request.sell_price)}, stop {_or_none(p.stop_in_force)}"
     terms = term_texts(to_builtins(p.request.terms, builtin_types=(Decimal,)))
-    text = f"max bid {p.request.max_bid_price}, {exits}"
+    floor = f", floor {p.request.floor_price}" if p.request.floor_price else ""
+    text = f"max bid {p.request.max_bid_price}, {exits}{floor}"
+    if p.decision.entry_ended is None and p.request.entry_expires_at is not None:
+        text += f", expires {iso(p.request.entry_expires_at)}"
     text += "".join(f", {name} {value}" for name, value in terms.items())
     text += _warned(p)
     if stops.is_reached(p, book):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from positions.engine.backoff import TAKEN_OFF_AGAIN, TAKEN_OFF_PAUSE, calmed, pause_after
@@ -76,8 +77,19 @@ def _amended(p: Position, f: events.Amended) -> Position:
         raised_stop=p.decision.raised_stop if keeps else None,
         priced_from=entry_price(p),
         terms=f.terms or p.request.terms,
+        **_further(f),
         targets_off=p.decision.targets_off and _is_about_others(p.request, f),
     )
+
+
+def _further(f: events.Amended) -> dict[str, Any]:
+    """What else of the request an amendment changes."""
+    values = {
+        "floor_price": f.floor_price,
+        "post_only": f.post_only,
+        "entry_expires_at": f.entry_expires_at,
+    }
+    return {name: value for name, value in values.items() if value is not UNSET}
 
 
 def _is_about_others(asked: Request, f: events.Amended) -> bool:
@@ -85,7 +97,8 @@ def _is_about_others(asked: Request, f: events.Amended) -> bool:
     if f.sell_price != asked.sell_price or (f.terms and f.terms.targets != asked.terms.targets):
         return False
     return (
-        f.max_bid_price != asked.max_bid_price
+        bool(_further(f))
+        or f.max_bid_price != asked.max_bid_price
         or f.stop_loss_price != asked.stop_loss_price
         or (f.terms or asked.terms) != asked.terms
     )

@@ -6,7 +6,7 @@ An event that changed a position is an event of its story, stored under its `kin
 
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from positions.model.position import (
     ZERO,
@@ -53,6 +53,10 @@ class Amended(Event, frozen=True, kw_only=True):
     """None = as they were."""
     keeps_raised_stop: bool | None = None
     """Whether a stop that was raised stays so; None = where `stop_loss_price` stays as it was."""
+    floor_price: Decimal | UnsetType = UNSET
+    post_only: bool | UnsetType = UNSET
+    entry_expires_at: int | UnsetType | None = UNSET
+    """None = the entry does not expire any more. What is unset stays as it was."""
 
 
 class TermsPriced(Event, frozen=True, kw_only=True):

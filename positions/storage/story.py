@@ -99,8 +99,11 @@ _SENTENCES: dict[str, str | Callable[[_Event], str]] = {
         "adopted: {size} shares of the wallet, that cost {max_bid_price} each,"
         " target {sell_price}, stop {stop_loss_price}{terms}"
     ),
-    "amended": (
+    "amended": lambda e: (
         "amended: max bid {max_bid_price}, target {sell_price}, stop {stop_loss_price}{terms}"
+        + ("" if e.get("floor_price") is None else ", floor {floor_price}")
+        + ("" if e.get("post_only") is None else f", post only {str(e['post_only']).lower()}")
+        + (f", expires {e['entry_expires_at'] or 'never'}" if "entry_expires_at" in e else "")
     ),
     "terms_priced": _terms_priced,
     "entry_ended": lambda e: _ENTRY_ENDED.get(e["reason"], "the entry is over ({reason})"),
