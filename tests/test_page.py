@@ -120,7 +120,7 @@ def places_by_keyboard(trader: Trader) -> str:
     keys.press("Tab")  # over the unit: USDC to spend
     keys.type("11")
     expect(page.get_by_text(re.compile("^would buy 20 at 0.55"))).to_be_visible()
-    expect(page.get_by_text(re.compile("^result at stop")).first).to_be_visible()
+    expect(page.get_by_text("Result at the stop")).to_be_visible()
     keys.press("Enter")
     page.wait_for_url(re.compile("/position/"))
     expect(page.get_by_text("held and protected").first).to_be_visible()

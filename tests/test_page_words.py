@@ -112,6 +112,28 @@ def test_a_row_of_a_market_that_is_not_known_yet() -> None:
     assert row["cancellable"]
 
 
+def test_a_preview_is_a_table_and_what_is_no_sum_stays_a_sentence() -> None:
+    told = words.preview(
+        "dry run: bid 0.5 (9 shares); would buy 20 at 0.55, for at most 11.20 with fee;"
+        " arm the stop at 0.45; break-even 0.579920; result at stop -2.40; result if no bid is left"
+        " -11.20; bought at the ask 0.52: for 10.60 with fee; arm the stop at 0.45; break-even"
+        " 0.5; result at stop -1.80; result if no bid is left -10.60; a new sentence 5"
+    )
+    assert told.sums == [
+        ("Cost with fee", ["11.20", "10.60"]),
+        ("Break-even", ["57.99¢", "50¢"]),
+        ("Result at the stop", [f"{MINUS}2.40", f"{MINUS}1.80"]),
+        ("Result if no bid is left", [f"{MINUS}11.20", f"{MINUS}10.60"]),
+    ]
+    assert told.ask == "0.52"
+    assert told.notes == [
+        "bid 0.5 (9 shares)",
+        "would buy 20 at 0.55, for at most 11.20 with fee",
+        "arm the stop at 0.45",
+        "a new sentence 5",
+    ]
+
+
 def test_the_money_line_adds_up_what_is_open_and_what_ended_today() -> None:
     today = words.midnight(NOW)
     ended = position(status="closed", held=D(0), unrealized_pnl=None, realized_pnl=D(7))

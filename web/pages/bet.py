@@ -264,7 +264,20 @@ class _Form:
         elif reply.status != ACCEPTED:
             self._refuse(reply.message)
         else:
-            self._tell(reply.message.removeprefix("dry run: ").split("; "))
+            told = words.preview(reply.message)
+            self._tell(told.notes)
+            self._show_sums(told)
+
+    def _show_sums(self, told: words.Preview) -> None:
+        heads = ["", "At the max bid", *([f"At the ask {told.ask}"] if told.ask else [])]
+        with self._preview, ui.element("li"), ui.element("table").classes("sums num"):
+            for cells in (heads, *([name, *texts] for name, texts in told.sums)):
+                with ui.element("tr"):
+                    for number, text in enumerate(cells):
+                        tag = "th" if number == 0 or cells is heads else "td"
+                        loss = "loss" if text.startswith(words.MINUS) else ""
+                        with ui.element(tag).classes(loss):
+                            ui.label(text)
 
     def _refuse(self, text: str) -> None:
         self._tell([text], is_bad=True)

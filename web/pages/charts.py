@@ -114,7 +114,10 @@ def price_chart(quotes: Sequence[Quote]) -> dict[str, Any]:
 def equity_chart(rows: Iterable[Row]) -> dict[str, Any]:
     """The profit of what is sold, added up in the order of time."""
     total, points = Decimal(0), []
-    for p in sorted(rows, key=lambda r: r["exit_time"]):
+    ordered = sorted(rows, key=lambda r: r["exit_time"])
+    if ordered:
+        points.append([min(p["created_at"] for p in ordered) // _MS, 0.0])
+    for p in ordered:
         total += p["realized_pnl"]
         points.append([p["exit_time"] // _MS, float(total)])
     series = [_line("profit", points, BID) | {"areaStyle": {"opacity": 0.12}}]

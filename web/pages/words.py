@@ -4,11 +4,13 @@ Pure. Values come as the published copy has them: Decimals in USDC and shares, t
 Each row also carries numbers to sort by; they are for the eye only and never go back to the node.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from positions.model.durations import MINUTE, SECOND
 from positions.model.formatting import plain
@@ -52,8 +54,8 @@ BUYS = frozenset({"entering", "filling"})
 
 
 def price(value: Decimal | None) -> str:
-    """A price in cents, as Polymarket shows it."""
-    return DASH if value is None else f"{plain(value * 100)}¢"
+    """A price in cents, as Polymarket shows it, to a hundredth of one."""
+    return DASH if value is None else f"{plain((value * 100).quantize(CENT))}¢"
 
 
 def money(value: Decimal | None, *, sign: bool = False) -> str:
@@ -212,6 +214,55 @@ def totals(positions: Iterable[Row], cash: Decimal, today: int) -> dict[str, Dec
 def midnight(now: int) -> int:
     """The beginning of a day in UTC."""
     return now - now % DAY
+
+
+_SUMS = {
+    "with fee": "Cost with fee",
+    "break-even": "Break-even",
+    "profit at target": "Profit at the target",
+    "result at stop": "Result at the stop",
+    "result if no bid is left": "Result if no bid is left",
+}
+_SUM = re.compile(
+    r"(?:would (?:buy|adopt) .*?(?:for at most|that cost)|for) (?P<cost>-?[0-9.]+)"
+    r" (?P<fee>with fee)"
+    r"|(?P<name>break-even|profit at target|result at stop|result if no bid is left)"
+    r" (?P<value>-?[0-9.]+)"
+)
+_AT_ASK = re.compile(r"bought at the ask ([0-9.]+): ")
+
+
+class Preview(Struct, frozen=True):
+    """What a dry run told: a row for each sum with its text at the max bid and, where the ask is
+    lower, at the ask; and the other sentences.
+    """
+
+    sums: list[tuple[str, list[str]]]
+    ask: str
+    notes: list[str]
+
+
+def preview(message: str) -> Preview:
+    """The sentences of a dry run as a table; what is not a sum stays a sentence."""
+    sums: dict[str, list[str]] = {}
+    notes: dict[str, None] = {}
+    ask = ""
+    for sentence in message.removeprefix("dry run: ").split("; "):
+        at_ask = _AT_ASK.match(sentence)
+        ask = at_ask[1] if at_ask else ask
+        rest = sentence[at_ask.end() :] if at_ask else sentence
+        found = _SUM.fullmatch(rest)
+        if found is None:
+            notes[rest] = None
+            continue
+        value = Decimal(found["cost"] or found["value"])
+        name = _SUMS[found["fee"] or found["name"]]
+        is_result = not found["fee"] and name != "Break-even"
+        text = price(value) if name == "Break-even" else money(value, sign=is_result)
+        sums.setdefault(name, []).append(text)
+        if found["fee"] and not ask:
+            notes[rest] = None
+    return Preview(list(sums.items()), ask, list(notes))
 
 
 def expected(asked: Decimal, market: Row) -> str:
