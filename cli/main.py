@@ -28,6 +28,7 @@ COMMANDS = {
     "summary": "summary",
     "markets": "markets",
     "setup": "doctor credentials service",
+    "redeeming": "redeem",
     "research": "backtest sweep session",
     "recording": "record fetch catalog",
     "apply": "apply",

@@ -43,7 +43,7 @@ def _all_errors() -> dict[str, type[BaseException]]:
 def _drawn() -> dict[str, tuple[str, int, int]]:
     """By error: the one above it, and what a command and a node exit with."""
     picture = str(errors.__doc__)
-    rows, above, codes = {}, [""] * 3, [(1, 1)] * 3
+    rows, above, codes = {}, [""] * 4, [(1, 1)] * 4
     for line in picture.splitlines():
         match = re.match(r"^ {4}([│├└─ ]*)([A-Z]\w+)(.*)$", line)
         if match is None:

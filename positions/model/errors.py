@@ -23,6 +23,7 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── NoSnapshot          no snapshot, or not in it
     │   ├── NoSession           nothing to backtest
     │   ├── SpoolError          a file of the spool
+    │   ├── InUse               another process redeems
     │   └── RecordingError      recorded market data
     ├── VenueFailure        nobody: it is asked again, later                    1      1
     │   ├── RunModeError        a node cannot trade there now
@@ -30,6 +31,8 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
     │   ├── WalletUnreadable    what the wallet has
     │   ├── DataApiError        what the Data API tells
     │   ├── HistoryError        what changed hands, or at which prices
+    │   ├── RedemptionError     winnings that are not cash yet
+    │   │   └── Reverted            a contract that refuses
     │   ├── GammaError          the description of markets
     │   ├── UnknownProtocol     a market of a version that is not known
     │   ├── VenueUnreachable    a market

@@ -264,6 +264,10 @@ class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
         The REST address of what wallets hold.
     geoblock
         The address that tells whether orders are taken from this place.
+    rpc
+        The address of a node of the chain, which tells what is redeemed.
+    relayer
+        The address of what redeems for wallets that are contracts.
     """
 
     clob: str = "https://clob.polymarket.com"
@@ -271,9 +275,11 @@ class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
     gamma: str = "https://gamma-api.polymarket.com"
     data: str = "https://data-api.polymarket.com"
     geoblock: str = "https://polymarket.com/api/geoblock"
+    rpc: str = "https://polygon.drpc.org"
+    relayer: str = "https://relayer-v2.polymarket.com"
 
     def __post_init__(self) -> None:
-        for name in ("clob", "gamma", "data", "geoblock"):
+        for name in ("clob", "gamma", "data", "geoblock", "rpc", "relayer"):
             _address(name, getattr(self, name), "https")
         _address("websocket", self.websocket, "wss")
         if not self.websocket.endswith("/"):
@@ -338,6 +344,18 @@ class WalletSettings(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"builder_code was {self.builder_code!r}, {rule}")
 
 
+class RedeemSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether winnings are turned into cash.
+
+    Parameters
+    ----------
+    auto
+        A live node has them redeemed by a process of their own.
+    """
+
+    auto: bool = False
+
+
 class WebSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """What the page and the HTTP interface may do.
 
@@ -387,6 +405,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
     web: WebSettings = field(default_factory=WebSettings)
+    redeem: RedeemSettings = field(default_factory=RedeemSettings)
     signals: tuple[PriceCross, ...] = ()
 
     def __post_init__(self) -> None:

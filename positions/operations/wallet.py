@@ -20,7 +20,9 @@ FUNDER = "POLYMARKET_FUNDER"
 API = ("POLYMARKET_API_KEY", "POLYMARKET_API_SECRET", "POLYMARKET_PASSPHRASE")
 NOTIFY = "POLYBRACKET_NOTIFY"
 """The addresses that messages are sent to, parted by spaces: they have tokens."""
-SECRETS = frozenset([KEY, *API, NOTIFY])
+RELAYER = ("RELAYER_API_KEY", "RELAYER_API_KEY_ADDRESS")
+"""The key with which Polymarket's relayer redeems for a wallet that is a contract."""
+SECRETS = frozenset([KEY, *API, NOTIFY, RELAYER[0]])
 """The variables that no other program may get."""
 _KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _KEYS_END = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
@@ -114,3 +116,25 @@ def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
         api_secret=values.get(API[1], ""),
         api_passphrase=values.get(API[2], ""),
     )
+
+
+def relayer_key(values: Mapping[str, str]) -> tuple[str, str]:
+    """The relayer's key, and the address that it was made for.
+
+    Raises
+    ------
+    WalletError
+        Naming the variable that is missing or malformed; its value is never shown.
+    """
+    missing = [name for name in RELAYER if not values.get(name)]
+    if missing:
+        raise WalletError(
+            f"{', '.join(missing)} not set in the environment (make a Relayer API key at"
+            " polymarket.com, Settings, API Keys)"
+        )
+    key, address = (values[name] for name in RELAYER)
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise WalletError(f"{RELAYER[0]} is not a key: copy it anew")
+    if not _ADDRESS_FORM.fullmatch(address):
+        raise WalletError(f"{RELAYER[1]} is not an address: 0x and 40 hexadecimal digits")
+    return key, address
