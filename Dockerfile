@@ -2,6 +2,7 @@
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY requirements.lock .
+# The lock has the packages of the extras, too, such as those of the bot.
 RUN python -m venv /opt/polybracket \
  && /opt/polybracket/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml setup.py README.md *.py ./
@@ -9,6 +10,7 @@ COPY actors actors
 COPY bridge bridge
 COPY cli cli
 COPY config config
+COPY phone phone
 COPY polybracket polybracket
 COPY positions positions
 COPY recordings recordings

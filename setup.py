@@ -10,6 +10,7 @@ PARTS = {
     "bridge",
     "cli",
     "config",
+    "phone",
     "positions",
     "recordings",
     "strategies",

@@ -34,6 +34,7 @@ COMMANDS = {
     "apply": "apply",
     "web": "web",
     "notify": "notify",
+    "telegram": "telegram",
     "running": "run export import",
 }
 """The modules and their commands; only the module of the one that is typed is loaded."""

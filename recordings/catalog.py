@@ -29,7 +29,14 @@ class Price(NamedTuple):
     time: int
     bid: float | None
     ask: float | None
-    ask_size: float = 0.0
+
+
+class Offer(NamedTuple):
+    """The best ask of an outcome at one time, and how many shares; 0 = it was not recorded."""
+
+    time: int
+    price: float | None
+    shares: float
 
 
 class Recording:
@@ -117,20 +124,30 @@ class Recording:
         """The best bid and ask of one outcome at each moment; None = that side was empty."""
         stretch = {"identifiers": [instrument_id], "start": begin, "end": end}
         prices = [
-            Price(
-                q.ts_init,
-                q.bid_price.as_double(),
-                q.ask_price.as_double(),
-                q.ask_size.as_double(),
-            )
+            Price(q.ts_init, q.bid_price.as_double(), q.ask_price.as_double())
             for q in self._catalog.query(QuoteTick, **stretch)
         ]
+        for gap in self._gaps(instrument_id, begin, end):
+            bid, ask = (float(p) if p else None for p in (gap.bid, gap.ask))
+            prices.append(Price(gap.ts_init, bid, ask))
+        return sorted(prices, key=itemgetter(0))
+
+    def offers(self, instrument_id: str) -> list[Offer]:
+        """The best ask of one outcome at each moment of the recording."""
+        offers = [
+            Offer(q.ts_init, q.ask_price.as_double(), q.ask_size.as_double())
+            for q in self._catalog.query(QuoteTick, identifiers=[instrument_id])
+        ]
+        for gap in self._gaps(instrument_id, self.start_ns, self.end_ns):
+            ask = float(gap.ask) if gap.ask else None
+            offers.append(Offer(gap.ts_init, ask, float(gap.ask_size or 0)))
+        return sorted(offers, key=itemgetter(0))
+
+    def _gaps(self, instrument_id: str, begin: int, end: int) -> Iterator[OneSidedBook]:
         for item in self._catalog.query(OneSidedBook, start=begin, end=end):
             gap = getattr(item, "data", item)
             if gap.instrument_id.value == instrument_id:
-                bid, ask = (float(p) if p else None for p in (gap.bid, gap.ask))
-                prices.append(Price(gap.ts_init, bid, ask, float(gap.ask_size or 0)))
-        return sorted(prices, key=itemgetter(0))
+                yield gap
 
     def _stretch(self, start: int, end: int) -> list[Data]:
         data: list[Data] = [i for i in self._changes if start <= i.ts_init <= end]

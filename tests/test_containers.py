@@ -14,6 +14,9 @@ from typing import Any
 import yaml
 from browser import _free_port
 from loopback.server import LoopbackPolymarket
+from test_telegram import TOKEN, Telegram, until
+
+from positions.operations.wallet import TELEGRAM_TOKEN
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -38,7 +41,8 @@ def test_no_secret_and_no_right_is_in_the_image() -> None:
     text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
     assert not re.search(r"POLY\w+|environment:", text), "secrets are files"
     for name, service in COMPOSE["services"].items():
-        assert ("secrets" in service) is (name == "node"), "one service alone has the key"
+        own = [s["source"] for s in service.get("secrets", ())]
+        assert own == {"node": ["env"], "phone": ["phone_env"]}.get(name, []), "a key for the node"
         assert "healthcheck" in service
         assert not service.get("privileged")
 
@@ -46,15 +50,19 @@ def test_no_secret_and_no_right_is_in_the_image() -> None:
 class Host:
     """A folder in place of a container's folders, and a program in place of its program."""
 
-    def __init__(self, folder: Path, venue: LoopbackPolymarket) -> None:
+    def __init__(self, folder: Path, venue: LoopbackPolymarket, telegram: Telegram) -> None:
         self.folder = folder
         for name in ("data", "etc"):
             (folder / name).mkdir()
         addresses = "\n".join(f'{name} = "{url}"' for name, url in venue.settings().items())
         for file in (ROOT / "config").glob("*.toml"):
             shutil.copy(file, folder / "etc")
-        with (folder / "etc" / "paper.toml").open("a") as file:
-            file.write(f"\n[venue]\n{addresses}\n")
+        paper = folder / "etc" / "paper.toml"
+        own = f'[telegram]\nchats = [42]\naddress = "{telegram.address}"\n[venue]\n{addresses}\n'
+        paper.write_text(paper.read_text().partition("[telegram]")[0] + own)
+        secret = folder / "data" / ".env"
+        secret.touch(mode=0o600)
+        secret.write_text(f"{TELEGRAM_TOKEN}={TOKEN}\n")
         self.port = str(_free_port())
 
     def words(self, words: list[str]) -> list[str]:
@@ -95,8 +103,13 @@ class Host:
 
 
 def test_each_service_runs_as_it_is_said_to_and_gets_healthy(tmp_path: Path) -> None:
-    services = COMPOSE["services"]
+    services, telegram = COMPOSE["services"], Telegram()
+    telegram.types(42, "status")
     with LoopbackPolymarket() as venue:
-        host = Host(tmp_path, venue)
+        host = Host(tmp_path, venue, telegram)
         with host.running(services["node"]), host.running(services["page"]):
             assert (tmp_path / "data" / "state" / "paper" / "positions.duckdb").exists()
+            with host.running(services["phone"]):
+                until(lambda: telegram.sent)
+    telegram.close()
+    assert telegram.sent[0]["text"].startswith("node running, mode paper")

@@ -21,7 +21,17 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUN = CliRunner()
 MAINS = {"backtest", "modes", "node"}
-FOLDERS = {"actors", "bridge", "cli", "positions", "recordings", "strategies", "venues", "web"}
+FOLDERS = {
+    "actors",
+    "bridge",
+    "cli",
+    "phone",
+    "positions",
+    "recordings",
+    "strategies",
+    "venues",
+    "web",
+}
 
 
 def _imported() -> set[str]:
@@ -39,8 +49,9 @@ def _imported() -> set[str]:
 
 
 def test_every_import_is_declared_and_every_dependency_is_imported() -> None:
-    optional = PROJECT["optional-dependencies"]["ray"]
-    declared = {Requirement(r).name.lower() for r in (*PROJECT["dependencies"], *optional)}
+    extras = PROJECT["optional-dependencies"]
+    named = (*PROJECT["dependencies"], *extras["ray"], *extras["telegram"])
+    declared = {Requirement(r).name.lower() for r in named}
     others = _imported() - set(sys.stdlib_module_names) - MAINS - FOLDERS
     owners = packages_distributions()
     imported = {owners.get(name, [name])[0].lower().replace("_", "-") for name in others}

@@ -9,7 +9,7 @@ import mutants
 
 ROOT = Path(__file__).parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("cli", "web"),
+    ("cli", "phone", "web"),
     ("node", "backtest"),
     ("modes",),
     ("recordings",),
@@ -24,7 +24,15 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 """From the top: each imports only what is below it; those side by side never import each other."""
 LAZY = {
-    "cli": {"node", "backtest", "recordings", "venues", "web", "positions.operations.settings"},
+    "cli": {
+        "node",
+        "backtest",
+        "recordings",
+        "venues",
+        "web",
+        "phone",
+        "positions.operations.settings",
+    },
     "modes": {"venues.polymarket"},
     "recordings": {"venues.polymarket.api"},
     "positions.storage": {"positions.storage.database"},

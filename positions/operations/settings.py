@@ -249,6 +249,28 @@ class NotifySettings(Struct, frozen=True, forbid_unknown_fields=True):
     events: tuple[NotifyEvent, ...] = ()
 
 
+class TelegramSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom the Telegram bot answers, and what may be asked of it.
+
+    Parameters
+    ----------
+    chats
+        The ids of the chats that it answers; others get no answer.
+    may_trade
+        Whether it takes commands; without it, it only reads.
+    address
+        Where the Bot API is, such as that of a server of one's own.
+    """
+
+    chats: tuple[int, ...] = ()
+    may_trade: bool = False
+    address: str = "https://api.telegram.org"
+
+    def __post_init__(self) -> None:
+        if not self.address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError(f"address was {self.address}, must begin with https://")
+
+
 class VenueSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where Polymarket is.
 
@@ -404,6 +426,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     gate: GateSettings = field(default_factory=GateSettings)
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
     notify: NotifySettings = field(default_factory=NotifySettings)
+    telegram: TelegramSettings = field(default_factory=TelegramSettings)
     web: WebSettings = field(default_factory=WebSettings)
     redeem: RedeemSettings = field(default_factory=RedeemSettings)
     signals: tuple[PriceCross, ...] = ()

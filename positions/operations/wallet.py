@@ -22,7 +22,8 @@ NOTIFY = "POLYBRACKET_NOTIFY"
 """The addresses that messages are sent to, parted by spaces: they have tokens."""
 RELAYER = ("RELAYER_API_KEY", "RELAYER_API_KEY_ADDRESS")
 """The key with which Polymarket's relayer redeems for a wallet that is a contract."""
-SECRETS = frozenset([KEY, *API, NOTIFY, RELAYER[0]])
+TELEGRAM_TOKEN = "POLYBRACKET_TELEGRAM_TOKEN"
+SECRETS = frozenset([KEY, *API, NOTIFY, RELAYER[0], TELEGRAM_TOKEN])
 """The variables that no other program may get."""
 _KEY_FORM = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _KEYS_END = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
