@@ -27,6 +27,7 @@ COMMANDS = {
     "top": "top",
     "summary": "summary",
     "markets": "markets",
+    "holdings": "holdings",
     "setup": "doctor credentials service",
     "redeeming": "redeem",
     "research": "backtest sweep session",

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from cli.flags import as_typed
+from cli.holdings import of_wallet
 from cli.option_groups import (
     Delivery,
     with_delivery,
     with_terms,
     with_terms_of_what_is_held,
 )
-from cli.options import Now, state_dir
+from cli.options import Now, default_config, state_dir
 from cli.position_argument import PositionId, resolve
 from cli.sending import send, take_back
 from positions.commands import files
@@ -128,7 +129,7 @@ def submit(
 def adopt(
     terms: dict[str, Any],
     delivery: Delivery,
-    market: Market,
+    market: Market = None,
     outcome: Outcome = None,
     shares: Annotated[str | None, typer.Option(help="So many; else all that are free.")] = None,
     entry_price: Annotated[
@@ -137,6 +138,12 @@ def adopt(
     target: Targets = None,
     stop: Stop = None,
     floor: Floor = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that the wallet holds and no position protects.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="With --all: the settings; config/live.toml by default.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Protect shares that the wallet holds already, bought on the website or left over."""
@@ -151,7 +158,26 @@ def adopt(
     }
     request = _without_none(values) | _target(target) | terms
     delivery = _for_dry_run(delivery) if dry_run else delivery
+    if everything:
+        requests = _of_all(request, config, delivery)
+        send(requests, delivery)
+        return
     send([{"command": "adopt", **request}], delivery)
+
+
+def _of_all(
+    request: dict[str, Any], config: Path | None, delivery: Delivery
+) -> list[dict[str, Any]]:
+    """A request for each holding that no position protects."""
+    named = {"market", "outcome", "shares", "entry_price"} & request.keys()
+    if named:
+        raise InputError(f"{min(named)} must not be given together with --all")
+    rows = of_wallet(config or default_config("live"), state_dir(delivery.state))
+    free = [r for r in rows if r["free"] > 0]
+    if not free:
+        raise InputError("--all names nothing: the wallet holds nothing that is not protected")
+    about = ({"market": r["market_id"], "outcome": r["outcome_id"]} for r in free)
+    return [{"command": "adopt", **one, **request} for one in about]
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

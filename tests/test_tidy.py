@@ -128,7 +128,7 @@ TEXTS = sorted(
     str(p.relative_to(ROOT))
     for pattern in ("*.md", "*.toml", "*.lock", "Makefile", "config/*", "docs/*", "scripts/*")
     for p in ROOT.glob(pattern)
-    if p.is_file()
+    if p.is_file() and p.suffix != ".png"
 )
 
 

@@ -9,10 +9,15 @@ from typing import Any
 
 from positions.commands.market_names import condition_id_of
 from positions.model.errors import VenueFailure
+from positions.model.foreign_text import clean
 from venues.polymarket.api.bounded_http import PublicClient
+from venues.polymarket.api.parsing import Unreadable, number, text
 from venues.polymarket.api.protocol import position_ids
 
 _MILLION = 10**6
+_PAGE = 100
+_PAGES_MAX = 20
+_SHARES_MAX = 10**12
 
 
 class DataApiError(VenueFailure, RuntimeError):
@@ -55,11 +60,51 @@ class DataApi:
             raise problem
         return paid
 
+    async def holdings(self, address: str) -> list[dict[str, Any]]:
+        """What a wallet holds of markets that are not resolved, the most shares first.
+
+        Rows have `market`, `market_id`, `outcome`, `outcome_id`, `shares`, `cost` and `price`, the
+        last two in USDC per share. Raises DataApiError if it does not answer.
+        """
+        found: list[dict[str, Any]] = []
+        for page in range(_PAGES_MAX):
+            query = {"user": address, "sizeThreshold": "0", "limit": str(_PAGE)}
+            rows = rows_of(await self._get("/positions", query | {"offset": str(page * _PAGE)}))
+            found += [h for row in rows if (h := _holding(row)) is not None]
+            if len(rows) < _PAGE:
+                break
+        return found
+
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
         def failed(why: str) -> DataApiError:
             return DataApiError(f"the Data API does not answer: {why}")
 
         return await self._client.get_json(path, query, failed)
+
+
+async def holdings_of(address: str, wallet: str) -> list[dict[str, Any]]:
+    """What a wallet holds, asked once; see `DataApi.holdings`."""
+    api = DataApi(address)
+    try:
+        return await api.holdings(wallet)
+    finally:
+        await api.close()
+
+
+def _holding(row: dict[str, Any]) -> dict[str, Any] | None:
+    """One holding that can be sold; None of what is resolved, or makes no sense."""
+    if row.get("redeemable"):
+        return None
+    try:
+        shares = number(row, "size", _SHARES_MAX)
+        cost, price = number(row, "avgPrice", 2), number(row, "curPrice", 2)
+        token, slug, outcome = (text(row, name) for name in ("asset", "slug", "outcome"))
+        market_id = condition_id_of(text(row, "conditionId"))
+    except Unreadable:
+        return None
+    known = {"market": clean(slug), "market_id": market_id, "outcome": clean(outcome)}
+    amounts = {"shares": shares, "cost": cost, "price": price}
+    return {**known, "outcome_id": token, **amounts} if shares > 0 else None
 
 
 def rows_of(reply: Any) -> list[dict[str, Any]]:
