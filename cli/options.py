@@ -67,7 +67,9 @@ def _state_folder(option: Path | None) -> Path:
     running = known_nodes.running() if holder(folder) is None else []
     if len(running) != 1:
         return folder
-    print(f"the running node: {running[0]}", file=sys.stderr)
+    held = holder(running[0])
+    mode = "" if held is None else f", {held.mode}"  # which may be one with money
+    print(f"the running node{mode}: {running[0]}", file=sys.stderr)
     return running[0]
 
 

@@ -285,3 +285,20 @@ def test_a_dry_run_needs_a_node(tmp_path: Path, words: list[str]) -> None:
     assert done.exit_code == 1
     assert "no node is running" in done.stderr
     assert Spool(tmp_path).waiting() == []
+
+
+def test_a_dry_run_of_a_file_asks_about_each_and_spends_no_lasting_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, state = tmp_path / "p.csv", tmp_path / "state"
+    file.write_text("market,outcome,max_bid,size\nm,Yes,0.5,10\nn,No,0.4,20\n")
+    typed = ["submit", "--file", str(file), "--queue", "--state", str(state)]
+    done = RUN.invoke(app, [*typed, "--dry-run"])
+    assert (done.exit_code, "no node is running" in done.stderr) == (1, True)
+    monkeypatch.setattr("cli.requests.holder", lambda _: True)
+    done = RUN.invoke(app, [*typed, "--dry-run", "--wait", "1"])
+    assert done.stderr.count("no answer yet") == 2
+    asked = [json.loads(path.read_text()) for path in Spool(state).waiting()]
+    assert [q["dry_run"] for q in asked] == [True, True]
+    assert RUN.invoke(app, typed).exit_code == 0
+    assert len(Spool(state).waiting()) == 4  # the file itself is sent for the first time

@@ -190,7 +190,7 @@ def test_a_node_of_this_machine_is_found_from_elsewhere(
         assert known_nodes.running() == [there]
         done = RUN.invoke(app, ["positions"])
         assert done.exit_code == 0, done.output
-        assert f"the running node: {there}" in done.stderr
+        assert f"the running node, replay: {there}" in done.stderr
         assert RUN.invoke(app, ["positions", "--state", "work/state"]).exit_code == 0
         assert RUN.invoke(app, ["positions", "--state", "state"]).exit_code == 1  # two end so
         with StateLock(other, "replay"):
