@@ -1,9 +1,9 @@
 """Reads the spool and hands each command to the strategy when it is due.
 
-The spool is polled by the wall clock, since files come from outside; when a command is due and when
-it has expired is decided by the node's clock, which in a replay is the data's. Each file ends in
-`done/` or `bad/` with its reply written before it is moved, and a command id acts once however
-often a file with it appears.
+The operating system tells when something comes into the spool; it is polled by the wall clock, too,
+for what that misses. When a command is due and when it has expired is decided by the node's clock,
+which in a replay is the data's. Each file ends in `done/` or `bad/` with its reply written before
+it is moved, and a command id acts once however often a file with it appears.
 
 All that touches the disk runs on another thread, a bounded part of it at a time, and its commands
 are delivered in slices: neither a slow disk nor a flood of files keeps the event loop from exits.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 from nautilus_trader.common.component import Clock, TimeEvent
 from nautilus_trader.model.data import DataType
 
-from bridge.aside import Aside, inline
+from bridge.aside import Aside, call_from_thread, inline
 from bridge.boundary import bounded, report
 from bridge.clocks import ClockedActor, now_ns
 from bridge.messages import REPLIES, CommandMessage
@@ -30,6 +30,7 @@ from positions.commands.age import lapsed, sent_at
 from positions.commands.messages import Command, Refusal, Reply, encode_reply, refused
 from positions.storage.spool import Spool
 from positions.storage.spool_reading import Answered, SpooledCommand, SpoolReading
+from positions.storage.spool_watch import SpoolWatch
 
 POLL_SECONDS = 0.1
 ROTATE_EVERY = 600
@@ -77,6 +78,7 @@ class CommandReader(ClockedActor):
         self._is_replayed = clock is not None
         self._pending: dict[str, tuple[Path, str]] = {}
         self._spool = spool
+        self._watch = SpoolWatch(spool.waiting_folders)
         self._reading = SpoolReading(spool, replies, self._pending, is_recording, self._time)
         self._ready: deque[SpooledCommand] = deque()
         self._due: list[_Waiting] = []
@@ -85,6 +87,8 @@ class CommandReader(ClockedActor):
         """What is to be written, the newest of each command."""
         self._writing: dict[str, bytes] = {}
         self._is_busy = self._is_handing_over = self._is_stopped = False
+        self._has_changed = False
+        """Whether something came into the spool since the last look began."""
         self._failures: list[Exception] = []
         self._unwritten = 0
         self._has_read_all = asyncio.Event()
@@ -102,12 +106,14 @@ class CommandReader(ClockedActor):
     async def begin(self) -> None:
         """Read everything that waits, now that what an earlier process left is resumed."""
         self._timer.start()
+        self._watch.start(partial(call_from_thread, asyncio.get_running_loop(), self._on_change))
         await self._has_read_all.wait()
 
     def on_stop(self) -> None:
         """Leave what comes from now on to the next start."""
         self._is_stopped = True
         self._timer.stop()
+        self._watch.close()
 
     @property
     def has_answers(self) -> bool:
@@ -124,11 +130,15 @@ class CommandReader(ClockedActor):
             self._aside(lambda: self._spool.rotate(KEEP_FILES, KEEP_SECONDS), lambda _: None)
         self.look()
 
+    def _on_change(self) -> None:
+        self._has_changed = True
+        self.look()
+
     def look(self) -> None:
         """Read every file that came since, and write the replies."""
         if self._is_busy:
             return
-        self._is_busy = True
+        self._is_busy, self._has_changed = True, False
         self._writing, self._answers = self._answers, {}
         answers = [(i, content, self._path(i)) for i, content in self._writing.items()]
         has_room = len(answers) <= UNWRITTEN_MAX and not (self._ready or self._is_stopped)
@@ -163,7 +173,7 @@ class CommandReader(ClockedActor):
             report(self._failures.pop())
         elif self._answers and not (self._is_busy or self._reading.unwritten):
             self.look()
-        elif self._reading.has_more and not self._is_stopped:
+        elif (self._reading.has_more or self._has_changed) and not self._is_stopped:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self.look)
         elif not (self._ready or self._is_busy):
             self._has_read_all.set()

@@ -42,7 +42,7 @@ from positions.storage.sending import answer, queue
 from positions.storage.snapshot import Snapshot
 from positions.storage.spool import Spool, uuid7
 
-_POLL = 0.05
+_POLL = 0.01
 _SHOWN_SECONDS = 3.0
 """How long after its answer what came of a request is waited for; copies are made each second."""
 

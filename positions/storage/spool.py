@@ -139,6 +139,11 @@ class Spool:
 
     # -- the node's side ---------------------------------------------------------------------------
 
+    @property
+    def waiting_folders(self) -> list[Path]:
+        """Where commands come in."""
+        return [self._root / name for name in WAITING]
+
     def waiting(self, besides: Container[str] = ()) -> list[Path]:
         """The files that wait, in the order of their names; what is no command is set aside.
 

@@ -41,7 +41,9 @@ def answers(folder: Path) -> None:
         ids = [spool.put(_request("0.30")) for _ in range(COUNT)]
         for command_id in ids:
             _wait(lambda i=command_id: spool.read_reply(i))
-        print(f"commands per second, {COUNT} at once: {COUNT / (time.perf_counter() - begun):.0f}")
+        print(
+            f"commands per second, {COUNT} at once (goal 1500): {COUNT / (time.perf_counter() - begun):.0f}"
+        )
     finally:
         node.terminate()
         node.wait(timeout=20)
@@ -72,7 +74,7 @@ def _delays(spool: Spool, bought: dict[str, float]) -> None:
         replied.append((time.perf_counter() - begun) * 1e3)
         _wait(lambda i=command_id: bought.get(i[-8:]))
         filled_after.append((bought[command_id[-8:]] - begun) * 1e3)
-    print("from submit (ms; files are looked for every 100 ms)")
+    print("from submit (ms; goal: the order 10, the reply 25)")
     for name, taken in (("the reply", replied), ("the order at the venue, filled", filled_after)):
         p50, p99 = statistics.median(taken), sorted(taken)[98]
         print(f"  to {name}: p50 {p50:.0f}, p99 {p99:.0f}")
