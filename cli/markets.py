@@ -61,9 +61,10 @@ def markets(
     say(line, err=True)
 
 
+# A market's name and its outcomes are typed as they stand here: they are never shortened.
 _KNOWN = (
-    Column("market", least=20),
-    Column("outcome", least=3),
+    Column("market"),
+    Column("outcome"),
     Column("bid", is_number=True),
     Column("ask", is_number=True),
     Column("tick", 2, is_number=True),
@@ -72,13 +73,14 @@ _KNOWN = (
     Column("condition id", 3),
 )
 _FOUND = (
-    Column("market", least=20),
-    Column("question", 1, least=20),
-    Column("outcomes", least=16),
+    Column("market"),
+    Column("first"),
+    Column("second", 1),
     Column("bid", 3, is_number=True),
     Column("ask", 3, is_number=True),
     Column("end", 2),
-    Column("volume", 4, is_number=True),
+    Column("volume", 5, is_number=True),
+    Column("question", 4, least=20),
 )
 
 
@@ -98,12 +100,14 @@ def _known_cells(r: Mapping[str, Any]) -> list[str]:
 
 def _found_cells(outcomes: list[dict[str, Any]]) -> list[str]:
     first = outcomes[0]
+    priced = [f"{r['outcome']} {number(r['price'])}".strip() for r in outcomes]
     return [
         first["slug"],
-        first["question"],
-        ", ".join(f"{r['outcome']} {number(r['price'])}".strip() for r in outcomes),
+        priced[0],
+        ", ".join(priced[1:]),
         number(first["bid"]) or "-",
         number(first["ask"]) or "-",
         first["ends_at"][:10],
         "" if first["volume"] is None else f"{first['volume']:,.0f}",
+        first["question"],
     ]

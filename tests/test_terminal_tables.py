@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from cli import markets
 from cli.output import position_lines
 from cli.tables import Column, lines, middle
 
@@ -120,3 +121,40 @@ def test_columns_of_the_least_use_are_dropped_first() -> None:
     assert lines(columns, cells, 30)[0].split() == ["a", "b", "c"]
     assert lines(columns, [["1", "", "", "2"]], 80)[0].split() == ["a", "d"]
     assert lines(columns, cells, 5)[0].split() == ["a"]  # what must stay is not cut
+
+
+def market(slug: str, question: str, *outcomes: str) -> list[dict[str, Any]]:
+    known = {"slug": slug, "question": question, "market_id": "0x" + slug, "volume": D("1234567.8")}
+    known |= {"ends_at": "2026-12-10T00:00:00Z", "payout": None, "tick": D("0.001")}
+    prices = (D("0.525"), D("0.475"))
+    first = {"bid": D("0.52"), "ask": D("0.53"), "minimum_size": D(5)}
+    return [
+        known | first | {"outcome": name, "price": price}
+        for name, price in zip(outcomes, prices, strict=True)
+    ]
+
+
+MARKETS = [
+    market(FED, "Will the Fed decrease rates by 25 bps after the December meeting?", "Yes", "No"),
+    market(BITCOIN, "Will Bitcoin reach $150,000 by December 31?", "Yes", "No"),
+    market(NBA, "Celtics vs. Knicks: the spread of the first half", "Celtics", "Knicks"),
+]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["markets", "markets-live"])
+def test_markets_look_like_this(width: int | None, name: str) -> None:
+    if name == "markets":
+        cells = [markets._known_cells(r) for rows in MARKETS for r in rows]
+        made = lines(markets._KNOWN, cells, width)
+    else:
+        made = lines(markets._FOUND, [markets._found_cells(rows) for rows in MARKETS], width)
+    shown = "\n".join(made) + "\n"
+    file = SNAPSHOTS / f"{name}-{width or 'piped'}.txt"
+    if os.environ.get("UPDATE"):
+        file.write_text(shown, encoding="utf-8")
+    assert shown == file.read_text(encoding="utf-8")
+    for rows in MARKETS:  # which can be typed as they are shown
+        assert rows[0]["slug"] in shown
+        assert "0.525" in shown or name == "markets"
+    assert all(cell_len(line) <= (width or 1000) for line in made)
