@@ -126,7 +126,7 @@ FILES = {
 MODULES = {n.removesuffix(".py").removesuffix("/__init__").replace("/", "."): n for n in FILES}
 TEXTS = sorted(
     str(p.relative_to(ROOT))
-    for pattern in ("*.md", "*.toml", "*.lock", "Makefile", "config/*", "docs/*", "scripts/*")
+    for pattern in ("*.md", "*.toml", "*.lock", "Makefile", "config/*", "docs/*.md", "scripts/*")
     for p in ROOT.glob(pattern)
     if p.is_file() and p.suffix != ".png"
 )

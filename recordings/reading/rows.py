@@ -22,7 +22,7 @@ OTHER_IDS = 1_000_000
 """Outcomes that are not wanted are told apart up to so many."""
 _OF_BOOKS = frozenset({"bid", "ask", "bids", "asks"})
 """Sides that trades do not have."""
-_INSIDE = ("msg", "message", "payload", "data", "raw")
+_INSIDE_NAMES = frozenset({"msg", "message", "payload", "data", "raw"})
 """Where a recorder's row holds the venue's message, as an object or as its text."""
 
 
@@ -122,8 +122,8 @@ def _cell(row: Row, fields: Mapping[str, str], field: str) -> Any:
 
 def flat(row: Row) -> Iterator[Row]:
     """The messages of a row: what it holds inside, and each of several changes."""
-    for name in _INSIDE:
-        value = row.get(name)
+    for name in sorted(_INSIDE_NAMES.intersection(row)):
+        value = row[name]
         if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
             try:
                 value = strict.json_value(value)
@@ -155,7 +155,12 @@ class Reader:
     ) -> None:
         self._columns, self._wanted, self._counts = columns, wanted, counts
         self._form, self._time = columns.form, columns.time
-        is_utc = "utc" in plain(columns.time) or "gmt" in plain(columns.time)
+        self._time_name = plain(columns.time)
+        is_utc = "utc" in self._time_name or "gmt" in self._time_name
+        wide: list[tuple[Mapping[str, str], str | None]]
+        wide = [(fields, outcome) for outcome, fields in columns.wide.items()]
+        self._parts = wide or [(columns.fields, None)]
+        """The columns of each outcome that a row is of, and its name."""
         self._zone = UTC if is_utc else zone
 
     def entries(self, row: Row) -> Iterator[Entry]:
@@ -165,22 +170,15 @@ class Reader:
         """
         for message in flat(row):
             at: int | None = None
-            for fields, outcome in self._parts():
+            for fields, outcome in self._parts:
                 token_id = self._token(message, fields, outcome)
                 if token_id is None:
                     continue
                 if at is None:
-                    at = values.time(plain(self._time), message.get(self._time), self._zone)
+                    at = values.time(self._time_name, message.get(self._time), self._zone)
                 shown = self._shown(message, fields)
                 if shown is not None:
                     yield Entry(at, token_id, shown)
-
-    def _parts(self) -> Iterator[tuple[Mapping[str, str], str | None]]:
-        """The columns of each outcome that a row is of."""
-        for outcome, fields in self._columns.wide.items():
-            yield fields, outcome
-        if not self._columns.wide:
-            yield self._columns.fields, None
 
     def _token(self, row: Row, fields: Mapping[str, str], outcome: str | None) -> str | None:
         """The outcome of a row; None = it is not wanted, and counted."""

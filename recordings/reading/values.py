@@ -72,6 +72,7 @@ def is_empty(value: Any) -> bool:
 # -- times -----------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1_024)
 def unit(name: str) -> int | None:
     """The nanoseconds of the unit that a column's name states."""
     return UNITS.get(name.rpartition("_")[2]) if "_" in name else None
