@@ -33,7 +33,7 @@ class Desk(Stage):
         self.state = state
         self.spool = Spool(state)
         self.store = Store(state / "positions.duckdb", lambda f: f(), lambda _: None)
-        self.pulse = Pulse(int)
+        self.pulse = Pulse(int, clock=lambda: 0.0)
         about = NodeRow(mode=mode, catalog="c", is_synthetic=True)
         self._writer = SnapshotWriter(
             state,
