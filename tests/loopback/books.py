@@ -1,6 +1,7 @@
 """The order book's REST interface: what everyone may ask of markets and their books."""
 
 import base64
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ def reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
     return web.json_response(body, status=status, headers=headers)
 
 
-def page(request: web.Request, items: list[Json], size: int) -> Json:
+def page(request: web.Request, items: Sequence[Any], size: int) -> Json:
     """The page of a list that a request asks for.
 
     Raises

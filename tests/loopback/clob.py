@@ -11,7 +11,7 @@ from loopback.books import page, reply
 from loopback.channels import Channels
 from loopback.engine import Engine
 from loopback.faults import Faults
-from loopback.ledger import CASH, ZERO, Order
+from loopback.ledger import CASH, ZERO, Leg, Order, Trade
 from loopback.orders import Desk
 from loopback.rules import MICRO, Refused
 from loopback.signatures import EXCHANGES, Credentials, Keys, check_attestation
@@ -297,11 +297,17 @@ class Clob:
         for trade in reversed(self._ledger.trades):
             legs = [leg for leg in trade.legs if leg.order and self._is_of(leg.order, who)]
             if legs and after <= trade.matched_at and int(trade.matched_at) <= before:
-                told = messages.trade(trade, legs[0])
-                told["status"] = self._faults.settlement_words.get(trade.status, trade.status)
-                known = told | {"market": trade.market.narrow_id}
-                found += [told] if _fits(known, wanted) else []
-        return reply(page(request, found, self.page_size))
+                market, taker = trade.market.narrow_id, trade.taker
+                known = {"id": trade.id, "market": market, "asset_id": taker.token}
+                if _fits(known | {"maker_address": taker.wallet}, wanted):
+                    found.append((trade, legs[0]))
+        told = page(request, found, self.page_size)
+        return reply(told | {"data": [self._told_trade(*pair) for pair in told["data"]]})
+
+    def _told_trade(self, trade: Trade, leg: Leg) -> Json:
+        told = messages.trade(trade, leg)
+        told["status"] = self._faults.settlement_words.get(trade.status, trade.status)
+        return told
 
     def _is_of(self, order: Order, who: Credentials) -> bool:
         return order.signer.lower() == who.address.lower()
