@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from positions.model.durations import SECOND
+from positions.storage.bars import Bar
 from web.pages import charts, history, words
-from web.pages.desk import Quote
 
 D = Decimal
 NOW = 1_772_453_000 * SECOND
@@ -147,13 +147,15 @@ def test_the_money_line_adds_up_what_is_open_and_what_ended_today() -> None:
 
 
 def test_a_chart_holds_every_level_and_the_stop_as_it_moved() -> None:
-    quotes = [Quote(NOW + n * SECOND, D("0.58"), D("0.60")) for n in range(1_000)]
+    quotes = [
+        Bar(NOW + n * SECOND, D("0.58"), D("0.58"), D("0.60"), D("0.60")) for n in range(1_000)
+    ]
     events = [
         {"kind": "opened", "time": "2026-03-02T12:00:00Z", "stop_loss_price": "0.45"},
         {"kind": "stop_raised", "time": "2026-03-02T12:01:00Z", "price": "0.47"},
     ]
     fills = [{"time": NOW, "side": "buy", "price": D("0.55")}]
-    options, scale = charts.position_chart(position(), quotes, events, fills, NOW)
+    options, scale = charts.position_chart(position(), quotes, events, fills, quotes[-1].time)
     bid, ask, stop, bought, sold = options["series"]
     lines = {d["label"]["formatter"] for d in bid["markLine"]["data"]}
     assert lines == {"max bid 57¢", "entry 55¢", "target 70¢", "stop 47¢"}

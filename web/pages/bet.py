@@ -12,9 +12,10 @@ from nicegui import events, ui
 from positions.commands.market_names import market_name
 from positions.commands.messages import ACCEPTED, Reply
 from positions.model.errors import PolybracketError
+from positions.storage.bars import Bar
 from positions.storage.spool import uuid7
 from web.pages import actions, charts, words
-from web.pages.desk import Desk
+from web.pages.desk import Desk, market_time
 from web.pages.frame import frame
 from web.source import Row
 
@@ -52,6 +53,7 @@ def build(desk: Desk, find: Find, market: str = "") -> None:
     with frame(desk, "/bet", "Place bet") as watchers, ui.element("div").classes("two"):
         form = _Form(desk, find)
         watchers.append(lambda _: form.show_book())
+        ui.timer(1.0, form.read_prices)
         if market:
             form.name.set_value(market)
 
@@ -64,6 +66,7 @@ class _Form:
         self._find = find
         self._outcome: Row | None = None
         self._command_id = uuid7()
+        self._bars: list[Bar] = []
         self._turns: Counter[str] = Counter()
         self._shown: dict[str, Any] = {}
         with ui.column().classes("gap-4 w-full"):
@@ -185,19 +188,26 @@ class _Form:
         if button is not None:
             button.props(remove="outline aria-pressed", add="unelevated aria-pressed=true")
             self._prices["max_bid_price"].run_method("focus")
-        if row is not None:
-            self._desk.watch(row["outcome_id"])
+        self._bars = []
         self.show_book()
         ui.timer(0.01, self._look, once=True)
+
+    async def read_prices(self) -> None:
+        """Read the prices of what is chosen anew."""
+        row = self._outcome
+        if row is not None:
+            since = market_time(self._desk.view) - words.HOUR
+            bars = await self._desk.prices(row["outcome_id"], since)
+            self._bars = bars if row is self._outcome else []
 
     def show_book(self) -> None:
         """Show the newest prices of what is chosen."""
         row = self._outcome
-        quotes = [] if row is None else self._desk.prices(row["outcome_id"])
-        self._chart.set_visibility(len(quotes) > 1)
-        if len(quotes) > 1:
+        self._chart.set_visibility(bool(self._bars))
+        if self._bars:
+            options = charts.price_chart(self._bars, market_time(self._desk.view))
             self._chart.options.clear()
-            self._chart.options.update(charts.price_chart(quotes))
+            self._chart.options.update(options)
             self._chart.update()
         self._book.clear()
         if row is None:

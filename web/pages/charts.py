@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from positions.model.durations import SECOND
 from positions.model.formatting import plain
-from web.pages.desk import Quote
+from positions.storage.bars import Bar
 from web.pages.words import DAY
 
 Row = Mapping[str, Any]
@@ -35,12 +35,21 @@ def cents(value: Decimal | None) -> float | None:
     return None if value is None else float(value * 100)
 
 
-def thinned(quotes: Sequence[Quote], most: int = POINTS_MAX) -> list[Quote]:
+def thinned(bars: Sequence[Bar], most: int = POINTS_MAX) -> list[Bar]:
     """At most so many of them, evenly; the last one is always there."""
-    if len(quotes) <= most:
-        return list(quotes)
-    step = -(-len(quotes) // most)
-    return [*quotes[:-1:step], quotes[-1]]
+    if len(bars) <= most:
+        return list(bars)
+    step = -(-len(bars) // (most - 1))
+    return [*bars[:-1:step], bars[-1]]
+
+
+def _sides(bars: Sequence[Bar], now: int) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Bid and ask as points; what did not change since the last bar holds until now."""
+    shown = thinned(bars)
+    until = [(max(now, shown[-1].time), shown[-1])] if shown else []
+    points = [*((bar.time, bar) for bar in shown), *until]
+    bids = [[time // _MS, cents(bar.bid)] for time, bar in points]
+    return bids, [[time // _MS, cents(bar.ask)] for time, bar in points]
 
 
 def scale(values: Iterable[float | None]) -> Scale:
@@ -79,21 +88,19 @@ def stop_moves(events: Iterable[Row], now: int, stop: Decimal | None) -> list[li
 
 
 def position_chart(
-    p: Row, quotes: Sequence[Quote], events: Sequence[Row], fills: Sequence[Row], now: int
+    p: Row, bars: Sequence[Bar], events: Sequence[Row], fills: Sequence[Row], now: int
 ) -> tuple[dict[str, Any], Scale]:
     """Bid and ask with every level, the stop as it moved, and the fills."""
-    shown = thinned(quotes)
+    bids, asks = _sides(bars, now)
     moves = stop_moves(events, now, p["stop_in_force"])
     bought = [[f["time"] // _MS, cents(f["price"])] for f in fills if f["side"] == "buy"]
     sold = [[f["time"] // _MS, cents(f["price"])] for f in fills if f["side"] == "sell"]
     lines = levels(p)
-    seen = [cents(q.bid) for q in shown] + [cents(q.ask) for q in shown]
-    rest = [v for _, v, _ in lines] + [y for _, y in (*moves, *bought, *sold)]
-    span = scale([*seen, *rest])
+    drawn = [y for _, y in (*bids, *asks, *moves, *bought, *sold)]
+    span = scale([*drawn, *(value for _, value, _ in lines)])
     series = [
-        _line("bid", [[q.time // _MS, cents(q.bid)] for q in shown], BID)
-        | {"markLine": _marks(lines)},
-        _line("ask", [[q.time // _MS, cents(q.ask)] for q in shown], ASK),
+        _line("bid", bids, BID) | {"markLine": _marks(lines)},
+        _line("ask", asks, ASK),
         _line("stop as it moved", moves, LOSS) | {"lineStyle": {"type": "dotted", "width": 2}},
         _points("bought", bought, GAIN, 0),
         _points("sold", sold, LOSS, 180),
@@ -101,11 +108,9 @@ def position_chart(
     return _options(series, "time", {"min": span.low, "max": span.high}, "{value}¢"), span
 
 
-def price_chart(quotes: Sequence[Quote]) -> dict[str, Any]:
+def price_chart(bars: Sequence[Bar], now: int) -> dict[str, Any]:
     """Bid and ask of an outcome."""
-    shown = thinned(quotes)
-    bids = [[q.time // _MS, cents(q.bid)] for q in shown]
-    asks = [[q.time // _MS, cents(q.ask)] for q in shown]
+    bids, asks = _sides(bars, now)
     span = scale(y for _, y in (*bids, *asks))
     series = [_line("bid", bids, BID), _line("ask", asks, ASK)]
     return _options(series, "time", {"min": span.low, "max": span.high}, "{value}¢")

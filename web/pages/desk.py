@@ -1,17 +1,14 @@
-"""What all pages share: the newest view, what was asked and not answered yet, prices lately seen.
+"""What all pages share: the newest view, and what was asked and not answered yet.
 
 One for the whole process, however many browsers are open; nothing here waits for one of them.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
-from msgspec import Struct
-
 from positions.commands.messages import Reply
+from positions.storage.bars import Bar, read_bars
 from positions.storage.snapshot import NoSnapshot
 from positions.storage.spool import uuid7
 from web.context import Context
@@ -20,18 +17,6 @@ from web.source import Row, View
 SALE_SECONDS = 75.0
 """A cash-out by hand ends within a minute."""
 STALE_SECONDS = 3.0
-_PRICES = 3_600
-_WATCHED = 40
-"""Outcomes without a position whose prices are kept, those that were looked at last."""
-_STEP = 1_000_000_000
-
-
-class Quote(Struct, frozen=True):
-    """Best bid and ask of an outcome at a market time."""
-
-    time: int
-    bid: Decimal | None
-    ask: Decimal | None
 
 
 class Desk:
@@ -42,10 +27,7 @@ class Desk:
         self.asked: dict[str, str] = {}
         """What is asked of each position and not answered yet, in a word."""
         self.is_dark: bool | None = None
-        self._watched: deque[str] = deque(maxlen=_WATCHED)
-        self._prices: dict[str, deque[Quote]] = {}
         self._tasks: set[asyncio.Task[Reply | None]] = set()
-        context.source.listen(lambda _, view: self._note_prices(view))
 
     @property
     def view(self) -> View:
@@ -61,25 +43,15 @@ class Desk:
         """The outcome of a position, {} while it is not known."""
         return self.view.markets.get(p["outcome_id"], {})
 
-    def _note_prices(self, view: View) -> None:
-        now = market_time(view)
-        watched = {p["outcome_id"] for p in view.positions.values()} | set(self._watched)
-        for outcome_id in watched & view.markets.keys():
-            m = view.markets[outcome_id]
-            quotes = self._prices.setdefault(outcome_id, deque(maxlen=_PRICES))
-            if not quotes or quotes[-1].time + _STEP <= now:
-                quotes.append(Quote(now, m["bid"], m["ask"]))
-        for outcome_id in self._prices.keys() - watched:
-            del self._prices[outcome_id]
+    async def prices(self, outcome_id: str, since: int) -> list[Bar]:
+        """Bid and ask of an outcome from a time on: by the minute, and lately by the second."""
 
-    def watch(self, outcome_id: str) -> None:
-        """Keep the prices of an outcome from now on, although no position holds it."""
-        if outcome_id not in self._watched:
-            self._watched.append(outcome_id)
+        def read() -> list[Bar]:
+            fine = read_bars(self.context.state, outcome_id, "1s", since)
+            coarse = read_bars(self.context.state, outcome_id, "1m", since)
+            return [bar for bar in coarse if not fine or bar.time < fine[0].time] + fine
 
-    def prices(self, outcome_id: str) -> list[Quote]:
-        """Best bid and ask of an outcome, as they were seen lately."""
-        return list(self._prices.get(outcome_id, ()))
+        return await asyncio.to_thread(read)
 
     async def story(self, position_id: str) -> tuple[list[Row], list[Row]]:
         """The events and the fills of a position that are published."""

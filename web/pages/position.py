@@ -6,6 +6,7 @@ from typing import Any
 from nicegui import events, ui
 
 from positions.model.formatting import plain, to_json
+from positions.storage.bars import Bar
 from positions.storage.story import ROUTINE, sentence
 from web.pages import actions, charts, words
 from web.pages.desk import Desk, market_time
@@ -42,6 +43,7 @@ class _Page:
     def __init__(self, desk: Desk, position_id: str) -> None:
         self._desk = desk
         self._id = position_id
+        self._bars: list[Bar] = []
         self._events: list[Row] = []
         self._fills: list[Row] = []
         self._is_dragging = False
@@ -113,12 +115,16 @@ class _Page:
         self.show(self._desk.view)
 
     async def read(self) -> None:
-        """Read events and fills anew, where there are more."""
+        """Read prices, events and fills anew."""
+        p = self._desk.position(self._id)
+        if p is None:
+            return
+        self._bars = await self._desk.prices(p["outcome_id"], p["created_at"])
         story, fills = await self._desk.story(self._id)
         if len(story) != len(self._events):
             self._events, self._fills = story, fills
             self._show_story()
-            self.show(self._desk.view)
+        self.show(self._desk.view)
 
     def show(self, view: View) -> None:
         """Show what a new view says."""
@@ -163,9 +169,8 @@ class _Page:
             self._fact_labels[name].set_text(text)
 
     def _show_chart(self, p: Row, view: View) -> None:
-        quotes = self._desk.prices(p["outcome_id"])
         options, span = charts.position_chart(
-            p, quotes, self._events, self._fills, market_time(view)
+            p, self._bars, self._events, self._fills, market_time(view)
         )
         if options != self._chart.options:
             self._chart.options.clear()
