@@ -263,6 +263,9 @@ def amend(
     stop: Annotated[
         str | None, typer.Option(help="A price, 10% below the entry price, or none.")
     ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Shares to buy in all; not less than are on order.")
+    ] = None,
     floor: Annotated[str | None, typer.Option(help="Never sell below this; or none.")] = None,
     post_only: Annotated[
         bool | None, typer.Option("--post-only/--may-take", help="Whether the entry only rests.")
@@ -280,6 +283,7 @@ def amend(
     fields: dict[str, Any] = {
         "max_bid_price": max_bid,
         "stop_loss_price": stop,
+        "size": size,
         "floor_price": floor,
         "post_only": post_only,
         "expires": expires,

@@ -42,6 +42,8 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "an expiry as a time":  ({}, {"expires": iso(START + HOUR)}, {"entry_expires_at": START + HOUR}),
     "a later expiry":       ({"expires": "1h"}, {"expires": "3h"}, {"entry_expires_at": START + 3 * HOUR}),
     "no expiry":            ({"expires": "1h"}, {"expires": "none"}, {"entry_expires_at": None}),
+    "a larger size":        ({}, {"size": "150"}, {"size": "150"}),
+    "the same size":        ({}, {"size": "100"}, {"size": "100"}),
     "only to rest":         ({}, {"post_only": True}, {"post_only": True}),
     "to take, too":         ({"post_only": True}, {"post_only": False}, {"post_only": False}),
     "a stop alone":         ({"floor": "0.30", "expires": "1h", "post_only": True}, {"stop": "0.40"},
@@ -54,6 +56,10 @@ REFUSED: dict[str, tuple[bool, dict[str, Any], str, str]] = {
     "only to rest where it takes":   (False, {"post_only": True, "max_bid": "0.60"}, "POST_ONLY_WOULD_CROSS", "max_bid_price was 0.60"),
     "an expiry of what is bought":   (True, {"expires": "2h"}, "ENTRY_OVER", "expires was given, must be left out: the entry is over"),
     "a time for what is bought":     (True, {"expires": iso(START + HOUR)}, "ENTRY_OVER", "expires was given"),
+    "less than is on order":        (False, {"size": "99"}, "SIZE_BELOW_ORDERED", "size was 99, must be at least the 100 that are bought or on order"),
+    "a size off the grid":          (False, {"size": "100.001"}, "SIZE_OFF_GRID", "size was 100.001"),
+    "more than there is money for": (False, {"size": "100000"}, "MAX_STAKE_PER_POSITION", "stake was"),
+    "a size of what is bought":     (True, {"size": "150"}, "ENTRY_OVER", "size was given"),
     "post-only of what is bought":   (True, {"post_only": True}, "ENTRY_OVER", "post_only was given"),
 }
 # fmt: on
@@ -134,3 +140,13 @@ def test_what_is_no_floor_or_expiry_is_refused_by_its_field() -> None:
     c = from_fields(about | {"floor": "none", "expires": "none"})
     assert isinstance(c, Amend)
     assert (c.floor_price, c.expires) == (None, None)
+
+
+def test_what_was_added_to_the_size_is_bought_once_the_order_is_filled() -> None:
+    stage = entering()
+    assert order("amend", size="150")(stage) == []
+    sent = filled(Role.ENTRY, "100", "0.55")(stage)
+    assert any("buy 50" in text or "entry 50" in text for text in sent), sent
+    filled(Role.ENTRY, "50", "0.55")(stage)
+    assert (stage.position.ledger.bought, stage.position.remaining) == (150, 0)
+    assert stage.position.decision.entry_ended is not None

@@ -132,6 +132,8 @@ class Amend(Command, frozen=True, kw_only=True):
     sell_price: PriceOrPercent | None | UnsetType = UNSET
     stop_loss_price: PriceOrPercent | None | UnsetType = UNSET
     targets: tuple[Slice, ...] | UnsetType = UNSET
+    size: Decimal | UnsetType = UNSET
+    """Shares to buy in all; what works at the venue already is not made smaller."""
     floor_price: Decimal | None | UnsetType = UNSET
     post_only: bool | UnsetType = UNSET
     expires: int | None | UnsetType = UNSET
@@ -262,6 +264,7 @@ FIELDS: dict[str, tuple[type[Command], dict[str, Parser]]] = {
             "sell_price": level_or_none,
             "stop_loss_price": level_or_none,
             "targets": slices,
+            "size": amount,
             "floor_price": price_or_none,
             "post_only": flag,
             "expires": expiry_or_none,

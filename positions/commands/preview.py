@@ -173,6 +173,7 @@ def _told(asked: Request, p: Position) -> dict[str, str]:
         "target": asked.sell_price,
         "stop": p.stop_in_force,
         "floor": asked.floor_price or None,
+        "size": asked.size,
     }
     entry = {"post only": str(asked.post_only).lower()}
     if asked.entry_expires_at is not None:

@@ -27,7 +27,7 @@ from positions.commands.term_validation import (
 )
 from positions.model.durations import SECOND
 from positions.model.events import Amended, EntryEnded, OwnerSold, Released, SaleAsked
-from positions.model.formatting import iso, term_texts
+from positions.model.formatting import iso, plain, term_texts
 from positions.model.instrument_book import InstrumentBook
 from positions.model.position import (
     EXITS,
@@ -411,13 +411,13 @@ def amend(
     if c.max_bid_price is not UNSET and not is_buying:
         rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
         return Refusal("ENTRY_OVER", f"max_bid_price was {c.max_bid_price}, {rule}")
-    for field in ("post_only", "expires", "expires_on"):
+    for field in ("size", "post_only", "expires", "expires_on"):
         if getattr(c, field) is not UNSET and not is_buying:
             rule = f"must be left out: the entry is over ({p.decision.entry_ended})"
             return Refusal("ENTRY_OVER", f"{field.removesuffix('_on')} was given, {rule}")
     raw = _amended_request(c, p, now)
     base = base_of(update(p, request=raw), book)
-    size = p.request.size if is_buying else p.ledger.bought
+    size = raw.size if is_buying else p.ledger.bought
     frame = Frame(book, size, priced(raw, base, book.tick), base, now, is_buying, may_act=c.now)
     asked = priced_within(raw, base, book.tick)
     keeps = c.stop_loss_price is UNSET or (
@@ -430,6 +430,7 @@ def amend(
         stop_loss_price=asked.stop_loss_price,
         terms=asked.terms,
         keeps_raised_stop=keeps,
+        size=c.size,
         floor_price=UNSET if c.floor_price is UNSET else asked.floor_price,
         post_only=c.post_only,
         entry_expires_at=_new_expiry(c, now),
@@ -472,6 +473,7 @@ def _amended_request(c: Amend, p: Position, now: int) -> Request:
     expires = _new_expiry(c, now)
     return replace(
         old,
+        size=old.size if c.size is UNSET else c.size,
         floor_price=old.floor_price if c.floor_price is UNSET else c.floor_price or ZERO,
         post_only=old.post_only if c.post_only is UNSET else c.post_only,
         entry_expires_at=old.entry_expires_at if expires is UNSET else expires,
@@ -523,11 +525,22 @@ def _check_amended_entry(
         return Refusal("EXPIRED", _past(expires, f.now))
     if c.max_bid_price is not UNSET or c.post_only is True:
         refusal = _check_post_only(f.asked.post_only, f.market, max_bid)
-    if refusal is None and max_bid > p.request.max_bid_price:
-        refusal = _check_raise(p, f.market, max_bid, funds, limits)
+    if refusal is None and c.size is not UNSET:
+        refusal = _check_new_size(c.size, p, f)
+    if refusal is None and (max_bid > p.request.max_bid_price or f.asked.size > p.request.size):
+        refusal = _check_raise(p, f, funds, limits)
     if refusal is None and f.asked.stop_loss_price != p.request.stop_loss_price:
-        refusal = check_worth("size", p.request.size, f)
+        refusal = check_worth("size", f.asked.size, f)
     return refusal
+
+
+def _check_new_size(size: Decimal, p: Position, f: Frame) -> Refusal | None:
+    """Refuse less than what is bought, or may be by orders that work: `cancel` takes those back."""
+    least = p.ledger.bought + sum((o.leaves for o in p.live(Role.ENTRY)), ZERO)
+    if size < least:
+        rule = f"must be at least the {plain(least)} that are bought or on order; see `cancel`"
+        return Refusal("SIZE_BELOW_ORDERED", f"size was {size}, {rule}")
+    return _check_size(f)
 
 
 def _check_immediacy(c: Amend, p: Position, after: Position, f: Frame) -> Refusal | None:
@@ -555,14 +568,13 @@ def _what_was_amended(c: Amend, p: Position, after: Position, at_once: AtOnce, f
     return "; ".join(f"{name} was {values.get(name, 'none')}" for name in names)
 
 
-def _check_raise(
-    p: Position, book: InstrumentBook, max_bid: Decimal, funds: Funds, limits: Limits
-) -> Refusal | None:
-    """Refuse a higher max bid that money or caps do not allow."""
+def _check_raise(p: Position, f: Frame, funds: Funds, limits: Limits) -> Refusal | None:
+    """Refuse a higher max bid, or a larger size, that money or caps do not allow."""
     others = Funds(
         cash=funds.cash,
-        reserved=funds.reserved - reserved_by(p, book.fee),
+        reserved=funds.reserved - reserved_by(p, f.market.fee),
         staked=funds.staked - staked_by(p) + p.ledger.cost,
         halted=funds.halted,
     )
-    return _check_money(book, p.remaining, max_bid, others, limits)
+    remaining = f.asked.size - p.ledger.bought
+    return _check_money(f.market, remaining, f.asked.max_bid_price, others, limits)

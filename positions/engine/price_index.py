@@ -42,6 +42,7 @@ class PriceIndex:
             self.restless[p.id] = None
         else:
             self.restless.pop(p.id, None)
+        self._largest = max(self._largest, p.request.size)  # which may be amended
         before, after = (
             self._of.get(p.id),
             None if over else (p.request.terms.trigger, stop, target),
@@ -64,7 +65,6 @@ class PriceIndex:
     def _keep(
         self, p: Position, trigger: Trigger, stop: Decimal | None, target: Decimal | None
     ) -> None:
-        self._largest = max(self._largest, p.request.size)
         if stop is not None:
             insort(self._stops[trigger], (stop, p.id))
         if target is not None:

@@ -85,6 +85,7 @@ def _amended(p: Position, f: events.Amended) -> Position:
 def _further(f: events.Amended) -> dict[str, Any]:
     """What else of the request an amendment changes."""
     values = {
+        "size": f.size,
         "floor_price": f.floor_price,
         "post_only": f.post_only,
         "entry_expires_at": f.entry_expires_at,

@@ -53,6 +53,7 @@ class Amended(Event, frozen=True, kw_only=True):
     """None = as they were."""
     keeps_raised_stop: bool | None = None
     """Whether a stop that was raised stays so; None = where `stop_loss_price` stays as it was."""
+    size: Decimal | UnsetType = UNSET
     floor_price: Decimal | UnsetType = UNSET
     post_only: bool | UnsetType = UNSET
     entry_expires_at: int | UnsetType | None = UNSET

@@ -66,6 +66,7 @@ def in_words(error: duckdb.Error) -> str:
     kinds = {
         "Could not set lock": "another process has it open",
         "not a valid DuckDB database file": "it is no database of this program, or torn",
+        "WAL": "its write-ahead log (the WAL beside it) is damaged",
         "No such file": "it is not there",
         "Permission denied": "its permissions do not allow it",
         "No space left": "the disk is full",

@@ -101,6 +101,7 @@ _SENTENCES: dict[str, str | Callable[[_Event], str]] = {
     ),
     "amended": lambda e: (
         "amended: max bid {max_bid_price}, target {sell_price}, stop {stop_loss_price}{terms}"
+        + ("" if e.get("size") is None else ", size {size}")
         + ("" if e.get("floor_price") is None else ", floor {floor_price}")
         + ("" if e.get("post_only") is None else f", post only {str(e['post_only']).lower()}")
         + (f", expires {e['entry_expires_at'] or 'never'}" if "entry_expires_at" in e else "")
