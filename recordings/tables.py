@@ -16,7 +16,6 @@ from recordings.reading import columns as layout
 from recordings.reading import files
 from recordings.reading.columns import Columns
 from recordings.reading.rows import (
-    OTHER_IDS,
     Best,
     Book,
     Change,
@@ -124,7 +123,9 @@ def read(
         entries = list(_entries(rows, reader, left_out))
     for line in left_out.lines():
         reject(f"{path}: {line}")
-    if not entries:
+    if all(isinstance(e.shown, Tick) for e in entries):
+        if counts.kinds["trade"]:
+            raise layout.trades(path, f"{_counted(counts.kinds['trade'], 'row')} of them alone")
         raise RecordingError(f"{path}: holds no row that can be used{_others(counts)}")
     entries.sort(key=lambda e: e.time)  # of one time, the order of the file stays
     entries, notes = _confirmed(path, columns, counts, entries)
@@ -271,16 +272,18 @@ def _confirmed(
         return entries, []
     if counts.has_best:
         note = "side, price and size may be trades, and are not used: --format levels uses them"
-        return [_without_change(e) for e in entries], [note]
+        return list(_without_changes(entries)), [note]
     if not _has_two_sides(changes):
         raise layout.trades(path, f"none of {len(changes):,} rows takes a level away")
     return entries, ["no row takes a level away: if these are trades, they cannot be played"]
 
 
-def _without_change(e: Entry) -> Entry:
-    if isinstance(e.shown, Change) and e.shown.best is not None:
-        return e._replace(shown=e.shown.best)
-    return e
+def _without_changes(entries: Iterable[Entry]) -> Iterator[Entry]:
+    for e in entries:
+        if not isinstance(e.shown, Change):
+            yield e
+        elif e.shown.best is not None:
+            yield e._replace(shown=e.shown.best)
 
 
 def _has_two_sides(changes: Sequence[Entry]) -> bool:
@@ -300,13 +303,13 @@ def _checked(path: Path, quotes: Sequence[BestPrices]) -> Iterator[str]:
     crossed = [q for q in quotes if q.bid is not None and q.ask is not None and q.bid >= q.ask]
     if crossed:
         first = crossed[0]
-        what = f"{len(crossed):,} of {len(quotes):,} books are crossed"
-        what = f"{what}, first with bid {first.bid:f} and ask {first.ask:f}"
+        what = f"first with bid {first.bid:f} and ask {first.ask:f}"
+        what = f"{len(crossed):,} of {len(quotes):,} books are crossed, {what}"
         few = min(max(_CROSSED_FEW, len(quotes) // _CROSSED_PART), len(quotes) // 2)
         if len(crossed) > few:
             raise RecordingError(f"{path}: {what}: these are no books, or not in this format")
         yield what
-    sized = sum(bool(q.bid_size) or bool(q.ask_size) for q in quotes)
+    sized = sum(bool(q.bid_size or q.ask_size) for q in quotes)
     if not sized:
         yield "NO SIZE is known: nothing can be filled, in a backtest nothing will be bought"
     elif sized * 10 < len(quotes):
@@ -319,9 +322,8 @@ def _checked(path: Path, quotes: Sequence[BestPrices]) -> Iterator[str]:
 def _others(counts: Counts) -> str:
     if not counts.others:
         return ""
-    more = "more than " if len(counts.other_ids) > OTHER_IDS else ""
     ids = _counted(len(counts.other_ids), "outcome")
-    return f"; {_counted(counts.others, 'row')} of {more}{ids} that are not among the markets"
+    return f"; {_counted(counts.others, 'row')} of {ids} that are not among the markets"
 
 
 def _about(kind: str, counts: Counts, entries: Sequence[Entry]) -> Iterator[str]:

@@ -221,6 +221,7 @@ def trades(*rows: tuple[str, str]) -> str:
         f"{SIDES},transaction_hash\n{T},{YES},0.4,0,BUY,0xaa",
         f"{SIDES},taker_side\n{T},{YES},0.4,0,BUY,BUY",
         f"time,token_id,price\n{T},{YES},0.4",
+        f"{SIDES},event_type\n{T},{YES},0.4,9,BUY,last_trade_price",
         f"time,token_id,open,high,low,close\n{T},{YES},0.4,0.4,0.4,0.4",
     ],
 )
@@ -252,6 +253,11 @@ def test_prices_beside_what_may_be_trades_are_used_alone(tmp_path: Path) -> None
     done, said = imported(tmp_path, f"{head}\n{T},{YES},0.45,7,BUY,0.4,0.5\n")
     assert (done.exit_code, prices(tmp_path)) == (0, [(0.4, 0.5)])
     assert "side, price and size may be trades, and are not used" in said
+
+
+def test_changes_of_the_tick_alone_are_no_recording(tmp_path: Path) -> None:
+    done, said = imported(tmp_path, hour(tmp_path / "hour", [HOUR[7]]))
+    assert (done.exit_code, "holds no row that can be used" in said) == (1, True)
 
 
 @pytest.mark.parametrize("form", ["candles", "books", "levels", "events"])

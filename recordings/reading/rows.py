@@ -18,7 +18,7 @@ from recordings.reading.values import BadRow, Levels, is_empty, text
 
 _SIDES = dict.fromkeys(("buy", "bid", "b", "bids"), "bids")
 _SIDES |= dict.fromkeys(("sell", "ask", "a", "s", "asks"), "asks")
-OTHER_IDS = 1_000_000
+_OTHER_IDS = 1_000_000
 """Outcomes that are not wanted are told apart up to so many."""
 _OF_BOOKS = frozenset({"bid", "ask", "bids", "asks"})
 """Sides that trades do not have."""
@@ -110,7 +110,7 @@ class Counts:
     def other(self, rows: int, ids: Iterable[str]) -> None:
         """Rows of outcomes that are not wanted."""
         self.others += rows
-        if len(self.other_ids) < OTHER_IDS:
+        if len(self.other_ids) < _OTHER_IDS:
             self.other_ids.update(ids)
 
 
