@@ -73,7 +73,8 @@ class Person:
         self.state = folder / "state"
         self.config = folder / "live.toml"
         self.rng = random.Random(seed)
-        self.markets = [venue.add_market(f"market-{n}") for n in range(3)]
+        self.markets = [venue.add_market(f"market-{n}", version=f"v{1 + n % 2}") for n in range(3)]
+        venue.faults.optional_fields = ("", "missing", "null")[seed % 3]
         self.keys = venue.wallet(KEY, cash="1000")
         self.funder = self.keys["POLYMARKET_FUNDER"]
         self.ids: list[str] = []

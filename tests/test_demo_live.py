@@ -22,7 +22,10 @@ class Stage:
     def __init__(self, venue: LoopbackPolymarket) -> None:
         self.venue = venue
         self.chance = random.Random(7)
-        self.markets = {s.slug: venue.add_market(s.slug, question=s.question) for s in SCRIPTS}
+        self.markets = {
+            s.slug: venue.add_market(s.slug, question=s.question, version=f"v{1 + number % 2}")
+            for number, s in enumerate(SCRIPTS)
+        }
 
     def show(self, moment: int) -> None:
         """Every market as it is at a moment of the story."""

@@ -140,6 +140,6 @@ def _is_done(p: Position) -> bool:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_node_that_dies_in_the_midst_of_a_fault_goes_on(case: Case, tmp_path: Path) -> None:
     with LoopbackPolymarket() as venue:
-        m = venue.add_market("rain")
+        m = venue.add_market("rain", version=f"v{1 + CASES.index(case) % 2}")
         venue.quote(m.tokens[0], "0.50", "100", "0.52", "100")
         play_case(Mortal(venue, tmp_path), case, m)

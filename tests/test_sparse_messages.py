@@ -40,7 +40,7 @@ LIVES: dict[str, Scenario] = {
 
 @pytest.mark.parametrize("how", SPARSE)
 def test_what_is_held_is_sold_all_the_same(how: str, tmp_path: Path) -> None:
-    failures = play_all(LIVES, tmp_path, how, safety={"stale_seconds": 1})
+    failures = play_all(LIVES, tmp_path, (how,), safety={"stale_seconds": 1})
     assert not any(failures.values()), "\n".join(failures.values())
 
 

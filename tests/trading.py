@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -297,17 +297,21 @@ def chosen_of(request: pytest.FixtureRequest) -> list[str]:
 
 
 def play_all(
-    scenarios: Mapping[str, Scenario], state: Path, optional_fields: str = "", **changes: Any
+    scenarios: Mapping[str, Scenario],
+    state: Path,
+    optional_fields: Sequence[str] = ("", "missing", "null"),
+    **changes: Any,
 ) -> dict[str, str]:
     """Play scenarios one after the other on one node, each in a market of its own, in turn of both
-    protocols, quoted 0.50 to 0.52; what went wrong in each, "" if nothing did."""
+    protocols and of each way with optional fields, quoted 0.50 to 0.52; what went wrong in each, ""
+    if nothing did."""
     failures: dict[str, str] = {}
     with LoopbackPolymarket() as venue:
-        venue.faults.optional_fields = optional_fields
 
         async def script(s: Session) -> None:
             for number, (name, scenario) in enumerate(scenarios.items()):
                 version = "v2" if number % 2 else "v1"
+                venue.faults.optional_fields = optional_fields[number % len(optional_fields)]
                 market = venue.add_market(f"market-{number}", version=version)
                 venue.quote(market.tokens[0], "0.50", "100", "0.52", "100")
                 try:
