@@ -91,6 +91,19 @@ def cancelled(venue: Refusing, *, foreign: frozenset[str] | None = None) -> tupl
     return asyncio.run(play())
 
 
+WIDE = HASH.removeprefix("0x").upper()
+
+
+@pytest.mark.parametrize("named", [HASH.upper(), WIDE, WIDE.lower(), f"0x{WIDE}"])
+def test_a_cancelled_order_is_known_however_its_hash_is_written(named: str) -> None:
+    assert (
+        cancelling._read({"canceled": [None, 7, named]}, HASH).outcome
+        is cancelling.CancelOutcome.CANCELED
+    )
+    gone = cancelling._read({"canceled": [], "not_canceled": {named: "why"}}, HASH)
+    assert (gone.outcome, gone.why) == (cancelling.CancelOutcome.NOT_CANCELED, "why")
+
+
 REFUSALS = {
     "an error of the venue": [refusal(500)],
     "an error without JSON": [VenueError(httpx.Response(502, text="<html>"))],
@@ -187,6 +200,13 @@ def test_one_cancel_at_a_time_is_under_way_for_an_order() -> None:
         (refusal(429, **{"retry-after": "3"}), 3.0),
         (refusal(503, **{"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), 0.0),
         (VenueError(httpx.Response(503, json={"retry_after_seconds": 79})), 79.0),
+        (VenueError(httpx.Response(503, json={"error": {"retry_after_seconds": 7}})), 7.0),
+        (VenueError(httpx.Response(503, json={"error": ["x"], "retry_after_seconds": []})), 0.0),
+        (refusal(503, **{"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}), 86_400.0),
+        (refusal(503, **{"retry-after": "Sun Nov  6 08:49:37 2094"}), 86_400.0),
+        (refusal(503, **{"retry-after": "Wed, 21 Oct 2099 07:28:00 -0000"}), 86_400.0),
+        (refusal(503, **{"retry-after": "Mon, 01 Jan 99999999999 00:00:00 GMT"}), 0.0),
+        (refusal(503, **{"retry-after": "Mon, 01 Jan 2026 00:00:00 +99999999999"}), 0.0),
         (refusal(429, **{"retry-after": "soon"}), 0.0),
         (refusal(429, **{"retry-after": "-1"}), 0.0),
         (refusal(429, **{"retry-after": "nan"}), 0.0),

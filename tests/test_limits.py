@@ -84,6 +84,14 @@ def test_the_venues_headers_are_followed() -> None:
     assert limits.tier == "gold"
 
 
+@pytest.mark.parametrize("told", ["-inf", "-1e300", "nan", "inf", "-3", "1e400", "", "0x5"])
+def test_no_header_keeps_an_exit_waiting_for_long(told: str) -> None:
+    limits = RateLimits(Time())
+    limits.heard("POST", "/order", 200, {"poly-ratelimit-remaining": told}, 0)
+    assert 0 <= limits.pause(Kind.ORDERS, 1) < 2
+    assert "left" in str(limits)
+
+
 def test_what_is_on_its_way_may_arrive_at_one_moment() -> None:
     time = Time()
     limits = RateLimits(time)

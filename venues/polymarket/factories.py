@@ -155,7 +155,7 @@ class Polymarket:
         )
         try:
             cash = parsing.balance(self.client.get_balance_allowance(kind))
-            return cash, {str(order.get("id")) for order in self.client.get_open_orders()}
+            return cash, {parsing.hash_of(order) for order in self.client.get_open_orders()}
         except Exception as e:
             reason = f"{why(e, self._own_wallet)}; polybracket doctor says what to do"
             at = self._settings.venue.clob

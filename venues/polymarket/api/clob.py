@@ -96,8 +96,9 @@ class Refused(VenueFailure):
 def retry_after(error: BaseException) -> float:
     """Seconds for which the venue wants to be asked no more, as it said it; else 0."""
     body = getattr(error, "error_msg", None)
-    seconds = body.get("retry_after_seconds") if isinstance(body, dict) else None
-    return max(getattr(error, "retry_after", 0.0), _seconds(seconds))
+    inner = body.get("error") if isinstance(body, dict) else None
+    told = [b.get("retry_after_seconds") for b in (body, inner) if isinstance(b, dict)]
+    return max(getattr(error, "retry_after", 0.0), *map(_seconds, told), 0.0)
 
 
 def _seconds(value: object) -> float:
@@ -105,9 +106,10 @@ def _seconds(value: object) -> float:
     with contextlib.suppress(ValueError):
         seconds = float(str(value))
         return seconds if 0 < seconds < _DAY else 0.0
-    with contextlib.suppress(ValueError, TypeError):
-        until = parsedate_to_datetime(str(value)) - datetime.now(UTC)
-        return min(max(until.total_seconds(), 0.0), _DAY)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        stated = parsedate_to_datetime(str(value))
+        until = stated if stated.tzinfo is not None else stated.replace(tzinfo=UTC)
+        return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), _DAY)
     return 0.0
 
 

@@ -79,8 +79,10 @@ class Bucket:
         self._left, self._at = self.left(now) - cost, now
 
     def heard(self, left: float, now: float) -> None:
-        """The venue has so many, which are fewer where another program spends them, too."""
-        self._left, self._at = min(self.left(now), left), now
+        """The venue has so many, which are fewer where another program spends them, too; at the
+        least a burst below zero, as after cancels that are debited late."""
+        told = max(left, -self.rate.burst)
+        self._left, self._at = min(self.left(now), told), now
 
     def stop(self, seconds: float, now: float) -> None:
         """Nothing is taken for so long."""

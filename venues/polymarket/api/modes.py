@@ -1,5 +1,6 @@
 """The venue's modes, by the codes and words of its refusals. Pure."""
 
+import re
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +35,7 @@ class ToldMode(Struct, frozen=True):
 
 
 _RESTARTING = ToldMode("the venue restarts", Taking.NOTHING)
+_DISABLED = ToldMode("trading is disabled", Taking.NOTHING)
 _CLOSED_ONLY = ToldMode(
     "the venue takes only sales of this wallet (closed-only)", Taking.ALL, is_of_wallet=True
 )
@@ -42,13 +44,12 @@ _BLOCKED = ToldMode(
     "the venue refuses orders from this place (geoblock)", Taking.ALL, is_of_wallet=True
 )
 _WORDS: tuple[tuple[str, ToldMode], ...] = (
-    ("post_only_mode", ToldMode("the venue is in post-only mode", Taking.POST_ONLY)),
-    ("post-only mode", ToldMode("the venue is in post-only mode", Taking.POST_ONLY)),
-    ("cancel-only", ToldMode("the venue is in cancel-only mode", Taking.NOTHING)),
-    ("trading is currently disabled", ToldMode("trading is disabled", Taking.NOTHING)),
-    ("trading is disabled", ToldMode("trading is disabled", Taking.NOTHING)),
+    ("post only mode", ToldMode("the venue is in post-only mode", Taking.POST_ONLY)),
+    ("cancel only", ToldMode("the venue is in cancel-only mode", Taking.NOTHING)),
+    ("trading is currently disabled", _DISABLED),
+    ("trading is disabled", _DISABLED),
+    ("trading disabled", _DISABLED),
     ("closed only mode", _CLOSED_ONLY),
-    ("closed-only mode", _CLOSED_ONLY),
     ("address banned", _BANNED),
     ("address is banned", _BANNED),
     ("geoblock", _BLOCKED),
@@ -58,8 +59,9 @@ _WORDS: tuple[tuple[str, ToldMode], ...] = (
 
 
 def of_words(said: Any) -> ToldMode | None:
-    """The mode that a refusal tells of, by its words; None where it tells of none."""
-    text = " ".join(str(said).lower().split())
+    """The mode that a refusal tells of, by its words or its code, which writes the same with
+    underscores; None where it tells of none."""
+    text = " ".join(re.split(r"[\s_-]+", str(said).lower()))
     return next((mode for words, mode in _WORDS if words in text), None)
 
 

@@ -5,6 +5,7 @@ what it said. Foreign data is never trusted to be well-formed: what cannot be re
 `Unreadable`, and the caller asks the venue instead.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -30,6 +31,7 @@ _TEXT_MAX = 200
 _PARTS_MAX = 100
 """How often a trade may name one maker; each is a fill of its own, and the venue names it once."""
 _SHOWN = 60
+_DIGITS = re.compile(r"[0-9a-f]{64}")
 _OVER = ("MATCHED", "CANCEL", "INVALID", "EXPIRED", "REJECTED", "KILLED", "SYSTEM_CLEARED")
 """How the status of an order that is over begins; a killed one's may be a whole sentence."""
 
@@ -107,9 +109,15 @@ def name(values: Mapping[str, Any], field: str) -> str:
     return value
 
 
+def order_hash(stated: object) -> str:
+    """An order's hash, as we write it: 0x and digits in lower case."""
+    lower = str(stated).lower()
+    return f"0x{lower}" if _DIGITS.fullmatch(lower) else lower
+
+
 def hash_of(values: Mapping[str, Any], name: str = "id") -> str:
-    """An order's hash, as we write it: in lower case."""
-    return str(values.get(name, "")).lower()
+    """The hash of an order that a message names; what it names is another text where it is none."""
+    return order_hash(values.get(name, ""))
 
 
 def status(order: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from positions.model.foreign_text import clean
 from venues.polymarket.api.clob import retry_after
 from venues.polymarket.api.errors import describe_error
 from venues.polymarket.api.limits import Kind
+from venues.polymarket.api.parsing import order_hash
 from venues.polymarket.api.protocol import Protocol, protocol_of
 from venues.polymarket.execution.budget import Budget, rank_of
 from venues.polymarket.execution.live_orders import LiveOrder, LiveOrders
@@ -158,13 +159,13 @@ def _read(reply: Any, venue_order_id: str) -> CancelAnswer:
             CancelOutcome.REFUSED, f"the answer was not the venue's: {clean(reply, 80)}"
         )
     canceled, others = reply.get("canceled"), reply.get("not_canceled")
-    if isinstance(canceled, list) and venue_order_id in (str(c).lower() for c in canceled):
+    if isinstance(canceled, list) and venue_order_id in map(order_hash, canceled):
         return CancelAnswer(CancelOutcome.CANCELED)
     if not isinstance(canceled, list) and not isinstance(others, dict):
         return CancelAnswer(
             CancelOutcome.REFUSED, f"the answer was not the venue's: {clean(reply, 80)}"
         )
-    reasons = {str(k).lower(): v for k, v in others.items()} if isinstance(others, dict) else {}
+    reasons = {order_hash(k): v for k, v in others.items()} if isinstance(others, dict) else {}
     return CancelAnswer(
         CancelOutcome.NOT_CANCELED, clean(reasons.get(venue_order_id) or "not cancelled")
     )

@@ -36,7 +36,7 @@ def parse_order(row: Any) -> VenueOrder:
     if not isinstance(row, dict):
         raise Unreadable("an order was no object")
     return VenueOrder(
-        venue_order_id=parsing.name(row, "id").lower(),
+        venue_order_id=parsing.order_hash(parsing.name(row, "id")),
         outcome_id=parsing.name(row, "asset_id"),
         is_buy=parsing.text(row, "side").upper() == "BUY",
         price=parsing.number(row, "price"),

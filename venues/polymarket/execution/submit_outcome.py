@@ -10,6 +10,7 @@ from positions.model.foreign_text import REASON_LENGTH, clean
 from positions.model.venue_mode import NOT_NOW, Taking
 from venues.polymarket.api import modes
 from venues.polymarket.api.errors import describe_error
+from venues.polymarket.api.parsing import hash_of, status
 
 _NO_MATCH = "no orders found to match"
 """The venue's words for a FAK order that met nothing: it is killed, and nothing is wrong."""
@@ -65,15 +66,13 @@ def of_reply(reply: Any, venue_order_id: str) -> tuple[SubmitOutcome, str]:
     if reply.get("success") is True and said:  # of a batch, what was not taken says so, too
         return (SubmitOutcome.AMBIGUOUS, why) if reply.get("orderID") else _of_reason(why)
     if reply.get("success") is True:
-        return (
-            SubmitOutcome.MATCHED if reply.get("status") == "matched" else SubmitOutcome.ACCEPTED
-        ), ""
+        return (SubmitOutcome.MATCHED if status(reply) == "MATCHED" else SubmitOutcome.ACCEPTED), ""
     return _of_reason(why)
 
 
 def _is_about(reply: dict[str, Any], venue_order_id: str) -> bool:
     """Whether an answer has the venue's words, and the hash, if it names one."""
-    named = str(reply.get("orderID") or venue_order_id).lower()
+    named = hash_of(reply, "orderID") if reply.get("orderID") else venue_order_id
     is_plain = isinstance(reply.get("success", False), bool)
     return bool(reply.keys() & _WORDS) and is_plain and named == venue_order_id
 
@@ -107,4 +106,4 @@ def _of_reason(why: str) -> tuple[SubmitOutcome, str]:
         return SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
     if any(words in said for words in _NOT_TAKEN):
         return SubmitOutcome.NOT_SENT, f"{NOT_NOW}{why}"
-    return (SubmitOutcome.KILLED if _NO_MATCH in why else SubmitOutcome.REJECTED), why
+    return (SubmitOutcome.KILLED if _NO_MATCH in said else SubmitOutcome.REJECTED), why
