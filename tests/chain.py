@@ -93,6 +93,10 @@ class Chain:
         self.receipts: dict[str, bool] = {}
         self.states: dict[str, str] = {}
         self.reverts = False
+        self.does_nothing = False
+        """Wallets that are contracts succeed, and make none of the calls."""
+        self.refusal = ""
+        """With what the relayer answers 400 to whatever is submitted."""
         self.chain_id = 137
         self.before: Callable[[str], int | None] = lambda _: None
         self.after: Callable[[str], int | None] = lambda _: None
@@ -191,6 +195,8 @@ class Chain:
                 return hex(self._estimate(params[0]))
             case "eth_sendRawTransaction":
                 return self._take(bytes.fromhex(params[0][2:]))
+            case "eth_getTransactionByHash":
+                return {"hash": params[0]} if params[0] in self.receipts else None
             case "eth_getTransactionReceipt":
                 told = self.receipts.get(params[0])
                 return None if told is None else {"status": hex(told)}
@@ -259,12 +265,14 @@ class Chain:
         kind, read = kinds[asked["type"]]
         assert (kind, asked["from"].lower()) == (self.kind, OWNER)
         calls = read(asked)
+        if self.refusal:
+            raise Revert(self.refusal)
         if int(asked["nonce"]) != self.nonce:
             raise Revert(f"batch nonce {asked['nonce']} does not match on-chain nonce {self.nonce}")
         self._use(self.nonce)
         name = f"relayed-{len(self.states)}"
         try:
-            self._all(calls)
+            self._all([] if self.does_nothing else calls)
             self.states[name] = "STATE_CONFIRMED"
         except Revert:
             self.states[name] = "STATE_FAILED"

@@ -39,6 +39,9 @@ _LOST_SECONDS = 900
 """So long after a send another transaction's nonce is waited for, before the send counts as lost:
 not every node of the chain, and not the relayer, tells what was executed last."""
 
+_UNSEEN_SECONDS = 3600
+"""So long after it was signed a transaction that no node knows is signed anew."""
+
 
 class Patience(Struct, frozen=True):
     """How long the end of a transaction is waited for, and asked for how often, in seconds."""
@@ -123,10 +126,7 @@ class Redeemer:
                 yield found
 
     def _redeem(self, market: Market, *, dry_run: bool, by_hand: bool) -> Iterator[Result]:
-        balances = self._chain.balances(market, self._wallet)
-        of = self._holdings if market.protocol is Protocol.V2 else self._chain
-        *pays, whole = of.payouts(market.condition_id)
-        worths = [n * p // whole if whole else 0 for n, p in zip(balances, pays, strict=True)]
+        balances, worths = self._owed(market)
         worth = Decimal(sum(worths)) / MILLION
         if not worth:  # not resolved, redeemed already, or nothing won
             return
@@ -144,6 +144,14 @@ class Redeemer:
         else:
             won = (balances[0] if worths[0] else 0, balances[1] if worths[1] else 0)
             yield self._sent(market, redeem_calls(market, won), result("paid"))
+
+    def _owed(self, market: Market) -> tuple[tuple[int, int], list[int]]:
+        """The wallet's shares of both outcomes, and what they pay, in millionths."""
+        balances = self._chain.balances(market, self._wallet)
+        of = self._holdings if market.protocol is Protocol.V2 else self._chain
+        *pays, whole = of.payouts(market.condition_id)
+        worths = [n * p // whole if whole else 0 for n, p in zip(balances, pays, strict=True)]
+        return balances, worths
 
     def _sent(self, market: Market, calls: tuple[Call, ...], paid: Result) -> Result:
         """Send what redeems a market, one after the other where they cannot go together."""
@@ -241,6 +249,8 @@ class Redeemer:
             return "paid" if succeeded else f"the transaction {line.key} was reverted"
         if used > line.nonce:
             return "another transaction took its nonce" if _is_lost(line) else ""
+        if time.time() > line.at + _UNSEEN_SECONDS and not self._chain.knows(line.key):
+            return "the chain has not seen it for an hour"  # its nonce is free, or it has it
         if is_first:  # the very same bytes: whoever has them already, has them once
             self._chain.ask("eth_sendRawTransaction", line.request)
         return ""
@@ -248,24 +258,35 @@ class Redeemer:
     def _look_relayed(self, line: Line, *, is_first: bool) -> str:
         """As `_look_own`."""
         relayer, known = self._asked_relayer, self._record.relayer_id(line.key)
-        if known:
-            state = relayer.state(known)
-            if state in ("STATE_FAILED", "STATE_INVALID"):
-                return f"the relayer answers {state} for {known}"
-            return "paid" if state == "STATE_CONFIRMED" else ""
+        state = relayer.state(known) if known else ""
+        if state in ("STATE_FAILED", "STATE_INVALID"):
+            return f"the relayer answers {state} for {known}"
+        if state == "STATE_CONFIRMED":
+            return self._carried_out(line, "the relayer confirms it")
+        if state:
+            return ""
         used, _ = relayer.nonce(line.request["from"], line.request["type"])
         if used > line.nonce:
-            if line.market is not None and not any(self._chain.balances(line.market, self._wallet)):
-                return "paid"
-            return "its nonce is used, and the shares are there" if _is_lost(line) else ""
+            return self._carried_out(line, "its nonce is used")
         params = line.request.get("depositWalletParams")
         if params and time.time() > int(params["deadline"]) + 60:
             return "the relayer did not take it in time"
         if is_first:
-            taken = relayer.submit(line.request)
+            try:
+                taken = relayer.submit(line.request)
+            except RedemptionError as e:
+                if not e.is_refusal:
+                    raise
+                return str(e)  # one that was taken before has the nonce of the next, too
             now = int(time.time())
             self._record.write(Line(line.key, "taken", line.condition_id, now, relayer_id=taken))
         return ""
+
+    def _carried_out(self, line: Line, what: str) -> str:
+        """ "paid" once the chain tells that nothing is owed; a Safe may do nothing, and succeed."""
+        if line.market is None or not any(self._owed(line.market)[1]):
+            return "paid"
+        return f"{what}, and the shares are there still" if _is_lost(line) else ""
 
     @property
     def _asked_relayer(self) -> Relayer:

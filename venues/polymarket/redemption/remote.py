@@ -1,6 +1,7 @@
 """Asks the chain, the relayer and the Data API; what fails says which, in one line."""
 
 import functools
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +18,24 @@ from venues.polymarket.redemption.calls import TOKENS, Call, Market, call, numbe
 _PAGE = 100
 _PAGES_MAX = 100
 MILLION = 10**6
+_REFUSALS = (400, 422)
+
+
+_UNDER_WAY = re.compile(r"wallet busy|in-flight|nonce", re.IGNORECASE)
+"""What a relayer refuses now, and not for good."""
 
 
 class RedemptionError(VenueFailure):
-    """Winnings cannot be redeemed now; says why, in one line."""
+    """Winnings cannot be redeemed now; says why, in one line.
+
+    `status` is that of an answer, 0 where there was none; `is_refusal` says that the same request
+    will never be taken.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+        self.is_refusal = status in _REFUSALS and not _UNDER_WAY.search(text)
 
 
 class Reverted(RedemptionError):
@@ -51,14 +66,15 @@ class Client:
             )
             if reply.status_code != httpx.codes.OK:
                 said = clean(reply.text, REASON_LENGTH)
-                raise self.error(f"answers {reply.status_code}: {self._without_keys(said)}")
+                text = f"answers {reply.status_code}: {self._without_keys(said)}"
+                raise self.error(text, reply.status_code)
             return reply.json()
         except (httpx.HTTPError, ValueError) as e:
             raise self.error(f"does not answer: {clean(str(e) or type(e).__name__)}") from None
 
-    def error(self, why: str) -> RedemptionError:
+    def error(self, why: str, status: int = 0) -> RedemptionError:
         """What is raised about it."""
-        return RedemptionError(f"{self._name} {why}")
+        return RedemptionError(f"{self._name} {why}", status)
 
     def _without_keys(self, text: str) -> str:
         for secret in self._headers.values():
@@ -131,7 +147,14 @@ class Chain:
         found = self.ask("eth_getTransactionReceipt", transaction)
         if not isinstance(found, dict):
             return None
-        return int(str(found.get("status")), 16) == 1
+        try:
+            return int(str(found.get("status")), 16) == 1
+        except ValueError:
+            raise self._client.error(f"tells no outcome of {transaction}") from None
+
+    def knows(self, transaction: str) -> bool:
+        """Whether a transaction waits, or is in a block."""
+        return self.ask("eth_getTransactionByHash", transaction) is not None
 
 
 class Relayer:
@@ -159,8 +182,13 @@ class Relayer:
         return found
 
     def state(self, relayer_id: str) -> str:
-        """What has become of it, such as "STATE_CONFIRMED"."""
-        reply = self._client.ask(f"/v1/account/transactions/{relayer_id}")
+        """What has become of it, such as "STATE_CONFIRMED"; "" where it is not known any more."""
+        try:
+            reply = self._client.ask(f"/v1/account/transactions/{relayer_id}")
+        except RedemptionError as e:
+            if e.status != httpx.codes.NOT_FOUND:
+                raise
+            return ""
         return str(reply.get("state")) if isinstance(reply, dict) else ""
 
 
