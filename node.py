@@ -21,6 +21,7 @@ from actors.failure_reporter import FailureReporter
 from actors.journal import NodeJournal
 from actors.notifier import NOTIFY_ALARM, Notifier
 from actors.price_cross import PriceCrossActor
+from actors.redeem_watch import RedeemWatch
 from actors.watchdog import Watchdog
 from bridge.aside import Threads, Worker, call_from_thread
 from bridge.live_node import NotStarted, drive, make_node
@@ -38,6 +39,7 @@ from positions.operations.process import (
     run_from_arguments,
     run_locked,
 )
+from positions.operations.redeeming import redeem
 from positions.operations.settings import Settings
 from positions.operations.wallet import environment
 from positions.storage.bars import BarWriter
@@ -76,6 +78,7 @@ class Node:
         terminal: Terminal | None = None,
     ) -> None:
         self._settings = settings
+        self._keys = keys or {}
         self._has_own_terminal = terminal is None
         self._terminal = terminal or Terminal()
         self._state = state = settings.state_dir
@@ -132,6 +135,15 @@ class Node:
             self._pulse,
         )
 
+    def _redeem_watch(self) -> RedeemWatch:
+        return RedeemWatch(
+            partial(redeem, self._settings, self._keys),
+            self._mode.redeemable,
+            self._terminal.say,
+            partial(self._journal.helper_failed, "winnings are not redeemed"),
+            self._loop,
+        )
+
     def _build(self) -> None:
         trader, settings, clock = self._node.trader, self._settings, self._mode.clock
         threads = [self.store.thread, self._watch.thread]
@@ -159,6 +171,8 @@ class Node:
         if settings.record.catalog:
             catalog = Path(settings.record.catalog)
             actors.append(Recorder(catalog, Journal(catalog), self._journal.recording_failed))
+        if settings.redeem.auto and settings.mode == "live":
+            actors.append(self._redeem_watch())
         known_ids = self.store.commands()
         actors += [PriceCrossActor(s, known_ids.__contains__, clock) for s in settings.signals]
         if self._notify_bells:

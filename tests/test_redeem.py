@@ -1,5 +1,6 @@
 """Winnings become cash once, for each kind of wallet, market and payout, whatever befalls it."""
 
+import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,12 +11,23 @@ from typing import Any
 import chain as standin
 import pytest
 from chain import Chain
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
+from typer.testing import CliRunner
 
+from actors.redeem_watch import LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, RedeemWatch
+from cli.main import app
 from positions.model.errors import PolybracketError
-from positions.operations.settings import Settings, VenueSettings, WalletSettings
+from positions.operations.doctor import Level
+from positions.operations.redeeming import Redeemed, redeem
+from positions.operations.settings import (
+    RedeemSettings,
+    Settings,
+    VenueSettings,
+    WalletSettings,
+)
 from positions.operations.wallet import WalletError
 from venues.polymarket.api.protocol import Protocol
+from venues.polymarket.doctor import check_redeem_key, check_redeeming
 from venues.polymarket.redemption import process, signing
 from venues.polymarket.redemption.calls import Market, redeem_calls
 from venues.polymarket.redemption.record import FAILURES_MAX, InUse, RedemptionRecord
@@ -336,3 +348,121 @@ def test_signatures_are_those_of_the_official_client() -> None:
         "0x57bf190d9f7140bed62185c405297d150dfe61e697d6cc96f15d4ab44ddf179c"
         "39151222d00b390924ab1525688b8ffe182f70aeb8463aafb6ab33146a51ed501b",
     ]
+
+
+def test_a_nodes_program_redeems_by_what_it_is_given(deposit: Owner) -> None:
+    deposit.chain.resolve("v1", shares=(5_000_000, 0))
+    assert redeem(deposit.settings, deposit.values) == Redeemed(
+        ("redeemed 5 USDC of market 0",), ""
+    )
+    assert deposit.chain.cash == 5_000_000
+    deposit.chain.resolve("v2", shares=(5_000_000, 0))
+    deposit.values["RELAYER_API_KEY"] = "another-secret"
+    (paid, why) = astuple(redeem(deposit.settings, deposit.values))
+    assert paid == ()
+    assert why.startswith("the relayer answers 401")
+    assert "another-secret" not in why
+
+
+class Watched:
+    """A watch whose program and clock are played by a test."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.answers = [Redeemed((), "")]
+        self.runs = 0
+        self.owed = D(0)
+        self.seconds = 0.0
+        self.said: list[str] = []
+        self.alarms: list[str] = []
+        self.watch = RedeemWatch(
+            self._redeem,
+            lambda: self.owed,
+            self.said.append,
+            self.alarms.append,
+            self.loop,
+            lambda: self.seconds,
+        )
+
+    def _redeem(self) -> Redeemed:
+        self.runs += 1
+        return self.answers.pop(0)
+
+    def look(self, *, starts: bool) -> None:
+        """Look; a program that starts runs to its end."""
+        before = self.runs
+        self.watch.look()
+        if starts:
+            while self.watch._is_running:
+                self.loop.call_later(0.01, self.loop.stop)
+                self.loop.run_forever()
+        assert self.runs - before == starts
+
+
+@pytest.fixture
+def w() -> Iterator[Watched]:
+    made = Watched()
+    yield made
+    made.loop.close()
+
+
+def test_a_node_redeems_at_its_start_and_when_something_is_owed(w: Watched) -> None:
+    w.look(starts=True)
+    w.seconds = PAUSE_SECONDS
+    w.look(starts=False)
+    w.owed = D(5)
+    w.answers = [Redeemed((), "the relayer answers 503"), Redeemed(("redeemed 5",), "")]
+    w.look(starts=True)
+    assert w.alarms == ["the relayer answers 503"]
+    w.seconds += PAUSE_SECONDS - 1
+    w.look(starts=False)
+    w.seconds += 1
+    w.look(starts=True)
+    assert (w.alarms, w.said) == (["the relayer answers 503", ""], ["redeemed 5"])
+
+
+def test_after_failures_the_pause_grows_to_a_bound(w: Watched) -> None:
+    pauses = []
+    for _ in range(12):
+        w.answers = [Redeemed((), "not now")]
+        w.look(starts=True)
+        pauses.append(w.watch._not_before - w.seconds)
+        w.seconds = w.watch._not_before
+    assert pauses[:3] == [PAUSE_SECONDS, 2 * PAUSE_SECONDS, 4 * PAUSE_SECONDS]
+    assert pauses[-1] == LONGEST_PAUSE_SECONDS
+    assert w.alarms == ["not now"]
+
+
+def test_doctor_checks_the_keys_and_approvals_that_redeeming_needs(
+    eoa: Owner, deposit: Owner
+) -> None:
+    assert check_redeem_key(eoa.settings, {}).level is Level.OK
+    assert check_redeem_key(deposit.settings, deposit.values).level is Level.OK
+    left = check_redeem_key(deposit.settings, {})
+    assert (left.level, "RELAYER_API_KEY" in left.found) == (Level.WARNING, True)
+    auto = replace(deposit.settings, redeem=RedeemSettings(auto=True))
+    assert check_redeem_key(auto, {}).level is Level.FAILED
+    rows = [
+        {"token": standin.TOKENS, "spender": spender, "approved": True}
+        for spender in standin.ADAPTERS
+    ]
+    assert standin.ROUTER in check_redeeming(rows).found.lower()
+    rows.append({"token": standin.MANAGER, "spender": standin.ROUTER, "approved": True})
+    assert check_redeeming(rows).level is Level.OK
+
+
+def test_the_command_says_what_is_paid(deposit: Owner, tmp_path: Path) -> None:
+    deposit.chain.resolve("v2", (500_000, 500_000), (3_000_000, 0))
+    venue = deposit.settings.venue
+    (tmp_path / "live.toml").write_text(
+        f'mode = "live"\nstate = "{tmp_path / "state"}"\n[wallet]\nsignature_type = 3\n'
+        f'[venue]\ndata = "{venue.data}"\nrpc = "{venue.rpc}"\nrelayer = "{venue.relayer}"\n'
+    )
+    runner, command = CliRunner(), ["redeem", "--config", str(tmp_path / "live.toml")]
+    said = runner.invoke(app, [*command, "--dry-run"], env=deposit.values)
+    assert "1.5 USDC of market 0: would be paid" in said.output
+    assert deposit.chain.cash == 0
+    said = runner.invoke(app, command, env=deposit.values)
+    assert (said.exit_code, "1.5 USDC are paid" in said.output) == (0, True)
+    assert deposit.chain.cash == 1_500_000
+    assert "nothing to redeem" in runner.invoke(app, command, env=deposit.values).output

@@ -20,7 +20,7 @@ from py_clob_client_v2.constants import POLYGON
 
 from positions.operations.doctor import Check, Level, failed, ok, warning
 from positions.operations.settings import Settings
-from positions.operations.wallet import FUNDER, KEY, Wallet, WalletError, wallet
+from positions.operations.wallet import FUNDER, KEY, Wallet, WalletError, relayer_key, wallet
 from venues.polymarket.api.bounded_http import BoundedClient
 from venues.polymarket.api.clob import (
     BoundedClobClient,
@@ -31,6 +31,13 @@ from venues.polymarket.api.clob import (
 from venues.polymarket.api.data_api import rows_of
 from venues.polymarket.api.gamma import parse
 from venues.polymarket.api.protocol import NEG_RISK, POSITIONS, STANDARD, Protocol
+from venues.polymarket.redemption.calls import (
+    ADAPTER,
+    NEG_RISK_ADAPTER,
+    POSITION_MANAGER,
+    ROUTER,
+    TOKENS,
+)
 
 _SAMPLES = 5
 _SLOW_SECONDS = 0.5
@@ -40,7 +47,6 @@ _CONTRACTS = get_contract_config(POLYGON)
 _EXCHANGE = STANDARD.address.lower()
 _NEG_RISK_EXCHANGE = NEG_RISK.address.lower()
 _CASH_TOKEN = "0xc011a7e12a19f7b1f670d46f03b03f3342e82dfb"
-_POSITION_MANAGER = "0x006f54f7f9a22e0000cc2ab60031000000ae9fef"
 _RETIRED_ADAPTER = _CONTRACTS.neg_risk_adapter.lower()
 """Out of force since 2026-07-17, though the client's configuration still names it."""
 _NO_ANSWER = "Request exception!"
@@ -129,6 +135,7 @@ def check_wallet(
         return
     yield ok("wallet", f"key of {address}, funder {own.funder}")
     yield check_signature_type(settings.wallet.signature_type, address, own.funder)
+    yield check_redeem_key(settings, values)
     if not (own.api_key and own.api_secret and own.api_passphrase):
         yield failed("credentials", "not in the environment", "run: polybracket credentials")
     elif answers:
@@ -218,6 +225,35 @@ def _check_positions(settings: Settings, own: Wallet) -> Iterator[Check]:
         yield warning("allowed in V2", found, "try again later")
         return
     yield from (check_positions(verb, rows) for verb in ("buy", "sell"))
+    yield check_redeeming(rows)
+
+
+def check_redeeming(rows: Iterable[Mapping[str, Any]]) -> Check:
+    """Whether the contracts that pay winnings may take the shares of a wallet, as rows tell."""
+    approved = {
+        (str(row.get("token")).lower(), str(row.get("spender")).lower())
+        for row in rows
+        if row.get("approved") is True
+    }
+    pairs = ((TOKENS, ADAPTER), (TOKENS, NEG_RISK_ADAPTER), (POSITION_MANAGER, ROUTER))
+    missing = [to for token, to in pairs if (token.lower(), to.lower()) not in approved]
+    if not missing:
+        return ok("allowed to redeem", "by every contract that pays winnings")
+    found = f"not by {', '.join(missing)}: winnings there stay out of the cash"
+    return warning("allowed to redeem", found, "approve it once at polymarket.com")
+
+
+def check_redeem_key(settings: Settings, values: Mapping[str, str]) -> Check:
+    """Whether what redeems has the keys that it needs."""
+    if settings.wallet.signature_type == 0:
+        return ok("redeem", "the wallet sends and pays for it itself: keep some POL there")
+    try:
+        relayer_key(values)
+    except WalletError as e:
+        to_do = "set it in a .env of mode 0600, or redeem at polymarket.com"
+        is_needed = settings.redeem.auto
+        return (failed if is_needed else warning)("redeem", str(e), to_do)
+    return ok("redeem", "the relayer's key is there")
 
 
 def check_positions(verb: str, rows: Iterable[Mapping[str, Any]]) -> Check:
@@ -230,7 +266,7 @@ def check_positions(verb: str, rows: Iterable[Mapping[str, Any]]) -> Check:
     rows
         The approvals of the wallet, as the Data API tells them.
     """
-    token = _CASH_TOKEN if verb == "buy" else _POSITION_MANAGER
+    token = _CASH_TOKEN if verb == "buy" else POSITION_MANAGER.lower()
     exchange = POSITIONS.address.lower()
     is_allowed = any(
         str(row.get("token")).lower() == token
