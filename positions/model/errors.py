@@ -46,7 +46,8 @@ changes nothing, and a supervisor does not (`positions/operations/service.py`).
         └── Breach              a rule that holds for every position
 
 Beside the tree stand two errors that a library must take for its own: `VenueError` of
-`venues/polymarket/api/clob.py` and `AnswerTooLarge` of `venues/polymarket/api/bounded_http.py`. Any
+`venues/polymarket/api/clob.py` and `AnswerTooLarge` of `venues/polymarket/api/bounded_http.py`; and
+two that never leave an import, which counts what it leaves out: `BadRow` and `MissingField`. Any
 other error is one that nobody foresaw: its line names the file that has the details.
 """
 
