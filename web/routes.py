@@ -32,6 +32,7 @@ from web.endpoint import (
     refusal,
     waited,
 )
+from web.source import View
 from web.stream import Stream
 
 _COMMAND = {200: answers.Answer, 202: answers.Answer}
@@ -58,7 +59,7 @@ class Interface:
             raise Malformed("command", stated, f"must be {kind} here, or left out")
         command_id = _id_of(request, fields)
         if "position_id" in request.path_params:
-            fields["position_id"] = self._resolved(request)
+            fields["position_id"] = await self._resolved(request)
         if query.get("dry_run"):
             fields["dry_run"] = True
         wait = waited(query)
@@ -85,12 +86,13 @@ class Interface:
             why = "a dry run is answered by the node, with its limits and prices"
             raise Unavailable(f"no node is running; {why}")
 
-    def _resolved(self, request: Request) -> str:
+    async def _resolved(self, request: Request) -> str:
         """The whole id of the position that the path names, by a part of it, its name or market."""
         part: str = request.path_params["position_id"]
         if len(part) == ID_LENGTH and part.count("-") == 4:
             return part
-        found = named(self._all(), part)
+        view = await self._newest()
+        found = named([*view.positions.values(), *view.closed.values()], part)
         if len(found) != 1:
             raise Absent(f"position was {part!r}, names {len(found)} positions, must name one")
         return str(found[0]["id"])
@@ -128,16 +130,16 @@ class Interface:
     async def positions(self, request: Request) -> Response:
         """Positions, the newest first."""
         query = queried(request, _LISTED)
-        rows, following = reading.page(self._all(), query)
-        view = self._source.view
+        view = await self._newest()
+        rows, following = reading.page([*view.positions.values(), *view.closed.values()], query)
         told = {"positions": rows, "next": following, "as_of": iso(view.node["heartbeat"])}
         return answer(told | {"node": view.health.word})
 
-    def _all(self) -> list[dict[str, Any]]:
-        view = self._source.view
+    async def _newest(self) -> View:
+        view = await self._source.look()
         if not view.number:
             raise NoSnapshot(view.why_nothing or "the node has published nothing yet")
-        return [*view.positions.values(), *view.closed.values()]
+        return view
 
     async def position(self, request: Request) -> Response:
         """One position."""
@@ -186,7 +188,7 @@ class Interface:
         known: tuple[str, ...] = (),
     ) -> Response:
         queried(request, known)
-        position_id = self._resolved(request)
+        position_id = await self._resolved(request)
         try:
             return answer(await self._source.ask(lambda copy: question(copy, position_id)))
         except NoSnapshot as e:
@@ -226,8 +228,8 @@ class Interface:
     async def status(self, request: Request) -> Response:
         """What the node does, and with what."""
         queried(request, ())
-        self._all()
-        return answer(reading.status(self._source.view, may_trade=self._context.may_trade()))
+        view = await self._newest()
+        return answer(reading.status(view, may_trade=self._context.may_trade()))
 
     async def alarms(self, request: Request) -> Response:
         """What is wrong, and what was."""
@@ -238,8 +240,8 @@ class Interface:
     async def summary(self, request: Request) -> Response:
         """What came of what is over."""
         query = queried(request, ("by",))
-        self._all()
-        return answer(reading.summary(self._source.view.closed.values(), query.get("by", "day")))
+        view = await self._newest()
+        return answer(reading.summary(view.closed.values(), query.get("by", "day")))
 
     async def health(self, request: Request) -> Response:
         """Whether the node does its work: 200 if it does, else 503."""

@@ -69,6 +69,7 @@ class Source:
         self._closed_as_of: object = None
         self._is_open = threading.Lock()
         """DuckDB gives all who have a path open at once the same file, be it replaced meanwhile."""
+        self._is_looking = asyncio.Lock()
 
     def listen(self, listener: Callable[[View, View], None]) -> Callable[[], None]:
         """Call back with the earlier view and the new one, in the event loop; returns what ends it.
@@ -85,10 +86,10 @@ class Source:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> View:
-        """Take over what is new now, and tell who listens."""
-        before = self.view
-        view = await asyncio.to_thread(self._read, before)
-        self.view = view
+        """Take over what is new now, and tell who listens; a list shows no less than a row did."""
+        async with self._is_looking:
+            before = self.view
+            view = self.view = await asyncio.to_thread(self._read, before)
         if view.number != before.number or view.health.word != before.health.word:
             for listener in tuple(self._listeners):
                 listener(before, view)
