@@ -77,8 +77,7 @@ class Node:
         fresh: bool = False,
         terminal: Terminal | None = None,
     ) -> None:
-        self._settings = settings
-        self._keys = keys or {}
+        self._settings, self._keys = settings, keys or {}
         self._has_own_terminal = terminal is None
         self._terminal = terminal or Terminal()
         self._state = state = settings.state_dir

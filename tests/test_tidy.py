@@ -75,6 +75,7 @@ LONG_FILES = {
     "positions/storage/store.py": "the record's one writer, and what a start reads from it",
     "strategies/position_manager.py": "the translator between Nautilus and the engine",
     "tests/test_venue_rules.py": "the rules of the simulated venue, row by row",
+    "tests/test_redeem.py": "winnings become cash, whatever happens on the way",
     "tests/chain.py": "the contracts, the chain and the relayer that pay winnings",
     "tests/fuzz.py": "the generator of nonsense, with what must hold whatever it makes",
     "tests/loopback/engine.py": "the loopback venue's order matching",
