@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from asgi_client import AsgiClient
 from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -211,3 +212,34 @@ def test_an_address_for_others_needs_more_than_a_name() -> None:
             check_address(host, is_allowed=allowed, has_tls=False, proxy=None)
     check_address("0.0.0.0", is_allowed=True, has_tls=True, proxy=None)
     check_address("0.0.0.0", is_allowed=True, has_tls=False, proxy="https://bets.example.org")
+
+
+@pytest.mark.parametrize("error", ["", "another"])
+def test_a_browser_that_leaves_makes_no_traceback(tmp_path: Path, error: str) -> None:
+    async def silent(_: Any, receive: Any, __: Any) -> None:
+        await receive()
+        if error:
+            raise RuntimeError(error)
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def passed_on(request: Request, go_on: Any) -> Any:
+        return await go_on(request)
+
+    sent: list[Any] = []
+    keys = Keys.of(tmp_path)
+    app = BaseHTTPMiddleware(silent, dispatch=passed_on)
+    guard = Guard(app, keys, PLACE.origins(), PLACE.origin)
+    shown = (b"authorization", f"Bearer {keys.token}".encode())
+    headers = [(b"host", b"127.0.0.1:8080"), shown]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    if error:
+        with pytest.raises(RuntimeError, match=error):
+            asyncio.run(guard(scope, receive, send))
+    else:
+        asyncio.run(guard(scope, receive, send))
+    assert sent == []

@@ -37,6 +37,7 @@ READS, WRITES, DENIED = (200.0, 400.0), (20.0, 60.0), (5.0, 20.0)
 """Requests a second in the long run, and at once."""
 MEASURED = {"read": READS, "write": WRITES, "denied": DENIED}
 SAFE = frozenset({"GET", "HEAD"})
+NO_RESPONSE = "No response returned."
 
 _PAGE_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
@@ -196,7 +197,11 @@ class Guard:
         except Denial as e:
             await _deny(scope, e, receive, send)
             return
-        await self._app(scope, _bounded(receive, scope), _marked(send))
+        try:
+            await self._app(scope, _bounded(receive, scope), _marked(send))
+        except RuntimeError as e:  # Starlette's word for a browser that left before the answer
+            if str(e) != NO_RESPONSE:
+                raise
 
     def _check_names(self, scope: Scope, headers: Mapping[str, str]) -> None:
         if headers.get("host", "").lower() not in self._hosts:
