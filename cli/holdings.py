@@ -11,6 +11,7 @@ from cli.output import number, print_json, say, show
 from cli.tables import Column
 from positions.model.errors import ConfigurationError, RecordError
 from positions.operations.wallet import FUNDER, environment
+from positions.storage.holdings import split
 from positions.storage.snapshot import Snapshot
 
 _ZERO = Decimal(0)
@@ -60,25 +61,16 @@ def of_wallet(config: Path, folder: Path) -> list[_Row]:
     if not funder:
         raise ConfigurationError(f"{FUNDER} is not set: whose holdings are they to be?")
     found = asyncio.run(holdings_of(load(config).venue.data, funder))
-    protected = _protected(folder)
-    made = []
-    for h in found:
-        mine = min(protected.get(h["outcome_id"], _ZERO), h["shares"])
-        made.append(h | {"protected": mine, "free": h["shares"] - mine})
-    return made
+    return split(found, _positions(folder))
 
 
-def _protected(folder: Path) -> dict[str, Decimal]:
-    """The shares that positions hold, by outcome; none where there is no record."""
-    held: dict[str, Decimal] = {}
+def _positions(folder: Path) -> list[_Row]:
+    """The open positions; none where there is no record."""
     try:
         with Snapshot(folder) as copy:
-            rows = copy.positions()
+            return copy.positions()
     except RecordError:
-        return held
-    for r in rows:
-        held[r["outcome_id"]] = held.get(r["outcome_id"], _ZERO) + max(r["held"], _ZERO)
-    return held
+        return []
 
 
 def _cells(r: _Row) -> list[str]:

@@ -12,7 +12,7 @@ from cli.output import say
 from positions.model.errors import InputError
 from positions.operations.program import module_command
 from positions.operations.settings import load
-from positions.operations.wallet import SECRETS
+from positions.operations.wallet import FUNDER, SECRETS, environment
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,10 @@ def web(
 
 
 def _without_keys() -> None:
-    """Begin anew without the wallet's keys, should they be in the environment."""
+    """Begin anew without the wallet's keys, should they be in the environment or the `.env`; its
+    address, which is public, is kept."""
     kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    if len(kept) < len(os.environ):
+    if (found := environment()) is not os.environ:
+        kept.setdefault(FUNDER, found.get(FUNDER, ""))
+    if kept != dict(os.environ):
         os.execve(sys.executable, [*module_command("cli.main"), *sys.argv[1:]], kept)

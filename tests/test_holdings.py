@@ -10,10 +10,11 @@ from loopback.server import LoopbackPolymarket
 from small_node import D, Node
 from typer.testing import CliRunner
 
-from cli.holdings import _protected
+from cli.holdings import _positions
 from cli.main import app
 from positions.commands.messages import Adopt, from_fields
 from positions.engine.adoption import Holding
+from positions.storage.holdings import protected
 from positions.storage.spool import Spool, uuid7
 from venues.polymarket.api.data_api import _holding
 
@@ -83,7 +84,7 @@ def test_all_that_is_free_is_adopted(
 
 
 def test_what_a_position_holds_is_protected(tmp_path: Path) -> None:
-    assert _protected(tmp_path / "none") == {}
+    assert _positions(tmp_path / "none") == []
     node = Node(tmp_path)
     node.show(D("0.50"), D("0.52"))
     asked = {"market": "rain-in-london", "outcome": "Yes", "stop": "0.45", "entry_price": "0.50"}
@@ -91,7 +92,7 @@ def test_what_a_position_holds_is_protected(tmp_path: Path) -> None:
     assert isinstance(command, Adopt)
     node.engine.adopt(command, Holding(D(100)))
     node.work()
-    assert _protected(node.state) == {"1001": 60}
+    assert protected(_positions(node.state)) == {"1001": 60}
     node.store.close()
 
 

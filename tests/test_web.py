@@ -9,10 +9,12 @@ import pytest
 from asgi_client import AsgiClient
 from desk import Desk
 from httpx import Response
+from loopback.server import LoopbackPolymarket
 from stage import ID, depth, filled, quote, submit
 
+from positions.model.durations import MINUTE
 from positions.model.position import Role
-from positions.operations.settings import Settings, WebSettings
+from positions.operations.settings import Settings, VenueSettings, WebSettings
 from positions.storage.bars import BarWriter
 from positions.storage.locks import StateLock
 from positions.storage.spool import uuid7
@@ -21,15 +23,20 @@ from web.app import Place, guarded, make_app
 from web.context import make_context
 
 D = Decimal
+KEY = "0x" + "4c" * 32
 PLACE = Place(port=8080)
 SETTINGS = Settings(mode="replay", state="unused")
 
 
 def client(
-    state: Path, settings: Settings = SETTINGS, token: str | None = None, **headers: str
+    state: Path,
+    settings: Settings = SETTINGS,
+    token: str | None = None,
+    wallet: str = "",
+    **headers: str,
 ) -> AsgiClient:
     """A program that shows the token that may do everything."""
-    app = make_app(make_context(state, settings), with_pages=False)
+    app = make_app(make_context(state, settings, wallet), with_pages=False)
     keys = Keys.of(state)
     shown = {"Authorization": f"Bearer {token or keys.token}"} | headers
     door = guarded(app, keys, PLACE)
@@ -172,6 +179,68 @@ def test_a_chart_has_the_prices_the_levels_and_how_the_stop_moved(
     assert (chart["max_bid_price"], chart["entry_price"]) == ("0.55", "0.54")
     past = body(http.get("/markets/rain-in-london/history"))
     assert (past["before"], len(past["bars"])) == ([], 1)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[tuple[LoopbackPolymarket, Desk, AsgiClient]]:
+    """A venue, a desk that trades at it with 100 shares of the outcome 1001, and its interface."""
+    with LoopbackPolymarket() as venue, StateLock(tmp_path, "live"):
+        made = Desk(tmp_path, mode="live")
+        made.play(quote("0.50", "0.54"), submit(), filled(Role.ENTRY, "100", "0.54"))
+        settings = Settings(mode="live", state="x", venue=VenueSettings(**venue.settings()))
+        funder = venue.wallet(KEY, cash=100)["POLYMARKET_FUNDER"]
+        with client(tmp_path, settings, wallet=funder) as http:
+            yield venue, made, http
+        made.close()
+
+
+def test_a_chart_begins_with_the_prices_of_the_venue(
+    live: tuple[LoopbackPolymarket, Desk, AsgiClient],
+) -> None:
+    venue, desk, http = live
+    bars = BarWriter(desk.state, desk.engine.markets.values, lambda: desk.now)
+    bars.look()
+    bars.flush()
+    begin = desk.now // MINUTE * 60
+    venue.history.prices["1001"] = [(begin - 120, 0.41), (begin - 60, 0.42), (begin, 0.9)]
+    addresses = (f"/positions/{ID}/chart?step=1m", "/markets/rain-in-london/history")
+    for address in addresses:
+        told = body(http.get(address))
+        assert [b["close"] for b in told["before"]] == ["0.41", "0.42"]
+        assert (told["before_missing"], len(told["bars"])) == (None, 1)
+    venue.history.prices["1001"] = []
+    assert len(body(http.get(addresses[0]))["before"]) == 2  # it is asked once a minute at most
+
+
+def test_a_venue_that_tells_no_prices_takes_no_chart_away(
+    live: tuple[LoopbackPolymarket, Desk, AsgiClient],
+) -> None:
+    _, desk, _ = live
+    nowhere = VenueSettings(clob="http://127.0.0.1:9", data="http://127.0.0.1:9")
+    settings = Settings(mode="live", state="x", venue=nowhere)
+    with client(desk.state, settings, wallet="0x" + "1" * 40) as http:
+        told = body(http.get(f"/positions/{ID}/chart"))
+        assert (told["before"], told["max_bid_price"]) == ([], "0.55")
+        assert told["before_missing"]
+        assert body(http.get("/holdings"), 503)["code"] == "UNAVAILABLE"
+    with client(desk.state, settings) as http:
+        assert "POLYMARKET_FUNDER is not set" in body(http.get("/holdings"), 503)["message"]
+
+
+def test_what_the_wallet_holds_is_listed_with_what_is_free(
+    live: tuple[LoopbackPolymarket, Desk, AsgiClient],
+) -> None:
+    venue, _, http = live
+    token = venue.add_market("sun-in-rome").tokens[0]
+    venue.quote(token, "0.50", "100", "0.52", "100")
+    venue.give(venue.wallet(KEY)["POLYMARKET_FUNDER"], token, "12.5")
+    (row,) = body(http.get("/holdings"))["holdings"]
+    assert (row["market"], row["outcome_id"]) == ("sun-in-rome", token)
+    assert (row["shares"], row["protected"], row["free"]) == ("12.5", "0", "12.5")
+
+
+def test_a_replay_has_no_wallet(http: AsgiClient) -> None:
+    assert "replay" in body(http.get("/holdings"), 503)["message"]
 
 
 def test_the_book_of_an_outcome_has_its_depth(http: AsgiClient) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 
+from positions.storage.totals import Totals
+
 
 class Problem(Struct, frozen=True):
     """Why a request is not acted on: a code for programs, a sentence for people."""
@@ -144,20 +146,6 @@ class StopRow(Struct, frozen=True):
     price: Decimal
 
 
-class Chart(Struct, frozen=True):
-    """What a chart of a position shows; a stretch without a change has no bar."""
-
-    step: str
-    max_bid_price: Decimal
-    entry_price: Decimal | None
-    sell_price: Decimal | None
-    stop_in_force: Decimal | None
-    floor_price: Decimal
-    bars: list[BarRow]
-    stops: list[StopRow]
-    fills: list[FillRow]
-
-
 class PriceRow(Struct, frozen=True):
     """Prices of the venue's trades in a stretch of time."""
 
@@ -168,11 +156,32 @@ class PriceRow(Struct, frozen=True):
     close: Decimal
 
 
+class Chart(Struct, frozen=True):
+    """What a chart of a position shows; a stretch without a change has no bar.
+
+    `before` are prices by the minute, of the day before the bars; `before_missing` is why the venue
+    does not tell them.
+    """
+
+    step: str
+    before: list[PriceRow]
+    before_missing: str | None
+    max_bid_price: Decimal
+    entry_price: Decimal | None
+    sell_price: Decimal | None
+    stop_in_force: Decimal | None
+    floor_price: Decimal
+    bars: list[BarRow]
+    stops: list[StopRow]
+    fills: list[FillRow]
+
+
 class History(Struct, frozen=True):
     """Prices of an outcome: as the node saw them, and of the venue's trades before that."""
 
     step: str
     before: list[PriceRow]
+    before_missing: str | None
     bars: list[BarRow]
 
 
@@ -189,6 +198,27 @@ class Events(Struct, frozen=True):
     """The story of a position."""
 
     events: list[EventRow]
+
+
+class HoldingRow(Struct, frozen=True):
+    """Shares of an outcome that the wallet holds; `free` ones are protected by no position, `cost`
+    and `price` are USDC per share."""
+
+    market: str
+    market_id: str
+    outcome: str
+    outcome_id: str
+    shares: Decimal
+    protected: Decimal
+    free: Decimal
+    cost: Decimal
+    price: Decimal
+
+
+class Holdings(Struct, frozen=True):
+    """What the wallet holds of markets that are not over, the most shares first."""
+
+    holdings: list[HoldingRow]
 
 
 class MarketRow(Struct, frozen=True):
@@ -282,20 +312,9 @@ class HealthAnswer(Struct, frozen=True):
     why: list[str]
 
 
-class SummaryRow(Struct, frozen=True):
-    """Positions that are over, of one day, market or reason."""
-
-    key: str
-    positions: int
-    won: int
-    lost: int
-    realized_pnl: Decimal
-    fees: Decimal
-
-
 class Summary(Struct, frozen=True):
     """What came of the positions that are over."""
 
     by: str
-    rows: list[SummaryRow]
-    total: SummaryRow
+    rows: list[Totals]
+    total: Totals

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from msgspec import Struct
 
 from positions.operations.settings import Settings
+from positions.operations.wallet import FUNDER
 from web.access import Guard, Keys, check_address, origins
 from web.context import Context, make_context
 from web.routes import add_routes
@@ -100,7 +102,7 @@ def serve(state: Path, settings: Settings, place: Place, tell: Callable[[str], N
     check_address(
         place.host, is_allowed=place.allow_remote, has_tls=place.has_tls, proxy=place.proxy
     )
-    context = make_context(state, settings)
+    context = make_context(state, settings, os.environ.get(FUNDER, ""))
     app = guarded(make_app(context), Keys.of(state), place, tell)
     tell(f"open {app.entrance()}")
     tell(f"programs show the token in {state / 'web' / 'token'}; {place.origin}/docs says how")

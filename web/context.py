@@ -8,6 +8,7 @@ from msgspec import Struct
 from positions.operations.settings import Settings
 from web.commands import Commands
 from web.source import Source
+from web.venue import Venue
 
 
 class Context(Struct, frozen=True):
@@ -20,16 +21,21 @@ class Context(Struct, frozen=True):
     settings: Settings
     source: Source
     commands: Commands
+    venue: Venue
     may_trade: Callable[[], bool]
     """Whether anything may be asked from here: where money is at stake, only if that is allowed."""
 
 
-def make_context(state: Path, settings: Settings) -> Context:
-    """The context of a state folder; `settings` say where Polymarket is, and who may trade."""
+def make_context(state: Path, settings: Settings, wallet: str = "") -> Context:
+    """The context of a state folder; `settings` say where Polymarket is, and who may trade.
+
+    `wallet` is the address of the wallet, "" = it is not known.
+    """
     source = Source(state)
 
     def may_trade() -> bool:
         mode = source.view.node.get("mode", settings.mode)
         return settings.web.may_trade or "live" not in (mode, settings.mode)
 
-    return Context(state, settings, source, Commands(state, may_trade), may_trade)
+    venue = Venue(settings, source, wallet)
+    return Context(state, settings, source, Commands(state, may_trade), venue, may_trade)

@@ -1,8 +1,7 @@
 """What the interface answers, made of the published rows. Pure, apart from the search."""
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,16 @@ import msgspec
 from msgspec import to_builtins
 
 from positions.commands.fields import time as moment
-from positions.model.durations import DAY
 from positions.model.errors import InputError
-from positions.model.formatting import iso
 from positions.model.position import ZERO
 from positions.operations.settings import Settings
 from positions.storage.bars import STEPS, read_bars
 from positions.storage.snapshot import Snapshot
+from positions.storage.totals import By, grouped, totals
 from web.endpoint import Absent
 from web.source import Row, View
 
-_KEYS: dict[str, Callable[[Row], str]] = {
-    "day": lambda row: iso(row["exit_time"] or row["updated_at"])[:10],
-    "market": lambda row: row["market"],
-    "reason": lambda row: row["exit_reason"] or row["status"],
-}
+_BY = {"day": By.DAY, "market": By.MARKET, "reason": By.EXIT}
 
 
 def page(rows: Iterable[Row], query: Mapping[str, Any]) -> tuple[list[Row], str | None]:
@@ -86,9 +80,10 @@ def chart(state: Path, copy: Snapshot, position_id: str, step: str) -> dict[str,
     bars = read_bars(state, row["outcome_id"], step, begin)
     levels = ("max_bid_price", "entry_price", "sell_price", "stop_in_force", "floor_price")
     return {
+        "outcome_id": row["outcome_id"],
         "step": step,
         **{name: row[name] for name in levels},
-        "bars": [to_builtins(bar, builtin_types=(Decimal,)) for bar in bars],
+        "bars": listed(bars),
         "stops": [
             {"time": event["time"], "price": event["price"]}
             for event in copy.story(position_id)
@@ -99,20 +94,9 @@ def chart(state: Path, copy: Snapshot, position_id: str, step: str) -> dict[str,
     }
 
 
-async def past(settings: Settings, outcome_id: str, state: Path, step: str) -> dict[str, Any]:
-    """Bars of an outcome, the node's own, and before them those of the venue's trades."""
-    own = await asyncio.to_thread(read_bars, state, outcome_id, step)
-    before: list[dict[str, Any]] = []
-    if settings.mode != "replay" and step == "1m":
-        from recordings.price_history import load_bars
-
-        now = time.time_ns()
-        end = own[0].time if own else now
-        begin = max(end - DAY, 0)
-        found = await load_bars(settings.venue, outcome_id, begin, end, STEPS[step], now)
-        before = [to_builtins(bar, builtin_types=(Decimal,)) for bar in found]
-    bars = [to_builtins(bar, builtin_types=(Decimal,)) for bar in own]
-    return {"step": step, "before": before, "bars": bars}
+def listed(bars: Iterable[Any]) -> list[dict[str, Any]]:
+    """Bars as rows."""
+    return [to_builtins(bar, builtin_types=(Decimal,)) for bar in bars]
 
 
 def status(view: View, *, may_trade: bool) -> dict[str, Any]:
@@ -134,24 +118,10 @@ def status(view: View, *, may_trade: bool) -> dict[str, Any]:
 
 
 def summary(rows: Iterable[Row], by: str) -> dict[str, Any]:
-    """The profit of the positions that are over, by day, market or reason."""
-    groups: dict[str, list[Row]] = {}
-    bought = [row for row in rows if row["volume"] > 0]
-    for row in bought:
-        groups.setdefault(_KEYS[by](row), []).append(row)
-    made = [_sum(key, group) for key, group in sorted(groups.items())]
-    return {"by": by, "rows": made, "total": _sum("total", bought)}
-
-
-def _sum(key: str, rows: list[Row]) -> dict[str, Any]:
-    return {
-        "key": key,
-        "positions": len(rows),
-        "won": sum(row["realized_pnl"] > 0 for row in rows),
-        "lost": sum(row["realized_pnl"] < 0 for row in rows),
-        "realized_pnl": sum((row["realized_pnl"] for row in rows), ZERO),
-        "fees": sum((row["fees"] for row in rows), ZERO),
-    }
+    """The sums of the positions that are over, by day, market or reason."""
+    over = list(rows)
+    groups = [to_builtins(t, builtin_types=(Decimal,)) for t in grouped(over, _BY[by])]
+    return {"by": by, "rows": groups, "total": to_builtins(totals(over), builtin_types=(Decimal,))}
 
 
 def metrics(view: View) -> str:

@@ -1,7 +1,8 @@
 """The operations of the interface: what is read of the published copy, and what is asked for."""
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -14,6 +15,7 @@ from positions.commands.fields import Malformed, uuid
 from positions.commands.messages import ACCEPTED, Reply
 from positions.commands.position_names import ID_LENGTH, named
 from positions.model.formatting import iso
+from positions.storage.bars import read_bars
 from positions.storage.locks import holder
 from positions.storage.snapshot import NoSnapshot, Snapshot
 from positions.storage.story import sentence
@@ -177,20 +179,32 @@ class Interface:
         """What a chart of a position shows."""
         step = queried(request, ("step",)).get("step", "1s")
         state = self._context.state
+
+        async def earlier(told: dict[str, Any]) -> dict[str, Any]:
+            return told | await self._before(told.pop("outcome_id"), told["bars"])
+
         return await self._about(
-            request, lambda copy, i: reading.chart(state, copy, i, step), ("step",)
+            request, lambda copy, i: reading.chart(state, copy, i, step), ("step",), earlier
         )
+
+    async def _before(self, outcome_id: str, own: list[dict[str, Any]]) -> dict[str, Any]:
+        """The venue's prices of before the node's own bars."""
+        since = own[0]["time"] if own else None
+        found, missing = await self._context.venue.past(outcome_id, since)
+        return {"before": reading.listed(found), "before_missing": missing}
 
     async def _about(
         self,
         request: Request,
         question: Callable[[Snapshot, str], dict[str, Any]],
         known: tuple[str, ...] = (),
+        complete: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]] | None = None,
     ) -> Response:
         queried(request, known)
         position_id = await self._resolved(request)
         try:
-            return answer(await self._source.ask(lambda copy: question(copy, position_id)))
+            told = await self._source.ask(lambda copy: question(copy, position_id))
+            return answer(told if complete is None else await complete(told))
         except NoSnapshot as e:
             if self._source.view.number:
                 raise Absent(str(e)) from None
@@ -219,9 +233,17 @@ class Interface:
         name = request.path_params["market_id"]
         rows = await self._source.ask(lambda copy: copy.markets(name))
         outcome_id = reading.book(name, query.get("outcome", ""), rows)["outcome_id"]
-        context = self._context
         step = query.get("step", "1m")
-        return answer(await reading.past(context.settings, outcome_id, context.state, step))
+        own = await asyncio.to_thread(read_bars, self._context.state, outcome_id, step)
+        bars = reading.listed(own)
+        before = await self._before(outcome_id, bars)
+        return answer({"step": step, **before, "bars": bars})
+
+    async def holdings(self, request: Request) -> Response:
+        """What the wallet holds."""
+        queried(request, ())
+        await self._newest()
+        return answer({"holdings": await self._context.venue.holdings()})
 
     # -- the node ----------------------------------------------------------------------------------
 
@@ -322,6 +344,8 @@ class Interface:
     def _of_the_node(self) -> list[Endpoint]:
         return [
             Endpoint("GET", "/status", self.status, "The node.", {200: answers.Status}),
+            Endpoint("GET", "/holdings", self.holdings, "What the wallet holds.",
+                     {200: answers.Holdings}),
             Endpoint("GET", "/alarms", self.alarms, "What is wrong.", {200: answers.Alarms}),
             Endpoint("GET", "/summary", self.summary, "What came of it.", {200: answers.Summary},
                      ("by",)),

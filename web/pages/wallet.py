@@ -1,10 +1,12 @@
 """The wallet: what is free and what is bound, shares that no position protects, disputes."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nicegui import ui
 
 from positions.model.errors import PolybracketError
+from positions.model.formatting import plain
 from positions.storage.spool import uuid7
 from web.pages import actions, words
 from web.pages.desk import Desk
@@ -40,13 +42,17 @@ def build(desk: Desk) -> None:
                         ui.label(text)
                         figures[name] = ui.label()
             ui.label(
-                "What is redeemable is paid by a click on Redeem at polymarket.com: no key of the"
-                " wallet is in this process."
+                "`polybracket redeem` turns what is redeemable into cash; a live node does so by"
+                " itself with auto = true under [redeem], and so does Redeem at polymarket.com."
+                " Not from here: no key of the wallet is in this process."
             ).classes("soft")
+        with ui.element("div").classes("panel"):
+            _heading("Shares that no position protects")
+            free = _Free(desk)
         with ui.element("div").classes("two"):
             with ui.element("div").classes("panel"):
                 _heading("Adopt shares that no position protects")
-                _adopt(desk)
+                free.form = _adopt(desk, free.read)
             with ui.element("div").classes("panel"):
                 _heading("Disputed")
                 disputed = ui.element("ul").classes("lines")
@@ -73,8 +79,43 @@ def _disputes(list_: ui.element, found: list[Row]) -> None:
             ui.label("None: the record and the venue agree.").classes("soft")
 
 
-def _adopt(desk: Desk) -> None:
-    """Shares of the wallet made a position, with what that would do told first."""
+class _Free:
+    """The holdings of the wallet that are free, each with a button that fills the form in."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.form: Callable[[Row], None] = lambda _: None
+        self._said = ui.label("asking the venue…").classes("soft").props("role=status")
+        self._list = ui.element("ul").classes("lines")
+        ui.button("Look again", on_click=self.read).props("no-caps flat dense")
+        ui.timer(0.1, self.read, once=True)
+
+    async def read(self) -> None:
+        """Ask what the wallet holds, and show what of it is free."""
+        try:
+            found = await self._desk.context.venue.holdings()
+        except PolybracketError as e:
+            self._show([], str(e))
+            return
+        rows = [h for h in found if h["free"] > 0]
+        self._show(rows, "" if rows else "None: positions protect all that the wallet holds.")
+
+    def _show(self, rows: list[Row], text: str) -> None:
+        if self._said.is_deleted:
+            return
+        self._said.set_text(text)
+        self._list.clear()
+        with self._list:
+            for h in rows:
+                with ui.element("li"), ui.row().classes("w-full items-center justify-between"):
+                    ui.label(words.holding(h))
+                    button = ui.button("Adopt", on_click=lambda h=h: self.form(h))
+                    button.props(f'no-caps outline dense aria-label="Adopt {h["outcome_id"]}"')
+
+
+def _adopt(desk: Desk, adopted: Callable[[], Awaitable[None]]) -> Callable[[Row], None]:
+    """Shares of the wallet made a position, with what that would do told first; returns what fills
+    the form in with a holding."""
     ui.label(
         "Bought on the website, or left over: from now on they have a stop and a target."
     ).classes("soft q-mb-sm")
@@ -106,10 +147,18 @@ def _adopt(desk: Desk) -> None:
         ids[0] = uuid7()
         if not button.is_deleted:
             button.enable()
+            await adopted()
+
+    def fill(h: Row) -> None:
+        values = {"market": h["market_id"], "outcome": h["outcome"], "shares": plain(h["free"])}
+        for name, text in values.items():
+            inputs[name].set_value(text)
+        inputs["stop_loss_price"].run_method("focus")
 
     with ui.row().classes("gap-2"):
         ui.button("Preview", on_click=preview).props("no-caps outline")
         button = ui.button("Adopt", on_click=adopt).props("no-caps unelevated")
+    return fill
 
 
 def _heading(text: str) -> None:

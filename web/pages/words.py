@@ -232,6 +232,14 @@ _SUM = re.compile(
 _AT_ASK = re.compile(r"bought at the ask ([0-9.]+): ")
 
 
+def holding(h: Row) -> str:
+    """A holding in words: what of it is free, what it cost and what it is worth."""
+    worth = money(h["free"] * h["price"])
+    kept = f" ({shares(h['protected'])} more are protected)" if h["protected"] else ""
+    what = f"{h['market']} · {h['outcome']}: {shares(h['free'])} shares"
+    return f"{what}{kept}, bought at {price(h['cost'])}, worth {worth}"
+
+
 class Preview(Struct, frozen=True):
     """What a dry run told: a row for each sum with its text at the max bid and, where the ask is
     lower, at the ask; and the other sentences.
