@@ -58,7 +58,17 @@ class Owner:
             "POLYMARKET_FUNDER": self.chain.wallet,
             "RELAYER_API_KEY": standin.RELAYER_KEY,
             "RELAYER_API_KEY_ADDRESS": standin.OWNER,
+            "XDG_STATE_HOME": str(folder.parent),
         }
+
+    def record(self) -> RedemptionRecord:
+        """What is written down of the wallet."""
+        return RedemptionRecord(self.chain.wallet, self.values)
+
+    def record_file(self) -> Path:
+        """Where that is."""
+        (file,) = Path(self.values["XDG_STATE_HOME"]).glob("polybracket/redeem-*.log")
+        return file
 
     def redeem(self, market: str = "", patience: Patience = ONCE, **options: bool) -> list[Result]:
         """As `polybracket redeem` does, in this process."""
@@ -169,14 +179,16 @@ def test_a_kill_at_any_step_redeems_neither_twice_nor_never(
     is_in_two = chain.kind == 0  # a transaction for each outcome
     kind = "v2" if is_in_two else "v1"
     while True:
-        owner.settings = _in(owner.settings, tmp_path / f"state-{steps}")
+        owner.values["XDG_STATE_HOME"] = str(tmp_path / f"home-{steps}")
         market = chain.resolve(kind, (500_000, 500_000), (2_000_000, 4_000_000))
         before, cash = len(chain.carried_out), chain.cash
         with pytest.MonkeyPatch.context() as patch:
             reached = _killing(patch, steps, after=after)
             with suppress(Killed):
                 owner.redeem(patience=Patience(30.0, 0.0))
-        owner.states()
+        owner.settings = _in(owner.settings, tmp_path / f"state-{steps}")
+        told = sum(worth for _, worth in owner.states())
+        assert told in (1, 2, 3) or not reached or after
         assert owner.states() == []
         assert chain.cash - cash == 3_000_000
         paid = [n for condition, n in chain.redeemed if condition == market.condition_id]
@@ -284,15 +296,30 @@ def test_a_wallet_of_ones_own_needs_no_relayer_key_and_others_do(
 
 
 def test_one_process_redeems_at_a_time(deposit: Owner) -> None:
-    folder = deposit.settings.state_dir
-    with RedemptionRecord(folder, deposit.chain.wallet), pytest.raises(InUse):
+    with deposit.record(), pytest.raises(InUse):
         deposit.redeem()
+
+
+def test_two_state_folders_of_a_wallet_have_one_record(owner: Owner, tmp_path: Path) -> None:
+    owner.chain.resolve("v1", shares=(5_000_000, 0))
+    first, sends = owner.settings, SENDS[owner.chain.kind]
+    owner.chain.before = lambda name: 503 if name == sends else None
+    with pytest.raises(RedemptionError, match="its end is not known yet"):
+        owner.redeem()
+    owner.chain.before = lambda _: None
+    owner.settings = _in(first, tmp_path / "another")
+    with owner.record(), pytest.raises(InUse):
+        owner.redeem()
+    assert owner.states() == [("paid", D(5))], "sent by the first, ended and told by the second"
+    owner.settings = first
+    assert owner.states() == []
+    assert (owner.chain.cash, len(owner.chain.carried_out)) == (5_000_000, 1)
 
 
 def test_no_secret_is_in_the_record(owner: Owner) -> None:
     owner.chain.resolve("v1", shares=(5_000_000, 0))
     owner.states()
-    (file,) = owner.settings.state_dir.glob("redeem-*.log")
+    file = owner.record_file()
     assert file.stat().st_mode & 0o077 == 0
     text = file.read_text()
     assert standin.KEY[2:] not in text
@@ -302,8 +329,7 @@ def test_no_secret_is_in_the_record(owner: Owner) -> None:
 def test_a_line_that_was_cut_short_is_left_out(eoa: Owner) -> None:
     eoa.chain.resolve("v1", shares=(5_000_000, 0))
     eoa.states()
-    (file,) = eoa.settings.state_dir.glob("redeem-*.log")
-    with file.open("a") as end:
+    with eoa.record_file().open("a") as end:
         end.write('{"key":"0x')
     eoa.chain.resolve("v1", shares=(1_000_000, 0))
     assert eoa.states() == [("paid", D(1))]

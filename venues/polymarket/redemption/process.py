@@ -52,7 +52,7 @@ def redeem(
         relayer = Relayer(settings.venue.relayer, *relayer_key(values))
     chain, holdings = Chain(settings.venue.rpc), Holdings(settings.venue.data)
     has_paid = False
-    with RedemptionRecord(settings.state_dir, own.funder) as record:
+    with RedemptionRecord(own.funder, values) as record:
         redeemer = Redeemer(
             chain, relayer, holdings, record, account, own.funder, kind, patience or Patience()
         )

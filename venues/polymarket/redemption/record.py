@@ -7,7 +7,8 @@ those very bytes again where nothing did. One process has the file at a time.
 import fcntl
 import os
 import time
-from pathlib import Path
+from collections.abc import Mapping
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from positions.model.errors import RecordError
+from positions.model.position import ZERO
+from positions.storage.locks import user_state
 from positions.storage.private_files import open_file, require
 from venues.polymarket.redemption.calls import Market
 
@@ -47,6 +50,8 @@ class Line(Struct, frozen=True, omit_defaults=True):
         What the relayer calls it.
     market
         Of "sending": whose shares are redeemed.
+    worth
+        Of "sending": what it is to pay, in USDC.
     """
 
     key: str
@@ -58,13 +63,14 @@ class Line(Struct, frozen=True, omit_defaults=True):
     nonce: int = 0
     relayer_id: str = ""
     why: str = ""
+    worth: Decimal = ZERO
 
 
 class RedemptionRecord:
-    """The file of one wallet in one state folder, for this process alone."""
+    """The file of one wallet on this machine, whatever the state folder, for this process alone."""
 
-    def __init__(self, folder: Path, wallet: str) -> None:
-        self._path = folder / f"redeem-{wallet.lower()}.log"
+    def __init__(self, wallet: str, environment: Mapping[str, str] = os.environ) -> None:
+        self._path = user_state(environment) / f"redeem-{wallet.lower()}.log"
         self.lines: list[Line] = []
 
     def __enter__(self) -> Self:

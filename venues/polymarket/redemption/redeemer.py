@@ -11,6 +11,7 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from msgspec import Struct
+from msgspec.structs import replace
 
 from positions.commands.market_names import condition_id_of, is_condition_id, is_token_id
 from positions.model.foreign_text import NAME_LENGTH, REASON_LENGTH, clean
@@ -143,7 +144,7 @@ class Redeemer:
             yield result("failed", why)
         else:
             won = (balances[0] if worths[0] else 0, balances[1] if worths[1] else 0)
-            yield self._sent(market, redeem_calls(market, won), result("paid"))
+            yield self._sent(market, redeem_calls(market, won), worths, result("paid"))
 
     def _owed(self, market: Market) -> tuple[tuple[int, int], list[int]]:
         """The wallet's shares of both outcomes, and what they pay, in millionths."""
@@ -153,12 +154,18 @@ class Redeemer:
         worths = [n * p // whole if whole else 0 for n, p in zip(balances, pays, strict=True)]
         return balances, worths
 
-    def _sent(self, market: Market, calls: tuple[Call, ...], paid: Result) -> Result:
+    def _sent(
+        self, market: Market, calls: tuple[Call, ...], worths: list[int], paid: Result
+    ) -> Result:
         """Send what redeems a market, one after the other where they cannot go together."""
         is_own = self._relayer is None
-        for batch in [(c,) for c in calls] if is_own else [calls]:
+        batches = [(c,) for c in calls] if is_own else [calls]
+        # Several of them pay for an outcome each; one pays for both.
+        pays = [n for n in worths if n] if len(batches) > 1 else [sum(worths)]
+        for batch, pay in zip(batches, pays, strict=True):
             try:
                 line = self._own(market, batch[0]) if is_own else self._relayed(market, batch)
+                line = replace(line, worth=Decimal(pay) / MILLION)
             except Reverted as e:
                 why = clean(e, REASON_LENGTH)
                 now = int(time.time())
@@ -235,7 +242,7 @@ class Redeemer:
             if ended:
                 step, why = ("paid", "") if ended == "paid" else ("failed", ended)
                 self._record.end(line, step, why)
-                return Result(name, line.condition_id, ZERO, step, why)
+                return Result(name, line.condition_id, line.worth, step, why)
             tries += 1
             if time.monotonic() > until:
                 raise RedemptionError(f"{name} is sent, and its end is not known yet{problem}")
