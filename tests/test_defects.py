@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from defects import successor
 from defects.lab import Lab
 from defects.starts import our_starts, stock_starts
 from defects.table import DEFECTS, STARTS, Defect, printed_into
@@ -104,3 +105,9 @@ def test_ours_start_without_it(name: str, our_start: dict[str, str]) -> None:
 def test_the_documentation_shows_the_table_as_it_is() -> None:
     text = (Path(__file__).parents[1] / "docs" / "adapter-defects.md").read_text(encoding="utf-8")
     assert printed_into(text) == text, "run `make defects`"
+
+
+def test_each_verdict_on_the_next_adapter_is_of_one_row() -> None:
+    titles = [*successor.HAS, *successor.HAS_NOT, *successor.UNTOLD]
+    assert len(titles) == len(set(titles))
+    assert set(titles) <= {*DEFECTS, *STARTS}

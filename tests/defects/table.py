@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 
 from defects.lab import Spot
+from defects.successor import VERSION, verdict
 
 Play = Callable[[Spot], Awaitable[str]]
 When = Literal["at the start", "first", "together", "alone"]
@@ -59,9 +60,13 @@ def markdown() -> str:
     """The table, as the documentation shows it."""
     probed = sorted(DEFECTS.values(), key=lambda d: d.play.__module__)
     rows = [
-        f"| {d.title} | {d.stock} | {d.ours} | {d.mended_by} |" for d in (*probed, *STARTS.values())
+        f"| {d.title} | {d.stock} | {d.ours} | {d.mended_by} | {verdict(d.title)} |"
+        for d in (*probed, *STARTS.values())
     ]
-    head = ["| What happens | Stock adapter | Ours | Mended by |", "|---|---|---|---|"]
+    head = [
+        f"| What happens | Stock adapter | Ours | Mended by | What mends it in {VERSION} |",
+        "|---|---|---|---|---|",
+    ]
     return "\n".join([*head, *rows])
 
 
