@@ -28,9 +28,6 @@ HAS: dict[str, str] = {
         "there is no ack_timeout_secs"
     ),
     "All bids vanish": "with drop_quotes_missing_side off: a quote at the bound, of size 0",
-    "The market channel falls silent": (
-        "for books: book_stale_threshold_secs, and subscribes anew"
-    ),
     "Prices after a change of the tick, until the venue sends a book by itself": (
         "for quotes: each price change tells both best prices, on the new tick"
     ),
@@ -93,6 +90,9 @@ UNTOLD: dict[str, str] = {
         "the earlier source: one update of the book, a quote for each price"
     ),
     "A change of the tick is never told": "an inexact price is an error; nothing is asked",
+    "The market channel falls silent": (
+        "watches the age of books (book_stale_threshold_secs); what follows is not seen"
+    ),
     "A market is resolved, and nothing told": (
         "polls (resolve_poll_enabled); the earlier source knows single winners only"
     ),
