@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from positions.model.durations import SECOND
+from positions.model.durations import MINUTE, SECOND
 from positions.storage.bars import Bar
+from recordings.price_history import PriceBar
 from web.pages import charts, history, words
 
 D = Decimal
@@ -164,6 +165,16 @@ def test_a_chart_holds_every_level_and_the_stop_as_it_moved() -> None:
     assert len(bid["data"]) <= charts.POINTS_MAX
     assert bid["data"][-1][0] == ask["data"][-1][0] == quotes[-1].time // 1_000_000
     assert scale.low < 45 < 70 < scale.high
+
+
+def test_the_prices_of_before_stand_before_the_nodes_own() -> None:
+    prices = [PriceBar(n * MINUTE, *[D("0.40")] * 3, D("0.41")) for n in range(1000)]
+    own = [Bar(1000 * MINUTE, D("0.50"), D("0.50"), D("0.52"), D("0.52"))]
+    drawn = {s["name"]: s["data"] for s in charts.price_chart(own, 0, prices)["series"]}
+    assert drawn["before"][0] == [0, 41.0]
+    assert len(drawn["before"]) <= charts.POINTS_MAX
+    assert drawn["before"][-1][0] < drawn["bid"][0][0]
+    assert len(charts.price_chart(own, 0)["series"]) == 2
 
 
 def test_history_is_summed_by_day_market_and_reason() -> None:

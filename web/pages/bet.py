@@ -67,6 +67,7 @@ class _Form:
         self._outcome: Row | None = None
         self._command_id = uuid7()
         self._bars: list[Bar] = []
+        self._before: list[Any] = []
         self._turns: Counter[str] = Counter()
         self._shown: dict[str, Any] = {}
         with ui.column().classes("gap-4 w-full"):
@@ -188,7 +189,7 @@ class _Form:
         if button is not None:
             button.props(remove="outline aria-pressed", add="unelevated aria-pressed=true")
             self._prices["max_bid_price"].run_method("focus")
-        self._bars = []
+        self._bars, self._before = [], []
         self.show_book()
         ui.timer(0.01, self._look, once=True)
 
@@ -198,14 +199,19 @@ class _Form:
         if row is not None:
             since = market_time(self._desk.view) - words.HOUR
             bars = await self._desk.prices(row["outcome_id"], since)
-            self._bars = bars if row is self._outcome else []
+            self._bars = bars if row is self._outcome else self._bars
+            venue = self._desk.context.venue
+            before, _ = await venue.past(row["outcome_id"], bars[0].time if bars else None)
+            if row is self._outcome:
+                self._before = before
 
     def show_book(self) -> None:
         """Show the newest prices of what is chosen."""
         row = self._outcome
-        self._chart.set_visibility(bool(self._bars))
-        if self._bars:
-            options = charts.price_chart(self._bars, market_time(self._desk.view))
+        self._chart.set_visibility(bool(self._bars or self._before))
+        if self._bars or self._before:
+            now = market_time(self._desk.view)
+            options = charts.price_chart(self._bars, now, self._before)
             self._chart.options.clear()
             self._chart.options.update(options)
             self._chart.update()

@@ -108,11 +108,15 @@ def position_chart(
     return _options(series, "time", {"min": span.low, "max": span.high}, "{value}¢"), span
 
 
-def price_chart(bars: Sequence[Bar], now: int) -> dict[str, Any]:
-    """Bid and ask of an outcome."""
+def price_chart(bars: Sequence[Bar], now: int, before: Sequence[Any] = ()) -> dict[str, Any]:
+    """Bid and ask of an outcome, and the venue's prices of before."""
     bids, asks = _sides(bars, now)
-    span = scale(y for _, y in (*bids, *asks))
+    step = -(-len(before) // POINTS_MAX) or 1
+    earlier = [[bar.time // _MS, cents(bar.close)] for bar in before[::step]]
+    span = scale(y for _, y in (*earlier, *bids, *asks))
     series = [_line("bid", bids, BID), _line("ask", asks, ASK)]
+    if earlier:
+        series.append(_line("before", earlier, ENTRY))
     return _options(series, "time", {"min": span.low, "max": span.high}, "{value}¢")
 
 
