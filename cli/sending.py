@@ -45,6 +45,8 @@ from positions.storage.spool import Spool, uuid7
 _POLL = 0.01
 _SHOWN_SECONDS = 3.0
 """How long after its answer what came of a request is waited for; copies are made each second."""
+_START_SECONDS = 10.0
+"""How long a node that was begun just before is waited for: it takes seconds to load Nautilus."""
 
 
 def send(
@@ -67,6 +69,8 @@ def send(
         commands = checked(fields, str(file or ""))
     except InputError as e:
         raise e if file is not None else InputError(as_typed(str(e))) from None
+    if not delivery.queue:
+        _wait_for_a_start(folder, min(seconds, _START_SECONDS))
     later = _when_acted_on(folder, is_queued=delivery.queue)
     spool = open_spool(folder)
     if file is None and not again:
@@ -218,6 +222,13 @@ def _cut_short(why: str, done: int, count: int, code: int) -> NoReturn:
         rest = f"{done} of {count} are queued; the same file sent again queues the others alone"
     complain(f"{why}; {rest}")
     raise typer.Exit(code)
+
+
+def _wait_for_a_start(folder: Path, seconds: float) -> None:
+    """Wait for a node that was begun a moment ago, as by `run &`, to take its state folder."""
+    until = time.monotonic() + seconds
+    while health_of(folder).word == "NOT RUNNING" and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def _when_acted_on(folder: Path, *, is_queued: bool) -> str:

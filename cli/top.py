@@ -110,6 +110,7 @@ class Top(App[None]):
         Binding("c", "cancel", "Cancel entry"),
         Binding("h", "halt", "Halt"),
         Binding("q", "quit", "Quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
     ]
     ENABLE_COMMAND_PALETTE = False
 

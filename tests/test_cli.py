@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 import cli.sending
 from cli.main import COMMANDS, app
+from positions.operations.health import Health
 from positions.storage.spool import Spool
 
 RUN = CliRunner()
@@ -250,6 +252,17 @@ def test_a_node_that_is_down_is_asked_nothing_unless_that_is_meant(
     done = RUN.invoke(app, [*typed, "--queue"])
     assert done.exit_code == 0, done.output
     assert len(Spool(tmp_path).waiting()) == 1
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait", "1s")])
+def test_a_node_that_was_just_begun_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait: tuple[str, ...]
+) -> None:
+    words = chain(["NOT RUNNING"] * 2, repeat("starting"))
+    monkeypatch.setattr(cli.sending, "health_of", lambda _: Health(next(words)))
+    done = RUN.invoke(app, ["halt", *wait, "--state", str(tmp_path)])
+    assert ("no node is running" in done.stderr) == (not wait)
+    assert len(Spool(tmp_path).waiting()) == bool(wait)
 
 
 def test_what_is_queued_can_be_taken_back(tmp_path: Path) -> None:

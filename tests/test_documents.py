@@ -135,6 +135,26 @@ def test_every_command_in_the_documents_is_understood() -> None:
     assert not wrong
 
 
+def test_every_command_and_option_is_in_the_documents() -> None:
+    text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    program = typer.main.get_command(app)
+    commands = dict(program.commands)
+    groups = {
+        name: commands.pop(name) for name in list(commands) if hasattr(commands[name], "commands")
+    }
+    commands |= {f"{g} {name}": c for g in groups for name, c in groups[g].commands.items()}
+    asked = [(name, name) for name in commands]
+    asked += [
+        (name, option)
+        for name, command in commands.items()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    ]
+    missing = [pair for pair in asked if not re.search(rf"(?<![\w-]){pair[1]}(?![\w-])", text)]
+    assert not missing
+
+
 def test_nothing_that_is_typed_has_a_comment_behind_it() -> None:
     assert SHELL_BLOCKS
     wrong = [f"{b}: {n}" for b in SHELL_BLOCKS for n in b.text.splitlines() if "#" in n or "!" in n]

@@ -159,6 +159,15 @@ def test_what_vanished_is_told_and_stays_in_view(tmp_path: Path) -> None:
     play(tmp_path, script)
 
 
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_a_key_ends_it(tmp_path: Path, key: str) -> None:
+    async def script(screen: Screen, pilot: "Pilot[None]") -> None:
+        await pilot.press(key)
+        await until(pilot, lambda: not screen.app.is_running)
+
+    play(tmp_path, script)
+
+
 def test_a_node_that_is_down_is_asked_nothing(tmp_path: Path) -> None:
     async def run() -> None:
         screen = Screen(tmp_path)

@@ -101,7 +101,7 @@ def wallet(values: Mapping[str, str], *, needs_api: bool = True) -> Wallet:
     missing = [name for name in needed if not values.get(name)]
     if missing:
         how = " (make them with `polybracket credentials`)" if set(missing) <= set(API) else ""
-        raise WalletError(f"{', '.join(missing)} not set in the environment{how}")
+        raise WalletError(f"{', '.join(missing)} not set in the environment or the .env{how}")
     if not _KEY_FORM.fullmatch(values[KEY]):
         raise WalletError(
             f"{KEY} is not a private key: 64 hexadecimal digits, 0x before them or not"
@@ -130,8 +130,8 @@ def relayer_key(values: Mapping[str, str]) -> tuple[str, str]:
     missing = [name for name in RELAYER if not values.get(name)]
     if missing:
         raise WalletError(
-            f"{', '.join(missing)} not set in the environment (make a Relayer API key at"
-            " polymarket.com, Settings, API Keys)"
+            f"{', '.join(missing)} not set in the environment or the .env (make a Relayer"
+            " API key at polymarket.com, Settings, API Keys)"
         )
     key, address = (values[name] for name in RELAYER)
     if not (key.isascii() and key.isprintable() and " " not in key):
