@@ -158,6 +158,7 @@ class DataApi:
         return [
             web.get("/data-api/positions", self._positions),
             web.get("/data-api/v2/resolutions", self._resolutions),
+            web.get("/data-api/v2/positions", self._paying),
             web.get("/data-api/v2/approvals", self._approvals),
         ]
 
@@ -173,6 +174,37 @@ class DataApi:
             paid = [int(p * 1_000_000) for p in market.payouts]
             row |= {"status": "resolved", "payouts": paid, "reporter": "CHAINLINK"}
         return reply({"data": [row]})
+
+    async def _paying(self, request: web.Request) -> web.Response:
+        """Shares of resolved outcomes that pay, in pages by cursor."""
+        if request.query.get("status") != "REDEEMABLE" or "offset" in request.query:
+            return reply({"error": "invalid_request", "code": "parameter"}, 400)
+        account = self._ledger.account(request.query.get("user", ""))
+        until = self._seen_until()
+        start, limit = int(request.query.get("cursor") or 0), int(request.query.get("limit") or 100)
+        rows = [
+            {
+                "proxy_wallet": account.address,
+                "token_id": token,
+                "condition_id": market.narrow_id,
+                "current_size": float(size),
+                "current_price": float(market.payout(token) or 0),
+                "status": "REDEEMABLE",
+                "redeemable": True,
+                "negative_risk": market.neg_risk,
+                "slug": market.slug,
+                "title": market.question,
+                "outcome_index": market.tokens.index(token),
+                "opposite_token_id": market.other(token),
+            }
+            for token in account.tokens()
+            if (size := account.held_at(token, until)) > 0
+            if (market := self._ledger.by_token[token]).payout(token)
+        ]
+        end = start + limit
+        cursor = str(end) if end < len(rows) else None
+        pages = {"limit": limit, "next_cursor": cursor, "has_more": cursor is not None}
+        return reply({"data": rows[start:end], "pagination": pages})
 
     async def _approvals(self, request: web.Request) -> web.Response:
         account = self._ledger.account(request.query.get("user", ""))

@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from nautilus_trader.adapters.polymarket.common import gamma_markets
@@ -118,7 +119,8 @@ class Polymarket:
         if self.data is not None:
             self.data.held = engine.held_shares
         if self.execution is not None:
-            self.execution.wallet_watch.watch(engine)
+            list_paying = partial(self._data_api.paying, self._own_wallet.funder)
+            self.execution.wallet_watch.watch(engine, list_paying)
 
     def redeemable(self) -> Decimal:
         """What the wallet's shares of resolved markets pay, in USDC."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from positions.commands.market_names import condition_id_of
+from positions.commands.market_names import condition_id_of, is_token_id
 from positions.model.errors import VenueFailure
 from positions.model.foreign_text import clean
 from venues.polymarket.api.bounded_http import PublicClient
@@ -18,6 +18,7 @@ _MILLION = 10**6
 _PAGE = 100
 _PAGES_MAX = 20
 _SHARES_MAX = 10**12
+_PAYING_MAX = 30
 
 
 class DataApiError(VenueFailure, RuntimeError):
@@ -75,6 +76,23 @@ class DataApi:
                 break
         return found
 
+    async def paying(self, address: str) -> dict[str, Decimal]:
+        """What a share pays, in USDC, of each outcome that a wallet can redeem, by id: of the 30
+        whose shares are worth most. Raises DataApiError if it does not answer.
+        """
+        query = {"user": address, "status": "REDEEMABLE", "filter_amount": "0", "limit": str(_PAGE)}
+        found: dict[str, tuple[Decimal, Decimal]] = {}
+        for _ in range(_PAGES_MAX):
+            reply = await self._get("/v2/positions", query)
+            found |= {p[0]: p[1:] for row in rows_of(reply) if (p := _paying(row)) is not None}
+            pages = reply.get("pagination") if isinstance(reply, dict) else None
+            cursor = pages.get("next_cursor") if isinstance(pages, dict) else None
+            if not cursor:
+                break
+            query["cursor"] = str(cursor)
+        most = sorted(found, key=lambda token: found[token], reverse=True)[:_PAYING_MAX]
+        return {token: found[token][1] for token in most}
+
     async def _get(self, path: str, query: dict[str, Any]) -> Any:
         def failed(why: str) -> DataApiError:
             return DataApiError(f"the Data API does not answer: {why}")
@@ -105,6 +123,17 @@ def _holding(row: dict[str, Any]) -> dict[str, Any] | None:
     known = {"market": clean(slug), "market_id": market_id, "outcome": clean(outcome)}
     amounts = {"shares": shares, "cost": cost, "price": price}
     return {**known, "outcome_id": token, **amounts} if shares > 0 else None
+
+
+def _paying(row: dict[str, Any]) -> tuple[str, Decimal, Decimal] | None:
+    """An outcome's id, what the wallet's shares of it pay, and one share; None where none does."""
+    try:
+        token, shares = text(row, "token_id"), number(row, "current_size", _SHARES_MAX)
+        payout = number(row, "current_price", 2)
+    except Unreadable:
+        return None
+    is_sound = is_token_id(token) and row.get("redeemable") is True and 0 < payout <= 1
+    return (token, shares * payout, payout) if is_sound else None
 
 
 def rows_of(reply: Any) -> list[dict[str, Any]]:

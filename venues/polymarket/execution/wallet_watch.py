@@ -29,6 +29,8 @@ FAILED_LOOKS = 5
 """So many looks in a row that fail are told as an alarm."""
 _SEVERAL_SECONDS = 0.25
 """What is told of several trades needs one look."""
+LISTED_SECONDS = 180.0
+"""Between two reads of the list of what the wallet can redeem."""
 PING_EVERY = 4
 """Looks between two uses of all connections."""
 
@@ -70,6 +72,10 @@ class WalletWatch:
         """Gives the shares held of each outcome, for a look at whether the wallet has them."""
         self._paid_out: Callable[[], Mapping[str, Decimal]] = dict
         self._payouts: dict[str, Decimal] = {}
+        self._list_paying: Callable[[], Awaitable[dict[str, Decimal]]] | None = None
+        self._listed: dict[str, Decimal] = {}
+        """What a share pays of outcomes that the wallet can redeem, by the venue's own list: what
+        an earlier process held to the end is known by it alone."""
         self.redeemable = ZERO
         """What shares of resolved outcomes pay, in USDC, until their owner has redeemed them."""
         self._has_more: set[str] = set()
@@ -80,9 +86,12 @@ class WalletWatch:
         """Outcomes that the owner was heard to trade, and of which no trades were read since."""
         self._heard = asyncio.Event()
 
-    def watch(self, engine: Engine) -> None:
-        """Know from now on what is held, and by how many."""
+    def watch(
+        self, engine: Engine, list_paying: Callable[[], Awaitable[dict[str, Decimal]]]
+    ) -> None:
+        """Know from now on what is held, and by how many, and what else the wallet can redeem."""
         self.held, self._paid_out = engine.held_shares, engine.paid_out
+        self._list_paying = list_paying
         self._reconciliation.is_shared = lambda token: (
             token in self._has_more or engine.is_shared(token)
         )
@@ -90,6 +99,23 @@ class WalletWatch:
     async def run(self) -> None:
         """Keep the connections open, and look."""
         await self.is_taken_over.wait()
+        listing = asyncio.create_task(self._follow_list())  # a look does not wait for it
+        try:
+            await self._look_for_ever()
+        finally:
+            listing.cancel()
+
+    async def _follow_list(self) -> None:
+        while True:
+            await self._read_list()
+            await asyncio.sleep(LISTED_SECONDS)
+
+    async def _read_list(self) -> None:
+        if self._list_paying is not None:
+            with suppress(Exception):  # it is read again before long
+                self._listed = await self._list_paying()
+
+    async def _look_for_ever(self) -> None:
         for beat in itertools.count():
             try:
                 if beat % PING_EVERY == 0:
@@ -147,10 +173,15 @@ class WalletWatch:
     async def _look_at_resolved(self, *, is_due: bool) -> None:
         """Look whether the wallet still has shares that pay; at once where another outcome does."""
         new = {token: n for token, n in self._paid_out().items() if token not in self._payouts}
-        if not (new or (is_due and self.redeemable)):
+        if not (new or (is_due and (self.redeemable or self._listed))):
             return
-        payouts = self._payouts | new
+        payouts, held = self._payouts | new, self.held()
         worth = [await self._balances.read(token) * n for token, n in payouts.items()]
+        for token, n in self._listed.items():
+            if token in payouts or token in held:  # counted already
+                continue
+            with suppress(Exception):  # the venue may list what it has no balance of
+                worth.append(await self._balances.read(token) * n)
         self._payouts, self.redeemable = payouts, sum(worth, ZERO)
 
     async def _read_holdings(self, balances: dict[str, Decimal]) -> dict[str, Holding]:
