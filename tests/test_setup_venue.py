@@ -65,9 +65,9 @@ def test_all_is_well(venue: LoopbackPolymarket, config: Path) -> None:
     assert list(checks) == [
         *("python", "packages", "state folder", "disk", "node", "alarms", "adapter"),
         *("order book", "clock", "markets", "data", "place", "market channel", "user channel"),
-        *("wallet", "signature type", "credentials", "orders", "rate limit", "balance"),
-        "allowed to buy",
-        *("allowed to sell", "allowed to buy in V2", "allowed to sell in V2"),
+        *("wallet", "signature type", "redeem", "credentials", "orders", "rate limit", "balance"),
+        *("allowed to buy", "allowed to sell"),
+        *("allowed to buy in V2", "allowed to sell in V2", "allowed to redeem"),
     ]
     assert checks["balance"]["found"] == "100 USDC"
     assert "median of 5" in checks["order book"]["found"]

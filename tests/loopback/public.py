@@ -12,6 +12,10 @@ from loopback.ledger import ONE, ZERO, Account, Ledger, Leg, Market, Side, Trade
 from loopback.signatures import EXCHANGES
 
 Json = dict[str, Any]
+_ADAPTER = "0xAdA100Db00Ca00073811820692005400218FcE1f"
+_NEG_RISK_ADAPTER = "0xadA2005600Dec949baf300f4C6120000bDB6eAab"
+_ROUTER = "0x12121212006e4CD160D18e3f00711DA5c3372600"
+"""The contracts that pay winnings."""
 
 
 class Gamma:
@@ -214,6 +218,12 @@ class DataApi:
         rows = [
             {"token": token, "spender": EXCHANGES["v2"], "approved": amount > 0, "standard": kind}
             for token, kind in ((cash, "ERC20"), (positions, "ERC1155"))
+        ]
+        shares = "0x4D97DCd97eC945f40cF65F87097ACe5EA0476045"
+        payers = [(shares, _ADAPTER), (shares, _NEG_RISK_ADAPTER), (positions, _ROUTER)]
+        rows += [
+            {"token": token, "spender": payer, "approved": amount > 0, "standard": "ERC1155"}
+            for token, payer in payers
         ]
         return reply({"data": rows})
 
