@@ -35,7 +35,3 @@ class Remembered[V]:
                 del self._kept[next(iter(self._kept))]
             kept = self._kept[key] = _Kept(self._clock(), asyncio.create_task(loaded()))
         return await asyncio.shield(kept.answer)
-
-    def forget(self) -> None:
-        """Ask anew the next time."""
-        self._kept.clear()
