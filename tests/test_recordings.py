@@ -76,7 +76,7 @@ class Session:
         )
 
     def finish(self) -> None:
-        _, errors = self.process.communicate(timeout=600)
+        _, errors = self.process.communicate(timeout=3_600 if IS_WHOLE else 600)
         assert self.process.returncode == 0, errors
         assert errors == ""
         self.db = duckdb.connect(str(self.state / "positions.duckdb"), read_only=True)
@@ -132,8 +132,12 @@ class Played:
         )
         self.one = Session(folder / "one", self.catalog, self.requests, "max")
         self.two = Session(folder / "two", self.catalog, self.requests, SPEEDS[name])
-        self.one.finish()
-        self.two.finish()
+        try:
+            self.one.finish()
+            self.two.finish()
+        finally:
+            self.one.process.kill()  # no node outlives its test
+            self.two.process.kill()
 
 
 @pytest.fixture(scope="module", params=NAMES)
